@@ -1,0 +1,79 @@
+"""gradlab answers one question: is this backward rule right, and if not, where and why.
+
+A *rule* is a forward function and the backward rule that claims to be its gradient. gradlab compares
+what the backward rule returns with what the forward function itself does when its inputs move.
+
+>>> import numpy as np
+>>> import gradlab
+>>> def forward(x, w):
+...     return x @ w
+>>> def backward(dy, x, w):
+...     return dy @ w.T, x.T @ dy
+>>> report = gradlab.gradcheck(forward, backward, (np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])))
+>>> report.passed
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradlab._explain import explain as explain
+    from gradlab._gradcheck import gradcheck as gradcheck
+    from gradlab._numerical import numerical_jacobian as numerical_jacobian
+    from gradlab._numerical import numerical_vjp as numerical_vjp
+    from gradlab._verify import verify as verify
+    from gradlab.errors import GradientError as GradientError
+    from gradlab.errors import UsageError as UsageError
+    from gradlab.report import Finding as Finding
+    from gradlab.report import InputResult as InputResult
+    from gradlab.report import Report as Report
+    from gradlab.report import Verdict as Verdict
+    from gradlab.rule import Rule as Rule
+
+__version__ = "0.1.0"
+
+# Each public name is loaded when it is first used, so that `import gradlab` costs nothing beyond Python.
+_HOME = {
+    "Finding": "gradlab.report",
+    "GradientError": "gradlab.errors",
+    "InputResult": "gradlab.report",
+    "Report": "gradlab.report",
+    "Rule": "gradlab.rule",
+    "UsageError": "gradlab.errors",
+    "Verdict": "gradlab.report",
+    "explain": "gradlab._explain",
+    "gradcheck": "gradlab._gradcheck",
+    "numerical_jacobian": "gradlab._numerical",
+    "numerical_vjp": "gradlab._numerical",
+    "verify": "gradlab._verify",
+}
+
+__all__ = [
+    "Finding",
+    "GradientError",
+    "InputResult",
+    "Report",
+    "Rule",
+    "UsageError",
+    "Verdict",
+    "explain",
+    "gradcheck",
+    "numerical_jacobian",
+    "numerical_vjp",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,100 @@
+"""`explain`: a backward rule's derivation, shown with numbers at one small point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import numpy as np
+
+from gradlab._explain import derivation, linear_page, neuron_page
+from gradlab._gradcheck import seed_of
+from gradlab._verify import points
+from gradlab.errors import UsageError
+from gradlab.networks import neuron
+from gradlab.problem import describe
+from gradlab.rule import Rule
+from gradlab.rules import linear
+
+PAGES = {linear.RULE: linear_page.page, neuron.RULE: neuron_page.page}
+READABLE = 6  # entries of one array, so that every block can be read
+
+
+def explain(
+    rule_or_forward: Rule | Callable[..., Any],
+    backward: Callable[..., Any] | None = None,
+    inputs: Any = None,
+    *,
+    cached: bool = False,
+    rng: int | np.random.Generator | None = None,
+) -> str:
+    """Show a backward rule's derivation with numbers at one small point.
+
+    The blocks of the explicit Jacobian are printed, their contraction with the upstream gradient entry by
+    entry, and beside it what backward returns. The built-in rules ``linear`` and ``neuron`` have pages of
+    their own, with the formulas.
+
+    Parameters
+    ----------
+    rule_or_forward : Rule or callable
+        A rule, or a forward function together with ``backward`` and ``inputs``.
+    backward : callable, optional
+        As in `gradlab.gradcheck`.
+    inputs : tuple, dict or array, optional
+        A small point: all blocks are printed. By default one of the rule's own.
+    cached : bool, default False
+        Whether the functions have the form ``out, cache``; a `Rule` says so itself.
+    rng : int or numpy.random.Generator, optional
+        For the upstream gradient; ``None`` is a fixed seed.
+
+    Returns
+    -------
+    str
+        Text for a terminal.
+
+    Raises
+    ------
+    UsageError
+        When the question is malformed, or the point is too large to be printed.
+
+    Examples
+    --------
+    >>> print(explain(np.square, lambda dy, x: 2 * x * dy, np.array([3.0])))  # doctest: +ELLIPSIS
+    square, written out at one small point
+    ...
+      x[0]          ...  12 or more
+    """
+    if isinstance(rule_or_forward, Rule):
+        rule = rule_or_forward
+        if rule in PAGES and inputs is None:
+            return PAGES[rule]()
+        point = _small_point(rule) if inputs is None else inputs
+    elif callable(rule_or_forward) and backward is not None and inputs is not None:
+        name = str(getattr(rule_or_forward, "__name__", type(rule_or_forward).__name__))
+        rule = Rule(name, rule_or_forward, backward, inputs, cached=cached)
+        point = inputs
+    else:
+        raise UsageError(
+            f"explain was given {describe(rule_or_forward)}; "
+            "expected a Rule, or a forward function, a backward function and inputs"
+        )
+    return derivation.page(rule, point, seed=seed_of(rng))
+
+
+def _small_point(rule: Rule) -> Any:
+    """Return the simplest point of a rule at which no array is a mere number, but all can be read."""
+
+    def readable(point: Any) -> bool:
+        arrays = [value for value in point if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
+        return all(a.ndim == 0 or (a.shape[-1] >= 2 and a.size <= READABLE) for a in arrays)
+
+    strategy = points(rule)
+    settings = hypothesis.settings(database=None, deadline=None, derandomize=True, max_examples=2000)
+    try:
+        return hypothesis.find(strategy.filter(readable), lambda _: True, settings=settings)
+    except hypothesis.errors.HypothesisException:
+        return hypothesis.find(strategy, lambda _: True, settings=settings)
+
+
+__all__ = ["explain"]

@@ -1,0 +1,100 @@
+"""The oracle by itself: gradients and Jacobians of a forward function, without any backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradlab.checks.jacobian import full_jacobian
+from gradlab.errors import UsageError
+from gradlab.numerics.differences import Array
+from gradlab.numerics.jacobian import jacobian
+from gradlab.problem import Problem, RuleRaised
+
+
+def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = None) -> tuple[Any, Any]:
+    """Compute a vector-Jacobian product from the forward function alone.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*inputs) -> array``.
+    inputs : tuple, list, dict or array
+        As in `gradlab.gradcheck`.
+    grad_output : array, optional
+        The upstream gradient ``dL/dY``, of the output's shape. All ones by default, so that the result is
+        the gradient of the output, or of the sum of its entries.
+
+    Returns
+    -------
+    gradients, error_bars : tuple, dict or array
+        ``dL/dX`` for each input, in the form and the shapes of ``inputs``, and what each entry may be off
+        by; ``None`` for constants.
+
+    Raises
+    ------
+    UsageError
+        When the question is malformed, or ``forward`` raises at the point.
+
+    Examples
+    --------
+    >>> gradient, error_bar = numerical_vjp(np.sin, np.array([0.0, 1.0]))
+    >>> bool((np.abs(gradient - np.cos([0.0, 1.0])) <= error_bar).all())
+    True
+    """
+    problem = _prepare(forward, inputs, grad_output)
+    u = problem.grad_output
+    gradients, error_bars = {}, {}
+    for i in problem.wrt:
+        x = problem.value(i)
+
+        def contracted(moved: Any, i: int = i) -> Array:
+            return np.atleast_1d(u @ (problem.evaluate({i: moved}) - problem.output))
+
+        noise = float(np.linalg.norm(u * problem.noise))
+        row, bars = jacobian(contracted, x, output=np.zeros(1), noise=np.full(1, noise), eps=problem.eps)
+        gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
+    return problem.in_callers_form(gradients), problem.in_callers_form(error_bars)
+
+
+def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
+    """Build the explicit full Jacobian of a forward function, column by column.
+
+    It takes ``n · m`` numbers of memory, for ``n`` input and ``m`` output entries.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*inputs) -> array``.
+    inputs : tuple, list, dict or array
+        As in `gradlab.gradcheck`.
+
+    Returns
+    -------
+    tuple, dict or array
+        ``dY/dX`` for each input, of shape ``(*Y.shape, *X.shape)``, in the form of ``inputs``; ``None`` for
+        constants. Of several outputs, ``Y`` is all of them flattened to one vector.
+
+    Raises
+    ------
+    UsageError
+        When the question is malformed, or ``forward`` raises at the point.
+
+    Examples
+    --------
+    >>> J = numerical_jacobian(lambda x: x[::-1] ** 2, np.array([1.0, 3.0]))
+    >>> J.round(6) + 0.0
+    array([[0., 6.],
+           [2., 0.]])
+    """
+    problem = _prepare(forward, inputs, None)
+    return problem.in_callers_form({i: full_jacobian(problem, i)[0] for i in problem.wrt})
+
+
+def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any) -> Problem:
+    try:
+        return Problem(forward, None, inputs, grad_output=grad_output)
+    except RuleRaised as raised:
+        raise UsageError(str(raised)) from raised.__cause__

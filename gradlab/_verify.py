@@ -1,0 +1,226 @@
+"""`verify`: many points of one rule, drawn and shrunk by Hypothesis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+
+from gradlab import strategies
+from gradlab._gradcheck import Question, check_point, seed_of
+from gradlab.errors import GradientError, UsageError
+from gradlab.problem import arrange, describe
+from gradlab.report import InputResult, Report, Verdict
+from gradlab.rule import Rule
+
+ENOUGH = 0.9  # of the points must pass
+
+
+def verify(
+    rule: Rule,
+    *,
+    max_examples: int = 100,
+    rtol: float | None = None,
+    rng: int | np.random.Generator | None = None,
+    raise_exception: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Check a rule at many points, and shrink a failure to the simplest failing point.
+
+    Every point is checked as by `gradlab.gradcheck`, and against the explicit full Jacobian, built
+    numerically and by the rule's closed form.
+
+    Parameters
+    ----------
+    rule : Rule
+        What to check; its ``inputs`` say where points come from.
+    max_examples : int, default 100
+        How many points to draw.
+    rtol : float, optional
+        The relative defect that you do not care about, as in `gradlab.gradcheck`.
+    rng : int or numpy.random.Generator, optional
+        For the points and all that is random at each. ``None`` is a fixed seed: the same call gives the
+        same report, whatever Hypothesis profile is loaded.
+    raise_exception : bool, default True
+        Whether to raise unless the verdict is ``pass``.
+    progress : callable, optional
+        Called with the number of points checked, after each.
+
+    Returns
+    -------
+    Report
+        ``fail`` if any point fails; else ``pass`` if at least 90 % of the points pass and every input
+        passed at least once; else ``inconclusive``.
+
+    Raises
+    ------
+    GradientError
+        Unless the verdict is ``pass``.
+    UsageError
+        When the question is malformed at some point, or no point could be drawn.
+
+    Examples
+    --------
+    >>> from gradlab import strategies
+    >>> cube = Rule("cube", lambda x: x**3, lambda dy, x: 3 * x**2 * dy, strategies.inputs("(n)"))
+    >>> verify(cube, max_examples=20)
+    <Report cube: pass at 20 points>
+    """
+    if not isinstance(rule, Rule):
+        raise UsageError(f"verify was given {describe(rule)}; expected a Rule")
+    if not isinstance(max_examples, int | np.integer) or max_examples < 1:
+        raise UsageError(f"max_examples is {describe(max_examples)}; expected a positive integer")
+    started = time.perf_counter()
+    seed = seed_of(rng)
+    question = Question(
+        rule.forward,
+        rule.backward,
+        cached=rule.cached,
+        rtol=rtol,
+        name=rule.name,
+        explicit_jacobian=True,
+        jacobian=rule.jacobian,
+    )
+    tally = _Tally()
+    shrinkable = not callable(rule.inputs)
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=int(max_examples),
+        phases=[hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrinkable else [])],
+        # Everything that a user's profile could change is set here.
+        deadline=None,
+        database=None,
+        derandomize=False,
+        print_blob=False,
+        report_multiple_bugs=False,
+        stateful_step_count=1,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @hypothesis.given(points(rule))
+    def check(inputs: Any) -> None:
+        report, raised = check_point(question, inputs, seed=seed)
+        tally.add(report)
+        if progress is not None:
+            progress(tally.points)
+        if report.failed:
+            raise _PointFailed(replace(report, example=_source(rule, inputs)), raised)
+
+    failure: _PointFailed | None = None
+    try:
+        check()
+    except _PointFailed as failed:
+        failure = failed
+    except hypothesis.errors.FlakyFailure as flaky:  # the same point fails now and then
+        failure = next(error for error in flaky.exceptions if isinstance(error, _PointFailed))
+    except hypothesis.errors.Unsatisfiable as error:
+        raise UsageError(f"rule {rule.name!r}: its inputs gave no point: {error}") from error
+    report = tally.summary(
+        rule.name, failure.report if failure else None, seed=seed, seconds=time.perf_counter() - started
+    )
+    if raise_exception and not report.passed:
+        raise GradientError(report) from (failure.raised if failure else None)
+    return report
+
+
+class _PointFailed(Exception):
+    def __init__(self, report: Report, raised: BaseException | None) -> None:
+        super().__init__(str(report))
+        self.report, self.raised = report, raised
+
+
+@dataclass
+class _Tally:
+    """What the points so far have shown; shrinking, after the first failure, is counted only as calls."""
+
+    points: int = 0
+    passed: int = 0
+    failed: int = 0
+    forward_calls: int = 0
+    backward_calls: int = 0
+    reason: str = ""
+    inputs: dict[str, InputResult] = field(default_factory=dict)
+
+    def add(self, report: Report) -> None:
+        self.forward_calls += report.forward_calls
+        self.backward_calls += report.backward_calls
+        if self.failed:
+            return
+        self.points += 1
+        self.passed += report.passed
+        self.failed += report.failed
+        if report.inconclusive:
+            self.reason = report.reason
+        for result in report.inputs:
+            self.inputs[result.name] = _merge(self.inputs.get(result.name), result)
+
+    def summary(self, name: str, failing: Report | None, *, seed: int, seconds: float) -> Report:
+        if failing is not None:
+            verdict, reason = Verdict.FAIL, failing.reason
+        elif self.passed >= ENOUGH * self.points and all(
+            result.verdict is Verdict.PASS for result in self.inputs.values()
+        ):
+            verdict, reason = Verdict.PASS, ""
+        else:
+            verdict = Verdict.INCONCLUSIVE
+            reason = f"only {self.passed} of {self.points} points passed; at another, {self.reason}"
+        return Report(
+            name=name,
+            verdict=verdict,
+            reason=reason,
+            inputs=failing.inputs if failing is not None else tuple(self.inputs.values()),
+            findings=failing.findings if failing is not None else (),
+            points=self.points,
+            points_passed=self.passed,
+            points_failed=self.failed,
+            example=failing.example if failing is not None else None,
+            forward_calls=self.forward_calls,
+            backward_calls=self.backward_calls,
+            seconds=seconds,
+            seed=seed,
+        )
+
+
+def _merge(old: InputResult | None, new: InputResult) -> InputResult:
+    """Keep the worst probe over all points; an input counts as right when it passed at least once."""
+    if old is None:
+        return new
+    entries = [result.worst for result in (old, new) if result.worst is not None]
+    verdict = Verdict.PASS if Verdict.PASS in (old.verdict, new.verdict) else new.verdict
+    return replace(new, verdict=verdict, worst=max(entries, key=lambda entry: entry.error, default=None))
+
+
+def points(rule: Rule) -> st.SearchStrategy[Any]:
+    """Return the strategy that draws a rule's points."""
+    inputs = rule.inputs
+    if isinstance(inputs, st.SearchStrategy):
+        return inputs
+    if isinstance(inputs, str):
+        return strategies.inputs(inputs)
+    if callable(inputs):
+        return st.integers(0, 2**32 - 1).map(lambda seed: inputs(np.random.default_rng(seed)))
+    if isinstance(inputs, tuple | list | Mapping | np.ndarray):
+        return st.just(inputs)
+    raise UsageError(
+        f"rule {rule.name!r}: inputs is {describe(inputs)}; expected a signature such as '(n,d),(d,m)', "
+        "a Hypothesis strategy, a tuple of example inputs, or a function of a numpy Generator"
+    )
+
+
+def _source(rule: Rule, inputs: Any) -> str:
+    """Return the inputs as Python text that can be pasted."""
+    _, names, values = arrange(rule.forward, inputs)
+    return "\n".join(f"{name} = {_literal(value)}" for name, value in zip(names, values, strict=True))
+
+
+def _literal(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    usual = value.dtype in (np.dtype(float), np.dtype(int))
+    return f"np.array({value.tolist()!r}{'' if usual and value.size else f', dtype=np.{value.dtype}'})"

@@ -1,0 +1,1 @@
+"""The checks: each takes a problem and says what it found."""

@@ -1,0 +1,130 @@
+"""The explicit full Jacobian as a second witness.
+
+For a small point the whole of ``dY/dX`` is built, numerically and, where the rule gives one, in closed form.
+Contracted with the upstream gradient, each must equal what backward returns:
+
+::
+
+    dL/dX[j] = Σ_k dL/dY[k] dY[k]/dX[j]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradlab.numerics.differences import DOUBLE_EPS, Array
+from gradlab.numerics.jacobian import jacobian
+from gradlab.problem import Problem, describe
+from gradlab.report import Finding
+
+
+def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
+    """Return ``dY/dX`` for one input, of shape ``(*Y.shape, *X.shape)``, and its error bars."""
+    x = problem.value(position)
+    columns, bars = jacobian(
+        lambda moved: problem.evaluate({position: moved}),
+        x,
+        output=problem.output,
+        noise=problem.noise,
+        eps=problem.eps,
+    )
+    shape = (*problem.output_shape, *x.shape)
+    return columns.reshape(shape), bars.reshape(shape)
+
+
+def contract(upstream: Array, explicit: Array, shape: tuple[int, ...]) -> Array:
+    """Return ``Σ_k dL/dY[k] dY[k]/dX`` in the shape of ``X``; the upstream gradient comes as a vector."""
+    return (upstream @ explicit.reshape(upstream.size, -1)).reshape(shape)
+
+
+def compare_jacobian(
+    problem: Problem,
+    gradients: Mapping[int, Array],
+    closed_form: Callable[..., Any] | None,
+    *,
+    rtol: float,
+) -> list[Finding]:
+    """Compare backward, the numerical Jacobian and the closed form with each other.
+
+    Parameters
+    ----------
+    problem : Problem
+        A small point: the Jacobian has as many entries as inputs times outputs.
+    gradients : mapping of int to Array
+        What backward returned, by position.
+    closed_form : callable, optional
+        The rule's ``jacobian``.
+    rtol : float
+        The relative disagreement that the caller does not care about.
+
+    Returns
+    -------
+    list of Finding
+        Of kind ``jacobian-contraction`` where backward is not the contraction of a Jacobian, and
+        ``closed-form-jacobian`` where the closed form is not the Jacobian of forward.
+    """
+    findings = []
+    given = _closed_form(problem, closed_form) if closed_form is not None else {}
+    for i, gradient in gradients.items():
+        name, u = problem.names[i], problem.grad_output
+        numeric, bars = full_jacobian(problem, i)
+        contracted = contract(u, numeric, gradient.shape)
+        contracted_bars = contract(np.abs(u), bars, gradient.shape)
+        if _differ(gradient, contracted, contracted_bars, rtol).any():
+            findings.append(_contraction(problem, i, gradient, (contracted, contracted_bars), "numerical"))
+        if i not in given:
+            continue
+        if np.shape(given[i]) != numeric.shape:
+            message = (
+                f"jacobian returns {describe(given[i])} for {name}; "
+                f"expected shape {numeric.shape}, the output's and then the input's"
+            )
+            findings.append(Finding("jacobian", name, "closed-form-jacobian", message))
+            continue
+        exact = np.asarray(given[i], dtype=np.float64)
+        wrong = _differ(exact, numeric, bars, rtol)
+        if wrong.any():
+            k = tuple(int(index) for index in np.argwhere(wrong)[0])
+            message = (
+                f"closed-form Jacobian of {name} is wrong at {wrong.sum()} of {wrong.size} entries; "
+                f"first {list(k)}: it gives {exact[k]:.6g}, "
+                f"central differences give {numeric[k]:.6g} ± {bars[k]:.1g}"
+            )
+            findings.append(Finding("jacobian", name, "closed-form-jacobian", message))
+        contracted = contract(u, exact, gradient.shape)
+        # The sum over all outputs is rounded; so was backward's own, in another order.
+        rounding = 8 * DOUBLE_EPS * u.size * contract(np.abs(u), np.abs(exact), gradient.shape)
+        if _differ(gradient, contracted, rounding, rtol).any() and not findings:
+            findings.append(_contraction(problem, i, gradient, (contracted, rounding), "closed-form"))
+    return findings
+
+
+def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> dict[int, Any]:
+    returned = problem.call(closed_form)
+    given = returned if isinstance(returned, tuple | list) else (returned,)
+    return dict(zip(problem.floating, given, strict=False))
+
+
+def _differ(claimed: Array, numeric: Array, bars: Array, rtol: float) -> Any:
+    with np.errstate(invalid="ignore"):
+        explained = np.abs(claimed - numeric) <= bars + rtol * np.maximum(np.abs(claimed), np.abs(numeric))
+    return ~explained
+
+
+def _contraction(
+    problem: Problem, i: int, gradient: Array, witness: tuple[Array, Array], which: str
+) -> Finding:
+    contracted, bars = witness
+    with np.errstate(invalid="ignore"):
+        distance = np.nan_to_num(np.abs(gradient - contracted) - bars, nan=np.inf)
+    k = np.unravel_index(int(np.argmax(distance)), gradient.shape)
+    index = tuple(int(axis) for axis in k)
+    message = (
+        f"gradient of {problem.names[i]} is not the contraction of dL/dY with the {which} Jacobian; worst "
+        f"{problem.label(i, index)}: backward gives {gradient[index]:.6g}, the contraction "
+        f"{contracted[index]:.6g} ± {bars[index]:.1g}"
+    )
+    return Finding("jacobian", problem.names[i], "jacobian-contraction", message)

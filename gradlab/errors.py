@@ -1,0 +1,40 @@
+"""The exceptions that gradlab raises on purpose.
+
+::
+
+    Exception
+    ├── AssertionError
+    │   └── GradientError     the answer: the rule is wrong, or could not be shown to be right
+    └── ValueError
+        └── UsageError        the question is malformed: nothing could be checked
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradlab.report import Report
+
+
+class UsageError(ValueError):
+    """The question itself is malformed; the message names what was given and what was expected."""
+
+
+class GradientError(AssertionError):
+    """A check did not end in ``pass``; its message is the report.
+
+    Attributes
+    ----------
+    report : Report
+        What was found.
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+    def __reduce__(self) -> tuple[type[GradientError], tuple[Report]]:
+        # An exception is pickled by its `args`, the message; this one is rebuilt from its report, so that
+        # it survives the way back from a worker process.
+        return type(self), (self.report,)

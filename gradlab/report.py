@@ -1,0 +1,177 @@
+"""What a check found, as frozen plain data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The answer of a check."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a gradient, or one directional derivative, from both sides.
+
+    Attributes
+    ----------
+    index : tuple of int or None
+        Where it stands in its input; ``None`` for a joint direction.
+    analytic, numeric : float
+        What backward gives, and what the forward function shows.
+    error_bar : float
+        What ``numeric`` may be off by.
+    scale : float
+        What the two are compared on: the larger of them, or the slope of the forward function nearby,
+        where that is larger still and both vanish.
+    """
+
+    index: tuple[int, ...] | None
+    analytic: float
+    numeric: float
+    error_bar: float
+    scale: float
+
+    @property
+    def error(self) -> float:
+        """The difference of the two sides, relative to their scale; infinite when one is not finite."""
+        if not math.isfinite(self.analytic - self.numeric):
+            return math.inf
+        return abs(self.analytic - self.numeric) / self.scale if self.scale else 0.0
+
+
+@dataclass(frozen=True)
+class InputResult:
+    """What was found about the gradient of one input.
+
+    Attributes
+    ----------
+    name : str
+        The input's name.
+    verdict : Verdict
+        Whether its gradient is right.
+    size, probed : int
+        How many entries it has, and how many were probed each by itself.
+    wrong_count : int
+        How many of these are certainly wrong.
+    wrong_entries : tuple of tuple of int
+        Their indices, at most 100.
+    worst : Entry or None
+        The probe with the largest disagreement; ``None`` when none was made.
+    """
+
+    name: str
+    verdict: Verdict
+    size: int
+    probed: int
+    wrong_count: int
+    wrong_entries: tuple[tuple[int, ...], ...]
+    worst: Entry | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, with its evidence.
+
+    Attributes
+    ----------
+    check : str
+        The check that found it: ``contract``, ``gradients`` or ``jacobian``.
+    input : str or None
+        The input concerned.
+    kind : str
+        A stable word for this kind of defect, such as ``gradient-shape``.
+    message : str
+        One sentence for people, with the numbers.
+    """
+
+    check: str
+    input: str | None
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer to one question, whether a backward rule is right.
+
+    ``bool(report)`` is ``report.passed``, ``repr`` is one line, ``str`` the full text. The same call
+    gives an equal report; only ``seconds`` differs, which is not compared.
+
+    Attributes
+    ----------
+    name : str
+        The rule's name.
+    verdict : Verdict
+        ``pass``, ``fail`` or ``inconclusive``.
+    reason : str
+        Why it is not ``pass``; empty otherwise.
+    inputs : tuple of InputResult
+        One per differentiated input: at the failing point when a point failed, otherwise the worst
+        over all points.
+    findings : tuple of Finding
+        What is wrong.
+    points, points_passed, points_failed : int
+        How many points were checked, and how many of them passed and failed.
+    example : str or None
+        The inputs of the failing point as Python text, where points were drawn.
+    forward_calls, backward_calls : int
+        What the check cost in calls of the two functions.
+    seconds : float
+        What it cost in time.
+    seed : int
+        Reproduces the report, as ``rng=seed``.
+    """
+
+    name: str
+    verdict: Verdict
+    reason: str
+    inputs: tuple[InputResult, ...]
+    findings: tuple[Finding, ...]
+    points: int
+    points_passed: int
+    points_failed: int
+    example: str | None
+    forward_calls: int
+    backward_calls: int
+    seconds: float = field(compare=False)
+    seed: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is ``pass``."""
+        return self.verdict is Verdict.PASS
+
+    @property
+    def failed(self) -> bool:
+        """Whether the verdict is ``fail``."""
+        return self.verdict is Verdict.FAIL
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether the verdict is ``inconclusive``."""
+        return self.verdict is Verdict.INCONCLUSIVE
+
+    @property
+    def worst(self) -> Entry | None:
+        """The probe with the largest relative disagreement over all inputs."""
+        entries = [result.worst for result in self.inputs if result.worst is not None]
+        return max(entries, key=lambda entry: entry.error, default=None)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return f"<Report {self.name}: {self.verdict} at {self.points} point{'s' * (self.points != 1)}>"
+
+    def __str__(self) -> str:
+        # Deferred, and the one arrow that points upwards: how a report reads is the reporters' matter.
+        from gradlab.reporters.text import render
+
+        return render(self)

@@ -1,0 +1,1 @@
+"""Reporters: each turns reports into text, and sees nothing but reports."""

@@ -1,0 +1,65 @@
+"""What is under test: a forward function and the backward rule that claims to be its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from gradlab.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: the inputs may be arrays
+class Rule:
+    """A forward function and the backward rule that claims to be its gradient.
+
+    Parameters
+    ----------
+    name : str
+        What reports call it.
+    forward : callable
+        ``forward(*inputs) -> array``; with ``cached=True``, ``forward(*inputs) -> (array, cache)``.
+    backward : callable
+        ``backward(grad_output, *inputs) -> gradients``, one per input; with ``cached=True``,
+        ``backward(grad_output, cache) -> gradients``.
+    inputs : str, strategy, tuple or callable
+        Where points come from: a gufunc signature such as ``"(n,d),(d,m)"``, a Hypothesis strategy of input
+        tuples, one tuple of example inputs, or a function ``rng -> tuple of inputs`` (whose points cannot be
+        shrunk).
+    cached : bool, default False
+        Whether the functions have the form of course notes, ``out, cache``.
+    jacobian : callable, optional
+        The closed form of the full Jacobian, ``jacobian(*inputs) -> tuple``: for each differentiable
+        input, in order, ``dY/dX`` as an array of shape ``(*Y.shape, *X.shape)``.
+
+    Raises
+    ------
+    UsageError
+        When the name is not text, or a function cannot be called.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> square = Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, (np.array([1.0, 2.0]),))
+    >>> square
+    Rule('square')
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    inputs: Any
+    _: KW_ONLY
+    cached: bool = False
+    jacobian: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise UsageError(f"a rule's name is {self.name!r}; expected a non-empty string")
+        for role in ("forward", "backward", "jacobian"):
+            function = getattr(self, role)
+            if not callable(function) and not (role == "jacobian" and function is None):
+                raise UsageError(f"rule {self.name!r}: {role} is {function!r}; expected a function")
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name!r})"
