@@ -95,6 +95,6 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
 
 def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any) -> Problem:
     try:
-        return Problem(forward, None, inputs, grad_output=grad_output)
+        return Problem(forward, forward, inputs, grad_output=grad_output)  # backward is never called
     except RuleRaised as raised:
         raise UsageError(str(raised)) from raised.__cause__

@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train",
         help="train the language model, its gradient checked along the way",
-        description="Train the neural language model by gradient descent on real text, and check its gradient "
-        "at the parameters that training visits.",
+        description="Train the neural language model by gradient descent on real text, and check its "
+        "gradient at the parameters that training visits.",
     )
     train.add_argument(
         "--text", metavar="FILE", help="a UTF-8 text (default: the reference topics that ship with Python)"

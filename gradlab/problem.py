@@ -34,7 +34,7 @@ class Problem:
     Parameters
     ----------
     forward, backward : callable
-        As in `gradlab.gradcheck`; ``backward`` is ``None`` where only the forward side is wanted.
+        As in `gradlab.gradcheck`; where only the forward side is wanted, ``backward`` may be any function.
     inputs : tuple, list, dict, array or float
         As in `gradlab.gradcheck`.
     cached : bool
@@ -76,7 +76,7 @@ class Problem:
     def __init__(
         self,
         forward: Callable[..., Any],
-        backward: Callable[..., Any] | None,
+        backward: Callable[..., Any],
         inputs: Any,
         *,
         cached: bool = False,
@@ -86,7 +86,7 @@ class Problem:
         rng: np.random.Generator | None = None,
     ) -> None:
         for role, function in (("forward", forward), ("backward", backward)):
-            if function is not None and not callable(function):
+            if not callable(function):
                 raise UsageError(f"{role} is {describe(function)}; expected a function")
         if kwargs is not None and not isinstance(kwargs, Mapping):
             raise UsageError(f"kwargs is {describe(kwargs)}; expected a dict of keyword arguments")
@@ -156,14 +156,18 @@ class Problem:
     def noise(self) -> Array:
         """What each output may be off by: its dtype's rounding, or more where its values show more.
 
-        It is estimated when it is first needed, from six evaluations close to the point.
+        It is estimated when it is first needed, from twelve evaluations close to the point: six along each of
+        two directions, because the roundings along one of them may happen to be all alike.
         """
         rng = np.random.default_rng(0)
-        line = self.line({i: random_direction(self.value(i), rng) for i in self.wrt})
-        pairs = [line(SPACING * self.eps * k)[:2] for k in (1, 2, 3)]
-        values = [*(minus for _, minus in reversed(pairs)), self.output, *(plus for plus, _ in pairs)]
-        shown = SAFETY * noise_level(np.stack(values))
-        return np.fmax(self.eps * np.abs(self.output), shown)  # NaN, at the edge of a domain, shows nothing
+        noise = self.eps * np.abs(self.output)
+        for _ in range(2):
+            line = self.line({i: random_direction(self.value(i), rng) for i in self.wrt})
+            pairs = [line(SPACING * k)[:2] for k in (1, 2, 3)]
+            values = [*(minus for _, minus in reversed(pairs)), self.output, *(plus for plus, _ in pairs)]
+            # At the edge of a domain there is NaN, which shows nothing.
+            noise = np.fmax(noise, SAFETY * noise_level(np.stack(values)))
+        return noise
 
     def call_backward(self) -> Any:
         """Call ``backward`` at the point and return what it returns, as it is.
@@ -173,7 +177,6 @@ class Problem:
         RuleRaised
             When it raises.
         """
-        assert self._backward is not None
         self.backward_calls += 1
         upstream = self._unflatten(self.grad_output)
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._explain.layout import digits, labelled, number
+from gradlab._explain.layout import digits, factor, labelled, number
 from gradlab.checks.contract import read_gradients
 from gradlab.checks.jacobian import contract, full_jacobian
 from gradlab.errors import UsageError
@@ -70,11 +70,8 @@ def sum_of_products(u: Array, block: Array) -> str:
     >>> sum_of_products(np.array([1.0, 2.0]), np.array([0.0, -3.0]))
     '2 × (-3) = -6'
     """
-    terms = [
-        f"{number(a)} × {number(b)}" if b >= 0 else f"{number(a)} × ({number(b)})"
-        for a, b in zip(u.ravel(), block.ravel(), strict=True)
-        if b != 0
-    ]
+    pairs = zip(u.ravel(), block.ravel(), strict=True)
+    terms = [f"{factor(a)} × {factor(b)}" for a, b in pairs if b != 0]
     total = number(float((u * block).sum()))
     return f"{' + '.join(terms)} = {total}" if terms else "0"
 

@@ -18,6 +18,15 @@ def number(value: SupportsFloat) -> str:
     return f"{float(value) + 0.0:.5g}"
 
 
+def factor(value: SupportsFloat) -> str:
+    """Return a number as one factor of a product, in brackets when it is negative.
+
+    >>> factor(-2.0)
+    '(-2)'
+    """
+    return number(value) if float(value) >= 0 else f"({number(value)})"
+
+
 def matrix(array: npt.NDArray[Any], indent: int) -> str:
     """Return an array as text, rows below each other at one indent.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradlab._explain.layout import digits, number
+from gradlab._explain.layout import digits, factor, number
 from gradlab._numerical import numerical_vjp
 from gradlab.networks import neuron
 from gradlab.networks.descent import gradient_descent
@@ -30,9 +30,9 @@ def _forward() -> Iterator[str]:
     yield ""
     yield f"  b = w1 x        = {number(v.w1)} × {number(v.x)} = {number(v.b)}"
     yield f"  h = tanh(b)     = {number(v.h)}"
-    yield f"  a = w2 h        = {number(v.w2)} × {number(v.h)} = {number(v.a)}"
+    yield f"  a = w2 h        = {factor(v.w2)} × {factor(v.h)} = {number(v.a)}"
     yield f"  o = tanh(a)     = {number(v.o)}"
-    yield f"  L = ½ (y − o)²  = ½ × ({number(v.y - v.o)})² = {number(loss)}"
+    yield f"  L = ½ (y − o)²  = ½ × {factor(v.y - v.o)}² = {number(loss)}"
 
 
 def _backward() -> Iterator[str]:
@@ -46,9 +46,9 @@ def _backward() -> Iterator[str]:
     yield f"  do/da  = 1 − o²               = {number(1 - v.o**2)}"
     yield f"  δ      = dL/do · do/da        = {number(delta)}    <-- shared: computed once, used twice"
     yield ""
-    yield f"  dL/dw2 = δ · da/dw2           = δ · h = {number(delta)} × {number(v.h)} = {number(dw2)}"
+    yield f"  dL/dw2 = δ · da/dw2           = δ · h = {factor(delta)} × {factor(v.h)} = {number(dw2)}"
     yield "  dL/dw1 = δ · da/dh · dh/db · db/dw1 = δ · w2 · (1 − h²) · x"
-    factors = f"{number(delta)} × ({number(v.w2)}) × {number(1 - v.h**2)} × {number(v.x)}"
+    factors = " × ".join(map(factor, (delta, v.w2, 1 - v.h**2, v.x)))
     yield f"         = {factors} = {number(dw1)}"
 
 
@@ -74,5 +74,5 @@ def _descent() -> Iterator[str]:
     yield ""
     for name, old in WEIGHTS.items():
         slope, new = float(step.gradients[name]), float(step.parameters[name])
-        yield f"  {name} ← {number(old)} − {number(LEARNING_RATE)} × ({number(slope)}) = {number(new)}"
+        yield f"  {name} ← {number(old)} − {number(LEARNING_RATE)} × {factor(slope)} = {number(new)}"
     yield f"  L:  {number(step.loss)} before, {number(float(loss))} after"

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from gradlab import UsageError, explain, networks, rules
+from gradlab._explain.layout import digits
+from gradlab.networks import neuron
+from gradlab.rules import linear
+
+X = np.array([[1.0, -2.0]])
+
+
+def test_linear_shows_the_block_of_x11_and_its_sum():
+    text = explain(linear.RULE)
+    assert "N = 2, D = 2, M = 3" in text
+    assert "dY/dx11 = [w11 w12 w13] = [ 0.7 -1.2  0.4]" in text
+    assert "          [  0   0   0]   [   0    0    0]" in text
+    assert "(N·M) × (N·D) = 6 × 4" in text
+    assert "dL/dx11 = sum(dL/dY ∘ dY/dx11) = 1 × 0.7 + (-0.5) × (-1.2) + 2 × 0.4 = 2.1" in text
+    assert "dL/dX = dL/dY · Wᵀ = [[  2.1" in text
+
+
+def test_linear_compares_three_ways_and_counts_the_cost():
+    lines = explain(linear.RULE).splitlines()
+    agreeing = [line for line in lines if "agree to" in line]
+    assert len(agreeing) == 4
+    assert all(line.endswith(("agree to 12 or more digits", "agree to all digits")) for line in agreeing)
+    assert any(line.split()[:3] == ["1024", "8", "TB"] for line in lines)
+
+
+def test_neuron_shows_the_chain_the_shared_factor_and_one_step():
+    text = explain(neuron.RULE)
+    _, values = neuron.forward(0.5, -1.2, 1.5, 0.8)
+    dw1, dw2, *_ = neuron.backward(1.0, values)
+    assert text.count("shared: computed once, used twice") == 1
+    assert f"δ      = dL/do · do/da        = {neuron.shared_factor(values):.5g}" in text
+    assert f"w1 ← 0.5 − 0.5 × {dw1:.5g} = {0.5 - 0.5 * dw1:.5g}" in text
+    assert f"w2 ← -1.2 − 0.5 × ({dw2:.5g}) = {-1.2 - 0.5 * dw2:.5g}" in text
+    before, after = next(line for line in text.splitlines() if "before" in line).split(",")
+    assert float(after.split()[0]) < float(before.split()[1])
+
+
+@pytest.mark.parametrize("rule", [*rules.RULES, *networks.RULES], ids=lambda rule: rule.name)
+def test_every_rule_can_be_explained(rule):
+    text = explain(rule)
+    assert rule.name in text
+    assert text.isprintable() or all(line.isprintable() for line in text.splitlines())
+
+
+def test_a_users_own_rule_is_written_out():
+    text = explain(lambda x, w: x * w, lambda dy, x, w: (dy * w, dy * x), (X, 3.0))
+    assert "dY/dx[0, 0] = [[3 0]]" in text
+    assert "dY/dw = [[ 1 -2]]" in text
+    assert "digits that agree" in text
+
+
+def test_wrong_gradient_is_seen_beside_the_contraction():
+    text = explain(np.square, lambda dy, x: dy * x, X)
+    row = next(line for line in text.splitlines() if line.strip().startswith("x[0, 0] "))
+    assert row.split()[-1] == "0"
+
+
+def test_missing_gradient_is_said():
+    text = explain(lambda x, w: x * w, lambda dy, x, w: dy * w, (X, 3.0))
+    assert "backward returns 1 gradient; expected 2" in text
+
+
+def test_point_that_is_too_large():
+    with pytest.raises(
+        UsageError, match="the Jacobian at this point has 10000 entries; expected at most 600"
+    ):
+        explain(np.square, lambda dy, x: dy, np.ones(100))
+
+
+def test_function_that_raises():
+    with pytest.raises(UsageError, match="backward raised ZeroDivisionError"):
+        explain(np.square, lambda dy, x: 1 / 0, X)
+
+
+def test_what_is_neither_a_rule_nor_two_functions():
+    with pytest.raises(UsageError, match="explain was given the str 'linear'; expected a Rule, or a forward"):
+        explain("linear")
+
+
+def test_digits_that_agree():
+    assert digits(1.0, 1.0 + 1e-5) == "5"
+    assert digits(1.0, -1.0) == "0"
+    assert digits(np.nan, 1.0) == "0"
+    assert digits(0.0, 0.0) == "all"

@@ -1,0 +1,98 @@
+"""The structure: imports point one way, and `import gradlab` is cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gradlab
+
+PACKAGE = Path(gradlab.__file__).parent
+
+# Each layer may import from those above it, and from itself where it is a folder.
+LAYERS = [
+    ["errors"],
+    ["rule", "report"],
+    ["numerics"],
+    ["problem"],
+    ["checks"],
+    ["_gradcheck", "_numerical"],
+    ["strategies", "reporters"],
+    ["_verify"],
+    ["rules"],
+    ["networks"],
+    ["_explain", "training", "targets"],
+    ["cli"],
+    ["__main__"],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# `str(report)` is how a report reads, which is the reporters' matter: deferred, and the only one.
+ALLOWED = {("report", "reporters")}
+# Rules are what is checked: they know nothing of what checks them.
+BLIND = {
+    "rules": {"problem", "checks", "_gradcheck", "_verify", "numerics"},
+    "reporters": {"problem", "checks"},
+}
+
+
+def imports_of(path):
+    tree = ast.parse(path.read_text())
+    tree.body = [node for node in tree.body if not is_type_checking(node)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gradlab"):
+            parts = node.module.split(".")
+            yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+
+
+def is_type_checking(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def arrows():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        here = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if here != "__init__":
+            yield from ((here, there) for there in imports_of(path) if there != here and there in LEVEL)
+
+
+def test_every_module_has_a_layer():
+    modules = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in PACKAGE.rglob("*.py")}
+    assert modules - {"__init__"} == set(LEVEL)
+
+
+def test_no_arrow_runs_back():
+    found = list(arrows())
+    assert len(found) > 30
+    assert [arrow for arrow in found if LEVEL[arrow[0]] <= LEVEL[arrow[1]] and arrow not in ALLOWED] == []
+    assert [arrow for arrow in found if arrow[1] in BLIND.get(arrow[0], ())] == []
+
+
+def test_all_is_exactly_what_is_public():
+    assert sorted(gradlab.__all__) == sorted(gradlab._HOME) == dir(gradlab)
+    assert all(getattr(gradlab, name) is not None for name in gradlab.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = gradlab.nothing
+
+
+def test_import_loads_nothing_heavy():
+    code = "import sys, gradlab; print([m for m in ('scipy', 'hypothesis', 'pytest') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_gradcheck_needs_numpy_alone():
+    code = (
+        "import sys, gradlab; gradlab.gradcheck; "
+        "print([m for m in ('scipy', 'hypothesis') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_only_the_command_line_prints():
+    for path in PACKAGE.rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+        assert not prints or path.name == "cli.py"

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from gradlab import UsageError, numerical_jacobian, numerical_vjp
+
+X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
+W = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.75]])
+
+
+def test_vjp_of_a_product_with_error_bars():
+    dy = np.array([[1.0, -0.3], [2.0, 0.7]])
+    (dx, dw), (dx_bar, dw_bar) = numerical_vjp(lambda x, w: x @ w, (X, W), dy)
+    assert (np.abs(dx - dy @ W.T) <= dx_bar).all()
+    assert (np.abs(dw - X.T @ dy) <= dw_bar).all()
+    assert dx_bar.max() < 1e-11
+
+
+def test_without_an_upstream_gradient_it_is_the_gradient_of_the_sum():
+    gradient, _ = numerical_vjp(np.square, X)
+    np.testing.assert_allclose(gradient, 2 * X, rtol=1e-10)
+
+
+def test_answers_come_in_the_form_of_the_inputs():
+    gradients, bars = numerical_vjp(lambda x, k: x**k, {"x": X, "k": 2})
+    assert set(gradients) == set(bars) == {"x", "k"}
+    assert gradients["k"] is None
+    jacobian = numerical_jacobian(lambda x, k: x[k], (X, np.array([1])))
+    assert jacobian[0].shape == (1, 3, 2, 3)
+    assert jacobian[1] is None
+
+
+def test_jacobian_has_the_shape_of_the_output_then_of_the_input():
+    dx, dw = numerical_jacobian(lambda x, w: x @ w, (X, W))
+    assert dx.shape == (2, 2, 2, 3)
+    np.testing.assert_allclose(dw, np.einsum("nd,mk->nmdk", X, np.eye(2)), atol=1e-10)
+
+
+def test_forward_that_raises():
+    with pytest.raises(UsageError, match="forward raised ZeroDivisionError"):
+        numerical_vjp(lambda x: 1 / 0, X)

@@ -1,0 +1,94 @@
+"""Six defects that people really make, each caught beside the right rule passing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gradlab import Rule, gradcheck, verify
+from gradlab.networks import language_model, neuron
+from gradlab.rules import cross_entropy, embedding, linear, square_loss, tanh
+
+
+def missing_transpose(dy, x, w):
+    return dy @ w if w.shape[0] == w.shape[1] else dy @ w.T, x.T @ dy
+
+
+def missing_mean(dl, o, y):
+    return square_loss.backward(dl, o, y)
+
+
+def dropped_slope(dl, v):
+    delta = dl * -(v.y - v.o)  # the factor (1 − o²) is dropped
+    db = delta * v.w2 * (1 - v.h**2)
+    return db * v.x, delta * v.h, db * v.w1, dl * (v.y - v.o)
+
+
+def wrong_sign(dl, o, y):
+    do, dy = square_loss.backward(dl, o, y)
+    return -do, dy
+
+
+def probabilities_for_errors(dl, cache):
+    p, target = cache
+    return dl * p / len(target)
+
+
+def duplicate_word_overwritten(dy, table, index):
+    dtable = np.zeros_like(table)
+    dtable[index] = dy
+    return dtable
+
+
+PLANTED = [
+    (linear.RULE, missing_transpose),
+    (square_loss.MEAN, missing_mean),
+    (neuron.RULE, dropped_slope),
+    (square_loss.SUM, wrong_sign),
+    (cross_entropy.LOGITS, probabilities_for_errors),
+    (embedding.RULE, duplicate_word_overwritten),
+]
+
+
+@pytest.mark.parametrize(("right", "defect"), PLANTED, ids=[defect.__name__ for _, defect in PLANTED])
+@pytest.mark.parametrize("seed", range(3))
+def test_defect_is_caught_and_the_right_rule_passes(right, defect, seed):
+    assert verify(right, rng=seed, max_examples=50)
+    report = verify(replace(right, backward=defect), rng=seed, raise_exception=False)
+    assert report.failed
+    assert report.findings[0].kind == "wrong-gradient"
+
+
+def test_defect_in_one_part_of_the_language_model_is_caught_in_the_whole(monkeypatch):
+    monkeypatch.setattr(embedding, "backward", duplicate_word_overwritten)
+    report = verify(language_model.RULE, raise_exception=False)
+    verdicts = {result.name: result.verdict for result in report.inputs}
+    assert verdicts == {"table": "fail", "w1": "pass", "w2": "pass"}
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-6])
+def test_small_relative_defect_is_caught(size):
+    x = np.linspace(0.1, 2, 7)
+
+    def slightly_wrong(dy, y):
+        return tanh.backward(dy, y) * (1 + size)
+
+    assert not gradcheck(tanh.forward, slightly_wrong, x, cached=True, raise_exception=False)
+
+
+def test_defect_below_rtol_passes():
+    x = np.linspace(0.1, 2, 7)
+    rule = Rule("tanh", tanh.forward, lambda dy, y: tanh.backward(dy, y) * (1 + 1e-9), (x,), cached=True)
+    assert verify(rule)
+    assert verify(replace(rule, backward=lambda dy, y: tanh.backward(dy, y) * 1.01), rtol=0.02)
+
+
+def test_one_swapped_pair_among_many_entries_is_caught():
+    x = np.random.default_rng(0).normal(size=5000)
+
+    def swapped(dy, y):
+        dx = tanh.backward(dy, y)
+        dx[[10, 4000]] = dx[[4000, 10]]
+        return dx
+
+    assert not gradcheck(tanh.forward, swapped, x, cached=True, raise_exception=False)

@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from gradlab import GradientError, Rule, UsageError, Verdict, strategies, verify
+from gradlab.rules import linear
+
+
+def square(x):
+    return x**2
+
+
+def square_backward(dy, x):
+    return 2 * x * dy
+
+
+def test_report_counts_points_and_calls():
+    report = verify(Rule("square", square, square_backward, "(n)"), max_examples=30)
+    assert report.passed
+    assert (report.points, report.points_passed, report.points_failed) == (30, 30, 0)
+    assert report.forward_calls > 30
+    assert report.backward_calls == 30
+
+
+def test_failure_is_shrunk_to_the_simplest_failing_point():
+    def missing_factor(dy, x, w):
+        return dy @ w.T, x.T @ dy / len(x)  # right at batch size 1
+
+    with pytest.raises(GradientError) as caught:
+        verify(replace(linear.RULE, backward=missing_factor))
+    report = caught.value.report
+    assert report.example == "x = np.array([[1.0], [-1.0]])\nw = np.array([[1.0]])"
+    assert report.points_failed == 1
+    assert report.example in str(report).replace("    ", "")
+
+
+def test_same_call_gives_an_equal_report_under_any_hypothesis_profile():
+    wrong = Rule("wrong", square, lambda dy, x: x * dy, "(n)")
+    first = verify(wrong, raise_exception=False)
+    hypothesis.settings.register_profile("hasty", max_examples=1, derandomize=True)
+    previous = hypothesis.settings.get_current_profile_name()
+    hypothesis.settings.load_profile("hasty")
+    try:
+        assert verify(wrong, raise_exception=False) == first
+    finally:
+        hypothesis.settings.load_profile(previous)
+    assert verify(wrong, rng=1, raise_exception=False).seed == 1
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        "(n,d)",
+        strategies.inputs("(n,d)"),
+        st.tuples(st.floats(1, 2)),
+        (np.array([1.0, 2.0]),),
+        {"x": np.array([1.0, 2.0])},
+        lambda rng: (rng.normal(size=3),),
+    ],
+)
+def test_points_come_from_any_source(inputs):
+    assert verify(Rule("square", square, square_backward, inputs), max_examples=10)
+    wrong = verify(
+        Rule("square", square, lambda dy, x: dy * x, inputs), max_examples=10, raise_exception=False
+    )
+    assert wrong.failed
+    assert wrong.example.startswith("x = ")
+
+
+def test_rule_that_is_wrong_only_now_and_then_fails():
+    calls = iter(range(10**6))
+
+    def flaky(dy, x):
+        return square_backward(dy, x) * (1 + (next(calls) == 5))
+
+    assert verify(Rule("flaky", square, flaky, "(n)"), raise_exception=False).failed
+
+
+def test_what_is_seldom_decided_is_inconclusive():
+    slopes = np.array([1.0, 1e-17])
+    rule = Rule("blind", lambda x: x @ slopes, lambda dy, x: dy * slopes, (np.ones(2),))
+    report = verify(rule, raise_exception=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "only 0 of 1 points passed" in report.reason
+
+
+def test_exception_of_the_rule_is_the_cause():
+    with pytest.raises(GradientError, match="backward raised TypeError") as caught:
+        verify(Rule("broken", square, lambda dy: dy, "(n)"))
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_progress_is_told_after_each_point():
+    seen = []
+    verify(Rule("square", square, square_backward, "(n)"), max_examples=5, progress=seen.append)
+    assert seen == [1, 2, 3, 4, 5]
+
+
+class TestBadInput:
+    def test_what_is_not_a_rule(self):
+        with pytest.raises(UsageError, match="verify was given a function; expected a Rule"):
+            verify(square)
+
+    @pytest.mark.parametrize("signature", ["", "n,d", "(n,d", "(n,),(d)"])
+    def test_signature_that_cannot_be_read(self, signature):
+        with pytest.raises(UsageError, match=r"expected something like '\(n,d\),\(d,m\)'"):
+            verify(Rule("square", square, square_backward, signature))
+
+    def test_inputs_of_no_known_kind(self):
+        with pytest.raises(UsageError, match="inputs is the int 3; expected a signature"):
+            verify(Rule("square", square, square_backward, 3))
+
+    def test_strategy_that_gives_no_point(self):
+        with pytest.raises(UsageError, match="its inputs gave no point"):
+            verify(Rule("square", square, square_backward, st.nothing()))
+
+    def test_number_of_points(self):
+        with pytest.raises(UsageError, match="max_examples is the int 0; expected a positive integer"):
+            verify(Rule("square", square, square_backward, "(n)"), max_examples=0)
+
+    def test_name_and_functions_of_a_rule(self):
+        with pytest.raises(UsageError, match="a rule's name is 3; expected a non-empty string"):
+            Rule(3, square, square_backward, "(n)")
+        with pytest.raises(UsageError, match="backward is None; expected a function"):
+            Rule("square", square, None, "(n)")
