@@ -41,7 +41,7 @@ SMALL = 1000  # entries; up to here every entry is probed by itself
 DIRECTIONS = 4  # random directions for each larger input
 JOINT_DIRECTIONS = 2  # and for all inputs together
 ROWS = 7  # steps from 1/8 to 3e-5 of the scale
-COARSE = 1e-3  # with a wider error bar than this, relative to the gradient, a probe tells nothing
+COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
 
 
 @dataclass(frozen=True)

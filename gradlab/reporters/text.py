@@ -82,7 +82,9 @@ def _input_line(result: InputResult) -> str:
     line = f"{result.name}: {WORDS[result.verdict]}"
     if result.wrong_count:
         line += f" at {result.wrong_count} of {result.size} entries"
-    return line + (f"; {_worst_line(result.name, result.worst)}" if result.worst is not None else "")
+    if result.verdict is not Verdict.PASS and result.worst is not None:
+        line += f"; {_worst_line(result.name, result.worst)}"
+    return line
 
 
 WORDS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
