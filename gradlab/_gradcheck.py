@@ -164,12 +164,13 @@ def check_point(
             message = "forward returns values that are not finite"
             findings.append(Finding("contract", None, "not-finite", message))
         else:
-            probes = probe_gradients(problem, gradients, rtol=rtol, rng=generator)
-            findings += _wrong_gradients(problem, probes, rtol)
-            if question.explicit_jacobian and not findings:
-                findings += compare_jacobian(problem, gradients, question.jacobian, rtol=rtol)
+            # What overflows beside the point, or in our own sums, is no matter of the caller's.
+            with np.errstate(all="ignore"):
+                probes = probe_gradients(problem, gradients, rtol=rtol, rng=generator)
+                findings += _wrong_gradients(problem, probes, rtol)
+                if question.explicit_jacobian and not findings:
+                    findings += compare_jacobian(problem, gradients, question.jacobian, rtol=rtol)
 
-    undecided = [p for p in probes if p.undecided(rtol).any()]
     report = _report(
         question.title,
         findings,
@@ -177,7 +178,7 @@ def check_point(
         started=started,
         seed=seed,
         calls=(problem.forward_calls, problem.backward_calls),
-        undecided=_undecided_reason(problem, undecided, rtol) if undecided else "",
+        undecided=_undecided_reason(problem, probes, rtol),
     )
     return report, cause
 
@@ -279,7 +280,18 @@ def _input_result(
     )
 
 
-def _undecided_reason(problem: Problem, undecided: list[Probes], rtol: float) -> str:
+def _undecided_reason(problem: Problem, probes: list[Probes], rtol: float) -> str:
+    """Say why nothing more is known; an empty string when every probe tells."""
+    empty = [problem.names[i] for i in problem.wrt if problem.value(i).size == 0]
+    if len(empty) == len(problem.wrt):
+        return f"{', '.join(empty)} has no entries: there is nothing to compare"
+    probed = {p.position for p in probes}
+    missing = [problem.names[i] for i in problem.wrt if i not in probed]
+    if missing:
+        return f"the gradient of {', '.join(missing)} could not be compared"
+    undecided = [p for p in probes if p.undecided(rtol).any()]
+    if not undecided:
+        return ""
     count = sum(int(p.undecided(rtol).sum()) for p in undecided)
     needed = max(p.deciding_rtol() for p in undecided)
     names = ", ".join(
@@ -289,6 +301,7 @@ def _undecided_reason(problem: Problem, undecided: list[Probes], rtol: float) ->
     return (
         f"the numerical error bar is wider than rtol={rtol:.1g} at {count} probe{'s' * (count != 1)} "
         f"({names}); {advice}"
+        + (f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else "")
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlab.checks.jacobian import full_jacobian
 from gradlab.errors import UsageError
-from gradlab.numerics.differences import Array
+from gradlab.numerics.differences import Array, norm
 from gradlab.numerics.jacobian import jacobian
 from gradlab.problem import Problem, RuleRaised
 
@@ -31,7 +31,7 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     -------
     gradients, error_bars : tuple, dict or array
         ``dL/dX`` for each input, in the form and the shapes of ``inputs``, and what each entry may be off
-        by; ``None`` for constants.
+        by; ``None`` for constants. Where nothing could be told they are NaN and infinite.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
         def contracted(moved: Any, i: int = i) -> Array:
             return np.atleast_1d(u @ (problem.evaluate({i: moved}) - problem.output))
 
-        noise = float(np.linalg.norm(u * problem.noise))
+        noise = norm(u * problem.noise)
         row, bars = jacobian(contracted, x, output=np.zeros(1), noise=np.full(1, noise), eps=problem.eps)
         gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
     return problem.in_callers_form(gradients), problem.in_callers_form(error_bars)
@@ -75,7 +75,8 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
     -------
     tuple, dict or array
         ``dY/dX`` for each input, of shape ``(*Y.shape, *X.shape)``, in the form of ``inputs``; ``None`` for
-        constants. Of several outputs, ``Y`` is all of them flattened to one vector.
+        constants. Of several outputs, ``Y`` is all of them flattened to one vector. NaN where nothing could
+        be told, because ``forward`` has no values around the point.
 
     Raises
     ------
@@ -95,6 +96,9 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
 
 def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any) -> Problem:
     try:
-        return Problem(forward, forward, inputs, grad_output=grad_output)  # backward is never called
+        problem = Problem(forward, forward, inputs, grad_output=grad_output)  # backward is never called
     except RuleRaised as raised:
         raise UsageError(str(raised)) from raised.__cause__
+    if not np.isfinite(problem.output).all():
+        raise UsageError("forward returns values that are not finite; expected a point inside its domain")
+    return problem

@@ -19,6 +19,7 @@ from gradlab.report import InputResult, Report, Verdict
 from gradlab.rule import Rule
 
 ENOUGH = 0.9  # of the points must pass
+PRINTABLE = 100  # entries of an array in a report
 
 
 def verify(
@@ -64,6 +65,11 @@ def verify(
     UsageError
         When the question is malformed at some point, or no point could be drawn.
 
+    Notes
+    -----
+    Inside a test that is itself decorated with ``hypothesis.given``, Hypothesis refuses to be nested unless
+    that test suppresses ``HealthCheck.nested_given``; use `gradlab.gradcheck` there.
+
     Examples
     --------
     >>> from gradlab import strategies
@@ -87,6 +93,7 @@ def verify(
         jacobian=rule.jacobian,
     )
     tally = _Tally()
+    drawn = points(rule)
     shrinkable = not callable(rule.inputs)
 
     @hypothesis.seed(seed)
@@ -103,7 +110,7 @@ def verify(
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,
     )
-    @hypothesis.given(points(rule))
+    @hypothesis.given(drawn)
     def check(inputs: Any) -> None:
         report, raised = check_point(question, inputs, seed=seed)
         tally.add(report)
@@ -118,15 +125,26 @@ def verify(
     except _PointFailed as failed:
         failure = failed
     except hypothesis.errors.FlakyFailure as flaky:  # the same point fails now and then
-        failure = next(error for error in flaky.exceptions if isinstance(error, _PointFailed))
+        failure = next((error for error in flaky.exceptions if isinstance(error, _PointFailed)), None)
+        if failure is None:
+            raise _about(rule, flaky.exceptions[0]) from flaky
     except hypothesis.errors.Unsatisfiable as error:
         raise UsageError(f"rule {rule.name!r}: its inputs gave no point: {error}") from error
+    except Exception as error:
+        raise _about(rule, error) from error
     report = tally.summary(
         rule.name, failure.report if failure else None, seed=seed, seconds=time.perf_counter() - started
     )
     if raise_exception and not report.passed:
         raise GradientError(report) from (failure.raised if failure else None)
     return report
+
+
+def _about(rule: Rule, error: BaseException) -> UsageError:
+    """Name the rule whose points could not be drawn, or are no question that can be answered."""
+    if isinstance(error, UsageError):
+        return UsageError(f"rule {rule.name!r}: {error}")
+    return UsageError(f"rule {rule.name!r}: no point could be drawn: {type(error).__name__}: {error}")
 
 
 class _PointFailed(Exception):
@@ -169,7 +187,8 @@ class _Tally:
             verdict, reason = Verdict.PASS, ""
         else:
             verdict = Verdict.INCONCLUSIVE
-            reason = f"only {self.passed} of {self.points} points passed; at another, {self.reason}"
+            reason = f"{self.passed} of {self.points} points passed"
+            reason += f"; at another, {self.reason}" if self.passed else f"; {self.reason}"
         return Report(
             name=name,
             verdict=verdict,
@@ -202,7 +221,10 @@ def points(rule: Rule) -> st.SearchStrategy[Any]:
     if isinstance(inputs, st.SearchStrategy):
         return inputs
     if isinstance(inputs, str):
-        return strategies.inputs(inputs)
+        try:
+            return strategies.inputs(inputs)
+        except UsageError as error:
+            raise _about(rule, error) from None
     if callable(inputs):
         return st.integers(0, 2**32 - 1).map(lambda seed: inputs(np.random.default_rng(seed)))
     if isinstance(inputs, tuple | list | Mapping | np.ndarray):
@@ -222,5 +244,9 @@ def _source(rule: Rule, inputs: Any) -> str:
 def _literal(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return repr(value)
+    if value.size > PRINTABLE:
+        return f"...  # {describe(value)}"
+    if not value.size:
+        return f"np.empty({value.shape}, dtype={str(value.dtype)!r})"
     usual = value.dtype in (np.dtype(float), np.dtype(int))
-    return f"np.array({value.tolist()!r}{'' if usual and value.size else f', dtype=np.{value.dtype}'})"
+    return f"np.array({value.tolist()!r}{'' if usual else f', dtype={str(value.dtype)!r}'})"

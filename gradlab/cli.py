@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -32,17 +33,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
     except UsageError as error:
-        print(f"gradlab: {error}", file=sys.stderr)
+        _complain(str(error))
         return USAGE
     except KeyboardInterrupt:
-        print("gradlab: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # such as `gradlab explain linear | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     return code
+
+
+def _say(text: str) -> None:
+    """Print to standard output, also when nobody reads it to the end, as in ``gradlab verify | head``."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The verdict, which is the exit code, does not depend on who reads the table.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(text: str) -> None:
+    print(f"gradlab: {text}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,39 +123,46 @@ def _verify(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     reports: list[Report] = []
     progress = _Progress(sys.stderr)
-    interrupted = False
-    try:
+    malformed: list[str] = []
+    with _Interruptible() as interrupt:
         for number, rule in enumerate(rules, start=1):
-            label = f"{number}/{len(rules)} {rule.name}: point "
-            reports.append(
-                verify(
+
+            def show(points: int, label: str = f"{number}/{len(rules)} {rule.name}: point ") -> None:
+                interrupt.check()
+                progress.show(f"{label}{points}")
+
+            try:
+                report = verify(
                     rule,
                     max_examples=arguments.max_examples,
                     rng=arguments.seed,
                     raise_exception=False,
-                    progress=lambda points, label=label: progress.show(f"{label}{points}"),  # type: ignore[misc]
+                    progress=show,
                 )
-            )
-    except KeyboardInterrupt:
-        interrupted = True
+            except UsageError as error:
+                malformed.append(str(error))
+            else:
+                reports.append(report)
     progress.clear()
 
-    print(text.table(reports))
+    _say(text.table(reports))
     for report in reports:
         if not report.passed:
-            print(f"\n{report}")
-    print(f"\n{text.summary(reports)} in {time.perf_counter() - started:.1f} s, seed {arguments.seed}")
-    if interrupted:
-        print(f"gradlab: interrupted; {len(reports)} of {len(rules)} rules were checked", file=sys.stderr)
+            _say(f"\n{report}")
+    _say(f"\n{text.summary(reports)} in {time.perf_counter() - started:.1f} s, seed {arguments.seed}")
+    for message in malformed:
+        _complain(message)
+    if interrupt.came:
+        _complain(f"interrupted; {len(reports)} of {len(rules)} rules were checked")
         return INTERRUPTED
-    return _exit_code(reports)
+    return USAGE if malformed else _exit_code(reports)
 
 
 def _explain(arguments: argparse.Namespace) -> int:
     from gradlab._explain import explain
     from gradlab.targets import find_rule
 
-    print(explain(find_rule(arguments.target)))
+    _say(explain(find_rule(arguments.target)))
     return OK
 
 
@@ -158,18 +175,18 @@ def _train(arguments: argparse.Namespace) -> int:
     text = reference_text() if arguments.text is None else read_text(arguments.text)
     corpus = encode(text, vocabulary_size=arguments.vocabulary)
     uniform = corpus.uniform_loss()
-    print(f"{len(corpus.words)} words, a vocabulary of {len(corpus.vocabulary)}")
-    print(f"loss of a uniform guess: {uniform:.3f}; of each word's frequency: {corpus.unigram_loss():.3f}\n")
-    print("step   loss")
+    _say(f"{len(corpus.words)} words, a vocabulary of {len(corpus.vocabulary)}")
+    _say(f"loss of a uniform guess: {uniform:.3f}; of each word's frequency: {corpus.unigram_loss():.3f}\n")
+    _say("step   loss")
 
     losses: list[float] = []
     checks: list[Report] = []
     every = max(1, arguments.steps // CURVE_POINTS)
     progress = _Progress(sys.stderr)
-    interrupted = False
-    try:
-        rng = np.random.default_rng(arguments.seed)
+    rng = np.random.default_rng(arguments.seed)
+    with _Interruptible() as interrupt:
         for step in train(corpus, steps=arguments.steps, checks=arguments.checks, rng=rng):
+            interrupt.check()
             losses.append(step.loss)
             progress.show(f"step {step.number} of {arguments.steps}")
             if step.number % every == 0 or step.number == 1:
@@ -181,15 +198,17 @@ def _train(arguments: argparse.Namespace) -> int:
             if step.check is not None:
                 checks.append(step.check)
                 progress.clear()
-                print(f"      {step.check}", flush=True)
-    except KeyboardInterrupt:
-        interrupted = True
+                _say(f"      {step.check}")
     progress.clear()
 
-    tail = float(np.mean(losses[-every:])) if losses else uniform
-    print(f"\nloss {tail:.3f} after {len(losses)} steps, {uniform - tail:.3f} below a uniform guess")
-    print(f"gradient checks: {sum(check.passed for check in checks)} of {len(checks)} passed")
-    return INTERRUPTED if interrupted else _exit_code(checks)
+    if losses:
+        tail = float(np.mean(losses[-every:]))
+        _say(f"\nloss {tail:.3f} after {len(losses)} steps, {uniform - tail:.3f} below a uniform guess")
+    _say(f"gradient checks: {sum(check.passed for check in checks)} of {len(checks)} passed")
+    if interrupt.came:
+        _complain(f"interrupted after {len(losses)} of {arguments.steps} steps")
+        return INTERRUPTED
+    return _exit_code(checks)
 
 
 def _exit_code(reports: Sequence[Report]) -> int:
@@ -198,11 +217,38 @@ def _exit_code(reports: Sequence[Report]) -> int:
     return INCONCLUSIVE if any(report.inconclusive for report in reports) else OK
 
 
+class _Interruptible:
+    """A block that Ctrl-C leaves, after which the program goes on.
+
+    An exception raised by a signal is lost when it happens to arrive inside a destructor or a callback of
+    the garbage collector; `check`, called now and then, notices.
+    """
+
+    came = False
+
+    def __enter__(self) -> _Interruptible:
+        self.previous = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        signal.signal(signal.SIGINT, self.previous)
+        return kind is KeyboardInterrupt
+
+    def check(self) -> None:
+        """Leave the block if Ctrl-C has come."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: object) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
 class _Progress:
     """One line on a terminal that is written over; nothing in a pipe."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.stream, self.shown = stream, stream.isatty()
+        self.stream, self.shown = stream, stream is not None and stream.isatty()
 
     def show(self, line: str) -> None:
         if self.shown:

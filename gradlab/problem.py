@@ -7,6 +7,7 @@ function which returns its argument, or the same buffer each time, does no harm.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -17,15 +18,14 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError
 from gradlab.numerics.differences import Array, Sample, random_direction
-from gradlab.numerics.noise import SAFETY, SPACING, noise_level
+from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACINGS, noise_level
 
 
 class RuleRaised(Exception):
     """A function under test raised at the unperturbed point; the original is the cause."""
 
-    def __init__(self, role: str, original: Exception) -> None:
-        super().__init__(f"{role} raised {type(original).__name__}: {original}")
-        self.role = role
+    def __init__(self, role: str, original: BaseException) -> None:
+        super().__init__(f"{role} raised {type(original).__name__}: {_text_of(original)}")
 
 
 class Problem:
@@ -64,6 +64,8 @@ class Problem:
         The unit of rounding of the coarsest dtype among outputs and differentiated inputs.
     forward_calls, backward_calls : int
         How often each function was called.
+    obstacle : str
+        Why ``forward`` had no value at the last displaced point where it had none; empty otherwise.
 
     Raises
     ------
@@ -88,17 +90,21 @@ class Problem:
         for role, function in (("forward", forward), ("backward", backward)):
             if not callable(function):
                 raise UsageError(f"{role} is {describe(function)}; expected a function")
-        if kwargs is not None and not isinstance(kwargs, Mapping):
+        if kwargs is not None and not (
+            isinstance(kwargs, Mapping) and all(isinstance(k, str) for k in kwargs)
+        ):
             raise UsageError(f"kwargs is {describe(kwargs)}; expected a dict of keyword arguments")
         self._forward, self._backward = forward, backward
         self._cached, self._kwargs = cached, dict(kwargs or {})
         self.forward_calls = self.backward_calls = 0
+        self.obstacle = ""
 
         self._form, self.names, values = arrange(forward, inputs)
         self.values = tuple(_private(value) for value in values)
         self.floating = tuple(i for i, value in enumerate(self.values) if _is_floating(value))
         self.wrt = self._resolve(wrt)
         self._check_inputs()
+        self._check_call()
 
         raw = self._call_forward({})
         self._several, parts, self._cache = _split(raw, cached)
@@ -137,9 +143,13 @@ class Problem:
             # The point is of our making, and so would be a warning about it.
             with np.errstate(all="ignore"):
                 _, parts, _ = _split(self._call_forward(displaced), self._cached)
-        except (RuleRaised, UsageError):
+        except (RuleRaised, UsageError) as error:
+            self.obstacle = str(error)
             return np.full_like(self.output, np.nan)
-        if [np.shape(part) for part in parts] != self._shapes:
+        shapes = [np.shape(part) for part in parts]
+        if shapes != self._shapes:
+            found, expected = (" and ".join(map(str, s)) for s in (shapes, self._shapes))
+            self.obstacle = f"forward returned an output of shape {found}, and of {expected} at the point"
             return np.full_like(self.output, np.nan)
         return _flatten(parts)
 
@@ -147,44 +157,59 @@ class Problem:
         """Return the function ``h -> (f(x + hd), f(x − hd), 2h)`` along a direction in some of the inputs."""
 
         def at(t: float) -> Array:
-            moved = {i: (self.value(i), t * d) for i, d in direction.items()}
-            return self.evaluate({i: np.asarray(x + step, dtype=x.dtype) for i, (x, step) in moved.items()})
+            return self.evaluate(self.moved(direction, t))
 
         return lambda h: (at(h), at(-h), 2 * h)
+
+    def moved(self, direction: Mapping[int, Array], t: float) -> dict[int, npt.NDArray[Any]]:
+        """Return the inputs at ``x + td``, those that the direction names."""
+        points = {i: (self.value(i), d) for i, d in direction.items()}
+        return {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
 
     @cached_property
     def noise(self) -> Array:
         """What each output may be off by: its dtype's rounding, or more where its values show more.
 
         It is estimated when it is first needed, from twelve evaluations close to the point: six along each of
-        two directions, because the roundings along one of them may happen to be all alike.
+        two directions, because the roundings along one of them may happen to be all alike. An output that
+        stays the same on all of them shows nothing yet: it is looked at again from farther away.
         """
         rng = np.random.default_rng(0)
-        noise = self.eps * np.abs(self.output)
-        for _ in range(2):
-            line = self.line({i: random_direction(self.value(i), rng) for i in self.wrt})
-            pairs = [line(SPACING * k)[:2] for k in (1, 2, 3)]
-            values = [*(minus for _, minus in reversed(pairs)), self.output, *(plus for plus, _ in pairs)]
-            # At the edge of a domain there is NaN, which shows nothing.
-            noise = np.fmax(noise, SAFETY * noise_level(np.stack(values)))
+        noise = self.eps * np.abs(self.output) + SMALLEST
+        directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
+        for spacing in SPACINGS:
+            same = np.ones(self.output.shape, dtype=bool)
+            for direction in directions:
+                around = [self.evaluate(self.moved(direction, k * spacing)) for k in OFFSETS if k]
+                values = np.stack([*around[:3], self.output, *around[3:]])
+                # At the edge of a domain there is NaN, which shows nothing.
+                noise = np.fmax(noise, SAFETY * noise_level(values))
+                same &= (values == self.output).all(axis=0)
+            if not same.any():
+                break
         return noise
 
-    def call_backward(self) -> Any:
-        """Call ``backward`` at the point and return what it returns, as it is.
+    def call_backward(self, displaced: Mapping[int, npt.NDArray[Any]] | None = None) -> Any:
+        """Call ``backward`` at the point, or with some inputs displaced; return what it returns, as it is.
 
         Raises
         ------
         RuleRaised
-            When it raises.
+            When it raises; or ``forward``, which is called first where a cache of another point is needed.
         """
+        upstream, cache = self._unflatten(self.grad_output), self._cache
+        if self._cached and displaced:
+            try:
+                _, _, cache = _split(self._call_forward(displaced), self._cached)
+            except UsageError as error:
+                raise RuleRaised("forward", error) from error
         self.backward_calls += 1
-        upstream = self._unflatten(self.grad_output)
         try:
             if self._cached:
-                return self._backward(upstream, self._cache)
-            positional, keyword = self._arguments({})
+                return self._backward(upstream, cache)
+            positional, keyword = self._arguments(displaced or {})
             return self._backward(upstream, *positional, **keyword)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RuleRaised("backward", error) from error
 
     def call(self, function: Callable[..., Any]) -> Any:
@@ -208,7 +233,7 @@ class Problem:
         self.forward_calls += 1
         try:
             return self._forward(*positional, **keyword)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise RuleRaised("forward", error) from error
 
     def _arguments(self, displaced: Mapping[int, npt.NDArray[Any]]) -> tuple[list[Any], dict[str, Any]]:
@@ -216,9 +241,10 @@ class Problem:
             _like(original, displaced[i]) if i in displaced else _private(original)
             for i, original in enumerate(self.values)
         ]
+        keyword = {name: _private(value) for name, value in self._kwargs.items()}
         if self._form == "keyword":
-            return [], dict(zip(self.names, arguments, strict=True)) | self._kwargs
-        return arguments, self._kwargs
+            return [], dict(zip(self.names, arguments, strict=True)) | keyword
+        return arguments, keyword
 
     def _upstream(self, grad_output: Any, rng: np.random.Generator | None) -> Array:
         if grad_output is None:
@@ -230,11 +256,20 @@ class Problem:
             return _flatten([np.asarray(part) for part in self._parts(upstream)])
         given = grad_output if self._several and isinstance(grad_output, tuple | list) else (grad_output,)
         parts = [part if _is_number(part) else _require_floating(part, "grad_output is") for part in given]
+        if len(parts) != len(self._shapes):
+            raise UsageError(
+                f"grad_output is {describe(grad_output)}; expected a tuple of {len(self._shapes)} arrays, "
+                "one for each output"
+            )
         if [np.shape(part) for part in parts] != self._shapes:
             shapes = " and ".join(str(np.shape(part)) for part in parts)
             expected = " and ".join(map(str, self._shapes))
             raise UsageError(f"grad_output has shape {shapes}; expected {expected}, that of the output")
-        return _flatten(parts)
+        upstream = _flatten([np.asarray(part) for part in self._parts(_flatten(parts))])
+        if not np.isfinite(upstream).all():
+            dtypes = " and ".join(map(str, self._dtypes))
+            raise UsageError(f"grad_output is not finite in {dtypes}; expected finite numbers")
+        return upstream
 
     def _parts(self, vector: Array) -> list[Any]:
         ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])[:-1]
@@ -253,14 +288,20 @@ class Problem:
         if wrt is None:
             return self.floating
         chosen = []
-        for item in [wrt] if isinstance(wrt, str | int) else list(wrt):
-            known = f"the inputs are {', '.join(self.names)}"
+        known = f"the inputs are {', '.join(self.names)}"
+        if not isinstance(wrt, str | int | np.integer | tuple | list | set | frozenset | np.ndarray):
+            raise UsageError(f"wrt is {describe(wrt)}; expected names or positions; {known}")
+        for item in [wrt] if isinstance(wrt, str | int | np.integer) else list(wrt):
             if isinstance(item, str) and item in self.names:
                 position = self.names.index(item)
-            elif isinstance(item, int) and -len(self.names) <= item < len(self.names):
-                position = item % len(self.names)
+            elif (
+                isinstance(item, int | np.integer)
+                and not isinstance(item, bool)
+                and -len(self.names) <= item < len(self.names)
+            ):
+                position = int(item) % len(self.names)
             else:
-                raise UsageError(f"wrt names {item!r}, which is not an input; {known}")
+                raise UsageError(f"wrt names {item}, which is not an input; {known}")
             if position not in self.floating:
                 raise UsageError(
                     f"wrt names {self.names[position]}, which is {describe(self.values[position])}; "
@@ -268,6 +309,24 @@ class Problem:
                 )
             chosen.append(position)
         return tuple(sorted(set(chosen)))
+
+    def _check_call(self) -> None:
+        """Refuse a call that the signature of ``forward`` does not take, before blaming the rule for it."""
+        positional, keyword = self._arguments({})
+        twice = [name for name in self._kwargs if name in self.names]
+        if self._form == "keyword" and twice:
+            raise UsageError(f"kwargs gives {', '.join(twice)}, which inputs gives too; expected it once")
+        try:
+            signature = inspect.signature(self._forward)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*positional, **keyword)
+        except TypeError as error:
+            given = ", ".join([*self.names, *self._kwargs])
+            raise UsageError(
+                f"forward{signature} cannot be called with {given or 'no inputs'}: {error}"
+            ) from None
 
     def _check_inputs(self) -> None:
         for name, value in zip(self.names, self.values, strict=True):
@@ -286,6 +345,13 @@ class Problem:
             if not finite.all():
                 index = tuple(int(k) for k in np.argwhere(~finite)[0])
                 raise UsageError(f"{self.label(i, index)} is {self.value(i)[index]}; expected finite inputs")
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # its own __str__ is broken
+        return "(its message cannot be printed)"
 
 
 def describe(value: Any) -> str:
@@ -343,7 +409,8 @@ def _names(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
         parameters = {}.values()
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "input")
-    return tuple(names + [f"{rest}{k}" for k in range(count - len(names))])
+    # An index, as in `args[1]`, can be no parameter's own name.
+    return tuple(names + [f"{rest}[{k}]" for k in range(count - len(names))])
 
 
 def _is_floating(value: Any) -> bool:
@@ -358,7 +425,15 @@ def _is_number(value: Any) -> bool:
 
 
 def _private(value: Any) -> Any:
-    return np.array(value, copy=True, subok=True) if isinstance(value, np.ndarray) else value
+    """Copy what could be written to: arrays, and containers with all that is in them."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return np.array(value, copy=True, subok=True)
+    if isinstance(value, np.ndarray | list | dict | set | tuple):
+        try:
+            return copy.deepcopy(value)
+        except Exception:  # something in it cannot be copied, such as an open file
+            return value
+    return value
 
 
 def _like(original: Any, value: npt.NDArray[Any]) -> Any:

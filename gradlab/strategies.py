@@ -23,7 +23,7 @@ Arrays: TypeAlias = st.SearchStrategy[npt.NDArray[Any]]
 Elements: TypeAlias = Callable[[Shape, Mapping[str, int]], Arrays]
 
 MAX_SIDE = 4
-SIGNATURE = re.compile(r"\((?:\w+(?:,\w+)*)?\)(?:,\((?:\w+(?:,\w+)*)?\))*")
+SIGNATURE = re.compile(r"\((?:\w+(?:,\w+)*)?\)(?:,\((?:\w+(?:,\w+)*)?\))*", re.ASCII)
 
 
 def _simplest_first(value: float) -> tuple[int, float, bool]:

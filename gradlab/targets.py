@@ -38,7 +38,7 @@ def find_rule(target: str) -> Rule:
         return known[target]
     close = difflib.get_close_matches(target, known, n=1)
     raise UsageError(
-        f"there is no rule {target!r}{f'; did you mean {close[0]!r}?' if close else ''} "
+        f"there is no rule {target!r}{f'; did you mean {close[0]!r}?' if close else '.'} "
         f"The built-in rules are {', '.join(known)}; your own are named as path/to/file.py:name"
     )
 
@@ -54,9 +54,10 @@ def _from_file(path: Path, name: str) -> Rule:
     sys.modules[module_name] = module  # dataclasses and pickle look modules up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+        known = hasattr(module, name)
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, name):
+    if not known:
         found = [key for key, value in vars(module).items() if isinstance(value, Rule)]
         raise UsageError(f"{path} has no {name!r}; the rules in it are {', '.join(found) or 'none'}")
     rule = getattr(module, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, tee
 
 import numpy as np
 
@@ -46,16 +46,16 @@ def train(corpus: Corpus, *, steps: int, checks: int, rng: np.random.Generator) 
     ------
     TrainingStep
     """
-    batches = list(islice(corpus.batches(BATCH, rng), steps))
+    batches, again = tee(islice(corpus.batches(BATCH, rng), steps))  # one for descent, one for the checks
     parameters = initial_parameters(len(corpus.vocabulary), rng)
     checked = {round(steps * k / checks) for k in range(1, checks + 1)} if checks else set()
     for step in gradient_descent(language_model.RULE, parameters, batches, learning_rate=LEARNING_RATE):
-        report = None
+        report, batch = None, next(again)
         if step.number in checked:
             report = gradcheck(
                 language_model.forward,
                 language_model.backward,
-                {**parameters, **batches[step.number - 1]},
+                {**parameters, **batch},
                 cached=True,
                 rng=step.number,
                 name=f"language_model at step {step.number}",

@@ -142,12 +142,38 @@ def test_stream_without_unicode_and_a_closed_pipe_are_survived():
     assert "Traceback" not in done.stderr
 
 
+def test_verdict_does_not_depend_on_who_reads_it(file):
+    command = f"{sys.executable} -m gradlab verify {file}:cube | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_malformed_rule_is_named_and_the_others_are_still_checked(tmp_path, capsys):
+    path = tmp_path / "two.py"
+    path.write_text(
+        "from gradlab import Rule\n"
+        "none = Rule('none', lambda x: None, lambda dy, x: dy, '(n)')\n"
+        "leaver = Rule('leaver', lambda x: exit(0), lambda dy, x: dy, '(n)')\n"
+    )
+    assert main(["verify", f"{path}:none", "tanh", f"{path}:leaver", "--max-examples", "5"]) == 2
+    out, err = capsys.readouterr()
+    assert "rule 'none': forward returned None" in err
+    assert "forward raised SystemExit" in out
+    assert "2 rules: 1 pass, 1 fail" in out
+
+
 def test_interrupt_ends_with_what_was_done_so_far():
     command = [sys.executable, "-m", "gradlab", "verify", "identity", "linear", "--max-examples", "1000000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
     assert process.returncode == 130
     assert "rules: " in out or "rule: " in out
     assert "interrupted; 0 of 2 rules were checked" in err

@@ -306,7 +306,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"wrt": "z"}, "wrt names 'z', which is not an input; the inputs are x"),
+            ({"wrt": "z"}, "wrt names z, which is not an input; the inputs are x"),
             ({"wrt": 3}, "wrt names 3, which is not an input"),
             ({"rtol": -1.0}, "rtol is the float -1.0; expected a number between 0 and 1"),
             ({"rng": "seed"}, "rng is the str 'seed'; expected None"),
@@ -327,3 +327,81 @@ class TestBadInput:
     def test_what_is_not_a_function(self):
         with pytest.raises(UsageError, match="backward is None; expected a function"):
             gradcheck(np.sin, None, X)
+
+    @pytest.mark.parametrize(
+        ("inputs", "options", "message"),
+        [
+            ((X, X), {}, r"forward\(x\) cannot be called with x, input\[0\]: too many positional"),
+            ({"y": X}, {}, r"forward\(x\) cannot be called with y: missing a required argument: 'x'"),
+            ({"x": X}, {"kwargs": {"x": X}}, "kwargs gives x, which inputs gives too"),
+            ((X,), {"kwargs": {"k": 1}}, "cannot be called with x, k: got an unexpected keyword"),
+            ((X,), {"wrt": 1.5}, "wrt is the float 1.5; expected names or positions"),
+            ((X,), {"grad_output": np.full(X.shape, np.nan)}, "grad_output is not finite"),
+        ],
+    )
+    def test_call_that_forward_does_not_take(self, inputs, options, message):
+        with pytest.raises(UsageError, match=message):
+            gradcheck(lambda x: 2 * x, lambda dy, x: 2 * dy, inputs, **options)
+
+
+@pytest.mark.parametrize("gradient", [3, 3.0, np.float64(3), np.int64(3)])
+def test_gradient_that_is_a_plain_number_is_compared(gradient):
+    assert not gradcheck(lambda x: x**2, lambda dy, x: gradient, 2.0, raise_exception=False)
+    assert gradcheck(lambda x: 3 * x, lambda dy, x: gradient * dy, 2.0)
+
+
+def test_input_without_entries_is_inconclusive():
+    report = gradcheck(lambda x: x**2, lambda dy, x: dy, np.zeros((0, 3)), raise_exception=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "x has no entries" in report.reason
+
+
+def test_containers_and_keyword_arrays_are_copied_too():
+    kept, shift = [np.zeros(2)], np.ones(3)
+
+    def vandal(x, state, shift):
+        state[0][:] += 1
+        state.append(0)
+        shift += 1
+        return 2 * x
+
+    gradcheck(vandal, lambda dy, x, state, shift: 2 * dy, (X, kept), kwargs={"shift": shift})
+    np.testing.assert_array_equal(kept, [np.zeros(2)])
+    np.testing.assert_array_equal(shift, np.ones(3))
+
+
+def test_backward_that_loses_digits_is_not_called_wrong():
+    def forward(z):
+        return np.log1p(np.exp(-z))
+
+    z = np.array([25.0, 3.0])
+    exact = gradcheck(forward, lambda dy, z: -dy / (1 + np.exp(z)), z)
+    rounded = gradcheck(forward, lambda dy, z: dy * (1 / (1 + np.exp(-z)) - 1), z, raise_exception=False)
+    assert exact.passed
+    assert not rounded.failed
+
+
+@pytest.mark.parametrize("logit", [20.0, 25.0, 30.0, 35.0, 40.0])
+def test_plateau_of_a_quantised_function_is_no_evidence(logit):
+    rule = gradlab.rules.cross_entropy.LOGITS
+    z, target = np.array([[logit, 0.0, 1.0]]), np.array([0])
+    report = gradcheck(rule.forward, rule.backward, (z, target), cached=True, raise_exception=False)
+    assert not report.failed
+
+
+def test_reason_names_what_stood_in_the_way():
+    def forward(x):
+        if not (x == X).all():
+            raise ValueError("only here")
+        return x
+
+    report = gradcheck(forward, lambda dy, x: dy, X, raise_exception=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "forward raised ValueError: only here" in report.reason
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-150, 1e150, 1e300])
+def test_extreme_magnitudes_raise_no_warning_and_no_false_alarm(scale):
+    x = scale * np.array([1.0, 2.0])
+    assert not gradcheck(lambda x: 2 * x, lambda dy, x: 2 * dy, x, raise_exception=False).failed
+    assert not gradcheck(lambda x: 2 * x, lambda dy, x: 2 * dy, x[:1], raise_exception=False).failed

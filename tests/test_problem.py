@@ -12,8 +12,8 @@ X = np.array([1.0, 2.0])
     ("forward", "names"),
     [
         (lambda a, b: a + b, ("a", "b")),
-        (lambda *args: args[0] + args[1], ("args0", "args1")),
-        (lambda a, *rest: a + rest[0], ("a", "rest0")),
+        (lambda *args: args[0] + args[1], ("args[0]", "args[1]")),
+        (lambda a, *rest: a + rest[0], ("a", "rest[0]")),
         (functools.partial(lambda k, a, b: k * a + b, 2.0), ("a", "b")),
     ],
 )

@@ -84,7 +84,7 @@ def test_what_is_seldom_decided_is_inconclusive():
     rule = Rule("blind", lambda x: x @ slopes, lambda dy, x: dy * slopes, (np.ones(2),))
     report = verify(rule, raise_exception=False)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert "only 0 of 1 points passed" in report.reason
+    assert "0 of 1 points passed; the numerical error bar" in report.reason
 
 
 def test_exception_of_the_rule_is_the_cause():
@@ -126,3 +126,46 @@ class TestBadInput:
             Rule(3, square, square_backward, "(n)")
         with pytest.raises(UsageError, match="backward is None; expected a function"):
             Rule("square", square, None, "(n)")
+
+
+@pytest.mark.parametrize(
+    "jacobian",
+    [
+        lambda x: (),
+        lambda x: (np.diag(2 * x), 1),
+        lambda x: (np.diag(2 * x) + 1j,),
+        lambda x: 1 / 0,
+        lambda: None,
+        lambda x: "text",
+    ],
+)
+def test_closed_form_of_a_wrong_form_is_a_finding(jacobian):
+    report = verify(Rule("square", square, square_backward, "(n)", jacobian=jacobian), raise_exception=False)
+    assert [finding.kind for finding in report.findings] == ["closed-form-jacobian"]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        lambda rng: 1 / 0,
+        lambda: (np.ones(2),),
+        lambda rng: "text",
+        st.just(1).map(lambda value: 1 / 0),
+        st.integers(5, 1),
+        "(²)",
+        st.none(),
+    ],
+)
+def test_inputs_that_cannot_be_drawn_name_the_rule(inputs):
+    with pytest.raises(UsageError, match="rule 'square': "):
+        verify(Rule("square", square, square_backward, inputs))
+
+
+@pytest.mark.parametrize(
+    "value", [np.ones(2, dtype=">f4"), np.array(["a"]), np.zeros((0, 2)), np.float32(1.5)]
+)
+def test_example_is_python(value):
+    from gradlab._verify import _literal
+
+    again = eval(_literal(value), {"np": np})
+    np.testing.assert_array_equal(again, value)

@@ -13,7 +13,7 @@ from gradlab._gradcheck import seed_of
 from gradlab._verify import points
 from gradlab.errors import UsageError
 from gradlab.networks import neuron
-from gradlab.problem import describe
+from gradlab.problem import arrange, describe
 from gradlab.rule import Rule
 from gradlab.rules import linear
 
@@ -86,15 +86,30 @@ def _small_point(rule: Rule) -> Any:
     """Return the simplest point of a rule at which no array is a mere number, but all can be read."""
 
     def readable(point: Any) -> bool:
-        arrays = [value for value in point if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
+        _, _, values = arrange(rule.forward, point)
+        arrays = [value for value in values if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
         return all(a.ndim == 0 or (a.shape[-1] >= 2 and a.size <= READABLE) for a in arrays)
 
     strategy = points(rule)
-    settings = hypothesis.settings(database=None, deadline=None, derandomize=True, max_examples=2000)
-    try:
-        return hypothesis.find(strategy.filter(readable), lambda _: True, settings=settings)
-    except hypothesis.errors.HypothesisException:
-        return hypothesis.find(strategy, lambda _: True, settings=settings)
+    settings = hypothesis.settings(
+        database=None,
+        deadline=None,
+        derandomize=True,
+        max_examples=300,
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    for condition in (readable, lambda _: True):
+        try:
+            return hypothesis.find(strategy, condition, settings=settings)
+        except hypothesis.errors.NoSuchExample:
+            continue
+        except UsageError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UsageError(f"rule {rule.name!r}: no point could be drawn: {reason}") from error
+    raise UsageError(f"rule {rule.name!r}: its inputs gave no point")
 
 
 __all__ = ["explain"]

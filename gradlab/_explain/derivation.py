@@ -32,6 +32,10 @@ def page(rule: Rule, inputs: Any, *, seed: int) -> str:
         returned = problem.call_backward()
     except RuleRaised as raised:
         raise UsageError(f"{rule.name}: {raised}") from raised.__cause__
+    if not np.isfinite(problem.output).all():
+        raise UsageError(
+            f"{rule.name}: forward returns values that are not finite; expected a point inside its domain"
+        )
     entries = problem.output.size * sum(problem.value(i).size for i in problem.wrt)
     if entries > PRINTABLE:
         raise UsageError(

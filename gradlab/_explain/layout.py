@@ -42,15 +42,18 @@ def matrix(array: npt.NDArray[Any], indent: int) -> str:
     return text.replace("\n", "\n" + " " * indent)
 
 
-def labelled(label: str, array: npt.NDArray[Any], *, indent: int = 2) -> str:
-    """Return ``label = array``, the rows aligned.
+def labelled(label: str, given: Any, *, indent: int = 2) -> str:
+    """Return ``label = array``, the rows aligned; what is not an array of numbers as Python writes it.
 
     >>> print(labelled("X", np.array([[1.0, 2.0], [3.0, 4.0]])))
       X = [[1 2]
            [3 4]]
     """
     head = f"{' ' * indent}{label} = "
-    return head + matrix(np.asarray(array), len(head))
+    array = np.asarray(given) if isinstance(given, np.ndarray | np.number | int | float) else None
+    if array is None or array.dtype.kind not in "biuf":
+        return head + repr(given)
+    return head + matrix(array, len(head))
 
 
 def digits(one: float, other: float) -> str:

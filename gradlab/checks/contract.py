@@ -39,7 +39,7 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
         if finding is not None:
             findings.append(finding)
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
-        if isinstance(gradient, np.ndarray | float | np.number) and _comparable(problem, i, gradient):
+        if _comparable(problem, i, gradient):
             gradients[i] = np.array(gradient, dtype=np.float64).reshape(problem.value(i).shape)
     return gradients, findings
 
@@ -78,7 +78,7 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
     if gradient is None:
         return finding("gradient-none", f"is None; expected an array of shape {value.shape}")
     array = np.asarray(gradient) if isinstance(gradient, np.ndarray | np.generic | int | float) else None
-    if array is None or array.dtype.kind not in "fiu":
+    if array is None or array.dtype.kind not in "fiu" or isinstance(gradient, np.ma.MaskedArray):
         return finding("gradient-dtype", f"is {describe(gradient)}; expected a {value.dtype} array")
     if array.shape != value.shape:
         return finding("gradient-shape", f"has shape {array.shape}; expected {value.shape}, that of {name}")
@@ -91,6 +91,8 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
 
 
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
+    if not isinstance(gradient, np.ndarray | np.generic | int | float):
+        return False
     array = np.asarray(gradient)
     return array.dtype.kind in "fiu" and array.size == problem.value(i).size
 

@@ -37,7 +37,7 @@ def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
 
 def contract(upstream: Array, explicit: Array, shape: tuple[int, ...]) -> Array:
     """Return ``Σ_k dL/dY[k] dY[k]/dX`` in the shape of ``X``; the upstream gradient comes as a vector."""
-    return (upstream @ explicit.reshape(upstream.size, -1)).reshape(shape)
+    return (upstream @ explicit.reshape(upstream.size, int(np.prod(shape)))).reshape(shape)
 
 
 def compare_jacobian(
@@ -66,8 +66,11 @@ def compare_jacobian(
         Of kind ``jacobian-contraction`` where backward is not the contraction of a Jacobian, and
         ``closed-form-jacobian`` where the closed form is not the Jacobian of forward.
     """
-    findings = []
-    given = _closed_form(problem, closed_form) if closed_form is not None else {}
+    findings: list[Finding] = []
+    given: dict[int, Any] = {}
+    if closed_form is not None:
+        given, wrong_form = _closed_form(problem, closed_form)
+        findings += wrong_form
     for i, gradient in gradients.items():
         name, u = problem.names[i], problem.grad_output
         numeric, bars = full_jacobian(problem, i)
@@ -77,10 +80,14 @@ def compare_jacobian(
             findings.append(_contraction(problem, i, gradient, (contracted, contracted_bars), "numerical"))
         if i not in given:
             continue
-        if np.shape(given[i]) != numeric.shape:
+        if (
+            not isinstance(given[i], np.ndarray)
+            or given[i].dtype.kind != "f"
+            or given[i].shape != numeric.shape
+        ):
             message = (
                 f"jacobian returns {describe(given[i])} for {name}; "
-                f"expected shape {numeric.shape}, the output's and then the input's"
+                f"expected a floating-point array of shape {numeric.shape}, the output's and then the input's"
             )
             findings.append(Finding("jacobian", name, "closed-form-jacobian", message))
             continue
@@ -102,10 +109,20 @@ def compare_jacobian(
     return findings
 
 
-def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> dict[int, Any]:
-    returned = problem.call(closed_form)
+def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> tuple[dict[int, Any], list[Finding]]:
+    try:
+        returned = problem.call(closed_form)
+    except Exception as error:
+        message = f"jacobian raised {type(error).__name__}: {error}"
+        return {}, [Finding("jacobian", None, "closed-form-jacobian", message)]
     given = returned if isinstance(returned, tuple | list) else (returned,)
-    return dict(zip(problem.floating, given, strict=False))
+    if len(given) != len(problem.floating):
+        names = ", ".join(problem.names[i] for i in problem.floating)
+        message = f"jacobian returns {len(given)} arrays; expected {len(problem.floating)}, for {names}"
+        return {}, [Finding("jacobian", None, "closed-form-jacobian", message)]
+    # Of scalars, formulas in NumPy give scalars.
+    arrays = [np.asarray(item) if isinstance(item, float) else item for item in given]
+    return dict(zip(problem.floating, arrays, strict=True)), []
 
 
 def _differ(claimed: Array, numeric: Array, bars: Array, rtol: float) -> Any:

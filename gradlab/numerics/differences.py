@@ -37,7 +37,7 @@ class Derivative:
     Attributes
     ----------
     value, error_bar : Array
-        Shape ``(m,)``; the error bar is infinite where no two steps gave finite values.
+        Shape ``(m,)``; NaN and infinite where no two steps gave finite values.
     slope : Array
         Shape ``(m,)``: ``max |f(±h) − f(0)| / h`` at the largest step, what the function does nearby. It is
         the scale on which a derivative of zero is told from noise.
@@ -83,6 +83,18 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     return np.asarray(np.maximum(magnitude, 0.1 * rms))
 
 
+def norm(*vectors: Array) -> float:
+    """Return the Euclidean norm of some arrays taken together, without overflow.
+
+    >>> norm(np.array([3e300]), np.array([4e300]))
+    5e+300
+    """
+    largest = max((float(np.abs(v).max(initial=0.0)) for v in vectors), default=0.0)
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    return largest * float(np.sqrt(sum(float(((v / largest) ** 2).sum()) for v in vectors)))
+
+
 def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> Array:
     """Draw a direction in which every entry moves, each on its own scale and by a different amount.
 
@@ -125,7 +137,7 @@ def richardson(
     >>> bool(abs(d.value[0] - np.e) <= d.error_bar[0] < 1e-10)
     True
     """
-    value, error_bar = np.zeros_like(noise), np.full_like(noise, np.inf)
+    value, error_bar = np.full_like(noise, np.nan), np.full_like(noise, np.inf)
     slope = np.zeros_like(noise)
     previous: list[tuple[Array, Array]] = []  # the row above: each T[k-1][j] with its rounding error
     stale = np.zeros(noise.shape, dtype=int)  # rows since the error bar last shrank
