@@ -221,23 +221,29 @@ class _Interruptible:
     """A block that Ctrl-C leaves, after which the program goes on.
 
     An exception raised by a signal is lost when it happens to arrive inside a destructor or a callback of
-    the garbage collector; `check`, called now and then, notices.
+    the garbage collector, which Hypothesis has; `check`, called now and then, notices.
     """
 
     came = False
 
     def __enter__(self) -> _Interruptible:
-        self.previous = signal.signal(signal.SIGINT, self._note)
+        self.handler = signal.signal(signal.SIGINT, self._note)
+        self.hook, sys.unraisablehook = sys.unraisablehook, self._lost
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        signal.signal(signal.SIGINT, self.previous)
+        signal.signal(signal.SIGINT, self.handler)
+        sys.unraisablehook = self.hook
         return kind is KeyboardInterrupt
 
     def check(self) -> None:
         """Leave the block if Ctrl-C has come."""
         if self.came:
             raise KeyboardInterrupt
+
+    def _lost(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            self.hook(unraisable)
 
     def _note(self, number: int, frame: object) -> None:
         self.came = True

@@ -1,6 +1,7 @@
+import subprocess
+import sys
 from dataclasses import replace
 
-import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -37,16 +38,22 @@ def test_failure_is_shrunk_to_the_simplest_failing_point():
     assert report.example in str(report).replace("    ", "")
 
 
+WRONG = """
+import hypothesis
+from gradlab import Rule, verify
+
+hypothesis.settings.register_profile("hasty", max_examples=1, derandomize=True)
+hypothesis.settings.load_profile("hasty")
+print(verify(Rule("wrong", lambda x: x**2, lambda dy, x: x * dy, "(n)"), raise_exception=False))
+"""
+
+
 def test_same_call_gives_an_equal_report_under_any_hypothesis_profile():
     wrong = Rule("wrong", square, lambda dy, x: x * dy, "(n)")
     first = verify(wrong, raise_exception=False)
-    hypothesis.settings.register_profile("hasty", max_examples=1, derandomize=True)
-    previous = hypothesis.settings.get_current_profile_name()
-    hypothesis.settings.load_profile("hasty")
-    try:
-        assert verify(wrong, raise_exception=False) == first
-    finally:
-        hypothesis.settings.load_profile(previous)
+    assert verify(wrong, raise_exception=False) == first
+    elsewhere = subprocess.run([sys.executable, "-c", WRONG], capture_output=True, text=True, check=True)
+    assert elsewhere.stdout == f"{first}\n"
     assert verify(wrong, rng=1, raise_exception=False).seed == 1
 
 

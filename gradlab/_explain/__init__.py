@@ -60,7 +60,7 @@ def explain(
 
     Examples
     --------
-    >>> text = explain(np.square, lambda dy, x: 2 * x * dy, np.array([3.0]), rng=1)
+    >>> text = explain(lambda x: x**2, lambda dy, x: 2 * x * dy, np.array([3.0]), rng=1)
     >>> print(*text.splitlines()[-2:], sep="\n")
       entry  contraction  backward  digits that agree
        x[0]       9.0709    9.0709                all
