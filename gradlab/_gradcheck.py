@@ -14,8 +14,9 @@ from gradlab.checks.contract import read_gradients
 from gradlab.checks.gradients import Probes, probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.errors import GradientError, UsageError
-from gradlab.problem import Problem, RuleRaised, describe
+from gradlab.problem import Problem, RuleRaised
 from gradlab.report import Entry, Finding, InputResult, Report, Verdict
+from gradlab.values import describe
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
 
@@ -228,7 +229,7 @@ def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
         message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
     else:
         assert probes.position is not None
-        at = problem.label(probes.position, worst.index)
+        at = problem.arguments.label(probes.position, worst.index)
         where = f"at {wrong.size} of {probes.analytic.size} entries"
         message = f"gradient of {who} is wrong {where}; worst {at}: {numbers}"
     return Finding("gradients", None if probes.position is None else who, "wrong-gradient", message)

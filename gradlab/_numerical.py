@@ -9,7 +9,8 @@ import numpy as np
 
 from gradlab.checks.jacobian import full_jacobian
 from gradlab.errors import UsageError
-from gradlab.numerics.differences import Array, norm
+from gradlab.numerics import Array
+from gradlab.numerics.differences import norm
 from gradlab.numerics.jacobian import jacobian
 from gradlab.problem import Problem, RuleRaised
 
@@ -56,7 +57,7 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
         noise = norm(u * problem.noise)
         row, bars = jacobian(contracted, x, output=np.zeros(1), noise=np.full(1, noise), eps=problem.eps)
         gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
-    return problem.in_callers_form(gradients), problem.in_callers_form(error_bars)
+    return problem.arguments.in_callers_form(gradients), problem.arguments.in_callers_form(error_bars)
 
 
 def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
@@ -91,7 +92,7 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
            [2., 0.]])
     """
     problem = _prepare(forward, inputs, None)
-    return problem.in_callers_form({i: full_jacobian(problem, i)[0] for i in problem.wrt})
+    return problem.arguments.in_callers_form({i: full_jacobian(problem, i)[0] for i in problem.wrt})
 
 
 def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any) -> Problem:

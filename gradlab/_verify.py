@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from gradlab import strategies
 from gradlab._gradcheck import Question, check_point, seed_of
+from gradlab.arguments import arrange
 from gradlab.errors import GradientError, UsageError
-from gradlab.problem import arrange, describe
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.rule import Rule
+from gradlab.values import describe
 
 ENOUGH = 0.9  # of the points must pass
 PRINTABLE = 100  # entries of an array in a report

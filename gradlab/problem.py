@@ -1,35 +1,39 @@
-"""One point made ready: names, private copies, call counting.
+"""One point made ready: the functions under test, called on private copies and counted.
 
-This is the only place that calls the functions under test. Everything that it hands them is a copy of its
-own, so the caller's arrays are never written to; everything that they return is copied at once, so that a
-function which returns its argument, or the same buffer each time, does no harm.
+This is the only place that calls them. Everything that they return is copied at once, so that a function
+which returns its argument, or the same buffer each time, does no harm.
 """
 
 from __future__ import annotations
 
-import copy
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.arguments import Arguments, Displaced
 from gradlab.errors import UsageError
-from gradlab.numerics.differences import Array, Sample, random_direction
+from gradlab.numerics import Array
+from gradlab.numerics.differences import Sample, random_direction
 from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACINGS, noise_level
+from gradlab.outputs import OutputForm, flatten, split
+from gradlab.values import describe, strided, text_of
 
 
 class RuleRaised(Exception):
     """A function under test raised at the unperturbed point; the original is the cause."""
 
     def __init__(self, role: str, original: BaseException) -> None:
-        super().__init__(f"{role} raised {type(original).__name__}: {_text_of(original)}")
+        super().__init__(f"{role} raised {type(original).__name__}: {text_of(original)}")
 
 
 class Problem:
     """One tuple of inputs and one upstream gradient, with the functions to evaluate there.
+
+    The numerical side works in float64 wherever forward does so when it is given float64, at the inputs as
+    their own dtype rounds them; backward is called in the dtype given.
 
     Parameters
     ----------
@@ -39,31 +43,33 @@ class Problem:
         As in `gradlab.gradcheck`.
     cached : bool
         Whether ``forward`` returns ``(output, cache)``.
-    wrt : str, int or sequence of them, optional
-        The inputs to differentiate; all floating ones when left out.
-    kwargs : mapping, optional
-        Further keyword arguments of both functions (of ``forward`` alone with ``cached=True``).
+    wrt, kwargs
+        As in `gradlab.gradcheck`.
     grad_output : array or tuple of arrays, optional
         The upstream gradient, of the output's shape.
     rng : numpy.random.Generator, optional
         Draws the upstream gradient where none is given; without it, it is all ones.
+    max_calls : int, optional
+        How often ``forward`` may be called.
 
     Attributes
     ----------
-    names : tuple of str
-        The inputs' names, from the signature of ``forward``.
-    values : tuple
-        The inputs, arrays as private copies.
-    floating, wrt : tuple of int
-        The positions of the floating inputs, and of those that are differentiated.
-    output : Array
-        ``Y``, all outputs at the point, flattened to one vector in float64.
+    arguments : Arguments
+        The inputs, their names, and which are differentiated.
+    form : OutputForm
+        The form of the outputs.
+    given_output, output : Array
+        ``Y``, all outputs at the point as one vector: in the dtype given, and on the numerical side.
     grad_output : Array
-        ``dL/dY``, flattened alike.
-    eps : float
-        The unit of rounding of the coarsest dtype among outputs and differentiated inputs.
+        ``dL/dY``, alike.
+    wide : bool
+        Whether the numerical side works in a wider dtype than the one given.
+    eps, given_eps : float
+        The unit of rounding of the numerical side, and of the coarsest dtype given.
     forward_calls, backward_calls : int
         How often each function was called.
+    changed : list of str
+        What a function wrote to at the point, such as ``"forward changes x"``.
     obstacle : str
         Why ``forward`` had no value at the last displaced point where it had none; empty otherwise.
 
@@ -86,47 +92,54 @@ class Problem:
         kwargs: Mapping[str, Any] | None = None,
         grad_output: Any = None,
         rng: np.random.Generator | None = None,
+        max_calls: int | None = None,
     ) -> None:
         for role, function in (("forward", forward), ("backward", backward)):
             if not callable(function):
                 raise UsageError(f"{role} is {describe(function)}; expected a function")
-        if kwargs is not None and not (
-            isinstance(kwargs, Mapping) and all(isinstance(k, str) for k in kwargs)
-        ):
-            raise UsageError(f"kwargs is {describe(kwargs)}; expected a dict of keyword arguments")
-        self._forward, self._backward = forward, backward
-        self._cached, self._kwargs = cached, dict(kwargs or {})
+        self._forward, self._backward, self._cached = forward, backward, cached
+        self.max_calls = max_calls
         self.forward_calls = self.backward_calls = 0
+        self.changed: list[str] = []
         self.obstacle = ""
+        self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
+        self.names, self.wrt = self.arguments.names, self.arguments.wrt
 
-        self._form, self.names, values = arrange(forward, inputs)
-        self.values = tuple(_private(value) for value in values)
-        self.floating = tuple(i for i, value in enumerate(self.values) if _is_floating(value))
-        self.wrt = self._resolve(wrt)
-        self._check_inputs()
-        self._check_call()
+        several, outputs, self._cache = self.call_forward(watch=True)
+        self.form = OutputForm.of(several, outputs)
+        self.given_output = flatten(outputs)
+        dtypes = [*self.form.dtypes, *(self.arguments.value(i).dtype for i in self.wrt)]
+        self.given_eps = max(float(np.finfo(dtype).eps) for dtype in dtypes)
+        self.output, self.wide = self._widened()
+        self.eps = float(np.finfo(np.float64).eps) if self.wide else self.given_eps
+        if grad_output is not None:
+            self.grad_output = self.form.read_upstream(grad_output)
+        elif rng is None:
+            self.grad_output = np.ones_like(self.output)
+        else:
+            # With all ones, a rule that ignores it or mixes its entries up would look right.
+            upstream = rng.uniform(1, 2, self.form.size) * rng.choice([-1.0, 1.0], self.form.size)
+            self.grad_output = self.form.rounded(upstream)  # as rounded as what backward sees of it
 
-        raw = self._call_forward({})
-        self._several, parts, self._cache = _split(raw, cached)
-        self._shapes = [np.shape(part) for part in parts]
-        self._dtypes = [np.asarray(part).dtype for part in parts]
-        self._scalar = [not isinstance(part, np.ndarray) for part in parts]
-        self.output = _flatten(parts)
-        dtypes = self._dtypes + [np.asarray(self.values[i]).dtype for i in self.wrt]
-        self.eps = max(float(np.finfo(dtype).eps) for dtype in dtypes)
-        self.grad_output = self._upstream(grad_output, rng)
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The output's shape; of several outputs, the shape of all of them flattened to one vector."""
-        return self._shapes[0] if not self._several else self.output.shape
+    def _widened(self) -> tuple[Array, bool]:
+        """Return the output on the numerical side, and whether that is wider than the dtype given."""
+        if self.given_eps <= np.finfo(np.float64).eps:
+            return self.given_output, False
+        try:
+            _, outputs, _ = self.call_forward(wide=True)
+        except (RuleRaised, UsageError):
+            return self.given_output, False
+        form = OutputForm.of(self.form.several, outputs)
+        accepts = form.shapes == self.form.shapes and all(dtype == np.float64 for dtype in form.dtypes)
+        return (flatten(outputs), True) if accepts else (self.given_output, False)
 
     def value(self, position: int) -> npt.NDArray[Any]:
-        """Return one input as an array in its own dtype, to read, not to write."""
-        return np.asarray(self.values[position])
+        """Return one input as the numerical side sees it, to read, not to write."""
+        value = self.arguments.value(position)
+        return value.astype(np.float64) if self.wide else value
 
-    def evaluate(self, displaced: Mapping[int, npt.NDArray[Any]]) -> Array:
-        """Evaluate ``forward`` with some inputs displaced.
+    def evaluate(self, displaced: Displaced) -> Array:
+        """Evaluate ``forward`` on the numerical side, with some inputs displaced.
 
         Parameters
         ----------
@@ -136,22 +149,31 @@ class Problem:
         Returns
         -------
         Array
-            All outputs, flattened; all NaN where ``forward`` raises, or returns something of another
+            All outputs as one vector; all NaN where ``forward`` raises, or returns something of another
             shape, since there it has no value to compare.
         """
         try:
             # The point is of our making, and so would be a warning about it.
             with np.errstate(all="ignore"):
-                _, parts, _ = _split(self._call_forward(displaced), self._cached)
+                _, outputs, _ = self.call_forward(displaced, wide=self.wide)
         except (RuleRaised, UsageError) as error:
             self.obstacle = str(error)
             return np.full_like(self.output, np.nan)
-        shapes = [np.shape(part) for part in parts]
-        if shapes != self._shapes:
-            found, expected = (" and ".join(map(str, s)) for s in (shapes, self._shapes))
+        shapes = tuple(np.shape(output) for output in outputs)
+        if shapes != self.form.shapes:
+            found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
             self.obstacle = f"forward returned an output of shape {found}, and of {expected} at the point"
             return np.full_like(self.output, np.nan)
-        return _flatten(parts)
+        return flatten(outputs)
+
+    def affords(self, calls: int) -> bool:
+        """Whether ``forward`` may be called so many times more."""
+        return self.max_calls is None or self.forward_calls + calls <= self.max_calls
+
+    def moved(self, direction: Mapping[int, Array], t: float) -> dict[int, npt.NDArray[Any]]:
+        """Return the inputs at ``x + td``, those that the direction names."""
+        points = {i: (self.value(i), d) for i, d in direction.items()}
+        return {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
 
     def line(self, direction: Mapping[int, Array]) -> Sample:
         """Return the function ``h -> (f(x + hd), f(x − hd), 2h)`` along a direction in some of the inputs."""
@@ -160,11 +182,6 @@ class Problem:
             return self.evaluate(self.moved(direction, t))
 
         return lambda h: (at(h), at(-h), 2 * h)
-
-    def moved(self, direction: Mapping[int, Array], t: float) -> dict[int, npt.NDArray[Any]]:
-        """Return the inputs at ``x + td``, those that the direction names."""
-        points = {i: (self.value(i), d) for i, d in direction.items()}
-        return {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
 
     @cached_property
     def noise(self) -> Array:
@@ -180,295 +197,140 @@ class Problem:
         for spacing in SPACINGS:
             same = np.ones(self.output.shape, dtype=bool)
             for direction in directions:
+                if not self.affords(6):
+                    return noise
                 around = [self.evaluate(self.moved(direction, k * spacing)) for k in OFFSETS if k]
-                values = np.stack([*around[:3], self.output, *around[3:]])
+                values = [*around[:3], self.output, *around[3:]]
                 # At the edge of a domain there is NaN, which shows nothing.
                 noise = np.fmax(noise, SAFETY * noise_level(values))
-                same &= (values == self.output).all(axis=0)
+                for value in around:
+                    same &= value == self.output
             if not same.any():
                 break
         return noise
 
-    def call_backward(self, displaced: Mapping[int, npt.NDArray[Any]] | None = None) -> Any:
-        """Call ``backward`` at the point, or with some inputs displaced; return what it returns, as it is.
+    def call_forward(
+        self,
+        displaced: Displaced | None = None,
+        *,
+        wide: bool = False,
+        scattered: bool = False,
+        watch: bool = False,
+    ) -> tuple[bool, list[Any], Any]:
+        """Call ``forward`` and split what it returns: several outputs or one, the outputs, the cache.
+
+        Parameters
+        ----------
+        displaced : mapping of int to array, optional
+            New values of some inputs.
+        wide, scattered : bool
+            As in `Arguments.fresh`.
+        watch : bool
+            Note in `changed` which inputs it writes to.
 
         Raises
         ------
         RuleRaised
-            When it raises; or ``forward``, which is called first where a cache of another point is needed.
+            When it raises.
+        UsageError
+            When it returns no floating-point array.
         """
-        upstream, cache = self._unflatten(self.grad_output), self._cache
-        if self._cached and displaced:
-            try:
-                _, _, cache = _split(self._call_forward(displaced), self._cached)
-            except UsageError as error:
-                raise RuleRaised("forward", error) from error
-        self.backward_calls += 1
+        positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+        self.forward_calls += 1
+        try:
+            returned = self._forward(*positional, **keyword)
+        except (Exception, SystemExit) as error:
+            raise RuleRaised("forward", error) from error
+        if watch:
+            self._watch("forward", positional, keyword)
+        return split(returned, self._cached)
+
+    def call_backward(
+        self,
+        upstream: Array | None = None,
+        *,
+        displaced: Displaced | None = None,
+        wide: bool = False,
+        scattered: bool = False,
+        watch: bool = False,
+    ) -> Any:
+        """Call ``backward`` and return what it returns, as it is.
+
+        Parameters
+        ----------
+        upstream : Array, optional
+            As one vector; `grad_output` by default.
+        displaced, wide, scattered, watch
+            As in `call_forward`, which is called first where a cache of another point is needed.
+
+        Raises
+        ------
+        RuleRaised
+            When it raises, or ``forward`` does.
+        """
+        vector = self.grad_output if upstream is None else upstream
+        form = self.form.unflatten(vector)
+        if wide:
+            form = OutputForm(
+                self.form.several,
+                self.form.shapes,
+                (np.dtype(float),) * len(self.form.shapes),
+                self.form.scalar,
+            ).unflatten(vector)
+        if scattered:
+            form = tuple(map(strided, form)) if self.form.several else strided(form)
+        before = flatten(form if self.form.several else (form,)) if watch else vector
+        keyword: dict[str, Any] = {}
         try:
             if self._cached:
-                return self._backward(upstream, cache)
-            positional, keyword = self._arguments(displaced or {})
-            return self._backward(upstream, *positional, **keyword)
+                cache = self._cache
+                if displaced or wide or scattered:
+                    _, _, cache = self.call_forward(displaced, wide=wide, scattered=scattered)
+                positional = [cache]
+                snapshot = _arrays_in(cache) if watch else []
+                kept = [array.copy() for array in snapshot]
+            else:
+                positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+        except UsageError as error:
+            raise RuleRaised("forward", error) from error
+        self.backward_calls += 1
+        try:
+            returned = self._backward(form, *positional, **keyword)
         except (Exception, SystemExit) as error:
             raise RuleRaised("backward", error) from error
+        if watch:
+            after = flatten(form if self.form.several else (form,))
+            if not np.array_equal(before, after):
+                self.changed.append("backward changes grad_output")
+            if not self._cached:
+                self._watch("backward", positional, keyword)
+            elif not all(map(_same, kept, snapshot)):
+                self.changed.append("backward changes its cache")
+        return returned
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call another function of the same inputs, such as a rule's closed-form Jacobian, with copies."""
-        positional, keyword = self._arguments({})
+        positional, keyword = self.arguments.fresh({})
         return function(*positional, **keyword)
 
-    def in_callers_form(self, by_position: Mapping[int, Any]) -> Any:
-        """Arrange one value per input as the caller arranged the inputs; ``None`` where there is none."""
-        everything = [by_position.get(i) for i in range(len(self.values))]
-        if self._form == "keyword":
-            return dict(zip(self.names, everything, strict=True))
-        return everything[0] if self._form == "single" else tuple(everything)
-
-    def label(self, position: int, index: tuple[int, ...]) -> str:
-        """Name one entry of one input, such as ``x[0, 1]``."""
-        return f"{self.names[position]}[{', '.join(map(str, index))}]" if index else self.names[position]
-
-    def _call_forward(self, displaced: Mapping[int, npt.NDArray[Any]]) -> Any:
-        positional, keyword = self._arguments(displaced)
-        self.forward_calls += 1
-        try:
-            return self._forward(*positional, **keyword)
-        except (Exception, SystemExit) as error:
-            raise RuleRaised("forward", error) from error
-
-    def _arguments(self, displaced: Mapping[int, npt.NDArray[Any]]) -> tuple[list[Any], dict[str, Any]]:
-        arguments = [
-            _like(original, displaced[i]) if i in displaced else _private(original)
-            for i, original in enumerate(self.values)
-        ]
-        keyword = {name: _private(value) for name, value in self._kwargs.items()}
-        if self._form == "keyword":
-            return [], dict(zip(self.names, arguments, strict=True)) | keyword
-        return arguments, keyword
-
-    def _upstream(self, grad_output: Any, rng: np.random.Generator | None) -> Array:
-        if grad_output is None:
-            if rng is None:
-                return np.ones_like(self.output)
-            # With all ones, a rule that ignores it or mixes its entries up would look right.
-            upstream = rng.uniform(1, 2, self.output.size) * rng.choice([-1.0, 1.0], self.output.size)
-            # As rounded as what backward will see of it.
-            return _flatten([np.asarray(part) for part in self._parts(upstream)])
-        given = grad_output if self._several and isinstance(grad_output, tuple | list) else (grad_output,)
-        parts = [part if _is_number(part) else _require_floating(part, "grad_output is") for part in given]
-        if len(parts) != len(self._shapes):
-            raise UsageError(
-                f"grad_output is {describe(grad_output)}; expected a tuple of {len(self._shapes)} arrays, "
-                "one for each output"
-            )
-        if [np.shape(part) for part in parts] != self._shapes:
-            shapes = " and ".join(str(np.shape(part)) for part in parts)
-            expected = " and ".join(map(str, self._shapes))
-            raise UsageError(f"grad_output has shape {shapes}; expected {expected}, that of the output")
-        upstream = _flatten([np.asarray(part) for part in self._parts(_flatten(parts))])
-        if not np.isfinite(upstream).all():
-            dtypes = " and ".join(map(str, self._dtypes))
-            raise UsageError(f"grad_output is not finite in {dtypes}; expected finite numbers")
-        return upstream
-
-    def _parts(self, vector: Array) -> list[Any]:
-        ends = np.cumsum([int(np.prod(shape)) for shape in self._shapes])[:-1]
-        parts = np.split(vector, ends)
-        shaped = [
-            part.astype(dtype).reshape(shape)
-            for part, dtype, shape in zip(parts, self._dtypes, self._shapes, strict=True)
-        ]
-        return [part[()] if scalar else part for part, scalar in zip(shaped, self._scalar, strict=True)]
-
-    def _unflatten(self, vector: Array) -> Any:
-        parts = self._parts(vector)
-        return tuple(parts) if self._several else parts[0]
-
-    def _resolve(self, wrt: Any) -> tuple[int, ...]:
-        if wrt is None:
-            return self.floating
-        chosen = []
-        known = f"the inputs are {', '.join(self.names)}"
-        if not isinstance(wrt, str | int | np.integer | tuple | list | set | frozenset | np.ndarray):
-            raise UsageError(f"wrt is {describe(wrt)}; expected names or positions; {known}")
-        for item in [wrt] if isinstance(wrt, str | int | np.integer) else list(wrt):
-            if isinstance(item, str) and item in self.names:
-                position = self.names.index(item)
-            elif (
-                isinstance(item, int | np.integer)
-                and not isinstance(item, bool)
-                and -len(self.names) <= item < len(self.names)
-            ):
-                position = int(item) % len(self.names)
-            else:
-                raise UsageError(f"wrt names {item}, which is not an input; {known}")
-            if position not in self.floating:
-                raise UsageError(
-                    f"wrt names {self.names[position]}, which is {describe(self.values[position])}; "
-                    "expected a floating-point array or a float"
-                )
-            chosen.append(position)
-        return tuple(sorted(set(chosen)))
-
-    def _check_call(self) -> None:
-        """Refuse a call that the signature of ``forward`` does not take, before blaming the rule for it."""
-        positional, keyword = self._arguments({})
-        twice = [name for name in self._kwargs if name in self.names]
-        if self._form == "keyword" and twice:
-            raise UsageError(f"kwargs gives {', '.join(twice)}, which inputs gives too; expected it once")
-        try:
-            signature = inspect.signature(self._forward)
-        except (TypeError, ValueError):
-            return
-        try:
-            signature.bind(*positional, **keyword)
-        except TypeError as error:
-            given = ", ".join([*self.names, *self._kwargs])
-            raise UsageError(
-                f"forward{signature} cannot be called with {given or 'no inputs'}: {error}"
-            ) from None
-
-    def _check_inputs(self) -> None:
-        for name, value in zip(self.names, self.values, strict=True):
-            if isinstance(value, complex | np.complexfloating) or (
-                isinstance(value, np.ndarray) and np.iscomplexobj(value)
-            ):
-                raise UsageError(f"input {name} is {describe(value)}; complex inputs are not supported")
-        if not self.wrt:
-            given = ", ".join(f"{n} is {describe(v)}" for n, v in zip(self.names, self.values, strict=True))
-            raise UsageError(
-                f"nothing to differentiate: {given or 'no input was given'}; expected at least one "
-                "floating-point NumPy array or float"
-            )
-        for i in self.wrt:
-            finite = np.isfinite(self.value(i))
-            if not finite.all():
-                index = tuple(int(k) for k in np.argwhere(~finite)[0])
-                raise UsageError(f"{self.label(i, index)} is {self.value(i)[index]}; expected finite inputs")
+    def _watch(self, role: str, positional: list[Any], keyword: dict[str, Any]) -> None:
+        given = dict(zip(self.names, positional, strict=True)) if positional else keyword
+        for name, original in zip(self.names, self.arguments.values, strict=True):
+            if isinstance(original, np.ndarray) and not _same(original, given[name]):
+                self.changed.append(f"{role} changes {name}")
 
 
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # its own __str__ is broken
-        return "(its message cannot be printed)"
+def _same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
+    before, after = np.asarray(before), np.asarray(after)
+    if before.shape != after.shape:
+        return False
+    return bool(np.array_equal(before, after, equal_nan=before.dtype.kind == "f"))
 
 
-def describe(value: Any) -> str:
-    """Say in a few words what a value is, for a message.
-
-    >>> describe(np.zeros((2, 3), dtype=np.float32))
-    'a float32 array of shape (2, 3)'
-    >>> describe([1, 2])
-    'a list of length 2'
-    >>> describe(None)
-    'None'
-    """
-    if value is None:
-        return "None"
-    if isinstance(value, np.ndarray):
-        return f"{_article(str(value.dtype))} array of shape {value.shape}"
-    if isinstance(value, tuple) and value:
-        return f"a tuple ({', '.join(type(item).__name__ for item in value)})"
-    if isinstance(value, Sequence | Mapping) and not isinstance(value, str | bytes):
-        return f"{_article(type(value).__name__)} of length {len(value)}"
-    if isinstance(value, str | int | float | complex):
-        text = repr(value)
-        shown = text if len(text) <= 40 else f"{text[:37]}..."
-        return f"the {type(value).__name__} {shown}"
-    return _article(type(value).__name__)
-
-
-def _article(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
-
-
-def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, ...], list[Any]]:
-    """Return the form of the inputs (``positional``, ``keyword`` or ``single``), their names, their values.
-
-    >>> arrange(lambda x, w: x @ w, (1.0, 2.0))
-    ('positional', ('x', 'w'), [1.0, 2.0])
-    """
-    if isinstance(inputs, Mapping):
-        if not all(isinstance(name, str) for name in inputs):
-            raise UsageError("inputs is a dict whose keys are not all strings; expected names of arguments")
-        return "keyword", tuple(inputs), list(inputs.values())
-    if isinstance(inputs, tuple | list):
-        return "positional", _names(forward, len(inputs)), list(inputs)
-    if isinstance(inputs, np.ndarray) or _is_floating(inputs):
-        return "single", _names(forward, 1), [inputs]
-    raise UsageError(
-        f"inputs is {describe(inputs)}; expected a tuple or list of inputs, a dict of them, or one array"
-    )
-
-
-def _names(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):  # ufuncs and other built-in functions have none
-        parameters = {}.values()
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
-    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "input")
-    # An index, as in `args[1]`, can be no parameter's own name.
-    return tuple(names + [f"{rest}[{k}]" for k in range(count - len(names))])
-
-
-def _is_floating(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return np.issubdtype(value.dtype, np.floating)
-    return isinstance(value, float | np.floating)
-
-
-def _is_number(value: Any) -> bool:
-    kind = np.asarray(value).dtype.kind if isinstance(value, np.ndarray | np.generic | int | float) else "O"
-    return kind in "biuf"
-
-
-def _private(value: Any) -> Any:
-    """Copy what could be written to: arrays, and containers with all that is in them."""
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return np.array(value, copy=True, subok=True)
-    if isinstance(value, np.ndarray | list | dict | set | tuple):
-        try:
-            return copy.deepcopy(value)
-        except Exception:  # something in it cannot be copied, such as an open file
-            return value
-    return value
-
-
-def _like(original: Any, value: npt.NDArray[Any]) -> Any:
-    """Give ``value`` the type of ``original``: an array, a Python float or a NumPy scalar."""
-    if isinstance(original, np.ndarray):
-        return value if type(original) is np.ndarray else value.view(type(original))
-    return type(original)(value[()])
-
-
-def _split(raw: Any, cached: bool) -> tuple[bool, list[Any], Any]:
-    """Split what ``forward`` returned: whether there are several outputs, the outputs, the cache."""
-    cache = None
-    if cached:
-        if not (isinstance(raw, tuple) and len(raw) == 2):
-            raise UsageError(
-                f"forward returned {describe(raw)}; with cached=True it is expected to return (output, cache)"
-            )
-        raw, cache = raw
-    if isinstance(raw, tuple):
-        if not raw or not all(map(_is_floating, raw)):
-            hint = "" if cached else "; if its last item is a cache for backward, pass cached=True"
-            raise UsageError(
-                f"forward returned {describe(raw)}; expected a floating-point array, or a tuple of them{hint}"
-            )
-        return True, list(raw), cache
-    return False, [_require_floating(raw, "forward returned")], cache
-
-
-def _require_floating(value: Any, what: str) -> Any:
-    if _is_floating(value):
-        return value
-    hint = " (is a return statement missing?)" if value is None else ""
-    raise UsageError(f"{what} {describe(value)}; expected a floating-point array{hint}")
-
-
-def _flatten(parts: Sequence[Any]) -> Array:
-    vectors = [np.array(part, dtype=np.float64).ravel() for part in parts]
-    return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+def _arrays_in(cache: Any) -> list[npt.NDArray[Any]]:
+    """Return the arrays in a cache, through tuples, lists and dicts."""
+    if isinstance(cache, np.ndarray) and cache.dtype != object:
+        return [cache]
+    if isinstance(cache, Mapping):
+        cache = list(cache.values())
+    return [array for item in cache for array in _arrays_in(item)] if isinstance(cache, tuple | list) else []

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from gradlab import networks, rules
 from gradlab.errors import UsageError
-from gradlab.problem import describe
 from gradlab.rule import Rule
+from gradlab.values import describe
 
 
 def builtin_rules() -> dict[str, Rule]:

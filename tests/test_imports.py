@@ -15,7 +15,8 @@ PACKAGE = Path(gradlab.__file__).parent
 LAYERS = [
     ["errors"],
     ["rule", "report"],
-    ["numerics"],
+    ["numerics", "values"],
+    ["arguments", "outputs"],
     ["problem"],
     ["checks"],
     ["_gradcheck", "_numerical"],

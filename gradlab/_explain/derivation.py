@@ -10,7 +10,7 @@ from gradlab._explain.layout import digits, factor, labelled, number
 from gradlab.checks.contract import read_gradients
 from gradlab.checks.jacobian import contract, full_jacobian
 from gradlab.errors import UsageError
-from gradlab.numerics.differences import Array
+from gradlab.numerics import Array
 from gradlab.problem import Problem, RuleRaised
 from gradlab.rule import Rule
 
@@ -44,8 +44,10 @@ def page(rule: Rule, inputs: Any, *, seed: int) -> str:
         )
     gradients, findings = read_gradients(problem, returned)
     lines = [f"{rule.name}, written out at one small point", ""]
-    lines += [labelled(name, value) for name, value in zip(problem.names, problem.values, strict=True)]
-    y, u = (vector.reshape(problem.output_shape) for vector in (problem.output, problem.grad_output))
+    lines += [
+        labelled(name, value) for name, value in zip(problem.names, problem.arguments.values, strict=True)
+    ]
+    y, u = (vector.reshape(problem.form.shape) for vector in (problem.output, problem.grad_output))
     lines += [labelled("Y", y), labelled("dL/dY", u)]
     for i in problem.wrt:
         lines += ["", *_input(problem, i, u)]
@@ -61,7 +63,7 @@ def _input(problem: Problem, i: int, u: Array) -> list[str]:
         f"Every entry of {name} by itself: its block of the Jacobian, times dL/dY entry by entry, summed."
     ]
     for index in np.ndindex(problem.value(i).shape):
-        label = problem.label(i, index)
+        label = problem.arguments.label(i, index)
         # Central differences leave 1e-12 where there is nothing; six digits are shown.
         block = jacobian[(..., *index)].round(9) + 0.0
         lines += ["", labelled(f"dY/d{label}", block), f"  dL/d{label} = {sum_of_products(u, block)}"]
@@ -88,7 +90,7 @@ def _comparison(problem: Problem, gradients: dict[int, Array]) -> list[str]:
         contracted = contract(problem.grad_output, jacobian, shape)
         rounding = contract(np.abs(problem.grad_output), bars, shape)
         for index in np.ndindex(shape):
-            label = problem.label(i, index)
+            label = problem.arguments.label(i, index)
             if i not in gradients:
                 rows.append((label, number(contracted[index]), "-", "-"))
                 continue

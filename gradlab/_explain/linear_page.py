@@ -10,7 +10,7 @@ import numpy as np
 from gradlab._explain.derivation import sum_of_products
 from gradlab._explain.layout import digits, labelled
 from gradlab._numerical import numerical_jacobian
-from gradlab.numerics.differences import Array
+from gradlab.numerics import Array
 from gradlab.rules import linear
 
 X = np.array([[1.0, -2.0], [0.5, 3.0]])

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.numerics.differences import Array
-from gradlab.problem import Problem, describe
+from gradlab.numerics import Array
+from gradlab.problem import Problem
 from gradlab.report import Finding
+from gradlab.values import describe
 
 
 def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], list[Finding]]:
@@ -40,7 +41,7 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
             findings.append(finding)
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
         if _comparable(problem, i, gradient):
-            gradients[i] = np.array(gradient, dtype=np.float64).reshape(problem.value(i).shape)
+            gradients[i] = np.array(gradient, dtype=np.float64).reshape(problem.arguments.value(i).shape)
     return gradients, findings
 
 
@@ -56,7 +57,7 @@ def _match(problem: Problem, returned: Any) -> tuple[dict[int, Any], list[Findin
         return {i: returned.get(names[i]) for i in problem.wrt}, findings
     gradients = returned if isinstance(returned, tuple | list) else (returned,)
     everything = tuple(range(len(names)))
-    for positions in (everything, problem.floating, problem.wrt):
+    for positions in (everything, problem.arguments.floating, problem.wrt):
         if len(gradients) == len(positions):
             matched = dict(zip(positions, gradients, strict=True))
             return {i: matched[i] for i in problem.wrt}, []
@@ -70,7 +71,7 @@ def _match(problem: Problem, returned: Any) -> tuple[dict[int, Any], list[Findin
 
 
 def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
-    name, value = problem.names[i], problem.value(i)
+    name, value = problem.names[i], problem.arguments.value(i)
 
     def finding(kind: str, message: str) -> Finding:
         return Finding("contract", name, kind, f"gradient of {name} {message}")
@@ -86,7 +87,9 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
     if not finite.all():
         index = tuple(int(k) for k in np.argwhere(~finite)[0])
         count = _count(int((~finite).sum()), "entry", "entries")
-        return finding("not-finite", f"is {array[index]} at {problem.label(i, index)} ({count} not finite)")
+        return finding(
+            "not-finite", f"is {array[index]} at {problem.arguments.label(i, index)} ({count} not finite)"
+        )
     return None
 
 
@@ -94,7 +97,7 @@ def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
     if not isinstance(gradient, np.ndarray | np.generic | int | float):
         return False
     array = np.asarray(gradient)
-    return array.dtype.kind in "fiu" and array.size == problem.value(i).size
+    return array.dtype.kind in "fiu" and array.size == problem.arguments.value(i).size
 
 
 def _count(number: int, noun: str, plural: str | None = None) -> str:

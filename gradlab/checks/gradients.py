@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.contract import read_gradients
+from gradlab.numerics import Array
 from gradlab.numerics.differences import (
-    Array,
     Sample,
     cheap_step,
     ladder,
@@ -195,13 +195,13 @@ class _Prober:
         for k in OFFSETS:
             try:
                 nearby, _ = read_gradients(
-                    problem, problem.call_backward(problem.moved(direction, k * SPACINGS[0]))
+                    problem, problem.call_backward(displaced=problem.moved(direction, k * SPACINGS[0]))
                 )
             except RuleRaised:
                 return {i: np.zeros_like(gradient) for i, gradient in self.gradients.items()}
             for i, gradient in self.gradients.items():
                 around[i].append(nearby.get(i, gradient).ravel())
-        noise = {i: SAFETY * noise_level(np.stack(values)) for i, values in around.items()}
+        noise = {i: SAFETY * noise_level(values) for i, values in around.items()}
         return {
             i: np.where(noise[i] <= 0.01 * np.abs(gradient).ravel(), noise[i], 0.0).reshape(gradient.shape)
             for i, gradient in self.gradients.items()

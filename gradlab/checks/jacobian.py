@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.numerics.differences import DOUBLE_EPS, Array
+from gradlab.numerics import Array
+from gradlab.numerics.extrapolation import DOUBLE_EPS
 from gradlab.numerics.jacobian import jacobian
-from gradlab.problem import Problem, describe
+from gradlab.problem import Problem
 from gradlab.report import Finding
+from gradlab.values import describe
 
 
 def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
@@ -31,7 +33,7 @@ def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
         noise=problem.noise,
         eps=problem.eps,
     )
-    shape = (*problem.output_shape, *x.shape)
+    shape = (*problem.form.shape, *x.shape)
     return columns.reshape(shape), bars.reshape(shape)
 
 
@@ -116,13 +118,15 @@ def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> tuple[dic
         message = f"jacobian raised {type(error).__name__}: {error}"
         return {}, [Finding("jacobian", None, "closed-form-jacobian", message)]
     given = returned if isinstance(returned, tuple | list) else (returned,)
-    if len(given) != len(problem.floating):
-        names = ", ".join(problem.names[i] for i in problem.floating)
-        message = f"jacobian returns {len(given)} arrays; expected {len(problem.floating)}, for {names}"
+    if len(given) != len(problem.arguments.floating):
+        names = ", ".join(problem.names[i] for i in problem.arguments.floating)
+        message = (
+            f"jacobian returns {len(given)} arrays; expected {len(problem.arguments.floating)}, for {names}"
+        )
         return {}, [Finding("jacobian", None, "closed-form-jacobian", message)]
     # Of scalars, formulas in NumPy give scalars.
     arrays = [np.asarray(item) if isinstance(item, float) else item for item in given]
-    return dict(zip(problem.floating, arrays, strict=True)), []
+    return dict(zip(problem.arguments.floating, arrays, strict=True)), []
 
 
 def _differ(claimed: Array, numeric: Array, bars: Array, rtol: float) -> Any:
@@ -141,7 +145,7 @@ def _contraction(
     index = tuple(int(axis) for axis in k)
     message = (
         f"gradient of {problem.names[i]} is not the contraction of dL/dY with the {which} Jacobian; worst "
-        f"{problem.label(i, index)}: backward gives {gradient[index]:.6g}, the contraction "
+        f"{problem.arguments.label(i, index)}: backward gives {gradient[index]:.6g}, the contraction "
         f"{contracted[index]:.6g} ± {bars[index]:.1g}"
     )
     return Finding("jacobian", problem.names[i], "jacobian-contraction", message)

@@ -2,3 +2,10 @@
 
 It knows functions of arrays, and nothing of rules or reports.
 """
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]

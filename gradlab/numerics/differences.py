@@ -1,16 +1,13 @@
-r"""The derivative of a function along a line, by central differences, with an error bar.
+r"""The derivative of a function along a line, from its values on both sides, with an error bar.
 
-With :math:`D(h) = (f(h) - f(-h)) / 2h = f'(0) + c_2 h^2 + c_4 h^4 + \dots`, Richardson extrapolation over a
-ladder of steps :math:`h_k = h_0 \rho^k` removes one power after the other:
+From the values at :math:`\pm h`, relative to that at the centre,
 
-.. math:: T_{k,0} = D(h_k), \qquad T_{k,j} = \frac{T_{k,j-1} - \rho^{2j} T_{k-1,j-1}}{1 - \rho^{2j}}.
+.. math:: \frac{f(h) - f(-h)}{2h} = f'(0) + c_2 h^2 + c_4 h^4 + \dots, \qquad
+          \frac{f(h) + f(-h) - 2 f(0)}{h} = f'_+(0) - f'_-(0) + c_1 h + c_3 h^3 + \dots
 
-Each :math:`T_{k,j}` carries two errors: truncation, estimated from how much the last step of extrapolation
-changed it, and rounding, which is carried through the table along with it. The entry with the smallest sum
-of both is taken, for every component of :math:`f` by itself.
-
-Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x) F''(x), Advances in Engineering Software
-4 (1982) 75-76; the error bar by two corrections instead of one is ours.
+The first gives the derivative, the second is zero unless there is a kink at the centre, where it gives the
+jump between the slopes of both sides. Both are extrapolated to :math:`h \to 0`. At the edge of a domain,
+where one side has no values, the other side's :math:`(f(h) - f(0)) / h` is taken.
 """
 
 from __future__ import annotations
@@ -22,12 +19,10 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.float64]
-Sample: TypeAlias = Callable[[float], tuple[Array, Array, float]]
+from gradlab.numerics import Array
+from gradlab.numerics.extrapolation import RATIO, Extrapolation
 
-RATIO = 1 / 4  # ρ: ratio 1/2 costs three more evaluations for the same accuracy
-ORDERS = 3  # powers h², h⁴, h⁶ are removed; beyond that rounding outweighs the gain
-DOUBLE_EPS = float(np.finfo(np.float64).eps)  # the table itself is computed in float64
+Sample: TypeAlias = Callable[[float], tuple[Array, Array, float]]
 
 
 @dataclass(frozen=True)
@@ -41,11 +36,24 @@ class Derivative:
     slope : Array
         Shape ``(m,)``: ``max |f(±h) − f(0)| / h`` at the largest step, what the function does nearby. It is
         the scale on which a derivative of zero is told from noise.
+    jump, jump_bar : Array
+        Shape ``(m,)``: the slope on the right less the slope on the left, and what that may be off by.
+    conflicts : Array
+        Shape ``(m,)``: how many steps contradicted larger ones.
     """
 
     value: Array
     error_bar: Array
     slope: Array
+    jump: Array
+    jump_bar: Array
+    conflicts: npt.NDArray[np.int_]
+
+    @property
+    def kinked(self) -> npt.NDArray[np.bool_]:
+        """Where the slopes of both sides certainly differ."""
+        visible = 1e-4 * (np.abs(self.value) + np.abs(self.jump))
+        return np.isfinite(self.jump_bar) & (np.abs(self.jump) > np.maximum(self.jump_bar, visible))
 
 
 def ladder(first: float, rows: int) -> list[float]:
@@ -79,8 +87,7 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     largest = float(magnitude.max(initial=0.0))
     if largest == 0.0:
         return np.ones_like(magnitude)
-    rms = largest * np.sqrt(np.mean((magnitude / largest) ** 2))  # squares do not overflow
-    return np.asarray(np.maximum(magnitude, 0.1 * rms))
+    return np.asarray(np.maximum(magnitude, 0.1 * norm(magnitude) / np.sqrt(magnitude.size)))
 
 
 def norm(*vectors: Array) -> float:
@@ -92,7 +99,7 @@ def norm(*vectors: Array) -> float:
     largest = max((float(np.abs(v).max(initial=0.0)) for v in vectors), default=0.0)
     if largest == 0.0 or not np.isfinite(largest):
         return largest
-    return largest * float(np.sqrt(sum(float(((v / largest) ** 2).sum()) for v in vectors)))
+    return largest * float(np.sqrt(sum(float(np.square(v / largest).sum()) for v in vectors)))
 
 
 def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> Array:
@@ -101,22 +108,25 @@ def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> A
     Plain signs would cancel on a pair of equal and opposite errors; signs times magnitudes from [1, 2] do
     not.
     """
-    signs = rng.choice([-1.0, 1.0], x.shape)
-    return np.asarray(signs * rng.uniform(1, 2, x.shape) * scales(x))
+    direction = rng.uniform(1, 2, x.shape)
+    direction *= rng.integers(0, 2, x.shape, dtype=np.int8) * 2 - 1
+    direction *= scales(x)
+    return np.asarray(direction)
 
 
 def richardson(
     sample: Sample, steps: Sequence[float], *, noise: Array, eps: float, rtol: float = 0.0
 ) -> Derivative:
-    """Differentiate along a line by extrapolated central differences.
+    """Differentiate along a line by extrapolated differences.
 
     Parameters
     ----------
     sample : callable
-        ``sample(h) -> (f(+h) − f(0), f(−h) − f(0), width)``, two arrays of shape ``(m,)`` and the distance
-        between the two points as floating point really took it, in units of the line's parameter.
+        ``sample(h) -> (f(+h) − f(0), f(−h) − f(0), width)``, two arrays of shape ``(m,)``, not finite where
+        ``f`` has no values, and the distance between the two points as floating point really took it, in
+        units of the line's parameter.
     steps : sequence of float
-        A ladder of ratio `RATIO`, largest first.
+        A ladder of ratio ``ρ``, largest first.
     noise : Array
         Shape ``(m,)``: what a value of ``f`` may be off by at the centre, at least its rounding.
     eps : float
@@ -137,43 +147,34 @@ def richardson(
     >>> bool(abs(d.value[0] - np.e) <= d.error_bar[0] < 1e-10)
     True
     """
-    value, error_bar = np.full_like(noise, np.nan), np.full_like(noise, np.inf)
+    central, jump = Extrapolation((2, 4, 6), noise.size), Extrapolation((1, 3, 5), noise.size)
+    right, left = Extrapolation((1, 2, 3), noise.size), Extrapolation((1, 2, 3), noise.size)
     slope = np.zeros_like(noise)
-    previous: list[tuple[Array, Array]] = []  # the row above: each T[k-1][j] with its rounding error
-    stale = np.zeros(noise.shape, dtype=int)  # rows since the error bar last shrank
     for h in steps:
         plus, minus, width = sample(h)
-        if width == 0 or not (np.isfinite(plus).all() and np.isfinite(minus).all()):
-            previous = []  # outside the domain: the table starts again nearer to the point
-            continue
-        change = np.maximum(np.abs(plus), np.abs(minus))
-        if not slope.any():
+        inside = [width != 0 and bool(np.isfinite(side).all()) for side in (plus, minus)]
+        if all(inside):
+            change = np.maximum(np.abs(plus), np.abs(minus))
+            off = rounding(noise, change, h, width, eps)
+            central.add((plus - minus) / width, off)
+            jump.add(2 * (plus + minus) / width, 4 * off)
+        else:
+            central.restart()  # outside the domain: the table starts again nearer to the point
+            jump.restart()
+            change = np.abs(plus if inside[0] else minus)
+            for ok, side, table in ((inside[0], plus, right), (inside[1], -minus, left)):
+                if ok:
+                    table.add(2 * side / width, 2 * rounding(noise, np.abs(side), h, width, eps))
+        if not slope.any() and any(inside):
             slope = 2 * change / width
-        row = [((plus - minus) / width, rounding(noise, change, h, width, eps))]
-        for j in range(1, min(len(previous), ORDERS) + 1):
-            weight = RATIO ** (2 * j)
-            (fine, fine_noise), (coarse, coarse_noise) = row[j - 1], previous[j - 1]
-            row.append(
-                (
-                    (fine - weight * coarse) / (1 - weight),
-                    (fine_noise + weight * coarse_noise) / (1 - weight),
-                )
-            )
-        stale += bool(previous)
-        for j, (estimate, carried) in enumerate(row if previous else []):
-            # The very first column has one neighbour only, the others two.
-            correction = np.abs(estimate - previous[max(j - 1, 0)][0])
-            if j:
-                correction = np.maximum(correction, np.abs(estimate - row[j - 1][0]))
-            bar = correction + carried + 4 * DOUBLE_EPS * np.abs(estimate)
-            better = bar < error_bar
-            value, error_bar = np.where(better, estimate, value), np.where(better, bar, error_bar)
-            stale[better] = 0
-        # Two rows without gain: rounding has taken over, and smaller steps only add to it.
-        if ((error_bar <= rtol * np.maximum(np.abs(value), slope)) | (stale >= 2)).all():
+        # Two rows without gain: noise has taken over, and smaller steps only add to it.
+        settled = central.error_bar <= rtol * np.maximum(np.abs(central.value), slope)
+        if (settled | (central.stale >= 2)).all():
             break
-        previous = row
-    return Derivative(value, error_bar, slope)
+    best = central
+    if not np.isfinite(central.error_bar).all():
+        best = min((central, right, left), key=lambda table: float(table.error_bar.max(initial=0.0)))
+    return Derivative(best.value, best.error_bar, slope, jump.value, jump.error_bar, central.conflicts)
 
 
 Numbers = TypeVar("Numbers", float, Array)

@@ -8,7 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.numerics.differences import Array, Sample, ladder, richardson, scales
+from gradlab.numerics import Array
+from gradlab.numerics.differences import Sample, ladder, richardson, scales
 
 Vector: TypeAlias = npt.NDArray[np.floating]
 

@@ -16,10 +16,11 @@ half of all functions whose values are quantised.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from gradlab.numerics.differences import Array
+from gradlab.numerics import Array
 
 # The first spacing is 64 roundings of float32, relative to the input's scale: so wide that a function which
 # computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
@@ -28,16 +29,17 @@ SPACINGS = tuple(64 * float(np.finfo(np.float32).eps) * 64**k for k in range(3))
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # times the spacing
 LEVELS = (3, 4)
+BLOCK = 100_000  # components at a time
 SAFETY = 3  # standard deviations that an error bar is to cover
 
 
-def noise_level(values: Array) -> Array:
+def noise_level(values: Sequence[Array]) -> Array:
     """Estimate the standard deviation of the noise in each component of a function.
 
     Parameters
     ----------
-    values : Array
-        Shape ``(7, m)``: the function at seven equally spaced, very close points.
+    values : sequence of Array
+        Seven of shape ``(m,)``: the function at seven equally spaced, very close points.
 
     Returns
     -------
@@ -52,8 +54,13 @@ def noise_level(values: Array) -> Array:
     >>> bool(0.3e-8 < noise_level(noisy)[0] < 3e-8)
     True
     """
-    estimates = []
-    for k in LEVELS:
-        gamma = math.factorial(k) ** 2 / math.factorial(2 * k)
-        estimates.append(np.sqrt(gamma * np.mean(np.diff(values, n=k, axis=0) ** 2, axis=0)))
-    return np.asarray(np.maximum(*estimates))
+    size = values[0].size
+    noise = np.empty(size)
+    for start in range(0, size, BLOCK):  # the differences of a large output would be many times its size
+        block = np.stack([value[start : start + BLOCK] for value in values])
+        estimates = []
+        for k in LEVELS:
+            gamma = math.factorial(k) ** 2 / math.factorial(2 * k)
+            estimates.append(np.sqrt(gamma * np.mean(np.diff(block, n=k, axis=0) ** 2, axis=0)))
+        noise[start : start + BLOCK] = np.maximum(*estimates)
+    return noise

@@ -1,0 +1,101 @@
+"""Single values that pass between gradlab and the functions under test: their kinds, copies, descriptions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def describe(value: Any) -> str:
+    """Say in a few words what a value is, for a message.
+
+    >>> describe(np.zeros((2, 3), dtype=np.float32))
+    'a float32 array of shape (2, 3)'
+    >>> describe([1, 2])
+    'a list of length 2'
+    >>> describe(None)
+    'None'
+    """
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray):
+        return f"{_article(str(value.dtype))} array of shape {value.shape}"
+    if isinstance(value, tuple) and value:
+        return f"a tuple ({', '.join(type(item).__name__ for item in value)})"
+    if isinstance(value, Sequence | Mapping) and not isinstance(value, str | bytes):
+        return f"{_article(type(value).__name__)} of length {len(value)}"
+    if isinstance(value, str | int | float | complex):
+        text = repr(value)
+        shown = text if len(text) <= 40 else f"{text[:37]}..."
+        return f"the {type(value).__name__} {shown}"
+    return _article(type(value).__name__)
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
+
+
+def text_of(error: BaseException) -> str:
+    """Return an exception's message, also when its own ``__str__`` is broken."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be printed)"
+
+
+def is_floating(value: Any) -> bool:
+    """Whether a value is differentiated: a floating-point array or scalar."""
+    if isinstance(value, np.ndarray):
+        return np.issubdtype(value.dtype, np.floating)
+    return isinstance(value, float | np.floating)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number, or an array of them."""
+    kind = np.asarray(value).dtype.kind if isinstance(value, np.ndarray | np.generic | int | float) else "O"
+    return kind in "biuf"
+
+
+def private(value: Any) -> Any:
+    """Copy what could be written to: arrays, and containers with all that is in them."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return np.array(value, copy=True, subok=True)
+    if isinstance(value, np.ndarray | list | dict | set | tuple):
+        try:
+            return copy.deepcopy(value)
+        except Exception:  # something in it cannot be copied, such as an open file
+            return value
+    return value
+
+
+def like(original: Any, value: npt.NDArray[Any]) -> Any:
+    """Give ``value`` the type of ``original``: an array, a subclass with its attributes, or a scalar.
+
+    >>> like(2.0, np.array(3.0))
+    3.0
+    """
+    if type(original) is np.ndarray:
+        return value
+    if isinstance(original, np.ndarray):
+        twin = np.array(original, dtype=value.dtype, copy=True, subok=True)
+        twin.view(np.ndarray)[...] = value  # past what the subclass makes of an assignment
+        return twin
+    scalar = value[()]
+    return float(scalar) if isinstance(original, float) and type(original) is float else scalar
+
+
+def strided(value: Any) -> Any:
+    """Return an array's twin that is not contiguous in memory; any other value as it is.
+
+    >>> strided(np.ones((2, 3))).flags.contiguous
+    False
+    """
+    if type(value) is not np.ndarray or value.ndim == 0:
+        return value
+    room = np.zeros((*value.shape[:-1], 2 * value.shape[-1]), dtype=value.dtype)
+    room[..., ::2] = value
+    return room[..., ::2]
