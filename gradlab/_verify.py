@@ -196,6 +196,7 @@ class _Tally:
             reason=reason,
             inputs=failing.inputs if failing is not None else tuple(self.inputs.values()),
             findings=failing.findings if failing is not None else (),
+            notes=failing.notes if failing is not None else (),
             points=self.points,
             points_passed=self.passed,
             points_failed=self.failed,
@@ -213,7 +214,14 @@ def _merge(old: InputResult | None, new: InputResult) -> InputResult:
         return new
     entries = [result.worst for result in (old, new) if result.worst is not None]
     verdict = Verdict.PASS if Verdict.PASS in (old.verdict, new.verdict) else new.verdict
-    return replace(new, verdict=verdict, worst=max(entries, key=lambda entry: entry.error, default=None))
+    seen = [result.resolution for result in (old, new) if result.resolution is not None]
+    resolution = max(seen, default=None)  # no point was coarser
+    return replace(
+        new,
+        verdict=verdict,
+        resolution=resolution,
+        worst=max(entries, key=lambda entry: entry.error, default=None),
+    )
 
 
 def points(rule: Rule) -> st.SearchStrategy[Any]:

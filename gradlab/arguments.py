@@ -181,7 +181,7 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
 
 
 def names_of(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
-    """Return the names of the first ``count`` arguments of a function, from its signature where it has one."""
+    """Return the names of the first ``count`` arguments of a function, from its signature if it has one."""
     try:
         parameters = inspect.signature(forward).parameters.values()
     except (TypeError, ValueError):  # ufuncs and other built-in functions have none

@@ -17,7 +17,16 @@ from gradlab.arguments import Arguments, Displaced
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction
-from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACINGS, noise_level
+from gradlab.numerics.noise import (
+    CLOSER,
+    FARTHER,
+    LOUD,
+    OFFSETS,
+    SAFETY,
+    SMALLEST,
+    SPACING,
+    noise_level,
+)
 from gradlab.outputs import OutputForm, flatten, split
 from gradlab.values import describe, strided, text_of
 
@@ -68,8 +77,8 @@ class Problem:
         The unit of rounding of the numerical side, and of the coarsest dtype given.
     forward_calls, backward_calls : int
         How often each function was called.
-    changed : list of str
-        What a function wrote to at the point, such as ``"forward changes x"``.
+    changed : list of (str, str)
+        Which function wrote to what at the point, such as ``("forward", "x")``.
     obstacle : str
         Why ``forward`` had no value at the last displaced point where it had none; empty otherwise.
 
@@ -100,7 +109,7 @@ class Problem:
         self._forward, self._backward, self._cached = forward, backward, cached
         self.max_calls = max_calls
         self.forward_calls = self.backward_calls = 0
-        self.changed: list[str] = []
+        self.changed: list[tuple[str, str]] = []
         self.obstacle = ""
         self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
         self.names, self.wrt = self.arguments.names, self.arguments.wrt
@@ -152,6 +161,9 @@ class Problem:
             All outputs as one vector; all NaN where ``forward`` raises, or returns something of another
             shape, since there it has no value to compare.
         """
+        if not self.affords(1):
+            self.obstacle = f"max_calls={self.max_calls} was reached"
+            return np.full_like(self.output, np.nan)
         try:
             # The point is of our making, and so would be a warning about it.
             with np.errstate(all="ignore"):
@@ -189,25 +201,40 @@ class Problem:
 
         It is estimated when it is first needed, from twelve evaluations close to the point: six along each of
         two directions, because the roundings along one of them may happen to be all alike. An output that
-        stays the same on all of them shows nothing yet: it is looked at again from farther away.
+        stays the same on all of them shows nothing yet: it is looked at again from farther away. One that
+        shows much more than its rounding is looked at from closer: noise stays, the trace of a kink shrinks
+        in proportion to the distance.
         """
         rng = np.random.default_rng(0)
-        noise = self.eps * np.abs(self.output) + SMALLEST
         directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
-        for spacing in SPACINGS:
-            same = np.ones(self.output.shape, dtype=bool)
-            for direction in directions:
-                if not self.affords(6):
-                    return noise
-                around = [self.evaluate(self.moved(direction, k * spacing)) for k in OFFSETS if k]
-                values = [*around[:3], self.output, *around[3:]]
-                # At the edge of a domain there is NaN, which shows nothing.
-                noise = np.fmax(noise, SAFETY * noise_level(values))
-                for value in around:
-                    same &= value == self.output
+        floor = self.eps * np.abs(self.output) + SMALLEST
+        noise, same = self._noise_at(SPACING, directions)
+        for k in (1, 2):
             if not same.any():
                 break
-        return noise
+            farther, still = self._noise_at(SPACING * FARTHER**k, directions)
+            noise, same = np.where(same, farther, noise), same & still
+        loud = noise > LOUD * floor
+        if loud.any():
+            closer, _ = self._noise_at(SPACING * CLOSER, directions)
+            ratio = closer / noise / CLOSER
+            kinked = loud & (ratio > 0.5) & (ratio < 2)
+            noise = np.where(kinked, floor, np.fmax(noise, closer))
+        return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
+
+    def _noise_at(
+        self, spacing: float, directions: list[dict[int, Array]]
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Return the noise that each output shows at one spacing, and which outputs stay the same."""
+        noise, same = np.zeros_like(self.output), np.ones(self.output.shape, dtype=bool)
+        for direction in directions:
+            if not self.affords(6):
+                return noise, np.zeros_like(same)
+            around = [self.evaluate(self.moved(direction, k * spacing)) for k in OFFSETS if k]
+            noise = np.fmax(noise, SAFETY * noise_level([*around[:3], self.output, *around[3:]]))
+            for value in around:
+                same &= value == self.output
+        return noise, same
 
     def call_forward(
         self,
@@ -253,6 +280,7 @@ class Problem:
         wide: bool = False,
         scattered: bool = False,
         watch: bool = False,
+        cache: tuple[Any] | None = None,
     ) -> Any:
         """Call ``backward`` and return what it returns, as it is.
 
@@ -262,6 +290,8 @@ class Problem:
             As one vector; `grad_output` by default.
         displaced, wide, scattered, watch
             As in `call_forward`, which is called first where a cache of another point is needed.
+        cache : tuple of one object, optional
+            The cache of such a call that was made already.
 
         Raises
         ------
@@ -283,11 +313,11 @@ class Problem:
         keyword: dict[str, Any] = {}
         try:
             if self._cached:
-                cache = self._cache
-                if displaced or wide or scattered:
-                    _, _, cache = self.call_forward(displaced, wide=wide, scattered=scattered)
-                positional = [cache]
-                snapshot = _arrays_in(cache) if watch else []
+                kept_cache = self._cache if cache is None else cache[0]
+                if cache is None and (displaced or wide or scattered):
+                    _, _, kept_cache = self.call_forward(displaced, wide=wide, scattered=scattered)
+                positional = [kept_cache]
+                snapshot = _arrays_in(kept_cache) if watch else []
                 kept = [array.copy() for array in snapshot]
             else:
                 positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
@@ -301,11 +331,11 @@ class Problem:
         if watch:
             after = flatten(form if self.form.several else (form,))
             if not np.array_equal(before, after):
-                self.changed.append("backward changes grad_output")
+                self.changed.append(("backward", "grad_output"))
             if not self._cached:
                 self._watch("backward", positional, keyword)
             elif not all(map(_same, kept, snapshot)):
-                self.changed.append("backward changes its cache")
+                self.changed.append(("backward", "its cache"))
         return returned
 
     def call(self, function: Callable[..., Any]) -> Any:
@@ -317,7 +347,7 @@ class Problem:
         given = dict(zip(self.names, positional, strict=True)) if positional else keyword
         for name, original in zip(self.names, self.arguments.values, strict=True):
             if isinstance(original, np.ndarray) and not _same(original, given[name]):
-                self.changed.append(f"{role} changes {name}")
+                self.changed.append((role, name))
 
 
 def _same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:

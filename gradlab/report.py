@@ -64,6 +64,9 @@ class InputResult:
         Their indices, at most 100.
     worst : Entry or None
         The probe with the largest disagreement; ``None`` when none was made.
+    resolution : float or None
+        The smallest relative change of any single entry that was certain to be caught: a larger one always
+        fails, one below ``rtol`` never does. ``None`` where nothing was probed.
     """
 
     name: str
@@ -73,6 +76,7 @@ class InputResult:
     wrong_count: int
     wrong_entries: tuple[tuple[int, ...], ...]
     worst: Entry | None
+    resolution: float | None
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class Report:
         over all points.
     findings : tuple of Finding
         What is wrong.
+    notes : tuple of str
+        What is no defect but worth knowing.
     points, points_passed, points_failed : int
         How many points were checked, and how many of them passed and failed.
     example : str or None
@@ -134,6 +140,7 @@ class Report:
     reason: str
     inputs: tuple[InputResult, ...]
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
     points: int
     points_passed: int
     points_failed: int

@@ -23,7 +23,7 @@ def test_report_counts_points_and_calls():
     assert report.passed
     assert (report.points, report.points_passed, report.points_failed) == (30, 30, 0)
     assert report.forward_calls > 30
-    assert report.backward_calls == 30
+    assert 30 < report.backward_calls <= 8 * 30
 
 
 def test_failure_is_shrunk_to_the_simplest_failing_point():

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gradlab._explain.layout import digits, factor, labelled, number
-from gradlab.checks.contract import read_gradients
 from gradlab.checks.jacobian import contract, full_jacobian
+from gradlab.checks.returned import read_gradients
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.problem import Problem, RuleRaised

@@ -1,104 +1,187 @@
-"""What can be wrong with a backward rule without comparing any numbers: count, shape, kind, finiteness."""
+"""What can be wrong with a rule without any differences: how its functions behave when they are called.
+
+Neither function writes to what it is given, both answer the same when called again and for arrays that are
+not contiguous, and backward is linear in the upstream gradient. "The same" is meant up to rounding: a sum may
+be taken in another order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from gradlab.checks.returned import read_gradients
+from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.problem import Problem
+from gradlab.outputs import flatten
+from gradlab.problem import Problem, RuleRaised
 from gradlab.report import Finding
-from gradlab.values import describe
+
+Gradients = dict[int, Array]
+
+CALLS = 2  # of forward
 
 
-def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], list[Finding]]:
-    """Match what backward returned with the inputs.
-
-    Backward may return one gradient for every input, or one for every floating-point input, or one for
-    every input that is differentiated; a bare array stands for a single gradient, a dict is read by name.
+def check_contract(problem: Problem, gradients: Gradients) -> tuple[list[Finding], list[str]]:
+    """Call both functions again in several ways.
 
     Parameters
     ----------
     problem : Problem
-        The point at which backward was called.
-    returned : object
-        What it returned.
+        The point; forward and backward have been called there once, and watched.
+    gradients : dict of int to Array
+        What backward returned.
 
     Returns
     -------
-    gradients : dict of int to Array
-        The gradients that can be compared, by position, each in its input's shape, in float64.
     findings : list of Finding
-        What is wrong with the others.
+        Of kind ``mutates-input``, ``mutates-upstream``, ``not-deterministic``, ``ignores-upstream``,
+        ``nonlinear-in-upstream`` and ``depends-on-memory-layout``.
+    notes : list of str
+        What is no defect but worth knowing, such as a function that refuses some arrays.
     """
-    by_position, findings = _match(problem, returned)
-    gradients: dict[int, Array] = {}
-    for i, gradient in by_position.items():
-        finding = _defect(problem, i, gradient)
-        if finding is not None:
-            findings.append(finding)
-        # A gradient of another shape with as many entries can still be compared: is it only the shape?
-        if _comparable(problem, i, gradient):
-            gradients[i] = np.array(gradient, dtype=np.float64).reshape(problem.arguments.value(i).shape)
-    return gradients, findings
+    findings = list(_mutations(problem))
+    if findings or not problem.affords(CALLS):
+        return findings, []  # what is spoiled once answers no second question
+    findings += _repeated(problem, gradients)
+    if findings:
+        return findings, []
+    findings += _linearity(problem, gradients)
+    scattered, notes = _memory_layout(problem, gradients)
+    return findings + scattered, notes
 
 
-def _match(problem: Problem, returned: Any) -> tuple[dict[int, Any], list[Finding]]:
-    names = problem.names
-    if isinstance(returned, Mapping):
-        unknown = [str(name) for name in returned if name not in names]
-        findings = []
-        if unknown:
-            extra = ", ".join(unknown)
-            message = f"backward returns a gradient for {extra}; the inputs are {', '.join(names)}"
-            findings.append(Finding("contract", None, "gradient-count", message))
-        return {i: returned.get(names[i]) for i in problem.wrt}, findings
-    gradients = returned if isinstance(returned, tuple | list) else (returned,)
-    everything = tuple(range(len(names)))
-    for positions in (everything, problem.arguments.floating, problem.wrt):
-        if len(gradients) == len(positions):
-            matched = dict(zip(positions, gradients, strict=True))
-            return {i: matched[i] for i in problem.wrt}, []
-    message = (
-        f"backward returns {_count(len(gradients), 'gradient')}; expected {len(everything)}, "
-        f"one for each of {', '.join(names)}"
-    )
-    if len(problem.wrt) < len(everything):
-        message += f" (or {len(problem.wrt)}, for {', '.join(names[i] for i in problem.wrt)})"
-    return {}, [Finding("contract", None, "gradient-count", message)]
+def _mutations(problem: Problem) -> Iterator[Finding]:
+    for role, what in problem.changed:
+        if what == "grad_output":
+            yield Finding("contract", None, "mutates-upstream", f"{role} writes to grad_output, its argument")
+        else:
+            name = what if what in problem.names else None
+            yield Finding("contract", name, "mutates-input", f"{role} writes to {what}, which it was given")
 
 
-def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
-    name, value = problem.names[i], problem.arguments.value(i)
-
-    def finding(kind: str, message: str) -> Finding:
-        return Finding("contract", name, kind, f"gradient of {name} {message}")
-
-    if gradient is None:
-        return finding("gradient-none", f"is None; expected an array of shape {value.shape}")
-    array = np.asarray(gradient) if isinstance(gradient, np.ndarray | np.generic | int | float) else None
-    if array is None or array.dtype.kind not in "fiu" or isinstance(gradient, np.ma.MaskedArray):
-        return finding("gradient-dtype", f"is {describe(gradient)}; expected a {value.dtype} array")
-    if array.shape != value.shape:
-        return finding("gradient-shape", f"has shape {array.shape}; expected {value.shape}, that of {name}")
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = tuple(int(k) for k in np.argwhere(~finite)[0])
-        count = _count(int((~finite).sum()), "entry", "entries")
-        return finding(
-            "not-finite", f"is {array[index]} at {problem.arguments.label(i, index)} ({count} not finite)"
+def _repeated(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
+    """Call each function once more with the same arguments."""
+    try:
+        _, outputs, cache = problem.call_forward()
+    except (RuleRaised, UsageError) as error:
+        yield Finding("contract", None, "not-deterministic", f"called again at the same point, {error}")
+        return
+    again = flatten(outputs)
+    k = _first_difference(problem, problem.given_output, again)
+    if k is not None:
+        message = (
+            "forward is not deterministic: called twice with the same inputs, output entry "
+            f"{k} is {problem.given_output.flat[k]:.6g} and then {_at(again, k)}; gradients were not compared"
         )
-    return None
+        yield Finding("contract", None, "not-deterministic", message)
+        return
+    try:
+        second, _ = read_gradients(problem, problem.call_backward(cache=(cache,)))
+    except RuleRaised as error:
+        yield Finding("contract", None, "not-deterministic", f"called again at the same point, {error}")
+        return
+    for i, gradient in gradients.items():
+        k = _first_difference(problem, gradient, second.get(i))
+        if k is not None:
+            name = problem.names[i]
+            message = (
+                "backward is not deterministic: called twice with the same arguments, the gradient of "
+                f"{name} is {gradient.flat[k]:.6g} and then {_at(second.get(i), k)} at flat index {k}"
+            )
+            yield Finding("contract", name, "not-deterministic", message)
 
 
-def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
-    if not isinstance(gradient, np.ndarray | np.generic | int | float):
-        return False
-    array = np.asarray(gradient)
-    return array.dtype.kind in "fiu" and array.size == problem.arguments.value(i).size
+def _linearity(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
+    """Compare backward at 0, −2u, v and u + v with what linearity makes of the others."""
+    u = problem.grad_output
+    v = problem.form.rounded(np.random.default_rng(1).uniform(0.5, 1.5, u.size) * np.roll(u, 1))
+    answers: list[Gradients] = []
+    for upstream in (np.zeros_like(u), -2 * u, v, problem.form.rounded(u + v)):
+        try:
+            returned, _ = read_gradients(problem, problem.call_backward(upstream))
+        except RuleRaised as error:
+            yield Finding("contract", None, "backward-raises", f"for another upstream gradient, {error}")
+            return
+        answers.append(returned)
+    at_zero, doubled, at_v, at_sum = answers
+    for i, gradient in gradients.items():
+        name = problem.names[i]
+        if any(i not in answer or not np.isfinite(answer[i]).all() for answer in (gradients, *answers)):
+            continue
+        size = float(np.abs(gradient).max(initial=0.0))
+        close = np.sqrt(problem.given_eps)
+        off = {
+            "at zero": np.abs(at_zero[i]).max(initial=0.0) > 1e4 * problem.given_eps * size,
+            "scaled": np.abs(doubled[i] + 2 * gradient).max(initial=0.0) > close * 2 * size,
+        }
+        if off["at zero"] and np.abs(doubled[i] - gradient).max(initial=0.0) <= close * size:
+            message = f"gradient of {name} does not depend on grad_output: multiply by it"
+            yield Finding("contract", name, "ignores-upstream", message)
+        elif off["at zero"] or off["scaled"]:
+            k = int(np.argmax(np.abs(at_zero[i]) if off["at zero"] else np.abs(doubled[i] + 2 * gradient)))
+            what = (
+                f"for grad_output = 0 it is {at_zero[i].flat[k]:.6g}, expected 0"
+                if off["at zero"]
+                else f"for −2 × grad_output it is {doubled[i].flat[k]:.6g}, "
+                f"expected −2 × {gradient.flat[k]:.6g}"
+            )
+            message = f"gradient of {name} is not linear in grad_output: {what} (flat index {k})"
+            yield Finding("contract", name, "nonlinear-in-upstream", message)
+        else:
+            expected = gradient + at_v[i]
+            largest = max(size, float(np.abs(at_v[i]).max(initial=0.0)))
+            # Terms that cancel inside backward leave their rounding: a coarse bound, for gross defects.
+            if np.abs(at_sum[i] - expected).max(initial=0.0) > 1e-3 * largest:
+                message = f"gradient of {name} is not linear in grad_output: for a sum it is not the sum"
+                yield Finding("contract", name, "nonlinear-in-upstream", message)
 
 
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+def _memory_layout(problem: Problem, gradients: Gradients) -> tuple[list[Finding], list[str]]:
+    """Call both functions with arrays that are not contiguous in memory."""
+    findings: list[Finding] = []
+    if max(problem.form.size, *(problem.value(i).size for i in problem.wrt)) <= 1:
+        return [], []  # one number is always contiguous
+    try:
+        _, outputs, cache = problem.call_forward(scattered=True)
+    except (RuleRaised, UsageError) as error:
+        return [], [f"with inputs that are not contiguous in memory, {error}"]
+    k = _first_difference(problem, problem.given_output, flatten(outputs))
+    if k is not None:
+        message = (
+            "forward depends on the memory layout of its inputs: for contiguous arrays, output entry "
+            f"{k} is {problem.given_output.flat[k]:.6g}, otherwise {_at(flatten(outputs), k)}"
+        )
+        return [Finding("contract", None, "depends-on-memory-layout", message)], []
+    try:
+        returned, _ = read_gradients(problem, problem.call_backward(scattered=True, cache=(cache,)))
+    except RuleRaised as error:
+        return [], [f"with arrays that are not contiguous in memory, {error}"]
+    for i, gradient in gradients.items():
+        k = _first_difference(problem, gradient, returned.get(i))
+        if k is not None:
+            name = problem.names[i]
+            message = (
+                f"backward depends on the memory layout of its arguments: for contiguous arrays the gradient "
+                f"of {name} is {gradient.flat[k]:.6g} at flat index {k}, otherwise {_at(returned.get(i), k)}"
+            )
+            findings.append(Finding("contract", name, "depends-on-memory-layout", message))
+    return findings, []
+
+
+def _first_difference(problem: Problem, one: Array, other: Array | None) -> int | None:
+    """Return where two answers differ by more than rounding can, or ``None``."""
+    if other is None or other.shape != one.shape:
+        return 0
+    both = np.isfinite(one) & np.isfinite(other)
+    if not np.array_equal(both, np.isfinite(one) | np.isfinite(other)):
+        return int(np.argmax(~both & (np.isfinite(one) | np.isfinite(other))))
+    size = float(np.abs(one).max(initial=0.0, where=both))
+    differ = both & (np.abs(one - other) > np.sqrt(problem.given_eps) * size)
+    return int(np.argmax(differ)) if differ.any() else None
+
+
+def _at(answer: Any, k: int) -> str:
+    return f"{answer.flat[k]:.6g}" if answer is not None and k < answer.size else "of another shape"

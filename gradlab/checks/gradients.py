@@ -1,83 +1,70 @@
-r"""Which directions are probed, and what each probe says.
+"""Which directions are probed, and what all probes of an input say together.
 
-A probe compares, along one direction :math:`d` in the inputs,
-
-.. math:: \langle u,\, f(x + hd) - f(x - hd) \rangle
-          \quad\text{with}\quad
-          \langle \mathrm{backward}(u),\, (x + hd) - (x - hd) \rangle .
-
-The outputs are subtracted before they are contracted with the upstream gradient :math:`u`, and the
-displacement is the one that floating point really took. One central difference settles a probe when both
-sides agree to ``rtol`` and rounding cannot have made them agree. Otherwise the derivative is computed again
-from a ladder of steps, with an error bar.
+Of small inputs every entry is probed by itself, and a few directions jointly. Large ones are probed along
+random directions, whose number does not grow with the size. So that entries of small gradients are not
+drowned by large ones, the entries are sorted into strata of similar ``|gradient| × scale``, each of which has
+directions of its own; entries whose gradient is exactly zero are a stratum too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.contract import read_gradients
+from gradlab.checks.directions import Direction, Entry, Joint, random_joint
+from gradlab.checks.probe import COARSE, LADDER_RTOL, Prober, Reading
+from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
-from gradlab.numerics.differences import (
-    Sample,
-    cheap_step,
-    ladder,
-    norm,
-    random_direction,
-    richardson,
-    rounding,
-    scales,
-)
-from gradlab.numerics.jacobian import entry_sample
-from gradlab.numerics.noise import OFFSETS, SAFETY, SPACINGS, noise_level
-from gradlab.problem import Problem, RuleRaised
+from gradlab.numerics.differences import exact_displacement, random_direction, scales
+from gradlab.problem import Problem
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
-DIRECTIONS = 4  # random directions for each larger input
-JOINT_DIRECTIONS = 2  # and for all inputs together
-LARGEST_STEP, OTHER_LARGEST_STEP = (
-    1 / 8,
-    0.07,
-)  # of the scale; the second ladder shares no step with the first
-ROWS = 7  # down to 3e-5 of the scale
-COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
+PER_STRATUM = 2  # random directions
+JOINT_DIRECTIONS = 2  # in all inputs together
+STRATUM = 1e3  # entries of one stratum differ by at most this factor
+STRATA = 4  # at most, besides that of exact zeros
 
 
 @dataclass(frozen=True)
 class Probes:
-    """The probes of one input, or of all inputs jointly.
+    """The probes of one input, or of all inputs jointly: ``k`` directions, ``s`` parts of the upstream.
 
     Attributes
     ----------
     position : int or None
         The input; ``None`` for joint directions in all of them.
     indices : tuple of tuple of int, or None
-        The entry that each probe moves; ``None`` where all of them move along a random direction.
-    analytic, numeric, error_bar : Array
-        Shape ``(k,)``: what backward says, what the forward function shows, and what that may be off by.
-    slope : Array
-        Shape ``(k,)``: how steep the forward function is nearby, the scale of a derivative that vanishes.
+        The entry that each probe moves; ``None`` where many of them move along a random direction.
+    stratum : array of shape (k,)
+        Which entries a probe moves: probes of the same stratum move the same ones.
+    resolution : Array of shape (k,)
+        The smallest relative change of any single entry that the probe was certain to catch.
+    analytic, numeric, error_bar, slope, size : Array of shape (k, s)
+        As in `Reading` and `Claim`.
+    kinked, precise : arrays of shape (k,)
+        Where a kink was found at the point; what is wrong only in the dtype given.
+    unprobed : int
+        How many entries were left out because no call was left.
     """
 
     position: int | None
     indices: tuple[tuple[int, ...], ...] | None
+    stratum: npt.NDArray[np.int_]
+    resolution: Array
     analytic: Array
     numeric: Array
     error_bar: Array
     slope: Array
-
-    @property
-    def size(self) -> Array:
-        """The larger of both sides."""
-        return np.maximum(np.abs(self.analytic), np.abs(self.numeric))
+    size: Array
+    kinked: Mask
+    precise: Mask
+    unprobed: int
 
     @property
     def scale(self) -> Array:
@@ -85,16 +72,13 @@ class Probes:
         return np.maximum(self.size, self.slope)
 
     def wrong(self, rtol: float) -> Mask:
-        """Which probes differ by more than the error bar and ``rtol`` together can explain."""
-        with np.errstate(invalid="ignore"):
-            difference = np.abs(self.analytic - self.numeric)
-            explained = difference <= self.error_bar + rtol * self.size
-        return ~explained & np.isfinite(self.error_bar)  # a gradient that is NaN agrees with nothing
+        """Which directions differ by more than the error bar and ``rtol`` together can explain."""
+        return np.asarray(self._wrong(rtol).any(axis=1))
 
     def undecided(self, rtol: float) -> Mask:
-        """Which probes have an error bar too wide to tell."""
+        """Which directions have an error bar too wide to tell."""
         visible = np.maximum(max(rtol, COARSE) * self.size, rtol * self.slope)
-        return ~self.wrong(rtol) & ~(self.error_bar <= visible)
+        return np.asarray(~self.wrong(rtol) & ~(self.error_bar <= visible).all(axis=1))
 
     def deciding_rtol(self) -> float:
         """Return the smallest ``rtol`` at which no probe would be undecided."""
@@ -102,18 +86,29 @@ class Probes:
             ratio = np.where(self.error_bar == 0, 0.0, self.error_bar / self.scale)
         return float(ratio.max(initial=0.0))
 
+    def overall_resolution(self) -> float:
+        """Return the smallest relative change of any single entry that was certain to be caught.
 
-def probe_gradients(
-    problem: Problem, gradients: Mapping[int, Array], *, rtol: float, rng: np.random.Generator
-) -> list[Probes]:
+        Any one of the probes that move the same entries may catch it.
+        """
+        best = np.full(int(self.stratum.max(initial=-1)) + 1, np.inf)
+        np.minimum.at(best, self.stratum, self.resolution)
+        return float(best.max(initial=0.0))
+
+    def _wrong(self, rtol: float) -> Mask:
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(self.analytic - self.numeric)
+            explained = np.isfinite(self.analytic) & (difference <= self.error_bar + rtol * self.size)
+        return ~explained & np.isfinite(self.error_bar)  # what is not finite agrees with nothing
+
+
+def probe_gradients(upstream: Upstream, *, rtol: float, rng: np.random.Generator) -> list[Probes]:
     """Probe every gradient that backward returned.
 
     Parameters
     ----------
-    problem : Problem
-        The point.
-    gradients : mapping of int to Array
-        What backward returned, by position.
+    upstream : Upstream
+        The upstream gradient, and what backward returned for each of its parts.
     rtol : float
         The relative disagreement that the caller does not care about.
     rng : numpy.random.Generator
@@ -124,147 +119,171 @@ def probe_gradients(
     list of Probes
         One for each input, and one for all of them together.
     """
-    if not gradients:
-        return []
-    prober = _Prober(problem, gradients, rtol, rng)
-    own = [
-        prober.entries(i, gradient)
-        if gradient.size <= SMALL
-        else prober.directions({i: gradient}, DIRECTIONS, i)
-        for i, gradient in gradients.items()
-    ]
-    return [*own, prober.directions(gradients, JOINT_DIRECTIONS, None)]
-
-
-class _Prober:
-    """Makes probes of one problem."""
-
-    def __init__(
-        self, problem: Problem, gradients: Mapping[int, Array], rtol: float, rng: np.random.Generator
-    ) -> None:
-        self.problem, self.gradients, self.rtol, self.rng = problem, gradients, rtol, rng
-
-    def entries(self, i: int, gradient: Array) -> Probes:
-        """Probe each entry of one input by itself."""
-        x = self.problem.value(i)
-        scale = scales(x).ravel()
-
-        def function(moved: npt.NDArray[np.floating]) -> Array:
-            return self.problem.evaluate({i: moved})
-
-        results = [
-            self._probe(
-                entry_sample(function, x, j, float(scale[j])),
-                float(gradient.flat[j]),
-                lambda j=j: float(self.analytic_noise[i].flat[j]),  # type: ignore[misc]
-            )
-            for j in range(x.size)
+    problem, prober = upstream.problem, Prober(upstream, rtol=rtol)
+    positions = list(upstream.gradients[0])
+    small = [i for i in positions if problem.value(i).size <= SMALL]
+    if not problem.affords(2 * sum(problem.value(i).size for i in small) + 8):
+        small = []  # too dear: directions tell less, but of all entries
+    found = []
+    kinks = _Kinks(problem)
+    for i in positions:
+        if i in small:
+            probes, readings = _probe_all(prober, _entries(problem, i), i)
+            kinks.add(i, readings, upstream)
+        else:
+            probes, _ = _probe_all(prober, _strata(upstream, i, rng), i)
+        found.append(probes)
+    prober.towards_the_gradient = kinks.towards
+    joint: list[_Planned] = []
+    if positions:
+        joint = [
+            _Planned(random_joint(problem, dict.fromkeys(positions), rng), 0, None)
+            for _ in range(JOINT_DIRECTIONS)
         ]
-        return _collect(i, tuple(np.ndindex(x.shape)), results)
-
-    def directions(self, gradients: Mapping[int, Array], count: int, position: int | None) -> Probes:
-        """Probe some inputs jointly along random directions."""
-        results = []
-        for _ in range(count):
-            direction = {i: random_direction(self.problem.value(i), self.rng) for i in gradients}
-            analytic = sum(float((gradients[i] * d).sum()) for i, d in direction.items())
-            # Where x ± hd is rounded, the step taken differs from the one intended; over the entries these
-            # errors add up like a random walk.
-            drift = norm(*(g * self.problem.value(i) for i, g in gradients.items()))
-            results.append(
-                self._probe(
-                    self.problem.line(direction),
-                    analytic,
-                    lambda direction=direction: norm(  # type: ignore[misc]
-                        *(self.analytic_noise[i] * d for i, d in direction.items())
-                    ),
-                    drift,
-                )
-            )
-        return _collect(position, None, results)
-
-    @cached_property
-    def analytic_noise(self) -> dict[int, Array]:
-        """What each entry that backward returned may be off by, as its answers around the point show.
-
-        A jump of more than a hundredth is no rounding, but a step between the sides of a kink.
-        """
-        problem, rng = self.problem, np.random.default_rng(0)
-        direction = {i: random_direction(problem.value(i), rng) for i in problem.wrt}
-        around: dict[int, list[Array]] = {i: [] for i in self.gradients}
-        for k in OFFSETS:
-            try:
-                nearby, _ = read_gradients(
-                    problem, problem.call_backward(displaced=problem.moved(direction, k * SPACINGS[0]))
-                )
-            except RuleRaised:
-                return {i: np.zeros_like(gradient) for i, gradient in self.gradients.items()}
-            for i, gradient in self.gradients.items():
-                around[i].append(nearby.get(i, gradient).ravel())
-        noise = {i: SAFETY * noise_level(values) for i, values in around.items()}
-        return {
-            i: np.where(noise[i] <= 0.01 * np.abs(gradient).ravel(), noise[i], 0.0).reshape(gradient.shape)
-            for i, gradient in self.gradients.items()
-        }
-
-    def _probe(
-        self, sample: Sample, analytic: float, analytic_noise: Callable[[], float], drift: float = 0.0
-    ) -> tuple[float, ...]:
-        """Return along one line the analytic value, the numeric value, its error bar, the slope nearby."""
-        u, y, eps = self.problem.grad_output, self.problem.output, self.problem.eps
-        h = cheap_step(eps)
-        plus, minus, width = sample(h)
-        if width == 0 or not (np.isfinite(plus).all() and np.isfinite(minus).all()):
-            return self._escalate(sample, analytic, analytic_noise, drift)
-        numeric = float(u @ (plus - minus)) / width
-        change = max(abs(float(u @ (plus - y))), abs(float(u @ (minus - y))))
-        slope = 2 * change / width
-        # An output that is the same on both sides does not depend on this entry and adds no rounding.
-        moving = np.where(plus != minus, np.maximum(np.abs(plus), np.abs(minus)), 0.0)
-        noise = rounding(eps * (norm(u * moving) + drift), change, h, width, eps)
-        tolerance = self.rtol * max(slope, abs(analytic))
-        difference = abs(numeric - analytic)
-        if difference <= tolerance and noise <= 0.1 * tolerance:
-            return analytic, numeric, max(noise, difference), slope
-        return self._escalate(sample, analytic, analytic_noise, drift)
-
-    def _escalate(
-        self, sample: Sample, analytic: float, analytic_noise: Callable[[], float], drift: float
-    ) -> tuple[float, ...]:
-        """Differentiate along a ladder of steps; along a second one before calling anything wrong."""
-        first = self._ladder(sample, ladder(LARGEST_STEP, ROWS), drift)
-        if not self._contradicts(first, analytic):
-            return analytic, *first
-        second = self._ladder(sample, ladder(OTHER_LARGEST_STEP, ROWS), drift)
-        if not self._contradicts(second, analytic):
-            return analytic, *second
-        # Two ladders that contradict each other are both off by at least their distance.
-        value, bar, slope = min(first, second, key=lambda found: found[1])
-        return analytic, value, bar + abs(first[0] - second[0]) + analytic_noise(), slope
-
-    def _contradicts(self, found: tuple[float, ...], analytic: float) -> bool:
-        value, bar, _ = found
-        return not abs(value - analytic) <= bar + self.rtol * max(abs(value), abs(analytic))
-
-    def _ladder(self, sample: Sample, steps: list[float], drift: float) -> tuple[float, float, float]:
-        u, y, eps = self.problem.grad_output, self.problem.output, self.problem.eps
-        widest = sample(steps[0])
-
-        def contracted(h: float) -> tuple[Array, Array, float]:
-            plus, minus, width = widest if h == steps[0] else sample(h)
-            return np.atleast_1d(u @ (plus - y)), np.atleast_1d(u @ (minus - y)), width
-
-        # Rounding comes from the outputs that move; if none does, any may hide a slope below its rounding.
-        moving = widest[0] != widest[1]
-        noise = u * self.problem.noise
-        size = norm(noise[moving] if moving.any() else noise)
-        found = richardson(
-            contracted, steps, noise=np.atleast_1d(size + eps * drift), eps=eps, rtol=0.1 * self.rtol
-        )
-        return float(found.value[0]), float(found.error_bar[0]), float(found.slope[0])
+    if kinks.count >= 2:
+        joint.append(_Planned(Joint(kinks.across), 1, None))
+    return [*found, _probe_all(prober, joint, None)[0]] if joint else found
 
 
-def _collect(
-    position: int | None, indices: tuple[tuple[int, ...], ...] | None, results: list[tuple[float, ...]]
-) -> Probes:
-    return Probes(position, indices, *np.array(results, dtype=np.float64).reshape(-1, 4).T)
+@dataclass(frozen=True)
+class _Planned:
+    """A direction to probe, its stratum, and the entry it moves where it moves one only."""
+
+    direction: Direction
+    stratum: int
+    index: tuple[int, ...] | None
+    entries: int = 1
+
+
+def _entries(problem: Problem, i: int) -> Iterator[_Planned]:
+    x = problem.value(i)
+    lengths = exact_displacement(x, scales(x)).ravel().tolist()
+    for j, (index, scale) in enumerate(zip(np.ndindex(x.shape), lengths, strict=True)):
+        yield _Planned(Entry(i, j, scale), j, index)
+
+
+def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_Planned]:
+    x = upstream.problem.value(i)
+    weight = np.max([np.abs(gradients[i]) for gradients in upstream.gradients], axis=0) * scales(x)
+    labels = strata(weight)
+    for stratum in range(int(labels.max(initial=-1)) + 1):
+        mask = labels == stratum
+        for _ in range(PER_STRATUM):
+            direction = random_direction(x, rng)
+            direction *= mask
+            yield _Planned(Joint({i: direction}), stratum, None, int(mask.sum()))
+
+
+def strata(weight: Array) -> npt.NDArray[np.int8]:
+    """Sort entries into strata of similar weight; zeros are one of their own.
+
+    >>> strata(np.array([1.0, 0.5, 1e-5, 0.0]))
+    array([0, 0, 1, 2], dtype=int8)
+    """
+    largest = float(np.nan_to_num(weight, posinf=0.0).max(initial=0.0))
+    if largest == 0.0:
+        return np.zeros(weight.shape, dtype=np.int8)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.log10(weight / largest) / -np.log10(STRATUM)
+    labels = np.clip(np.nan_to_num(steps, nan=0.0, posinf=STRATA), 0, STRATA - 1).astype(np.int8)
+    labels[weight == 0] = STRATA
+    return np.unique(labels, return_inverse=True)[1].reshape(weight.shape).astype(np.int8)
+
+
+def _probe_all(
+    prober: Prober, planned: Sequence[_Planned] | Iterator[_Planned], position: int | None
+) -> tuple[Probes, list[Reading]]:
+    done: list[_Planned] = []
+    readings: list[Reading] = []
+    resolution: list[float] = []
+    left_out: dict[int, int] = {}
+    for plan in planned:
+        if not prober.problem.affords(2):
+            left_out[plan.stratum] = plan.entries
+            continue
+        reading = prober.probe(plan.direction)
+        readings.append(reading)
+        done.append(plan)
+        resolution.append(_resolution(plan.direction, reading, prober))
+    shape = (len(done), len(prober.upstream.gradients))
+    analytic = np.array([reading.claim.value for reading in readings], dtype=np.float64).reshape(shape)
+    numeric, error_bar, slope, size = (
+        np.array([getattr(reading, name) for reading in readings], dtype=np.float64).reshape(shape)
+        for name in ("numeric", "error_bar", "slope", "size")
+    )
+    indices = tuple(plan.index for plan in done if plan.index is not None)
+    probes = Probes(
+        position,
+        indices if len(indices) == len(done) and indices else None,
+        np.array([plan.stratum for plan in done], dtype=int),
+        np.array(resolution),
+        analytic,
+        numeric,
+        error_bar,
+        slope,
+        size,
+        np.array([_has_two_sides(reading) for reading in readings], dtype=bool),
+        np.array([reading.precise for reading in readings], dtype=bool),
+        sum(entries for stratum, entries in left_out.items() if stratum not in {p.stratum for p in done}),
+    )
+    return probes, readings
+
+
+def _resolution(direction: Direction, reading: Reading, prober: Prober) -> float:
+    """Return the smallest relative change of any single entry that a probe was certain to catch.
+
+    A change ``δ`` of one entry moves the analytic value by ``δ`` times that entry's contribution; it is
+    caught when that exceeds twice the error bar, and ``rtol`` on top, in any part of the upstream gradient.
+    Entries whose gradient is zero have no relative change.
+    """
+    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+    error_bar = np.maximum(
+        reading.error_bar, LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
+    )
+    needed = 2 * error_bar + prober.rtol * reading.size
+    worst = 0.0
+    for contributions in zip(*(direction.contributions(g) for g in prober.upstream.gradients), strict=True):
+        caught = np.full(contributions[0].shape, np.inf)
+        for needed_in_part, contribution in zip(needed, contributions, strict=True):
+            np.fmin(caught, needed_in_part / np.abs(contribution), out=caught, where=contribution != 0)
+        present = np.any([c != 0 for c in contributions], axis=0)
+        worst = max(worst, float(caught.max(initial=0.0, where=present)))
+    return worst
+
+
+def _has_two_sides(reading: Reading) -> bool:
+    return reading.sides is not None and bool(
+        (reading.sides.highest - reading.sides.lowest > 2 * reading.error_bar).any()
+    )
+
+
+class _Kinks:
+    """The entries at kinks, and two directions in them.
+
+    ``towards`` leads to the side of each kink whose slope backward gives. ``across`` moves each entry by its
+    scale in the direction in which backward's slope deviates from the middle of both sides: two equal entries
+    of a maximum, each given the full gradient, agree with one side each, and only moved together show twice
+    the slope that there is.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.towards: dict[int, Array] = {}
+        self.across: dict[int, Array] = {}
+        self.count = 0
+
+    def add(self, i: int, readings: list[Reading], upstream: Upstream) -> None:
+        """Note the entries of one input at which a reading found two sides."""
+        scale = scales(self.problem.value(i))
+        for j, reading in enumerate(readings):
+            if reading.sides is None or not _has_two_sides(reading):
+                continue
+            lowest, highest = float(reading.sides.lowest.sum()), float(reading.sides.highest.sum())
+            gradient = float(reading.claim.value.sum())
+            step = float(scale.flat[j])
+            for directions in (self.towards, self.across):
+                directions.setdefault(i, np.zeros_like(scale))
+            nearer_highest = abs(gradient - highest) <= abs(gradient - lowest)
+            self.towards[i].flat[j] = step if nearer_highest == reading.sides.rises else -step
+            self.across[i].flat[j] = step * np.sign(gradient - (lowest + highest) / 2)
+            self.count += 1

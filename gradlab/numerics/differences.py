@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.extrapolation import RATIO, Extrapolation
+
+FINEST = 2.0**-24  # of which every step is a multiple
 
 Sample: TypeAlias = Callable[[float], tuple[Array, Array, float]]
 
@@ -34,8 +36,8 @@ class Derivative:
     value, error_bar : Array
         Shape ``(m,)``; NaN and infinite where no two steps gave finite values.
     slope : Array
-        Shape ``(m,)``: ``max |f(±h) − f(0)| / h`` at the largest step, what the function does nearby. It is
-        the scale on which a derivative of zero is told from noise.
+        Shape ``(m,)``: the least ``max |f(±h) − f(0)| / h`` of all steps, what the function does nearby. It
+        is the scale on which a derivative of zero is told from noise.
     jump, jump_bar : Array
         Shape ``(m,)``: the slope on the right less the slope on the left, and what that may be off by.
     conflicts : Array
@@ -68,9 +70,27 @@ def ladder(first: float, rows: int) -> list[float]:
 def cheap_step(eps: float) -> float:
     """Return the step of a single central difference, relative to the scale of the input.
 
-    It balances truncation ``h²`` against rounding ``eps / h``; in float64 it is about 1e-5.
+    It balances truncation ``h²`` against rounding ``eps / h``; in float64 it is 2⁻¹⁶, about 1.5e-5.
     """
-    return 2 * float(np.cbrt(eps))
+    return float(2.0 ** round(np.log2(2 * np.cbrt(eps))))
+
+
+def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
+    """Round a displacement so that ``x ± hd`` is exact for every step ``h`` that is used.
+
+    All steps are multiples of `FINEST`. Otherwise the points would be rounded by ``eps`` relative to ``x``,
+    and a function that changes little along ``d`` would show that instead.
+
+    >>> x = np.array([0.1])
+    >>> d = exact_displacement(x, np.array([1 / 3]))
+    >>> h = 2.0**-16
+    >>> bool((x + h * d) - x == h * d), bool(abs(d - 1 / 3) < 1e-7)
+    (True, True)
+    """
+    digits = np.finfo(x.dtype).nmant - 10  # ten binary digits are left to the direction, at least
+    grain = np.spacing((np.abs(x) + np.abs(d)).astype(x.dtype)).astype(np.float64) / max(FINEST, 2.0**-digits)
+    rounded = np.round(d / grain) * grain
+    return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
 
 
 def scales(x: npt.NDArray[np.floating]) -> Array:
@@ -111,7 +131,7 @@ def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> A
     direction = rng.uniform(1, 2, x.shape)
     direction *= rng.integers(0, 2, x.shape, dtype=np.int8) * 2 - 1
     direction *= scales(x)
-    return np.asarray(direction)
+    return exact_displacement(x, direction)
 
 
 def richardson(
@@ -149,13 +169,13 @@ def richardson(
     """
     central, jump = Extrapolation((2, 4, 6), noise.size), Extrapolation((1, 3, 5), noise.size)
     right, left = Extrapolation((1, 2, 3), noise.size), Extrapolation((1, 2, 3), noise.size)
-    slope = np.zeros_like(noise)
+    slope = np.full_like(noise, np.inf)
     for h in steps:
         plus, minus, width = sample(h)
         inside = [width != 0 and bool(np.isfinite(side).all()) for side in (plus, minus)]
         if all(inside):
             change = np.maximum(np.abs(plus), np.abs(minus))
-            off = rounding(noise, change, h, width, eps)
+            off = rounding(noise, change, width, eps)
             central.add((plus - minus) / width, off)
             jump.add(2 * (plus + minus) / width, 4 * off)
         else:
@@ -164,27 +184,22 @@ def richardson(
             change = np.abs(plus if inside[0] else minus)
             for ok, side, table in ((inside[0], plus, right), (inside[1], -minus, left)):
                 if ok:
-                    table.add(2 * side / width, 2 * rounding(noise, np.abs(side), h, width, eps))
-        if not slope.any() and any(inside):
-            slope = 2 * change / width
+                    table.add(2 * side / width, 2 * rounding(noise, np.abs(side), width, eps))
+        if any(inside):
+            slope = np.minimum(slope, 2 * change / width)
         # Two rows without gain: noise has taken over, and smaller steps only add to it.
         settled = central.error_bar <= rtol * np.maximum(np.abs(central.value), slope)
         if (settled | (central.stale >= 2)).all():
             break
-    best = central
-    if not np.isfinite(central.error_bar).all():
-        best = min((central, right, left), key=lambda table: float(table.error_bar.max(initial=0.0)))
-    return Derivative(best.value, best.error_bar, slope, jump.value, jump.error_bar, central.conflicts)
+    slope = np.where(np.isfinite(slope), slope, 0.0)
+    value, error_bar = central.value, central.error_bar
+    for table in (right, left):
+        # Only where both sides have no values together, and where the slope converges.
+        better = ~np.isfinite(error_bar) & (table.conflicts == 0)
+        value, error_bar = np.where(better, table.value, value), np.where(better, table.error_bar, error_bar)
+    return Derivative(value, error_bar, slope, jump.value, jump.error_bar, central.conflicts)
 
 
-Numbers = TypeVar("Numbers", float, Array)
-
-
-def rounding(noise: Numbers, change: Numbers, h: float, width: float, eps: float) -> Numbers:
-    """Return the rounding error of one central difference.
-
-    Both values are off by ``noise``, and by ``eps`` of what they changed. The two points are rounded too, by
-    ``eps`` relative to an input that is ``1/h`` times larger than the displacement, which changes the values
-    by ``eps / h`` of their change.
-    """
-    return 2 * (noise + eps * change * (1 + 1 / h)) / width
+def rounding(noise: Array, change: Array, width: float, eps: float) -> Array:
+    """Return the error of a central difference whose values are off by ``noise`` and their own rounding."""
+    return np.asarray(2 * (noise + eps * change) / width)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, ladder, richardson, scales
+from gradlab.numerics.differences import Sample, exact_displacement, ladder, richardson, scales
 
 Vector: TypeAlias = npt.NDArray[np.floating]
 
@@ -55,7 +55,7 @@ def jacobian(
            [0., 4.]])
     """
     columns, error_bars = np.empty((output.size, x.size)), np.empty((output.size, x.size))
-    scale = scales(x).ravel()
+    scale = exact_displacement(x, scales(x)).ravel()
     for j in range(x.size):
         column = richardson(
             from_centre(entry_sample(function, x, j, float(scale[j])), output),

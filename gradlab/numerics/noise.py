@@ -24,8 +24,10 @@ from gradlab.numerics import Array
 
 # The first spacing is 64 roundings of float32, relative to the input's scale: so wide that a function which
 # computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
-# that what is smooth vanishes after three or four differences. The wider ones are for coarser steps.
-SPACINGS = tuple(64 * float(np.finfo(np.float32).eps) * 64**k for k in range(3))
+# that what is smooth vanishes after three or four differences.
+SPACING = 64 * float(np.finfo(np.float32).eps)
+CLOSER, FARTHER = 1 / 64, 64  # where the first spacing shows too much, or nothing
+LOUD = 1e3  # times its rounding: noise that has to be told from a kink
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # times the spacing
 LEVELS = (3, 4)

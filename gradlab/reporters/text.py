@@ -18,14 +18,16 @@ def render(report: Report) -> str:
     >>> def square(x):
     ...     return x**2
     >>> print(render(gradcheck(square, lambda dy, x: 2 * x * dy, np.array([1.0, 2.0]))))
-    PASS square: x right at both entries
+    PASS square: x right at both entries; a relative error above 1e-07 would have shown
     """
     if report.passed:
         at = f" at {report.points} points" if report.points > 1 else ""
-        return f"PASS {report.name}: {_right(report.inputs, one_point=report.points == 1)}{at}"
+        right = _right(report.inputs, one_point=report.points == 1)
+        return "\n".join([f"PASS {report.name}: {right}{at}{_resolution(report)}", *_notes(report)])
     lines = [f"{report.verdict.upper()} {report.name}: {report.reason}"]
     lines += [f"  also: {finding.message}" for finding in report.findings[1:]]
     lines += [f"  {_input_line(result)}" for result in report.inputs]
+    lines += _notes(report)
     if report.points > 1:
         lines.append(
             f"  {report.points} points: {report.points_passed} passed, {report.points_failed} failed, "
@@ -36,6 +38,15 @@ def render(report: Report) -> str:
         lines += [f"    {line}" for line in report.example.splitlines()]
     lines.append(f"  reproduce with rng={report.seed}")
     return "\n".join(lines)
+
+
+def _resolution(report: Report) -> str:
+    seen = [result.resolution for result in report.inputs if result.resolution is not None]
+    return f"; a relative error above {max(seen):.1g} would have shown" if seen else ""
+
+
+def _notes(report: Report) -> list[str]:
+    return [f"  note: {note}" for note in report.notes]
 
 
 def table(reports: Sequence[Report]) -> str:

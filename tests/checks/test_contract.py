@@ -1,73 +1,158 @@
-"""Each defect that needs no numbers has a finding of its own kind; beside each, what is allowed."""
+"""How functions behave when they are called: each defect has its finding, and right rules have none."""
 
 import numpy as np
 import pytest
 
-from gradlab import gradcheck
+from gradlab import Verdict, gradcheck
 
-X = np.array([[0.5, -1.0], [2.0, 1.5]])
-
-
-def findings(backward, inputs=(X,), forward=lambda *inputs: 2 * inputs[0], **options):
-    report = gradcheck(forward, backward, inputs, raise_exception=False, **options)
-    return {finding.kind: finding for finding in report.findings}
+X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
+W = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.75]])
 
 
-def test_nothing_is_found_in_a_right_rule():
-    assert findings(lambda dy, x: 2 * dy) == {}
-    assert findings(lambda dy, x: (2 * dy,)) == {}
-    assert findings(lambda dy, x: [2 * dy]) == {}
+def check(forward, backward, inputs=X, **options):
+    return gradcheck(forward, backward, inputs, raise_exception=False, **options)
 
 
-@pytest.mark.parametrize("count", [0, 2, 3])
-def test_wrong_number_of_gradients(count):
-    found = findings(lambda dy, x: (2 * dy,) * count)
-    assert f"backward returns {count} gradient" in found["gradient-count"].message
-    assert "expected 1, one for each of" in found["gradient-count"].message
+def kinds(*arguments, **options):
+    return {finding.kind for finding in check(*arguments, **options).findings}
 
 
-def test_gradients_for_floating_inputs_alone_are_enough():
-    inputs = (X, np.array([1, 2]), 3.0)
-    right = (lambda dy, *inputs: (2 * dy, 0.0), lambda dy, *inputs: (2 * dy, None, 0.0))
-    assert [findings(backward, inputs) for backward in right] == [{}, {}]
+def cube(x):
+    return x**3
 
 
-def test_dict_with_an_unknown_name():
-    found = findings(lambda dy, x: {"x": 2 * dy, "z": dy}, {"x": X}, forward=lambda x: 2 * x)
-    assert "a gradient for z; the inputs are x" in found["gradient-count"].message
+def cube_backward(dy, x):
+    return 3 * x**2 * dy
 
 
-def test_none_for_a_differentiated_input():
-    found = findings(lambda dy, x: None)
-    assert "is None; expected an array of shape (2, 2)" in found["gradient-none"].message
+def test_right_rules_have_no_finding():
+    assert kinds(cube, cube_backward) == set()
+    assert kinds(lambda x, w: x @ w, lambda dy, x, w: (dy @ w.T, x.T @ dy), (X, W)) == set()
+    assert kinds(lambda x: (x @ W, x), lambda dy, x: dy @ W.T, cached=True) == set()
 
 
-@pytest.mark.parametrize("shape", [(4,), (1, 2, 2), (2,)])
-def test_wrong_shape(shape):
-    found = findings(lambda dy, x: np.resize(2 * dy, shape))
-    assert f"has shape {shape}; expected (2, 2)" in found["gradient-shape"].message
+class TestMutation:
+    def test_forward_that_writes_to_its_input(self):
+        def forward(x):
+            y = x**3
+            x *= 2
+            return y
+
+        report = check(forward, cube_backward)
+        assert [f.kind for f in report.findings if f.check == "contract"] == ["mutates-input"]
+        assert report.findings[0].message == "forward writes to x, which it was given"
+
+    def test_backward_that_writes_to_its_input(self):
+        def backward(dy, x):
+            x **= 2
+            return 3 * x * dy
+
+        assert "backward writes to x" in check(cube, backward).findings[0].message
+
+    def test_backward_that_writes_to_its_cache(self):
+        def backward(dy, cache):
+            cache["x"] **= 2
+            return 3 * cache["x"] * dy
+
+        report = check(lambda x: (x**3, {"x": x}), backward, cached=True)
+        assert report.findings[0].kind == "mutates-input"
+        assert "its cache" in report.findings[0].message
+
+    def test_backward_that_writes_to_the_upstream_gradient(self):
+        def backward(dy, x):
+            dy *= 3 * x**2
+            return dy
+
+        assert kinds(cube, backward) == {"mutates-upstream"}
+
+    def test_constants_count_too(self):
+        def forward(x, index):
+            y = x[index]
+            index[:] = 0
+            return y
+
+        assert "mutates-input" in kinds(forward, lambda dy, x, index: dy, (X, np.array([0, 1])))
 
 
-def test_numbers_of_a_wrong_shape_are_still_compared():
-    assert set(findings(lambda dy, x: (2 * dy).ravel())) == {"gradient-shape"}
-    assert set(findings(lambda dy, x: (3 * dy).ravel())) == {"gradient-shape", "wrong-gradient"}
+class TestDeterminism:
+    def test_random_forward_is_said_to_be_so_instead_of_a_wrong_gradient(self):
+        rng = np.random.default_rng(0)
+        report = check(lambda x: x * rng.integers(0, 2, x.shape), lambda dy, x: dy)
+        assert [f.kind for f in report.findings] == ["not-deterministic"]
+        assert report.findings[0].message.startswith("forward is not deterministic")
+
+    def test_random_backward_is_told_apart(self):
+        rng = np.random.default_rng(0)
+        report = check(cube, lambda dy, x: cube_backward(dy, x) * rng.uniform(0.5, 1.5))
+        found = next(f for f in report.findings if f.kind == "not-deterministic")
+        assert found.message.startswith("backward is not deterministic")
+        assert found.input == "x"
+
+    def test_function_that_fails_the_second_time(self):
+        calls = iter([1])
+
+        def once(dy, x):
+            next(calls)
+            return cube_backward(dy, x)
+
+        assert "not-deterministic" in kinds(cube, once)
+
+    def test_rounding_in_another_order_is_the_same_answer(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=200)
+
+        def shuffled_sum(x):
+            return x[rng.permutation(x.size)].sum()
+
+        assert kinds(shuffled_sum, lambda dy, x: dy * np.ones_like(x), x) == set()
 
 
-@pytest.mark.parametrize("gradient", ["text", {"a": 1}, np.array([["a", "b"]]), X + 1j, object()])
-def test_what_is_not_an_array_of_real_numbers(gradient):
-    found = findings(lambda dy, x: (gradient,))
-    assert "expected a float64 array" in found["gradient-dtype"].message
+class TestUpstream:
+    @pytest.mark.parametrize(
+        ("backward", "kind"),
+        [
+            (lambda dy, x: 3 * x**2, "ignores-upstream"),
+            (lambda dy, x: 3 * x**2 * dy**2, "nonlinear-in-upstream"),
+            (lambda dy, x: 3 * x**2 * np.abs(dy), "nonlinear-in-upstream"),
+            (lambda dy, x: 3 * x**2 * dy + 0.01, "nonlinear-in-upstream"),
+            (lambda dy, x: 3 * x**2 * dy / np.abs(dy).max(initial=1e-300), "nonlinear-in-upstream"),
+            (lambda dy, x: 3 * x**2 * np.sign(dy), "nonlinear-in-upstream"),
+        ],
+    )
+    def test_what_is_not_linear_in_the_upstream_gradient(self, backward, kind):
+        assert kind in kinds(cube, backward)
+
+    def test_it_is_said_for_each_input_by_itself(self):
+        report = check(lambda x, w: x @ w, lambda dy, x, w: (dy @ w.T, x.T @ np.abs(dy)), (X, W))
+        assert {(f.kind, f.input) for f in report.findings if f.check == "contract"} == {
+            ("nonlinear-in-upstream", "w")
+        }
+
+    def test_loss_that_ignores_its_upstream_gradient(self):
+        assert "ignores-upstream" in kinds(lambda x: (x**2).sum(), lambda dl, x: 2 * x)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite(bad):
-    def backward(dy, x):
-        dx = 2 * dy
-        dx[1, 0] = bad
-        return dx
+class TestMemoryLayout:
+    def test_backward_that_depends_on_it(self):
+        def backward(dy, x):
+            flat = np.lib.stride_tricks.as_strided(dy, dy.shape, np.empty(dy.shape).strides)
+            return cube_backward(flat, x)
 
-    report = gradcheck(lambda x: 2 * x, backward, X, raise_exception=False)
-    assert report.failed
-    assert report.findings[0].kind == "not-finite"
-    assert f"is {bad} at x[1, 0] (1 entry not finite)" in report.findings[0].message
-    assert report == gradcheck(lambda x: 2 * x, backward, X, raise_exception=False)
+        assert kinds(cube, backward) == {"depends-on-memory-layout"}
+
+    def test_forward_that_depends_on_it(self):
+        def forward(x):
+            return np.lib.stride_tricks.as_strided(x, x.shape, np.empty(x.shape).strides) ** 3
+
+        assert kinds(forward, cube_backward) == {"depends-on-memory-layout"}
+
+    def test_function_that_refuses_gets_a_note(self):
+        def backward(dy, x):
+            if not dy.flags.c_contiguous:
+                raise ValueError("contiguous arrays only")
+            return cube_backward(dy, x)
+
+        report = check(cube, backward)
+        assert report.verdict is Verdict.PASS
+        assert "backward raised ValueError: contiguous arrays only" in report.notes[0]
+        assert "note: with arrays that are not contiguous" in str(report)

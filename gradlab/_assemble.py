@@ -1,0 +1,176 @@
+"""From what the checks found to a Report."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradlab.checks.gradients import Probes
+from gradlab.problem import Problem
+from gradlab.report import Entry, Finding, InputResult, Report, Verdict
+
+MAX_WRONG_ENTRIES = 100  # listed in a report
+
+
+def assemble(
+    name: str,
+    findings: Sequence[Finding],
+    *,
+    problem: Problem | None = None,
+    probes: Sequence[Probes] = (),
+    notes: Sequence[str] = (),
+    rtol: float,
+    started: float,
+    seed: int,
+) -> Report:
+    """Return the report of one point; without a problem, of one at which forward raised."""
+    inputs: tuple[InputResult, ...] = ()
+    reason, calls = "", (1, 0)
+    if problem is not None:
+        inputs = tuple(_input_result(problem, i, probes, findings, rtol) for i in problem.wrt)
+        reason = _undecided_reason(problem, probes, rtol)
+        calls = (problem.forward_calls, problem.backward_calls)
+        notes = [*notes, *_kinks(problem, probes)]
+    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
+    return Report(
+        name=name,
+        verdict=verdict,
+        reason=findings[0].message if findings else reason,
+        inputs=inputs,
+        findings=tuple(findings),
+        notes=tuple(notes),
+        points=1,
+        points_passed=int(verdict is Verdict.PASS),
+        points_failed=int(verdict is Verdict.FAIL),
+        example=None,
+        forward_calls=calls[0],
+        backward_calls=calls[1],
+        seconds=time.perf_counter() - started,
+        seed=seed,
+    )
+
+
+def wrong_gradients(problem: Problem, probes: Sequence[Probes], rtol: float) -> list[Finding]:
+    """Return a finding for each input whose gradient some probe contradicts."""
+    wrong = [p for p in probes if p.wrong(rtol).any()]
+    if any(p.position is not None for p in wrong):
+        wrong = [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
+    return [_wrong_gradient(problem, p, rtol) for p in wrong]
+
+
+def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
+    mask = probes.wrong(rtol)
+    worst = _worst(probes, rtol)
+    numbers = (
+        f"backward gives {worst.analytic:.6g}, central differences give "
+        f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
+    )
+    names = ", ".join(problem.names[i] for i in problem.wrt)
+    who = names if probes.position is None else problem.names[probes.position]
+    if probes.position is None or worst.index is None:
+        where = f"along {mask.sum()} of {mask.size} random directions"
+        message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
+    else:
+        at = problem.arguments.label(probes.position, worst.index)
+        message = f"gradient of {who} is wrong at {mask.sum()} of {mask.size} entries; worst {at}: {numbers}"
+    kind = "wrong-gradient"
+    if probes.precise[mask].all():
+        kind = "precision"
+        dtype = problem.arguments.value(problem.wrt[0] if probes.position is None else probes.position).dtype
+        message += f"; in float64 backward is right: it loses digits in {dtype}"
+    return Finding("gradients", None if probes.position is None else who, kind, message)
+
+
+def _worst(probes: Probes, rtol: float) -> Entry:
+    """Return the probe that disagrees most: a wrong one if there is one."""
+    entries = []
+    for k, wrong in enumerate(probes.wrong(rtol)):
+        index = probes.indices[k] if probes.indices is not None else None
+        for numbers in zip(
+            probes.analytic[k], probes.numeric[k], probes.error_bar[k], probes.scale[k], strict=True
+        ):
+            entries.append((wrong, Entry(index, *map(_plain, numbers))))
+    return max(entries, key=lambda pair: (pair[0], pair[1].error))[1]
+
+
+def _plain(value: np.float64) -> float:
+    # Two NaNs are equal in a tuple only when they are one object; equal reports need that.
+    return math.nan if np.isnan(value) else float(value)
+
+
+def _input_result(
+    problem: Problem, position: int, probes: Sequence[Probes], findings: Sequence[Finding], rtol: float
+) -> InputResult:
+    name = problem.names[position]
+    own = next((p for p in probes if p.position == position), None)
+    probed = own is not None and own.analytic.size > 0
+    wrong: list[tuple[int, ...]] = []
+    if own is not None and own.indices is not None:
+        wrong = [own.indices[k] for k in np.flatnonzero(own.wrong(rtol))]
+    if any(f.input in (name, None) for f in findings):
+        verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
+    else:
+        blind = own is None or own.unprobed or own.undecided(rtol).any()
+        verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
+    return InputResult(
+        name=name,
+        verdict=verdict,
+        size=problem.value(position).size,
+        probed=len(own.indices) if own is not None and own.indices is not None else 0,
+        wrong_count=len(wrong),
+        wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
+        worst=_worst(own, rtol) if own is not None and probed else None,
+        resolution=_resolution(own) if own is not None and probed else None,
+    )
+
+
+def _resolution(probes: Probes) -> float | None:
+    resolution = probes.overall_resolution()
+    return None if probes.unprobed or math.isnan(resolution) else resolution
+
+
+def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -> str:
+    """Say why nothing more is known; an empty string when every probe tells."""
+    empty = [problem.names[i] for i in problem.wrt if problem.value(i).size == 0]
+    if len(empty) == len(problem.wrt):
+        return f"{', '.join(empty)} has no entries: there is nothing to compare"
+    probed = {p.position for p in probes}
+    missing = [problem.names[i] for i in problem.wrt if i not in probed]
+    if missing:
+        return f"the gradient of {', '.join(missing)} could not be compared"
+    left_out = [
+        f"{p.unprobed} in {problem.names[p.position]}"
+        for p in probes
+        if p.unprobed and p.position is not None
+    ]
+    if left_out:
+        return f"max_calls={problem.max_calls} left entries unprobed: {', '.join(left_out)}"
+    undecided = [p for p in probes if p.undecided(rtol).any()]
+    if not undecided:
+        return ""
+    count = sum(int(p.undecided(rtol).sum()) for p in undecided)
+    needed = max(p.deciding_rtol() for p in undecided)
+    names = ", ".join(
+        "joint directions" if p.position is None else problem.names[p.position] for p in undecided
+    )
+    advice = f"rtol={needed:.1g} would decide" if needed < 1 else "no rtol below 1 would decide"
+    why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
+    return (
+        f"the numerical error bar is wider than rtol={rtol:.1g} at {count} probe{'s' * (count != 1)} "
+        f"({names}); {advice}{why}"
+    )
+
+
+def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:
+    notes = []
+    for p in probes:
+        if p.position is not None and p.kinked.any():
+            at = ""
+            if p.indices is not None:
+                first = problem.arguments.label(p.position, p.indices[int(np.argmax(p.kinked))])
+                at = f" at {first}" + (f" and {p.kinked.sum() - 1} more" if p.kinked.sum() > 1 else "")
+            notes.append(f"forward has a kink{at}: any slope between those on both sides passes")
+    return notes

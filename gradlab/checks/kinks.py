@@ -1,0 +1,138 @@
+"""Kinks: which slopes the forward function has on both sides of the point, and around it.
+
+A gradient at a kink is right when it is a subgradient: along a line through the point, each output by itself
+may have any slope between those on its two sides, and the sum any sum of these. Contracting the outputs first
+and taking the two slopes of the sum would be wrong: with upstream gradients of both signs a right ReLU at two
+zeros then lies outside in 26 % of all directions, at ten zeros in 50 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradlab.checks.directions import Joint
+from gradlab.checks.upstream import Upstream
+from gradlab.numerics import Array
+from gradlab.numerics.differences import Sample, random_direction, richardson
+from gradlab.problem import Problem
+
+KEPT = 1_000_000  # output entries of all samples together that are kept
+NEARBY = 6  # random points around a kink
+NEARBY_DISTANCE, NEARBY_STEP = (
+    1e-4,
+    1e-6,
+)  # how far away they are, and the step there, which stays on one side
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The slopes between both sides of a kink.
+
+    Attributes
+    ----------
+    lowest, highest : Array
+        Shape ``(s,)``, for each part of the upstream gradient: the sums of each output's lower and higher
+        contribution.
+    rises : bool
+        Whether the slope of all parts together is higher on the right.
+    """
+
+    lowest: Array
+    highest: Array
+    rises: bool
+
+
+class Displacements:
+    """The outputs' displacements along a line, each step evaluated once as long as the outputs are small."""
+
+    def __init__(self, problem: Problem, sample: Sample) -> None:
+        self.problem, self.sample = problem, sample
+        self._kept: dict[float, tuple[Array, Array, float]] = {}
+
+    def __call__(self, h: float) -> tuple[Array, Array, float]:
+        """Return ``f(x + hd) − f(x)``, ``f(x − hd) − f(x)`` and the width; NaN once no call is left."""
+        if h in self._kept:
+            return self._kept[h]
+        if not self.problem.affords(2):
+            unknown = np.full_like(self.problem.output, np.nan)
+            return unknown, unknown, 2 * h
+        plus, minus, width = self.sample(h)
+        plus -= self.problem.output
+        minus -= self.problem.output
+        if (len(self._kept) + 1) * 2 * plus.size > KEPT:
+            self._kept.clear()  # the last one stays: a ladder begins by looking at its first step
+        self._kept[h] = plus, minus, width
+        return plus, minus, width
+
+
+def slopes_between_sides(
+    upstream: Upstream, seen: Displacements, steps: list[float], close_steps: list[float]
+) -> tuple[Sides, Array]:
+    """Return the range of slopes between both sides, outputs taken one by one, and what it may be off by.
+
+    Parameters
+    ----------
+    upstream : Upstream
+        Contracts the outputs.
+    seen : Displacements
+        Along the line.
+    steps, close_steps : list of float
+        The ladder that showed a kink, and one close up, which shows whether it is at the point or beside it.
+
+    Returns
+    -------
+    sides : Sides
+        The range.
+    error_bar : Array
+        Shape ``(s,)``.
+    """
+    problem = upstream.problem
+    far = richardson(seen, steps, noise=problem.noise, eps=problem.eps)
+    close = richardson(seen, close_steps, noise=problem.noise, eps=problem.eps)
+    suspicious = far.kinked | (far.conflicts > 0)
+    at_the_point = suspicious & (np.abs(close.jump) > np.maximum(close.jump_bar, 1e-2 * np.abs(far.jump)))
+
+    exact = at_the_point & far.kinked  # seen from afar the jump is known to more digits
+    value = np.where(suspicious & ~exact, close.value, far.value)
+    bar = np.where(suspicious & ~exact, close.error_bar, far.error_bar)
+    jump = np.where(exact, far.jump, np.where(at_the_point, close.jump, 0.0))
+    jump_bar = np.where(exact, far.jump_bar, np.where(at_the_point, close.jump_bar, 0.0))
+
+    sign = np.sign(problem.grad_output)
+    middle, swing = upstream.contract(value), upstream.contract(sign * np.abs(jump) / 2)
+    error_bar = upstream.contract(sign * (bar + jump_bar / 2))
+    rises = bool(upstream.contract(jump).sum() > 0)
+    return Sides(middle - swing, middle + swing, rises), error_bar
+
+
+def slopes_around(upstream: Upstream, direction: Joint, towards: Mapping[int, Array]) -> Array:
+    """Return the derivatives along a direction at points around the kink, of shape ``(points, s)``.
+
+    Parameters
+    ----------
+    upstream : Upstream
+        Contracts the outputs.
+    direction : Joint
+        The direction.
+    towards : mapping of int to Array
+        One more direction in which to look: to the side of each kink whose slope is the analytic one. Where
+        the kinks are independent of each other, the analytic gradient is the derivative there.
+    """
+    problem, rng = upstream.problem, np.random.default_rng(0)
+    looks = [{i: random_direction(problem.value(i), rng) for i in problem.wrt} for _ in range(NEARBY)]
+    looks += [dict(towards)] if towards else []
+    slopes = []
+    for look in looks:
+        if not problem.affords(2):
+            break
+        sides = []
+        for h in (NEARBY_STEP, -NEARBY_STEP):
+            moved = problem.moved(look, NEARBY_DISTANCE)
+            for i, d in direction.parts.items():
+                moved[i] = np.asarray(moved.get(i, problem.value(i)) + h * d, dtype=problem.value(i).dtype)
+            sides.append(upstream.contract(problem.evaluate(moved) - problem.output))
+        slopes.append((sides[0] - sides[1]) / (2 * NEARBY_STEP))
+    return np.array(slopes) if slopes else np.full((1, len(upstream.gradients)), np.nan)

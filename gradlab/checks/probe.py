@@ -1,0 +1,303 @@
+r"""One probe: forward and backward compared along one direction.
+
+.. math:: \langle u,\, f(x + hd) - f(x - hd) \rangle
+          \quad\text{with}\quad
+          \langle \mathrm{backward}(u),\, d \rangle .
+
+The outputs are subtracted before they are contracted with the upstream gradient :math:`u`. One central
+difference settles a probe when both sides agree to ``rtol`` and rounding cannot have made them agree.
+Otherwise the derivative is computed from a ladder of steps, with an error bar. What contradicts it there is
+looked at again: along a second ladder that shares no step with the first, close up in case a kink lies beside
+the point, and on both sides in case one lies at the point. Only what contradicts all of these is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gradlab.checks.directions import Direction, Joint, random_joint
+from gradlab.checks.kinks import Displacements, Sides, slopes_around, slopes_between_sides
+from gradlab.checks.returned import read_gradients
+from gradlab.checks.upstream import Upstream
+from gradlab.numerics import Array
+from gradlab.numerics.differences import Derivative, Sample, cheap_step, ladder, richardson, rounding
+from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACING, noise_level
+from gradlab.problem import Problem, RuleRaised
+
+LARGEST_STEP, OTHER_LARGEST_STEP = (
+    1 / 8,
+    0.07,
+)  # of the scale; the second ladder shares no step with the first
+LADDER_RTOL = 0.1  # of the caller's rtol: what an error bar has to come down to
+ROWS = 7  # down to 3e-5 of the scale
+CLOSE_UP, CLOSE_ROWS = 2.0**-20, 3  # down to 6e-8: kinks nearer than that are taken to be at the point
+PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
+AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
+COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
+STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
+FEW = 0.01  # of the outputs may straddle a kink and be left out
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What backward says along one direction, for each part of the upstream gradient.
+
+    Attributes
+    ----------
+    value : Array
+        Shape ``(s,)``: ``⟨g, d⟩``.
+    size : Array
+        Shape ``(s,)``: the norm of its terms, which is what a relative error is relative to: the terms may
+        happen to cancel.
+    """
+
+    value: Array
+    size: Array
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one probe found, for each part of the upstream gradient.
+
+    Attributes
+    ----------
+    claim : Claim
+        What backward says.
+    numeric, error_bar : Array
+        Shape ``(s,)``: what the forward function shows, and what that may be off by. At a
+        kink, the numeric value is the slope nearest to the analytic one among those around the point.
+    slope : Array
+        Shape ``(s,)``: how steep the forward function is nearby, the scale of a derivative that vanishes.
+    sides : Sides or None
+        At a kink, the slopes between both sides.
+    precise : bool
+        Whether a contradiction vanishes when backward, too, works in float64.
+    """
+
+    claim: Claim
+    numeric: Array
+    error_bar: Array
+    slope: Array
+    sides: Sides | None = None
+    precise: bool = False
+
+    @property
+    def size(self) -> Array:
+        """What the disagreement of both sides is relative to."""
+        return np.maximum(self.claim.size, np.maximum(np.abs(self.claim.value), np.abs(self.numeric)))
+
+
+class Prober:
+    """Makes probes of one problem."""
+
+    def __init__(self, upstream: Upstream, *, rtol: float) -> None:
+        self.upstream, self.rtol = upstream, rtol
+        self.problem: Problem = upstream.problem
+        self.towards_the_gradient: dict[
+            int, Array
+        ] = {}  # from a kink to the side whose slopes backward gives
+
+    def probe(self, direction: Direction) -> Reading:
+        """Compare both sides along one direction."""
+        claim = self._claim(direction)
+        sample = direction.sample(self.problem)
+        reading = self._cheap(sample, claim)
+        if self._settled(reading):
+            return reading
+        if not np.isfinite(reading.numeric).all():  # the edge of a domain is nearer than one step
+            closer = direction.closer(self.problem)
+            if closer is not None:
+                return self.probe(closer)
+        if isinstance(direction, Joint):
+            without = self._without_straddling(direction, sample)
+            if without is not None and self._settled(without):
+                return without
+        return self._escalate(direction, sample, claim)
+
+    def _claim(self, direction: Direction) -> Claim:
+        gradients = self.upstream.gradients
+        return Claim(
+            np.array([direction.project(g) for g in gradients]),
+            np.array([direction.spread(g) for g in gradients]),
+        )
+
+    def _cheap(self, sample: Sample, claim: Claim) -> Reading:
+        """One central difference; its error bar knows of rounding alone, not of truncation."""
+        problem, upstream = self.problem, self.upstream
+        h = cheap_step(problem.eps)
+        plus, minus, width = sample(h)
+        if width == 0:
+            return self._nothing(claim)
+        up, down = (upstream.contract(side - problem.output) for side in (plus, minus))
+        change = np.maximum(np.abs(up), np.abs(down))
+        # An output that is the same on both sides does not depend on this direction and adds no rounding.
+        moving = np.where(plus != minus, np.maximum(np.abs(plus), np.abs(minus)), 0.0)
+        off = rounding(problem.eps * upstream.spread(moving), change, width, problem.eps)
+        return Reading(claim, (up - down) / width, off, 2 * change / width)
+
+    def _nothing(self, claim: Claim) -> Reading:
+        unknown = np.full_like(claim.value, np.nan)
+        return Reading(claim, unknown, np.full_like(unknown, np.inf), np.zeros_like(unknown))
+
+    def _settled(self, reading: Reading) -> bool:
+        tolerance = self.rtol * np.maximum(reading.slope, reading.claim.size)
+        difference = np.abs(reading.numeric - reading.claim.value)
+        return bool(((difference <= tolerance) & (reading.error_bar <= LADDER_RTOL * tolerance)).all())
+
+    def _without_straddling(self, direction: Joint, sample: Sample) -> Reading | None:
+        """Leave the few outputs that straddle a kink out of the upstream gradient, and compare again."""
+        problem = self.problem
+        if self.upstream.labels is not None or problem.form.size < 100:
+            return None
+        plus, minus, _ = sample(cheap_step(problem.eps))
+        second = np.abs(plus + minus - 2 * problem.output)
+        first = np.abs(plus - minus)
+        straddling = second > np.maximum(STRADDLING * first, 16 * problem.eps * np.abs(problem.output))
+        if not 0 < straddling.sum() <= FEW * problem.form.size:
+            return None
+        kept = np.where(straddling, 0.0, problem.grad_output)
+        try:
+            gradients, _ = read_gradients(problem, problem.call_backward(kept))
+        except RuleRaised:
+            return None
+        if gradients.keys() != self.upstream.gradients[0].keys():
+            return None
+        rest = (np.where(straddling, problem.output, side) for side in (plus, minus))
+        again = next(rest), next(rest), 2 * cheap_step(problem.eps)
+        return self._cheap(
+            lambda _: again,
+            Claim(np.array([direction.project(gradients)]), np.array([direction.spread(gradients)])),
+        )
+
+    def _escalate(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
+        """Differentiate along ladders; on the entries' own scale if that shows more."""
+        reading = self._from_ladders(direction, sample, claim)
+        if (reading.error_bar <= COARSE * reading.size).all():
+            return reading
+        closer = direction.closer(self.problem)
+        if closer is None:
+            return reading
+        nearer = self.probe(closer)
+        # Along many entries this is another derivative; relative error bars can be compared all the same.
+        return nearer if _relative(nearer) < _relative(reading) else reading
+
+    def _from_ladders(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
+        seen = Displacements(self.problem, sample)
+        first = self._ladder(seen, ladder(LARGEST_STEP, ROWS))
+        if not self._contradicts(first, claim) and not first.conflicts.any():
+            return _reading(first, claim)
+        second = self._ladder(seen, ladder(OTHER_LARGEST_STEP, ROWS))
+        if not self._contradicts(second, claim):
+            return _reading(second, claim)
+        if any((found.kinked | (found.conflicts > 0)).any() for found in (first, second)):
+            close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS))
+            if not self._contradicts(close, claim):
+                return _reading(close, claim)
+            if self.problem.form.size <= PER_OUTPUT:
+                return self._on_both_sides(direction, claim, seen, first)
+        # Two ladders that contradict each other are both off by at least their distance.
+        narrower = first.error_bar <= second.error_bar
+        value = np.where(narrower, first.value, second.value)
+        bar = np.minimum(first.error_bar, second.error_bar) + np.abs(first.value - second.value)
+        lost = np.array([direction.spread(noise) for noise in self.analytic_noise])
+        slope = np.maximum(first.slope, second.slope)
+        precise = False
+        if self.problem.wide:
+            widened = np.array([direction.project(g) for g in self.gradients_in_float64])
+            precise = bool((np.abs(value - widened) <= bar + 1e-2 * self.rtol * np.abs(value)).all())
+        return Reading(claim, value, bar + lost, slope, precise=precise)
+
+    def _contradicts(self, found: Derivative, claim: Claim) -> bool:
+        reading = _reading(found, claim)
+        explained = np.abs(found.value - claim.value) <= found.error_bar + self.rtol * reading.size
+        return not explained.all()
+
+    def _ladder(self, seen: Displacements, steps: list[float]) -> Derivative:
+        problem, upstream = self.problem, self.upstream
+        plus, minus, _ = seen(steps[0])
+        moving = plus != minus
+        # Noise comes from the outputs that move; if none does, any may hide a slope below its rounding.
+        noise = upstream.spread(np.where(moving, problem.noise, 0.0) if moving.any() else problem.noise)
+
+        def contracted(h: float) -> tuple[Array, Array, float]:
+            plus, minus, width = seen(h)
+            return upstream.contract(plus), upstream.contract(minus), width
+
+        return richardson(contracted, steps, noise=noise, eps=problem.eps, rtol=LADDER_RTOL * self.rtol)
+
+    def _on_both_sides(
+        self, direction: Direction, claim: Claim, seen: Displacements, whole: Derivative
+    ) -> Reading:
+        sides, bar = slopes_between_sides(
+            self.upstream, seen, ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
+        )
+        lowest, highest = sides.lowest, sides.highest
+        outside = (claim.value < lowest - bar) | (claim.value > highest + bar)
+        if outside.any() and isinstance(direction, Joint):
+            # Where outputs are coupled, a subgradient need not lie between the slopes along a line: compare
+            # with what the derivative really is around the point.
+            around = slopes_around(self.upstream, direction, self.towards_the_gradient)
+            lowest, highest = np.fmin(lowest, around.min(axis=0)), np.fmax(highest, around.max(axis=0))
+            curvature = AROUND_BAR * np.maximum(np.abs(lowest), np.abs(highest))
+            lowest, highest = lowest - curvature, highest + curvature
+        return Reading(claim, np.clip(claim.value, lowest, highest), bar, whole.slope, sides)
+
+    @cached_property
+    def analytic_noise(self) -> list[dict[int, Array]]:
+        """What each entry that backward returned may be off by, as its answers around the point show.
+
+        A jump of more than a hundredth is no rounding, but a step between the sides of a kink.
+        """
+        problem, rng = self.problem, np.random.default_rng(0)
+        direction = random_joint(problem, dict.fromkeys(problem.wrt), rng).parts
+        found = []
+        for s, gradients in enumerate(self.upstream.gradients):
+            around: dict[int, list[Array]] = {i: [] for i in gradients}
+            for k in OFFSETS:
+                try:
+                    displaced = self._in_given_dtype(problem.moved(direction, k * SPACING))
+                    returned = problem.call_backward(self.upstream.part(s), displaced=displaced)
+                except RuleRaised:
+                    return [
+                        {i: np.zeros_like(g) for i, g in gradients.items()}
+                        for gradients in self.upstream.gradients
+                    ]
+                nearby, _ = read_gradients(problem, returned)
+                for i, gradient in gradients.items():
+                    around[i].append(nearby.get(i, gradient).ravel())
+            noise = {i: SAFETY * noise_level(values) for i, values in around.items()}
+            found.append(
+                {
+                    i: np.where(noise[i] <= 0.01 * np.abs(g).ravel(), noise[i], 0.0).reshape(g.shape)
+                    for i, g in gradients.items()
+                }
+            )
+        return found
+
+    @cached_property
+    def gradients_in_float64(self) -> list[dict[int, Array]]:
+        """What backward returns when it is given everything in float64; NaN where it does not."""
+        found = []
+        for s, gradients in enumerate(self.upstream.gradients):
+            try:
+                returned, _ = read_gradients(
+                    self.problem, self.problem.call_backward(self.upstream.part(s), wide=True)
+                )
+            except RuleRaised:
+                returned = {}
+            found.append({i: returned.get(i, np.full_like(g, np.nan)) for i, g in gradients.items()})
+        return found
+
+    def _in_given_dtype(self, displaced: dict[int, Array]) -> dict[int, Array]:
+        return {i: x.astype(self.problem.arguments.value(i).dtype) for i, x in displaced.items()}
+
+
+def _relative(reading: Reading) -> float:
+    return float(np.nan_to_num(reading.error_bar / np.maximum(reading.size, SMALLEST), nan=np.inf).max())
+
+
+def _reading(found: Derivative, claim: Claim) -> Reading:
+    return Reading(claim, found.value, found.error_bar, found.slope)

@@ -1,0 +1,242 @@
+"""Strata, budgets, precision, resolution: what the probes are made to see."""
+
+import numpy as np
+import pytest
+
+from gradlab import Verdict, gradcheck
+from gradlab.checks.gradients import strata
+
+RNG = np.random.default_rng(0)
+
+
+def tanh_backward(dy, x):
+    return dy * (1 - np.tanh(x) ** 2)
+
+
+def test_strata_keep_similar_weights_together_and_zeros_apart():
+    weight = np.array([[1.0, 0.3, 2e-4], [0.0, 1e-5, 1e-30]])
+    np.testing.assert_array_equal(strata(weight), [[0, 0, 1], [3, 1, 2]])
+    np.testing.assert_array_equal(strata(np.zeros(3)), [0, 0, 0])
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-6])
+def test_defect_in_small_entries_of_a_large_input_is_not_drowned(size):
+    c = np.where(np.arange(5000) % 10, 1.0, size)
+    x = RNG.normal(size=5000)
+
+    def wrong(dy, x):
+        return dy * np.where(c == 1.0, 1.0, 1.01) * c * np.cos(x)
+
+    assert gradcheck(lambda x: c * np.sin(x), lambda dy, x: dy * c * np.cos(x), x)
+    assert not gradcheck(lambda x: c * np.sin(x), wrong, x, raise_exception=False)
+
+
+def test_gradient_that_is_zero_where_it_should_not_be_is_seen():
+    x = RNG.normal(size=5000)
+
+    def forgets(dy, x):
+        dx = tanh_backward(dy, x)
+        dx[::100] = 0
+        return dx
+
+    assert not gradcheck(np.tanh, forgets, x, raise_exception=False)
+
+
+def test_defect_in_small_outputs_is_not_drowned():
+    c = np.array([1.0, 1e16, 1.0, 1e16])
+    x = np.array([0.5, -1.0, 2.0, 1.5])
+    w = np.array([1.0, 1e-3, 0.0, 0.0])  # every output depends on x[0], by very different amounts
+
+    def forward(x):
+        return c * np.sin(x + w * x[0])
+
+    def backward(dy, x):
+        inner = dy * c * np.cos(x + w * x[0])
+        dx = inner.copy()
+        dx[0] += w @ inner
+        return dx
+
+    def wrong(dy, x):
+        dx = backward(dy, x)
+        dx[0] += 1e-3 * (dy * c * np.cos(x + w * x[0]))[0]
+        return dx
+
+    assert gradcheck(forward, backward, x)
+    assert not gradcheck(forward, wrong, x, raise_exception=False)
+
+
+@pytest.mark.parametrize("slope", [1e-4, 1e-8])
+def test_small_entry_beside_a_large_one(slope):
+    c = np.array([1.0, slope])
+    assert gradcheck(lambda x: x @ c, lambda dy, x: dy * c, np.ones(2))
+    wrong = gradcheck(lambda x: x @ c, lambda dy, x: dy * c * [1, 1.01], np.ones(2), raise_exception=False)
+    assert wrong.inputs[0].wrong_entries == ((1,),)
+
+
+class TestBudget:
+    X, W = RNG.normal(size=(8, 6)), RNG.normal(size=(6, 5))
+
+    def check(self, max_calls, backward=lambda dy, x, w: (dy @ w.T, x.T @ dy)):
+        return gradcheck(
+            lambda x, w: x @ w, backward, (self.X, self.W), max_calls=max_calls, raise_exception=False
+        )
+
+    @pytest.mark.parametrize("max_calls", [1, 2, 3, 5, 10, 20, 50, 1000])
+    def test_it_is_never_exceeded(self, max_calls):
+        assert self.check(max_calls).forward_calls <= max_calls
+        wrong = self.check(max_calls, lambda dy, x, w: (dy @ w.T, 2 * x.T @ dy))
+        assert wrong.forward_calls <= max_calls
+        assert not wrong.passed
+
+    def test_what_is_left_unprobed_is_said(self):
+        report = self.check(5)
+        assert report.verdict is Verdict.INCONCLUSIVE
+        assert report.reason == "max_calls=5 left entries unprobed: 30 in w"
+        assert report.inputs[1].resolution is None
+
+    def test_few_calls_are_spent_on_directions(self):
+        assert self.check(20).passed
+
+
+class TestPrecision:
+    def test_narrow_inputs_are_compared_in_float64(self):
+        x = RNG.normal(size=6)
+        for dtype in (np.float32, np.float16):
+            report = gradcheck(np.tanh, tanh_backward, x.astype(dtype))
+            assert report.inputs[0].worst.error_bar < 1e-8
+
+    def test_wrong_formula_in_float32_is_wrong(self):
+        report = gradcheck(
+            np.tanh,
+            lambda dy, x: 1.01 * tanh_backward(dy, x),
+            RNG.normal(size=6).astype("f4"),
+            raise_exception=False,
+        )
+        assert [finding.kind for finding in report.findings] == ["wrong-gradient"]
+
+    def test_backward_that_loses_digits_in_float32_is_told_apart(self):
+        def backward(dy, x):
+            big = np.asarray(1e5, dtype=x.dtype)
+            return dy * ((big + np.cos(x)) - big)  # right, but for the rounding of 1e5
+
+        x = np.array([0.3, 0.8, 1.2], dtype=np.float32)
+        assert gradcheck(np.sin, backward, x.astype(float))
+        report = gradcheck(np.sin, backward, x, raise_exception=False)
+        assert [finding.kind for finding in report.findings] == ["precision"]
+        assert "in float64 backward is right: it loses digits in float32" in report.reason
+
+    def test_function_that_works_in_float32_alone(self):
+        def forward(x):
+            return np.tanh(x.astype(np.float32))
+
+        x = RNG.normal(size=5).astype(np.float32)
+        assert gradcheck(forward, tanh_backward, x)
+        assert not gradcheck(forward, lambda dy, x: 1.1 * tanh_backward(dy, x), x, raise_exception=False)
+
+    def test_float32_hidden_behind_float64(self):
+        def forward(x):
+            return np.tanh(x.astype(np.float32)).astype(float)
+
+        x = RNG.normal(size=5)
+        assert gradcheck(forward, tanh_backward, x)
+        assert not gradcheck(forward, lambda dy, x: 1.01 * tanh_backward(dy, x), x, raise_exception=False)
+
+
+@pytest.mark.parametrize("decimals", [6, 9])
+def test_solver_that_stops_early(decimals):
+    x = np.random.default_rng(1).normal(size=4)
+
+    def forward(x):
+        return np.round(np.cos(x), decimals)
+
+    assert gradcheck(forward, lambda dy, x: -dy * np.sin(x), x)
+    assert not gradcheck(forward, lambda dy, x: -1.05 * dy * np.sin(x), x, raise_exception=False)
+
+
+def test_offset_that_swallows_digits():
+    x = np.random.default_rng(0).normal(size=5)
+
+    def forward(x):
+        return (1e8 + np.sin(x)) - 1e8
+
+    assert gradcheck(forward, lambda dy, x: dy * np.cos(x), x)
+    assert not gradcheck(forward, lambda dy, x: 1.05 * dy * np.cos(x), x, raise_exception=False)
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e-6, 1e6, 1e12])
+def test_functions_of_any_scale(factor):
+    x = RNG.normal(size=4)
+    assert gradcheck(lambda x: factor * np.sin(x), lambda dy, x: factor * dy * np.cos(x), x)
+    assert gradcheck(lambda x: np.sin(x / factor), lambda dy, x: dy * np.cos(x / factor) / factor, factor * x)
+    assert not gradcheck(
+        lambda x: factor * np.sin(x), lambda dy, x: 1.001 * factor * dy * np.cos(x), x, raise_exception=False
+    )
+
+
+def test_defect_above_the_resolution_fails_and_below_rtol_passes():
+    x = RNG.normal(size=7)
+    resolution = gradcheck(np.tanh, tanh_backward, x).inputs[0].resolution
+    assert 1e-7 <= resolution < 1e-6
+    for entry in range(x.size):
+
+        def changed(dy, x, by, entry=entry):
+            dx = tanh_backward(dy, x)
+            dx[entry] *= 1 + by
+            return dx
+
+        assert not gradcheck(
+            np.tanh, lambda dy, x: changed(dy, x, 1.01 * resolution), x, raise_exception=False
+        )
+        assert gradcheck(np.tanh, lambda dy, x: changed(dy, x, 0.9e-7), x)
+
+
+class TestKindsOfInput:
+    def test_read_only_and_strided_arrays(self):
+        x = RNG.normal(size=(4, 6))[:, ::2]
+        x.flags.writeable = False
+        assert gradcheck(np.tanh, tanh_backward, x)
+
+    def test_subclasses_reach_the_functions(self):
+        class Named(np.ndarray):
+            pass
+
+        seen = set()
+
+        def forward(x):
+            seen.add(type(x))
+            return np.tanh(np.asarray(x))
+
+        assert gradcheck(
+            forward, lambda dy, x: tanh_backward(dy, np.asarray(x)), RNG.normal(size=3).view(Named)
+        )
+        assert seen == {Named}
+
+    def test_inputs_that_share_memory_are_independent(self):
+        x = RNG.normal(size=3)
+        assert gradcheck(lambda a, b: a * b, lambda dy, a, b: (dy * b, dy * a), (x, x))
+
+    def test_zero_dimensional_arrays_and_scalars(self):
+        assert gradcheck(
+            lambda a, b: a * b, lambda dy, a, b: (dy * b, dy * a), (np.array(2.0), np.float64(3.0))
+        )
+
+    def test_boolean_and_integer_inputs_are_constants(self):
+        mask, index = np.array([True, False, True]), np.array([2, 0])
+        x = RNG.normal(size=3)
+
+        def forward(x, mask, index):
+            return (x * mask)[index]
+
+        def backward(dy, x, mask, index):
+            dx = np.zeros_like(x)
+            np.add.at(dx, index, dy)
+            return dx * mask
+
+        assert gradcheck(forward, backward, (x, mask, index))
+
+    def test_one_empty_input_among_others(self):
+        assert gradcheck(
+            lambda a, b: np.concatenate([a, b]),
+            lambda dy, a, b: (dy[:0], dy),
+            (np.zeros(0), RNG.normal(size=3)),
+        )

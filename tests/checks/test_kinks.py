@@ -1,0 +1,83 @@
+"""Kinks: a subgradient passes, anything else fails, at the point and beside it."""
+
+import numpy as np
+import pytest
+
+from gradlab import Verdict, gradcheck
+
+ZEROS = np.array([0.0, 0.0, 1.5, -0.75, 0.0])
+TIED = np.array([2.0, 2.0, 1.0])
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def verdict(forward, backward, x, **options):
+    return gradcheck(forward, backward, x, raise_exception=False, **options).verdict
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.5, 1.0])
+def test_any_slope_between_both_sides_passes(at_zero):
+    report = gradcheck(relu, lambda dy, x: dy * np.where(x == 0, at_zero, x > 0), ZEROS)
+    assert at_zero == 0.5 or "forward has a kink at x[0] and 2 more" in report.notes[0]
+
+
+@pytest.mark.parametrize("at_zero", [2.0, -1.0, 1.01])
+def test_slope_outside_fails(at_zero):
+    assert verdict(relu, lambda dy, x: dy * np.where(x == 0, at_zero, x > 0), ZEROS) is Verdict.FAIL
+
+
+def test_defect_elsewhere_is_not_hidden_by_a_kink():
+    assert verdict(relu, lambda dy, x: dy * (x > 0) * np.where(x == 1.5, 1.01, 1), ZEROS) is Verdict.FAIL
+
+
+@pytest.mark.parametrize("gradient", [[0.5, 0.5, 0], [1, 0, 0], [0, 1, 0], [0.25, 0.75, 0]])
+def test_subgradient_of_a_tied_maximum_passes(gradient):
+    assert verdict(lambda x: x.max(), lambda dy, x: dy * np.array(gradient), TIED) is Verdict.PASS
+
+
+@pytest.mark.parametrize("gradient", [[1, 1, 0], [0, 0, 0], [0.5, 0.5, 0.5], [-1, 2, 0]])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_no_subgradient_of_a_tied_maximum_fails(gradient, seed):
+    report = gradcheck(
+        lambda x: x.max(), lambda dy, x: dy * np.array(gradient, float), TIED, rng=seed, raise_exception=False
+    )
+    assert report.failed
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_independent_kinks_of_both_signs_in_one_number_pass(seed):
+    rng = np.random.default_rng(seed)
+    c, choice = rng.normal(size=12), rng.integers(0, 2, 12)
+    x = np.concatenate([np.zeros(9), rng.normal(size=3)])
+    report = gradcheck(
+        lambda x: c @ relu(x),
+        lambda dy, x: dy * c * np.where(x == 0, choice, x > 0),
+        x,
+        raise_exception=False,
+    )
+    assert report.passed
+
+
+def test_kink_beside_the_point_is_not_crossed():
+    x = np.array([1e-7, -1e-7, 1.0, -2.0])
+    assert verdict(relu, lambda dy, x: dy * (x > 0), x) is Verdict.PASS
+    assert verdict(relu, lambda dy, x: dy * (x > 1e-6), x) is not Verdict.PASS
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_million_kinks_cost_no_more_calls(seed):
+    x = np.random.default_rng(seed).normal(size=100_000)
+    report = gradcheck(relu, lambda dy, x: dy * (x > 0), x, rng=seed)
+    assert report.forward_calls <= 64
+    assert verdict(relu, lambda dy, x: dy * (x > 0.001), x, rng=seed) is Verdict.FAIL
+
+
+def test_infinite_slope_is_not_called_wrong():
+    assert (
+        verdict(
+            np.sqrt, lambda dy, x: dy / (2 * np.sqrt(np.where(x > 0, x, 1))) * (x > 0), np.array([0.0, 1.0])
+        )
+        is not Verdict.FAIL
+    )
