@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab.checks.gradients import Probes
 from gradlab.problem import Problem
-from gradlab.report import Entry, Finding, InputResult, Report, Verdict
+from gradlab.report import Entry, Finding, InputResult, Report, Verdict, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
 
@@ -75,7 +75,8 @@ def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
         message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
     else:
         at = problem.arguments.label(probes.position, worst.index)
-        message = f"gradient of {who} is wrong at {mask.sum()} of {mask.size} entries; worst {at}: {numbers}"
+        probed = "entries" + (" probed" if probes.unprobed else "")
+        message = f"gradient of {who} is wrong at {mask.sum()} of {mask.size} {probed}; worst {at}: {numbers}"
     kind = "wrong-gradient"
     if probes.precise[mask].all():
         kind = "precision"
@@ -113,7 +114,7 @@ def _input_result(
     if any(f.input in (name, None) for f in findings):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
     else:
-        blind = own is None or own.unprobed or own.undecided(rtol).any()
+        blind = own is None or not probed or own.unprobed or own.undecided(rtol).any()
         verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
     return InputResult(
         name=name,
@@ -156,16 +157,22 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -
     names = ", ".join(
         "joint directions" if p.position is None else problem.names[p.position] for p in undecided
     )
-    advice = f"rtol={needed:.1g} would decide" if needed < 1 else "no rtol below 1 would decide"
+    advice = f"rtol={rounded_up(needed)} would decide" if needed < 1 else "no rtol below 1 would decide"
     why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
     return (
-        f"the numerical error bar is wider than rtol={rtol:.1g} at {count} probe{'s' * (count != 1)} "
-        f"({names}); {advice}{why}"
+        f"the numerical error bar is too wide to tell at {count} probe{'s' * (count != 1)} ({names}); "
+        f"{advice}{why}"
     )
 
 
 def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:
     notes = []
+    left_out = max((p.left_out for p in probes), default=0)
+    if left_out:
+        notes.append(
+            f"{left_out} of {problem.form.size} outputs, within one step of a kink, were left out: "
+            "entries that matter only there are unchecked"
+        )
     for p in probes:
         if p.position is not None and p.kinked.any():
             at = ""

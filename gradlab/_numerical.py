@@ -32,7 +32,8 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     -------
     gradients, error_bars : tuple, dict or array
         ``dL/dX`` for each input, in the form and the shapes of ``inputs``, and what each entry may be off
-        by; ``None`` for constants. Where nothing could be told they are NaN and infinite.
+        by; ``None`` for constants. At a kink the bar reaches to the slopes of both sides. Where nothing
+        could be told they are NaN and infinite.
 
     Raises
     ------
@@ -48,15 +49,16 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     problem = _prepare(forward, inputs, grad_output)
     u = problem.grad_output
     gradients, error_bars = {}, {}
-    for i in problem.wrt:
-        x = problem.value(i)
+    with np.errstate(all="ignore"):  # what overflows beside the point is no matter of the caller's
+        for i in problem.wrt:
+            x = problem.value(i)
 
-        def contracted(moved: Any, i: int = i) -> Array:
-            return np.atleast_1d(u @ (problem.evaluate({i: moved}) - problem.output))
+            def contracted(moved: Any, i: int = i) -> Array:
+                return np.atleast_1d(u @ (problem.evaluate({i: moved}) - problem.output))
 
-        noise = norm(u * problem.noise)
-        row, bars = jacobian(contracted, x, output=np.zeros(1), noise=np.full(1, noise), eps=problem.eps)
-        gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
+            noise = np.full(1, norm(u * problem.noise))
+            row, bars = jacobian(contracted, x, output=np.zeros(1), noise=noise, eps=problem.eps)
+            gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
     return problem.arguments.in_callers_form(gradients), problem.arguments.in_callers_form(error_bars)
 
 
@@ -92,7 +94,9 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
            [2., 0.]])
     """
     problem = _prepare(forward, inputs, None)
-    return problem.arguments.in_callers_form({i: full_jacobian(problem, i)[0] for i in problem.wrt})
+    with np.errstate(all="ignore"):
+        jacobians = {i: full_jacobian(problem, i)[0] for i in problem.wrt}
+    return problem.arguments.in_callers_form(jacobians)
 
 
 def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any) -> Problem:

@@ -113,6 +113,7 @@ def verify(
     )
     @hypothesis.given(drawn)
     def check(inputs: Any) -> None:
+        tally.drawn += 1
         report, raised = check_point(question, inputs, seed=seed)
         tally.add(report)
         if progress is not None:
@@ -128,24 +129,22 @@ def verify(
     except hypothesis.errors.FlakyFailure as flaky:  # the same point fails now and then
         failure = next((error for error in flaky.exceptions if isinstance(error, _PointFailed)), None)
         if failure is None:
-            raise _about(rule, flaky.exceptions[0]) from flaky
+            raise UsageError(f"rule {rule.name!r}: {flaky.exceptions[0]}") from flaky
     except hypothesis.errors.Unsatisfiable as error:
         raise UsageError(f"rule {rule.name!r}: its inputs gave no point: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"rule {rule.name!r}: {error}") from error
     except Exception as error:
-        raise _about(rule, error) from error
+        if tally.drawn > tally.checked:
+            raise  # not while a point was drawn: the fault is ours
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"rule {rule.name!r}: no point could be drawn: {reason}") from error
     report = tally.summary(
         rule.name, failure.report if failure else None, seed=seed, seconds=time.perf_counter() - started
     )
     if raise_exception and not report.passed:
         raise GradientError(report) from (failure.raised if failure else None)
     return report
-
-
-def _about(rule: Rule, error: BaseException) -> UsageError:
-    """Name the rule whose points could not be drawn, or are no question that can be answered."""
-    if isinstance(error, UsageError):
-        return UsageError(f"rule {rule.name!r}: {error}")
-    return UsageError(f"rule {rule.name!r}: no point could be drawn: {type(error).__name__}: {error}")
 
 
 class _PointFailed(Exception):
@@ -158,15 +157,19 @@ class _PointFailed(Exception):
 class _Tally:
     """What the points so far have shown; shrinking, after the first failure, is counted only as calls."""
 
+    drawn: int = 0
+    checked: int = 0
     points: int = 0
     passed: int = 0
     failed: int = 0
     forward_calls: int = 0
     backward_calls: int = 0
     reason: str = ""
+    notes: dict[str, None] = field(default_factory=dict)
     inputs: dict[str, InputResult] = field(default_factory=dict)
 
     def add(self, report: Report) -> None:
+        self.checked += 1
         self.forward_calls += report.forward_calls
         self.backward_calls += report.backward_calls
         if self.failed:
@@ -176,6 +179,7 @@ class _Tally:
         self.failed += report.failed
         if report.inconclusive:
             self.reason = report.reason
+        self.notes.update(dict.fromkeys(report.notes))
         for result in report.inputs:
             self.inputs[result.name] = _merge(self.inputs.get(result.name), result)
 
@@ -196,7 +200,7 @@ class _Tally:
             reason=reason,
             inputs=failing.inputs if failing is not None else tuple(self.inputs.values()),
             findings=failing.findings if failing is not None else (),
-            notes=failing.notes if failing is not None else (),
+            notes=failing.notes if failing is not None else tuple(self.notes),
             points=self.points,
             points_passed=self.passed,
             points_failed=self.failed,
@@ -233,7 +237,7 @@ def points(rule: Rule) -> st.SearchStrategy[Any]:
         try:
             return strategies.inputs(inputs)
         except UsageError as error:
-            raise _about(rule, error) from None
+            raise UsageError(f"rule {rule.name!r}: {error}") from None
     if callable(inputs):
         return st.integers(0, 2**32 - 1).map(lambda seed: inputs(np.random.default_rng(seed)))
     if isinstance(inputs, tuple | list | Mapping | np.ndarray):

@@ -192,9 +192,8 @@ def _train(arguments: argparse.Namespace) -> int:
             if step.number % every == 0 or step.number == 1:
                 mean = float(np.mean(losses[-every:]))
                 progress.clear()
-                print(
-                    f"{step.number:>4}  {mean:.3f}  {'#' * round(CURVE_WIDTH * mean / uniform)}", flush=True
-                )
+                bar = "#" * round(CURVE_WIDTH * mean / uniform)
+                _say(f"{step.number:>4}  {mean:.3f}  {bar}")
             if step.check is not None:
                 checks.append(step.check)
                 progress.clear()

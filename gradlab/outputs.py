@@ -88,6 +88,8 @@ class OutputForm:
             expected = " and ".join(map(str, self.shapes))
             raise UsageError(f"grad_output has shape {shapes}; expected {expected}, that of the output")
         upstream = self.rounded(flatten(parts))
+        if upstream.size and not upstream.any():
+            raise UsageError("grad_output is all zeros; expected something to contract the output with")
         if not np.isfinite(upstream).all():
             dtypes = " and ".join(map(str, self.dtypes))
             raise UsageError(f"grad_output is not finite in {dtypes}; expected finite numbers")

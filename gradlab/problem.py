@@ -26,16 +26,22 @@ from gradlab.numerics.noise import (
     SMALLEST,
     SPACING,
     noise_level,
+    told_from_traces,
 )
 from gradlab.outputs import OutputForm, flatten, split
 from gradlab.values import describe, strided, text_of
 
 
+class BudgetSpent(Exception):
+    """`Problem.max_calls` leaves no further call of ``forward``."""
+
+
 class RuleRaised(Exception):
-    """A function under test raised at the unperturbed point; the original is the cause."""
+    """A function under test raised, or may not be called again; the original is the cause."""
 
     def __init__(self, role: str, original: BaseException) -> None:
-        super().__init__(f"{role} raised {type(original).__name__}: {text_of(original)}")
+        what = f"{role} raised {type(original).__name__}: {text_of(original)}"
+        super().__init__(str(original) if isinstance(original, BudgetSpent) else what)
 
 
 class Problem:
@@ -161,9 +167,6 @@ class Problem:
             All outputs as one vector; all NaN where ``forward`` raises, or returns something of another
             shape, since there it has no value to compare.
         """
-        if not self.affords(1):
-            self.obstacle = f"max_calls={self.max_calls} was reached"
-            return np.full_like(self.output, np.nan)
         try:
             # The point is of our making, and so would be a warning about it.
             with np.errstate(all="ignore"):
@@ -202,8 +205,8 @@ class Problem:
         It is estimated when it is first needed, from twelve evaluations close to the point: six along each of
         two directions, because the roundings along one of them may happen to be all alike. An output that
         stays the same on all of them shows nothing yet: it is looked at again from farther away. One that
-        shows much more than its rounding is looked at from closer: noise stays, the trace of a kink shrinks
-        in proportion to the distance.
+        shows much more than its rounding is looked at from closer, twice: noise stays, and the trace of
+        anything else shrinks.
         """
         rng = np.random.default_rng(0)
         directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
@@ -216,10 +219,12 @@ class Problem:
             noise, same = np.where(same, farther, noise), same & still
         loud = noise > LOUD * floor
         if loud.any():
-            closer, _ = self._noise_at(SPACING * CLOSER, directions)
-            ratio = closer / noise / CLOSER
-            kinked = loud & (ratio > 0.5) & (ratio < 2)
-            noise = np.where(kinked, floor, np.fmax(noise, closer))
+            near, nearest = (
+                np.where(still, np.nan, closer)
+                for closer, still in (self._noise_at(SPACING * CLOSER**k, directions) for k in (1, 2))
+            )
+            told = told_from_traces(np.where(same, np.nan, noise), near, nearest, floor)
+            noise = np.where(loud, told, np.fmax(noise, near))
         return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
 
     def _noise_at(
@@ -263,6 +268,8 @@ class Problem:
             When it returns no floating-point array.
         """
         positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+        if not self.affords(1):
+            raise RuleRaised("forward", BudgetSpent(f"max_calls={self.max_calls} was reached"))
         self.forward_calls += 1
         try:
             returned = self._forward(*positional, **keyword)

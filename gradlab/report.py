@@ -7,6 +7,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+def rounded_up(value: float) -> str:
+    """Return a bound with one digit, rounded so that it stays a bound.
+
+    >>> rounded_up(1.2e-7), rounded_up(2e-7)
+    ('2e-07', '2e-07')
+    """
+    if not 0 < value < math.inf:
+        return f"{value:g}"
+    unit = 10.0 ** math.floor(math.log10(value))
+    return f"{math.ceil(round(value / unit, 6)) * unit:.0e}"
+
+
 class Verdict(StrEnum):
     """The answer of a check."""
 
@@ -22,7 +34,7 @@ class Entry:
     Attributes
     ----------
     index : tuple of int or None
-        Where it stands in its input; ``None`` for a joint direction.
+        Where it stands in its input; ``None`` for a direction in which many entries move.
     analytic, numeric : float
         What backward gives, and what the forward function shows.
     error_bar : float
@@ -65,8 +77,8 @@ class InputResult:
     worst : Entry or None
         The probe with the largest disagreement; ``None`` when none was made.
     resolution : float or None
-        The smallest relative change of any single entry that was certain to be caught: a larger one always
-        fails, one below ``rtol`` never does. ``None`` where nothing was probed.
+        The smallest relative change of any single nonzero entry that was certain to be caught: a larger one
+        always fails, one below ``rtol`` never does. ``None`` where nothing was probed, or all is zero.
     """
 
     name: str
@@ -90,7 +102,11 @@ class Finding:
     input : str or None
         The input concerned.
     kind : str
-        A stable word for this kind of defect, such as ``gradient-shape``.
+        A stable word for this kind of defect: ``gradient-count``, ``gradient-none``, ``gradient-dtype``,
+        ``gradient-shape``, ``not-finite``, ``forward-raises``, ``backward-raises``, ``mutates-input``,
+        ``mutates-upstream``, ``not-deterministic``, ``ignores-upstream``, ``nonlinear-in-upstream``,
+        ``depends-on-memory-layout``, ``wrong-gradient``, ``precision``, ``jacobian-contraction`` or
+        ``closed-form-jacobian``.
     message : str
         One sentence for people, with the numbers.
     """

@@ -22,6 +22,8 @@ from gradlab.report import Finding
 Gradients = dict[int, Array]
 
 CALLS = 2  # of forward
+ZERO = 1e4  # roundings of the gradient; backward(0) is a product with zero, and exact but for odd formulas
+ADDITIVE = 1e-3  # of the gradient: terms that cancel inside backward leave their rounding in a sum
 
 
 def check_contract(problem: Problem, gradients: Gradients) -> tuple[list[Finding], list[str]]:
@@ -38,7 +40,7 @@ def check_contract(problem: Problem, gradients: Gradients) -> tuple[list[Finding
     -------
     findings : list of Finding
         Of kind ``mutates-input``, ``mutates-upstream``, ``not-deterministic``, ``ignores-upstream``,
-        ``nonlinear-in-upstream`` and ``depends-on-memory-layout``.
+        ``nonlinear-in-upstream``, ``depends-on-memory-layout``, and ``backward-raises`` for another upstream.
     notes : list of str
         What is no defect but worth knowing, such as a function that refuses some arrays.
     """
@@ -95,48 +97,68 @@ def _repeated(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
 
 
 def _linearity(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
-    """Compare backward at 0, −2u, v and u + v with what linearity makes of the others."""
+    """Compare backward at 0, −2u, and u + v with what linearity makes of it."""
     u = problem.grad_output
     v = problem.form.rounded(np.random.default_rng(1).uniform(0.5, 1.5, u.size) * np.roll(u, 1))
-    answers: list[Gradients] = []
-    for upstream in (np.zeros_like(u), -2 * u, v, problem.form.rounded(u + v)):
-        try:
-            returned, _ = read_gradients(problem, problem.call_backward(upstream))
-        except RuleRaised as error:
-            yield Finding("contract", None, "backward-raises", f"for another upstream gradient, {error}")
-            return
-        answers.append(returned)
-    at_zero, doubled, at_v, at_sum = answers
-    for i, gradient in gradients.items():
-        name = problem.names[i]
-        if any(i not in answer or not np.isfinite(answer[i]).all() for answer in (gradients, *answers)):
-            continue
-        size = float(np.abs(gradient).max(initial=0.0))
-        close = np.sqrt(problem.given_eps)
-        off = {
-            "at zero": np.abs(at_zero[i]).max(initial=0.0) > 1e4 * problem.given_eps * size,
-            "scaled": np.abs(doubled[i] + 2 * gradient).max(initial=0.0) > close * 2 * size,
-        }
-        if off["at zero"] and np.abs(doubled[i] - gradient).max(initial=0.0) <= close * size:
-            message = f"gradient of {name} does not depend on grad_output: multiply by it"
-            yield Finding("contract", name, "ignores-upstream", message)
-        elif off["at zero"] or off["scaled"]:
-            k = int(np.argmax(np.abs(at_zero[i]) if off["at zero"] else np.abs(doubled[i] + 2 * gradient)))
-            what = (
-                f"for grad_output = 0 it is {at_zero[i].flat[k]:.6g}, expected 0"
-                if off["at zero"]
-                else f"for −2 × grad_output it is {doubled[i].flat[k]:.6g}, "
-                f"expected −2 × {gradient.flat[k]:.6g}"
-            )
-            message = f"gradient of {name} is not linear in grad_output: {what} (flat index {k})"
-            yield Finding("contract", name, "nonlinear-in-upstream", message)
-        else:
-            expected = gradient + at_v[i]
-            largest = max(size, float(np.abs(at_v[i]).max(initial=0.0)))
-            # Terms that cancel inside backward leave their rounding: a coarse bound, for gross defects.
-            if np.abs(at_sum[i] - expected).max(initial=0.0) > 1e-3 * largest:
-                message = f"gradient of {name} is not linear in grad_output: for a sum it is not the sum"
-                yield Finding("contract", name, "nonlinear-in-upstream", message)
+    close = np.sqrt(problem.given_eps)
+    try:
+        linear = dict(gradients)  # as far as is known
+        for i, answer in _answer(problem, gradients, np.zeros_like(u)).items():
+            size = _largest(gradients[i])
+            if _largest(answer) > ZERO * problem.given_eps * size:
+                del linear[i]
+                doubled = _answer(problem, gradients, -2 * u).get(i, answer)
+                if _largest(doubled - gradients[i]) <= close * size:
+                    message = f"gradient of {problem.names[i]} does not depend on grad_output: multiply by it"
+                    yield Finding("contract", problem.names[i], "ignores-upstream", message)
+                else:
+                    k = int(np.argmax(np.abs(answer)))
+                    yield _nonlinear(
+                        problem, i, f"for grad_output = 0 it is {answer.flat[k]:.6g}, expected 0", k
+                    )
+        for i, answer in _answer(problem, linear, -2 * u).items():
+            error = answer + 2 * gradients[i]
+            if _largest(error) > close * 2 * _largest(gradients[i]):
+                k = int(np.argmax(np.abs(error)))
+                what = (
+                    f"for −2 × grad_output it is {answer.flat[k]:.6g}, "
+                    f"expected −2 × {gradients[i].flat[k]:.6g}"
+                )
+                yield _nonlinear(problem, i, what, k)
+                del linear[i]
+        remainder = _answer(problem, linear, problem.form.rounded(u + v))
+        for i, answer in _answer(problem, linear, v).items():
+            largest = max(_largest(gradients[i]), _largest(answer))
+            if i not in remainder:
+                continue
+            remainder[i] -= answer
+            remainder[i] -= gradients[i]
+            if _largest(remainder[i]) > ADDITIVE * largest:
+                k = int(np.argmax(np.abs(remainder[i])))
+                yield _nonlinear(problem, i, "for a sum of two it is not the sum", k)
+    except RuleRaised as error:
+        yield Finding("contract", None, "backward-raises", f"for another upstream gradient, {error}")
+
+
+def _answer(problem: Problem, gradients: Gradients, upstream: Array) -> Gradients:
+    """Return what backward makes of another upstream gradient, where it can be compared."""
+    returned, _ = read_gradients(problem, problem.call_backward(upstream))
+    return {
+        i: returned[i]
+        for i, gradient in gradients.items()
+        if i in returned and np.isfinite(returned[i]).all() and np.isfinite(gradient).all()
+    }
+
+
+def _largest(array: Array) -> float:
+    return max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
+
+
+def _nonlinear(problem: Problem, i: int, what: str, k: int) -> Finding:
+    index = tuple(int(axis) for axis in np.unravel_index(k, problem.value(i).shape))
+    where = problem.arguments.label(i, index)
+    message = f"gradient of {problem.names[i]} is not linear in grad_output: {what} (at {where})"
+    return Finding("contract", problem.names[i], "nonlinear-in-upstream", message)
 
 
 def _memory_layout(problem: Problem, gradients: Gradients) -> tuple[list[Finding], list[str]]:
@@ -175,6 +197,8 @@ def _first_difference(problem: Problem, one: Array, other: Array | None) -> int 
     """Return where two answers differ by more than rounding can, or ``None``."""
     if other is None or other.shape != one.shape:
         return 0
+    if not one.size:
+        return None
     both = np.isfinite(one) & np.isfinite(other)
     if not np.array_equal(both, np.isfinite(one) | np.isfinite(other)):
         return int(np.argmax(~both & (np.isfinite(one) | np.isfinite(other))))
@@ -184,4 +208,6 @@ def _first_difference(problem: Problem, one: Array, other: Array | None) -> int 
 
 
 def _at(answer: Any, k: int) -> str:
-    return f"{answer.flat[k]:.6g}" if answer is not None and k < answer.size else "of another shape"
+    return (
+        f"{answer.flat[k]:.6g}" if answer is not None and k < answer.size else "missing, or of another shape"
+    )

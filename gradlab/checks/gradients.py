@@ -49,6 +49,8 @@ class Probes:
         As in `Reading` and `Claim`.
     kinked, precise : arrays of shape (k,)
         Where a kink was found at the point; what is wrong only in the dtype given.
+    left_out : int
+        How many outputs were left out at most, being within one step of a kink.
     unprobed : int
         How many entries were left out because no call was left.
     """
@@ -64,6 +66,7 @@ class Probes:
     size: Array
     kinked: Mask
     precise: Mask
+    left_out: int
     unprobed: int
 
     @property
@@ -89,11 +92,11 @@ class Probes:
     def overall_resolution(self) -> float:
         """Return the smallest relative change of any single entry that was certain to be caught.
 
-        Any one of the probes that move the same entries may catch it.
+        Any one of the probes that move the same entries may catch it. NaN when every gradient is zero.
         """
-        best = np.full(int(self.stratum.max(initial=-1)) + 1, np.inf)
-        np.minimum.at(best, self.stratum, self.resolution)
-        return float(best.max(initial=0.0))
+        best = np.full(int(self.stratum.max(initial=-1)) + 1, np.nan)
+        np.fmin.at(best, self.stratum, self.resolution)
+        return float(np.fmax.reduce(best, initial=np.nan))
 
     def _wrong(self, rtol: float) -> Mask:
         with np.errstate(invalid="ignore"):
@@ -195,7 +198,6 @@ def _probe_all(
 ) -> tuple[Probes, list[Reading]]:
     done: list[_Planned] = []
     readings: list[Reading] = []
-    resolution: list[float] = []
     left_out: dict[int, int] = {}
     for plan in planned:
         if not prober.problem.affords(2):
@@ -204,7 +206,6 @@ def _probe_all(
         reading = prober.probe(plan.direction)
         readings.append(reading)
         done.append(plan)
-        resolution.append(_resolution(plan.direction, reading, prober))
     shape = (len(done), len(prober.upstream.gradients))
     analytic = np.array([reading.claim.value for reading in readings], dtype=np.float64).reshape(shape)
     numeric, error_bar, slope, size = (
@@ -216,7 +217,7 @@ def _probe_all(
         position,
         indices if len(indices) == len(done) and indices else None,
         np.array([plan.stratum for plan in done], dtype=int),
-        np.array(resolution),
+        _resolutions(prober, done, readings),
         analytic,
         numeric,
         error_bar,
@@ -224,30 +225,44 @@ def _probe_all(
         size,
         np.array([_has_two_sides(reading) for reading in readings], dtype=bool),
         np.array([reading.precise for reading in readings], dtype=bool),
+        max((reading.left_out for reading in readings), default=0),
         sum(entries for stratum, entries in left_out.items() if stratum not in {p.stratum for p in done}),
     )
     return probes, readings
 
 
-def _resolution(direction: Direction, reading: Reading, prober: Prober) -> float:
-    """Return the smallest relative change of any single entry that a probe was certain to catch.
+def _resolutions(prober: Prober, done: Sequence[_Planned], readings: Sequence[Reading]) -> Array:
+    """Return for each probe the smallest relative change of any single entry that it was certain to catch.
 
     A change ``δ`` of one entry moves the analytic value by ``δ`` times that entry's contribution; it is
     caught when that exceeds twice the error bar, and ``rtol`` on top, in any part of the upstream gradient.
     Entries whose gradient is zero have no relative change.
     """
-    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
-    error_bar = np.maximum(
-        reading.error_bar, LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
-    )
-    needed = 2 * error_bar + prober.rtol * reading.size
-    worst = 0.0
-    for contributions in zip(*(direction.contributions(g) for g in prober.upstream.gradients), strict=True):
-        caught = np.full(contributions[0].shape, np.inf)
+    resolutions = np.full(len(done), np.nan)
+    for k, (plan, reading) in enumerate(zip(done, readings, strict=True)):
+        # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+        ladder_bar = LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
+        needed = 2 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
+        if isinstance(plan.direction, Entry):
+            contribution = np.abs(reading.claim.value)
+            caught = needed[contribution > 0] / contribution[contribution > 0]
+            resolutions[k] = caught.min() if caught.size else np.nan
+        else:
+            gradients = reading.gradients or prober.upstream.gradients
+            resolutions[k] = _weakest_link(plan.direction, needed, gradients)
+    return resolutions
+
+
+def _weakest_link(direction: Direction, needed: Array, gradients: Sequence[dict[int, Array]]) -> float:
+    worst = np.nan
+    for contributions in zip(*(direction.contributions(g) for g in gradients), strict=True):
+        caught = np.full(np.atleast_1d(contributions[0]).shape, np.inf)
         for needed_in_part, contribution in zip(needed, contributions, strict=True):
-            np.fmin(caught, needed_in_part / np.abs(contribution), out=caught, where=contribution != 0)
-        present = np.any([c != 0 for c in contributions], axis=0)
-        worst = max(worst, float(caught.max(initial=0.0, where=present)))
+            size = np.atleast_1d(np.abs(contribution))
+            np.fmin(caught, needed_in_part / size, out=caught, where=size > 0)
+        present = np.isfinite(caught)
+        if present.any():
+            worst = float(np.fmax(worst, caught.max(initial=0.0, where=present)))
     return worst
 
 

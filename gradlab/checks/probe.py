@@ -13,7 +13,7 @@ the point, and on both sides in case one lies at the point. Only what contradict
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,8 +31,8 @@ LARGEST_STEP, OTHER_LARGEST_STEP = (
     1 / 8,
     0.07,
 )  # of the scale; the second ladder shares no step with the first
-LADDER_RTOL = 0.1  # of the caller's rtol: what an error bar has to come down to
-ROWS = 7  # down to 3e-5 of the scale
+CHEAP_RTOL, LADDER_RTOL = 0.5, 0.1  # of the caller's rtol: what an error bar has to come down to
+ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
 CLOSE_UP, CLOSE_ROWS = 2.0**-20, 3  # down to 6e-8: kinks nearer than that are taken to be at the point
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
@@ -75,6 +75,10 @@ class Reading:
         At a kink, the slopes between both sides.
     precise : bool
         Whether a contradiction vanishes when backward, too, works in float64.
+    gradients : tuple of dict, or None
+        What backward returned for the upstream gradient that was compared, where that is not the whole.
+    left_out : int
+        How many outputs were left out of it, because they are within one step of a kink.
     """
 
     claim: Claim
@@ -83,6 +87,8 @@ class Reading:
     slope: Array
     sides: Sides | None = None
     precise: bool = False
+    gradients: tuple[dict[int, Array], ...] | None = None
+    left_out: int = 0
 
     @property
     def size(self) -> Array:
@@ -96,9 +102,8 @@ class Prober:
     def __init__(self, upstream: Upstream, *, rtol: float) -> None:
         self.upstream, self.rtol = upstream, rtol
         self.problem: Problem = upstream.problem
-        self.towards_the_gradient: dict[
-            int, Array
-        ] = {}  # from a kink to the side whose slopes backward gives
+        # From each kink to the side whose slope backward gives; known once all entries were probed.
+        self.towards_the_gradient: dict[int, Array] = {}
 
     def probe(self, direction: Direction) -> Reading:
         """Compare both sides along one direction."""
@@ -106,7 +111,7 @@ class Prober:
         sample = direction.sample(self.problem)
         reading = self._cheap(sample, claim)
         if self._settled(reading):
-            return reading
+            return _accepted(reading)
         if not np.isfinite(reading.numeric).all():  # the edge of a domain is nearer than one step
             closer = direction.closer(self.problem)
             if closer is not None:
@@ -114,7 +119,7 @@ class Prober:
         if isinstance(direction, Joint):
             without = self._without_straddling(direction, sample)
             if without is not None and self._settled(without):
-                return without
+                return _accepted(without)
         return self._escalate(direction, sample, claim)
 
     def _claim(self, direction: Direction) -> Claim:
@@ -134,8 +139,7 @@ class Prober:
         up, down = (upstream.contract(side - problem.output) for side in (plus, minus))
         change = np.maximum(np.abs(up), np.abs(down))
         # An output that is the same on both sides does not depend on this direction and adds no rounding.
-        moving = np.where(plus != minus, np.maximum(np.abs(plus), np.abs(minus)), 0.0)
-        off = rounding(problem.eps * upstream.spread(moving), change, width, problem.eps)
+        off = rounding(problem.eps * upstream.rounding(plus != minus), change, width, problem.eps)
         return Reading(claim, (up - down) / width, off, 2 * change / width)
 
     def _nothing(self, claim: Claim) -> Reading:
@@ -145,7 +149,7 @@ class Prober:
     def _settled(self, reading: Reading) -> bool:
         tolerance = self.rtol * np.maximum(reading.slope, reading.claim.size)
         difference = np.abs(reading.numeric - reading.claim.value)
-        return bool(((difference <= tolerance) & (reading.error_bar <= LADDER_RTOL * tolerance)).all())
+        return bool(((difference <= tolerance) & (reading.error_bar <= CHEAP_RTOL * tolerance)).all())
 
     def _without_straddling(self, direction: Joint, sample: Sample) -> Reading | None:
         """Leave the few outputs that straddle a kink out of the upstream gradient, and compare again."""
@@ -167,10 +171,9 @@ class Prober:
             return None
         rest = (np.where(straddling, problem.output, side) for side in (plus, minus))
         again = next(rest), next(rest), 2 * cheap_step(problem.eps)
-        return self._cheap(
-            lambda _: again,
-            Claim(np.array([direction.project(gradients)]), np.array([direction.spread(gradients)])),
-        )
+        claim = Claim(np.array([direction.project(gradients)]), np.array([direction.spread(gradients)]))
+        reading = self._cheap(lambda _: again, claim)
+        return replace(reading, gradients=(gradients,), left_out=int(straddling.sum()))
 
     def _escalate(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
         """Differentiate along ladders; on the entries' own scale if that shows more."""
@@ -188,7 +191,12 @@ class Prober:
         seen = Displacements(self.problem, sample)
         first = self._ladder(seen, ladder(LARGEST_STEP, ROWS))
         if not self._contradicts(first, claim) and not first.conflicts.any():
-            return _reading(first, claim)
+            reading = _reading(first, claim)
+            if (reading.error_bar <= COARSE * reading.size).all():
+                return reading
+            # Kinks farther away, or fast variation, spoil a ladder but not a close-up.
+            nearer = _reading(self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS)), claim)
+            return nearer if _relative(nearer) < _relative(reading) else reading
         second = self._ladder(seen, ladder(OTHER_LARGEST_STEP, ROWS))
         if not self._contradicts(second, claim):
             return _reading(second, claim)
@@ -293,6 +301,12 @@ class Prober:
 
     def _in_given_dtype(self, displaced: dict[int, Array]) -> dict[int, Array]:
         return {i: x.astype(self.problem.arguments.value(i).dtype) for i, x in displaced.items()}
+
+
+def _accepted(reading: Reading) -> Reading:
+    """Widen the error bar by what both sides still differ by, which is truncation."""
+    difference = np.abs(reading.numeric - reading.claim.value)
+    return replace(reading, error_bar=np.maximum(reading.error_bar, difference))
 
 
 def _relative(reading: Reading) -> float:

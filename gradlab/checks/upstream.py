@@ -6,6 +6,7 @@ One pair of forward calls serves all parts: only backward is called once for eac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,26 @@ class Upstream:
         if self.labels is None:
             return np.array([norm(weighted)])
         return np.array([norm(weighted[self.labels == s]) for s in range(len(self.gradients))])
+
+    def rounding(self, moving: npt.NDArray[np.bool_]) -> Array:
+        """Return in each part the norm of ``u ∘ y`` over the outputs that move, their rounding over eps."""
+        largest, squares = self._squares
+        if self.labels is None:
+            return largest * np.sqrt(squares @ moving)
+        return largest * np.sqrt(np.bincount(self.labels, squares * moving, len(self.gradients)))
+
+    @cached_property
+    def _squares(self) -> tuple[Array, Array]:
+        """The largest ``|u ∘ y|`` of each part, and the squares of all relative to it, without overflow."""
+        size = np.abs(self.problem.grad_output * self.problem.output)
+        if self.labels is None:
+            largest = np.array([size.max(initial=0.0)])
+            size /= largest[0] or 1.0
+        else:
+            largest = np.zeros(len(self.gradients))
+            np.maximum.at(largest, self.labels, size)
+            size /= np.where(largest > 0, largest, 1.0)[self.labels]
+        return largest, np.square(size, out=size)
 
     def part(self, s: int) -> Array:
         """Return ``u_s``, zero outside its part."""

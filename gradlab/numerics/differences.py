@@ -22,6 +22,7 @@ import numpy.typing as npt
 from gradlab.numerics import Array
 from gradlab.numerics.extrapolation import RATIO, Extrapolation
 
+KNOWN = 1e-3  # relative error bar with which something is known about a derivative
 FINEST = 2.0**-24  # of which every step is a multiple
 
 Sample: TypeAlias = Callable[[float], tuple[Array, Array, float]]
@@ -70,9 +71,10 @@ def ladder(first: float, rows: int) -> list[float]:
 def cheap_step(eps: float) -> float:
     """Return the step of a single central difference, relative to the scale of the input.
 
-    It balances truncation ``h²`` against rounding ``eps / h``; in float64 it is 2⁻¹⁶, about 1.5e-5.
+    Truncation, ``h²`` times the third derivative, is then well below what can be asked for, and rounding,
+    ``eps / h``, as far below as possible: 2⁻¹⁴ in float64, 2⁻⁸ in float32.
     """
-    return float(2.0 ** round(np.log2(2 * np.cbrt(eps))))
+    return float(2.0 ** round(np.log2(np.sqrt(max(1e-7, np.sqrt(eps))) / 5)))
 
 
 def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
@@ -187,9 +189,11 @@ def richardson(
                     table.add(2 * side / width, 2 * rounding(noise, np.abs(side), width, eps))
         if any(inside):
             slope = np.minimum(slope, 2 * change / width)
-        # Two rows without gain: noise has taken over, and smaller steps only add to it.
-        settled = central.error_bar <= rtol * np.maximum(np.abs(central.value), slope)
-        if (settled | (central.stale >= 2)).all():
+        size = np.maximum(np.abs(central.value), slope)
+        # Two rows without gain: noise has taken over, and smaller steps only add to it. But where nothing is
+        # known yet, the steps may still be larger than what the function varies on.
+        exhausted = (central.stale >= 2) & (central.error_bar <= KNOWN * size)
+        if ((central.error_bar <= rtol * size) | exhausted).all():
             break
     slope = np.where(np.isfinite(slope), slope, 0.0)
     value, error_bar = central.value, central.error_bar

@@ -59,12 +59,14 @@ def jacobian(
     for j in range(x.size):
         column = richardson(
             from_centre(entry_sample(function, x, j, float(scale[j])), output),
-            ladder(1 / 8, 7),
+            ladder(1 / 8, 10),
             noise=noise,
             eps=eps,
             rtol=rtol,
         )
-        columns[:, j], error_bars[:, j] = column.value, column.error_bar
+        # At a kink the value is in the middle, and the bar reaches to the slopes of both sides.
+        half = np.where(column.kinked, np.abs(column.jump) / 2 + column.jump_bar, 0.0)
+        columns[:, j], error_bars[:, j] = column.value, column.error_bar + half
     return columns, error_bars
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradlab.report import Entry, InputResult, Report, Verdict
+from gradlab.report import Entry, InputResult, Report, Verdict, rounded_up
 
 COLUMNS = ("rule", "verdict", "points", "forward calls", "worst error")
 RIGHT_ALIGNED = (2, 3, 4)
@@ -42,7 +42,9 @@ def render(report: Report) -> str:
 
 def _resolution(report: Report) -> str:
     seen = [result.resolution for result in report.inputs if result.resolution is not None]
-    return f"; a relative error above {max(seen):.1g} would have shown" if seen else ""
+    if not seen or max(seen) >= 1:
+        return ""
+    return f"; a relative error above {rounded_up(max(seen))} would have shown"
 
 
 def _notes(report: Report) -> list[str]:
@@ -80,7 +82,7 @@ def _right(results: Iterable[InputResult], *, one_point: bool) -> str:
     total = sum(result.probed for result in results)
     if not one_point:
         return f"{names} right"
-    if not all(result.probed for result in results):
+    if not all(result.probed == result.size for result in results):
         return f"{names} right in every probe"
     return f"{names} right at {'both' if total == 2 else f'all {total}' if total > 1 else 'the one'} " + (
         "entries" if total != 1 else "entry"

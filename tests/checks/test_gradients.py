@@ -103,7 +103,10 @@ class TestPrecision:
         x = RNG.normal(size=6)
         for dtype in (np.float32, np.float16):
             report = gradcheck(np.tanh, tanh_backward, x.astype(dtype))
-            assert report.inputs[0].worst.error_bar < 1e-8
+            worst = report.inputs[0].worst
+            assert (
+                0 < worst.error < 8 * np.finfo(dtype).eps
+            )  # backward's rounding; none of central differences
 
     def test_wrong_formula_in_float32_is_wrong(self):
         report = gradcheck(

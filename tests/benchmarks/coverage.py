@@ -1,0 +1,119 @@
+"""How often the error bar covers the true error, and how wide it is.
+
+Run: python tests/benchmarks/coverage.py [NUMBER] [SEED]
+"""
+
+import sys
+import time
+
+import numpy as np
+from random_functions import random_program, run, run_dual
+
+from gradlab import numerical_vjp
+from gradlab.numerics.differences import ladder, richardson
+
+NUMBER = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+BARS = {np.float64: 0.999, np.float32: 0.99}
+
+
+def measure(dtype, number, seed):
+    """Return errors and error bars of the oracle on random functions evaluated in one dtype."""
+    rng = np.random.default_rng(seed)
+    errors, bars, sizes = [], [], []
+    while len(errors) < number:
+        program = random_program(rng)
+        x = dtype(rng.normal() * 10.0 ** rng.uniform(-3, 1))
+        with np.errstate(all="ignore"):
+            truth = run_dual(program, x)
+            if not (np.isfinite(float(truth.slope)) and abs(truth.value) < 1e6 and abs(truth.slope) < 1e6):
+                continue
+            # Through float32 and back: the functions compute in the dtype that is measured.
+            (slope,), (bar,) = numerical_vjp(lambda x: run(program, x), (np.array([x]),))  # noqa: B023
+        errors.append(abs(float(WIDE(slope[0]) - truth.slope)))
+        bars.append(float(bar[0]))
+        sizes.append(abs(float(truth.slope)))
+    return np.array(errors), np.array(bars), np.array(sizes)
+
+
+WIDE = np.longdouble
+
+
+def narrow(program):
+    """Return a forward that computes in float32 whatever it is given."""
+    return lambda x: run(program, x.astype(np.float32))
+
+
+def measure_narrow(number, seed):
+    """Like `measure`, for functions that compute in float32 alone."""
+    rng = np.random.default_rng(seed)
+    errors, bars, sizes = [], [], []
+    while len(errors) < number:
+        program = random_program(rng)
+        x = np.float32(rng.normal() * 10.0 ** rng.uniform(-3, 1))
+        with np.errstate(all="ignore"):
+            truth = run_dual(program, x)
+            if not (np.isfinite(float(truth.slope)) and abs(truth.value) < 1e4 and abs(truth.slope) < 1e4):
+                continue
+            (slope,), (bar,) = numerical_vjp(narrow(program), (np.array([x]),))
+        errors.append(abs(float(slope[0]) - float(truth.slope)))
+        bars.append(float(bar[0]))
+        sizes.append(abs(float(truth.slope)))
+    return np.array(errors), np.array(bars), np.array(sizes)
+
+
+def kinks(number, seed):
+    """Return how often a kink of random height is seen at the point, and how often one is seen in vain."""
+    rng = np.random.default_rng(seed)
+    seen = {0.0: [], 1e-3: [], 1e-2: [], 1e-1: [], 1.0: []}
+    eps = np.finfo(float).eps
+    for _ in range(number):
+        program = random_program(rng)
+        x = rng.normal() * 10.0 ** rng.uniform(-3, 1)
+        with np.errstate(all="ignore"):
+            truth = run_dual(program, x)
+            if not (abs(truth.value) < 1e6 and 1e-6 < abs(truth.slope) < 1e6):
+                continue
+            for height, found in seen.items():
+
+                def function(t, height=height):
+                    return run(program, t) + height * abs(float(truth.slope)) * np.abs(t - x)  # noqa: B023
+
+                y = function(np.float64(x))
+
+                def sample(h, y=y, function=function):
+                    step = h * abs(x)  # noqa: B023
+                    plus, minus = np.float64(x) + step, np.float64(x) - step  # noqa: B023
+                    return np.array([function(plus) - y]), np.array([function(minus) - y]), plus - minus
+
+                noise = np.array([3 * eps * abs(y)])
+                found.append(bool(richardson(sample, ladder(1 / 8, 7), noise=noise, eps=eps).kinked[0]))
+    return {height: np.mean(found) for height, found in seen.items()}
+
+
+def row(name, errors, bars, sizes, bar, seconds):
+    """Print one line of the table."""
+    covered = errors <= bars
+    ratio = np.median(bars[errors > 0] / errors[errors > 0])
+    relative = np.median(bars / np.maximum(sizes, 1e-300))
+    print(
+        f"{name:<8}  {len(errors):>9}  {100 * covered.mean():>8.2f} %  {100 * bar:>6.1f} %  "
+        f"{'yes' if covered.mean() >= bar else 'NO':>3}  {ratio:>9.1f}  {relative:>12.1e}  {seconds:>6.1f} s"
+    )
+
+
+def main():
+    """Print the tables."""
+    print(f"seed {SEED}\n")
+    print("dtype     functions  covered     bar      met  bar/error  relative bar   time")
+    started = time.perf_counter()
+    row("float64", *measure(np.float64, NUMBER, SEED), BARS[np.float64], time.perf_counter() - started)
+    started = time.perf_counter()
+    row("float32", *measure_narrow(NUMBER, SEED), BARS[np.float32], time.perf_counter() - started)
+    print("\nkink at the point, height relative to the slope: how often it is seen (0: in vain)")
+    for height, rate in kinks(NUMBER // 10, SEED).items():
+        print(f"  {height:>6g}: {100 * rate:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
