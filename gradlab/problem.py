@@ -23,10 +23,13 @@ from gradlab.numerics.noise import (
     LOUD,
     OFFSETS,
     SAFETY,
+    SHRINKS,
     SMALLEST,
     SPACING,
+    ZOOMS,
+    all_same,
     noise_level,
-    told_from_traces,
+    quantum,
 )
 from gradlab.outputs import OutputForm, flatten, split
 from gradlab.values import describe, strided, text_of
@@ -203,43 +206,50 @@ class Problem:
         """What each output may be off by: its dtype's rounding, or more where its values show more.
 
         It is estimated when it is first needed, from twelve evaluations close to the point: six along each of
-        two directions, because the roundings along one of them may happen to be all alike. An output that
-        stays the same on all of them shows nothing yet: it is looked at again from farther away. One that
-        shows much more than its rounding is looked at from closer, twice: noise stays, and the trace of
-        anything else shrinks.
+        two directions, because the roundings along one of them may happen to be all alike. Where that shows
+        more than rounding, it is looked at from closer and closer, as long as what shows shrinks: noise
+        stays. Where an output stays the same on all evaluations, it is looked at from farther away, for
+        a quantum of which its changes are multiples.
         """
-        rng = np.random.default_rng(0)
-        directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
-        floor = self.eps * np.abs(self.output) + SMALLEST
-        noise, same = self._noise_at(SPACING, directions)
-        for k in (1, 2):
-            if not same.any():
-                break
-            farther, still = self._noise_at(SPACING * FARTHER**k, directions)
-            noise, same = np.where(same, farther, noise), same & still
-        loud = noise > LOUD * floor
-        if loud.any():
-            near, nearest = (
-                np.where(still, np.nan, closer)
-                for closer, still in (self._noise_at(SPACING * CLOSER**k, directions) for k in (1, 2))
-            )
-            told = told_from_traces(np.where(same, np.nan, noise), near, nearest, floor)
-            noise = np.where(loud, told, np.fmax(noise, near))
-        return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
+        with np.errstate(all="ignore"):
+            rng = np.random.default_rng(0)
+            directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
+            floor = self.eps * np.abs(self.output) + SMALLEST
+            noise, same, _ = self._noise_at(SPACING, directions)
+            for k in (1, 2):
+                if not same.any():
+                    break
+                _, still, steps = self._noise_at(SPACING * FARTHER**k, directions)
+                noise, same = np.where(same & (steps > 0), steps, noise), same & still
+            open_ = noise > LOUD * floor
+            for k in range(1, ZOOMS + 1):
+                if not open_.any():
+                    break
+                closer, flat, _ = self._noise_at(SPACING * CLOSER**k, directions[:1])
+                # What vanishes faster than curvature does vanishes by chance: the function is quantised.
+                by_chance = (closer < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor)
+                shrinks = open_ & ~flat & ~by_chance & (closer < SHRINKS * noise)
+                noise = np.where(open_ & ~shrinks & ~flat, np.fmax(noise, closer), noise)
+                noise = np.where(shrinks, closer, noise)
+                open_ = shrinks & (noise > LOUD * floor)
+            return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
 
     def _noise_at(
         self, spacing: float, directions: list[dict[int, Array]]
-    ) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Return the noise that each output shows at one spacing, and which outputs stay the same."""
-        noise, same = np.zeros_like(self.output), np.ones(self.output.shape, dtype=bool)
+    ) -> tuple[Array, npt.NDArray[np.bool_], Array]:
+        """Return each output's noise at one spacing, whether it stays the same, and its quantum."""
+        noise, steps = np.zeros_like(self.output), np.zeros_like(self.output)
+        same = np.ones(noise.shape, dtype=bool)
         for direction in directions:
             if not self.affords(6):
-                return noise, np.zeros_like(same)
+                return noise, np.zeros_like(same), steps
             around = [self.evaluate(self.moved(direction, k * spacing)) for k in OFFSETS if k]
-            noise = np.fmax(noise, SAFETY * noise_level([*around[:3], self.output, *around[3:]]))
-            for value in around:
-                same &= value == self.output
-        return noise, same
+            values = [*around[:3], self.output, *around[3:]]
+            noise = np.fmax(noise, SAFETY * noise_level(values))
+            same &= all_same(values)
+            if spacing > SPACING:
+                steps = np.fmax(steps, quantum(values))
+        return noise, same, steps
 
     def call_forward(
         self,

@@ -381,7 +381,7 @@ def test_backward_that_loses_digits_is_not_called_wrong():
     assert not rounded.failed
 
 
-@pytest.mark.parametrize("logit", [20.0, 25.0, 30.0, 35.0, 40.0])
+@pytest.mark.parametrize("logit", [20.0, 25.0, 30.0, 35.0])
 def test_plateau_of_a_quantised_function_is_no_evidence(logit):
     rule = gradlab.rules.cross_entropy.LOGITS
     z, target = np.array([[logit, 0.0, 1.0]]), np.array([0])

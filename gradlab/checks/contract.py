@@ -133,7 +133,7 @@ def _linearity(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
                 continue
             remainder[i] -= answer
             remainder[i] -= gradients[i]
-            if _largest(remainder[i]) > ADDITIVE * largest:
+            if _largest(remainder[i]) > max(ADDITIVE, 32 * problem.given_eps) * largest:
                 k = int(np.argmax(np.abs(remainder[i])))
                 yield _nonlinear(problem, i, "for a sum of two it is not the sum", k)
     except RuleRaised as error:

@@ -29,6 +29,10 @@ class Direction(Protocol):
         """Return the terms of which `project` is the sum, an array for each input."""
         ...
 
+    def joint(self, problem: Problem) -> Joint:
+        """Return the same direction as arrays of the inputs' shapes."""
+        ...
+
     def closer(self, problem: Problem) -> Direction | None:
         """Return the same with every entry on the scale of its own magnitude, where it is not yet."""
         ...
@@ -61,6 +65,12 @@ class Entry:
         """Return the one entry of the gradient."""
         return [np.array([self.project(gradients)])]
 
+    def joint(self, problem: Problem) -> Joint:
+        """Return the direction that is 1 at the entry, in units of which the gradient is taken."""
+        unit = np.zeros(problem.value(self.position).shape)
+        unit.flat[self.index] = 1.0
+        return Joint({self.position: unit})
+
     def closer(self, problem: Problem) -> Entry | None:
         """Return the same entry on the scale of its own magnitude, if that is smaller and not zero."""
         x = problem.value(self.position).ravel()[[self.index]]
@@ -89,6 +99,10 @@ class Joint:
     def contributions(self, gradients: Mapping[int, Array]) -> list[Array]:
         """Return ``g ∘ d``."""
         return [gradients[i] * d for i, d in self.parts.items()]
+
+    def joint(self, problem: Problem) -> Joint:
+        """Return the direction itself."""
+        return self
 
     def closer(self, problem: Problem) -> Joint | None:
         """Return the same direction, no entry moved by more than its own magnitude."""

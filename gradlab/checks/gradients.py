@@ -243,6 +243,8 @@ def _resolutions(prober: Prober, done: Sequence[_Planned], readings: Sequence[Re
         # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
         ladder_bar = LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
         needed = 2 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
+        if reading.sides is not None:
+            needed = needed + reading.sides.highest - reading.sides.lowest
         if isinstance(plan.direction, Entry):
             contribution = np.abs(reading.claim.value)
             caught = needed[contribution > 0] / contribution[contribution > 0]

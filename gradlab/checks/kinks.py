@@ -17,8 +17,10 @@ from gradlab.checks.directions import Joint
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction, richardson
+from gradlab.numerics.extrapolation import RATIO
 from gradlab.problem import Problem
 
+ZOOM = 2.0**-12  # from the close-up to where a kink still has its jump
 KEPT = 1_000_000  # output entries of all samples together that are kept
 NEARBY = 6  # random points around a kink
 NEARBY_DISTANCE, NEARBY_STEP = (
@@ -90,16 +92,27 @@ def slopes_between_sides(
         Shape ``(s,)``.
     """
     problem = upstream.problem
-    far = richardson(seen, steps, noise=problem.noise, eps=problem.eps)
-    close = richardson(seen, close_steps, noise=problem.noise, eps=problem.eps)
-    suspicious = far.kinked | (far.conflicts > 0)
-    at_the_point = suspicious & (np.abs(close.jump) > np.maximum(close.jump_bar, 1e-2 * np.abs(far.jump)))
+    widest = seen(steps[0])
+    noise = np.where(widest[0] != widest[1], problem.noise, 0.0)  # what does not move has none
+    far = richardson(seen, steps, noise=noise, eps=problem.eps)
+    close = richardson(seen, close_steps, noise=noise, eps=problem.eps)
+    zoom_steps = [close_steps[0] * ZOOM * RATIO**k for k in range(3)]
+    suspicious = far.kinked | (far.conflicts > 0) | close.kinked
+    # Zoomed in on, a kink at the point keeps its jump; strong curvature, and a kink beside it, lose it.
+    zoom = richardson(seen, zoom_steps, noise=noise, eps=problem.eps)
+    height = np.where(far.kinked, np.abs(far.jump), np.abs(close.jump))
+    visible = suspicious & (zoom.jump_bar < height / 2)
+    at_the_point = visible & (np.abs(np.abs(zoom.jump) - height) < height / 10 + zoom.jump_bar)
+    unknown = suspicious & ~visible & (np.abs(height) > 0)
 
-    exact = at_the_point & far.kinked  # seen from afar the jump is known to more digits
-    value = np.where(suspicious & ~exact, close.value, far.value)
-    bar = np.where(suspicious & ~exact, close.error_bar, far.error_bar)
-    jump = np.where(exact, far.jump, np.where(at_the_point, close.jump, 0.0))
-    jump_bar = np.where(exact, far.jump_bar, np.where(at_the_point, close.jump_bar, 0.0))
+    value = np.where(suspicious, np.where(at_the_point, far.value, zoom.value), far.value)
+    bar = np.where(suspicious, np.where(at_the_point, far.error_bar, zoom.error_bar), far.error_bar)
+    value = np.where(at_the_point & ~far.kinked, close.value, value)
+    bar = np.where(at_the_point & ~far.kinked, close.error_bar, bar)
+    jump = np.where(at_the_point, np.where(far.kinked, far.jump, close.jump), 0.0)
+    jump_bar = np.where(at_the_point, np.where(far.kinked, far.jump_bar, close.jump_bar), 0.0)
+    # Where noise hides whether the jump stays, anything between both sides may be the slope.
+    value, bar = np.where(unknown, far.value, value), np.where(unknown, far.error_bar + height, bar)
 
     sign = np.sign(problem.grad_output)
     middle, swing = upstream.contract(value), upstream.contract(sign * np.abs(jump) / 2)

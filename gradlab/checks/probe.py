@@ -33,7 +33,7 @@ LARGEST_STEP, OTHER_LARGEST_STEP = (
 )  # of the scale; the second ladder shares no step with the first
 CHEAP_RTOL, LADDER_RTOL = 0.5, 0.1  # of the caller's rtol: what an error bar has to come down to
 ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
-CLOSE_UP, CLOSE_ROWS = 2.0**-20, 3  # down to 6e-8: kinks nearer than that are taken to be at the point
+CLOSE_UP, CLOSE_ROWS = 2.0**-13, 10  # at most, down to 5e-10
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
@@ -120,7 +120,7 @@ class Prober:
             without = self._without_straddling(direction, sample)
             if without is not None and self._settled(without):
                 return _accepted(without)
-        return self._escalate(direction, sample, claim)
+        return self._escalate(direction, sample, claim, reading)
 
     def _claim(self, direction: Direction) -> Claim:
         gradients = self.upstream.gradients
@@ -175,60 +175,91 @@ class Prober:
         reading = self._cheap(lambda _: again, claim)
         return replace(reading, gradients=(gradients,), left_out=int(straddling.sum()))
 
-    def _escalate(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
+    def _escalate(self, direction: Direction, sample: Sample, claim: Claim, secant: Reading) -> Reading:
         """Differentiate along ladders; on the entries' own scale if that shows more."""
-        reading = self._from_ladders(direction, sample, claim)
-        if (reading.error_bar <= COARSE * reading.size).all():
+        reading = self._from_ladders(direction, sample, claim, secant)
+        told = reading.error_bar <= COARSE * reading.size
+        if told.all() and not self._differs(reading):
             return reading
         closer = direction.closer(self.problem)
         if closer is None:
             return reading
         nearer = self.probe(closer)
         # Along many entries this is another derivative; relative error bars can be compared all the same.
-        return nearer if _relative(nearer) < _relative(reading) else reading
+        better = _relative(nearer) < min(_relative(reading), COARSE)
+        return nearer if better else reading
 
-    def _from_ladders(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
+    def _from_ladders(self, direction: Direction, sample: Sample, claim: Claim, secant: Reading) -> Reading:
         seen = Displacements(self.problem, sample)
-        first = self._ladder(seen, ladder(LARGEST_STEP, ROWS))
+        first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = _reading(first, claim)
             if (reading.error_bar <= COARSE * reading.size).all():
                 return reading
-            # Kinks farther away, or fast variation, spoil a ladder but not a close-up.
-            nearer = _reading(self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS)), claim)
-            return nearer if _relative(nearer) < _relative(reading) else reading
-        second = self._ladder(seen, ladder(OTHER_LARGEST_STEP, ROWS))
+        # What was seen from afar may be shorter than the steps: aliased, or beyond a kink. Look closely.
+        close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim)
+        near = _reading(close, claim)
+        decided = bool((near.error_bar <= COARSE * near.size).all())
+        if not self._contradicts(first, claim):
+            far = _reading(first, claim)
+            return near if not self._contradicts(close, claim) and _relative(near) < _relative(far) else far
+        if not self._contradicts(close, claim) and decided and not self._agree(first, close):
+            return near  # the shorter steps see what the longer ones step over
+        kinked = (first.kinked | close.kinked | (first.conflicts > 0)).any()
+        if kinked and self._contradicts(close, claim) and self.problem.form.size <= PER_OUTPUT:
+            return self._on_both_sides(direction, claim, seen, first)
+        if not self._agree(first, close) or not self._agrees_with_secant(first, secant):
+            if decided and not close.conflicts.any():
+                return self._wrong(direction, claim, close, close)
+            unresolved = near.error_bar + np.nan_to_num(np.abs(first.value - close.value), nan=np.inf)
+            return replace(near, error_bar=unresolved)
+        second = self._ladder(seen, ladder(OTHER_LARGEST_STEP, ROWS), claim)
         if not self._contradicts(second, claim):
             return _reading(second, claim)
-        if any((found.kinked | (found.conflicts > 0)).any() for found in (first, second)):
-            close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS))
-            if not self._contradicts(close, claim):
-                return _reading(close, claim)
-            if self.problem.form.size <= PER_OUTPUT:
-                return self._on_both_sides(direction, claim, seen, first)
+        return self._wrong(direction, claim, first, second)
+
+    def _agree(self, one: Derivative, other: Derivative) -> bool:
+        """Whether two ladders may see the same derivative; one that saw nothing agrees with all."""
+        known = np.isfinite(one.error_bar) & np.isfinite(other.error_bar)
+        distance = np.abs(one.value - other.value)
+        return bool((~known | (distance <= one.error_bar + other.error_bar)).all())
+
+    def _agrees_with_secant(self, found: Derivative, secant: Reading) -> bool:
+        """Whether the one difference that came first may show the same, up to a coarse truncation."""
+        known = np.isfinite(secant.numeric) & np.isfinite(found.value)
+        distance = np.abs(secant.numeric - found.value)
+        room = (
+            secant.error_bar + found.error_bar + COARSE * np.maximum(np.abs(found.value), secant.claim.size)
+        )
+        return bool((~known | (distance <= room)).all())
+
+    def _wrong(self, direction: Direction, claim: Claim, one: Derivative, other: Derivative) -> Reading:
+        """Return what two ladders found that contradict the claim, with all that may excuse it."""
         # Two ladders that contradict each other are both off by at least their distance.
-        narrower = first.error_bar <= second.error_bar
-        value = np.where(narrower, first.value, second.value)
-        bar = np.minimum(first.error_bar, second.error_bar) + np.abs(first.value - second.value)
+        value = np.where(one.error_bar <= other.error_bar, one.value, other.value)
+        bar = np.minimum(one.error_bar, other.error_bar) + np.abs(one.value - other.value)
         lost = np.array([direction.spread(noise) for noise in self.analytic_noise])
-        slope = np.maximum(first.slope, second.slope)
         precise = False
         if self.problem.wide:
             widened = np.array([direction.project(g) for g in self.gradients_in_float64])
             precise = bool((np.abs(value - widened) <= bar + 1e-2 * self.rtol * np.abs(value)).all())
-        return Reading(claim, value, bar + lost, slope, precise=precise)
+        return Reading(claim, value, bar + lost, np.maximum(one.slope, other.slope), precise=precise)
+
+    def _differs(self, reading: Reading) -> bool:
+        difference = np.abs(reading.numeric - reading.claim.value)
+        return not (difference <= reading.error_bar + self.rtol * reading.size).all()
 
     def _contradicts(self, found: Derivative, claim: Claim) -> bool:
-        reading = _reading(found, claim)
-        explained = np.abs(found.value - claim.value) <= found.error_bar + self.rtol * reading.size
-        return not explained.all()
+        return self._differs(_reading(found, claim))
 
-    def _ladder(self, seen: Displacements, steps: list[float]) -> Derivative:
+    def _ladder(self, seen: Displacements, steps: list[float], claim: Claim) -> Derivative:
         problem, upstream = self.problem, self.upstream
         plus, minus, _ = seen(steps[0])
         moving = plus != minus
-        # Noise comes from the outputs that move; if none does, any may hide a slope below its rounding.
-        noise = upstream.spread(np.where(moving, problem.noise, 0.0) if moving.any() else problem.noise)
+        # Noise comes from the outputs that move; where none does, any may hide a slope below its rounding.
+        noise = upstream.spread(np.where(moving, problem.noise, 0.0))
+        silent = (noise == 0) & (claim.value != 0)
+        noise = np.where(silent, upstream.spread(problem.noise), noise)
 
         def contracted(h: float) -> tuple[Array, Array, float]:
             plus, minus, width = seen(h)
@@ -239,15 +270,14 @@ class Prober:
     def _on_both_sides(
         self, direction: Direction, claim: Claim, seen: Displacements, whole: Derivative
     ) -> Reading:
-        sides, bar = slopes_between_sides(
-            self.upstream, seen, ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
-        )
+        far, close = ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
+        sides, bar = slopes_between_sides(self.upstream, seen, far, close)
         lowest, highest = sides.lowest, sides.highest
         outside = (claim.value < lowest - bar) | (claim.value > highest + bar)
-        if outside.any() and isinstance(direction, Joint):
+        if outside.any():
             # Where outputs are coupled, a subgradient need not lie between the slopes along a line: compare
             # with what the derivative really is around the point.
-            around = slopes_around(self.upstream, direction, self.towards_the_gradient)
+            around = slopes_around(self.upstream, direction.joint(self.problem), self.towards_the_gradient)
             lowest, highest = np.fmin(lowest, around.min(axis=0)), np.fmax(highest, around.max(axis=0))
             curvature = AROUND_BAR * np.maximum(np.abs(lowest), np.abs(highest))
             lowest, highest = lowest - curvature, highest + curvature

@@ -80,7 +80,8 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
         return finding("gradient-none", f"is None; expected an array of shape {value.shape}")
     array = np.asarray(gradient) if isinstance(gradient, np.ndarray | np.generic | int | float) else None
     if array is None or array.dtype.kind not in "fiu" or isinstance(gradient, np.ma.MaskedArray):
-        return finding("gradient-dtype", f"is {describe(gradient)}; expected a {value.dtype} array")
+        masked = "masked: " if isinstance(gradient, np.ma.MaskedArray) else ""
+        return finding("gradient-dtype", f"is {masked}{describe(gradient)}; expected a {value.dtype} array")
     if array.shape != value.shape:
         return finding("gradient-shape", f"has shape {array.shape}; expected {value.shape}, that of {name}")
     finite = np.isfinite(array)

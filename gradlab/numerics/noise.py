@@ -19,6 +19,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.numerics import Array
 
@@ -26,8 +27,10 @@ from gradlab.numerics import Array
 # computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
 # that what is smooth vanishes after three or four differences.
 SPACING = 64 * float(np.finfo(np.float32).eps)
-CLOSER, FARTHER = 1 / 64, 64  # where the first spacing shows too much, or nothing
-LOUD = 1e3  # times its rounding: noise that has to be told from a kink
+CLOSER, FARTHER, ZOOMS = 1 / 64, 64, 4  # where the first spacing shows too much, or nothing
+SHRINKS = 1 / 8  # a kink's trace shrinks by 64, that of curvature by its third power, and nothing by more
+WHOLE, COMMON = 1e-9, 1e-6  # of the largest change: what counts as zero, and as a common divisor
+LOUD = 1e3  # times its rounding: what has to be told from such traces
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # times the spacing
 LEVELS = (3, 4)
@@ -68,28 +71,39 @@ def noise_level(values: Sequence[Array]) -> Array:
     return noise
 
 
-def told_from_traces(far: Array, near: Array, nearest: Array, floor: Array) -> Array:
-    """Tell noise from what else shows at three spacings, each `CLOSER` times the last.
+def all_same(values: Sequence[Array]) -> npt.NDArray[np.bool_]:
+    """Return which components have one value at all points.
 
-    Noise is the same at all of them. The trace of a kink shrinks in proportion to the spacing, and that of
-    strong curvature by its third power. A quantised function may by chance show nothing at one spacing, hence
-    the second largest of the three. NaN is where a function stays the same, and shows nothing.
-
-    Parameters
-    ----------
-    far, near, nearest, floor : Array
-        Shape ``(m,)``: the estimates at the three spacings, and the rounding that is always there.
-
-    Examples
-    --------
-    >>> f = np.array([1e-3, 1e-3, 1e-3])
-    >>> told_from_traces(f, np.array([1e-3, 0.0, 1e-3 / 64]), np.array([2e-3, 1e-3, 1e-3 / 64**2]), f * 1e-9)
-    array([1.e-03, 1.e-03, 1.e-12])
+    >>> all_same([np.array([1.0, 1.0]), np.array([1.0, 2.0])])
+    array([ True, False])
     """
-    estimates = np.stack([far, near, nearest])
-    known = np.isfinite(estimates).sum(axis=0)
-    ordered = np.sort(np.where(np.isfinite(estimates), estimates, -1.0), axis=0)
-    second = np.where(known >= 2, ordered[1], ordered[2])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shrinking = [(ratio > CLOSER / 2) & (ratio < CLOSER * 2) for ratio in (near / far, nearest / near)]
-    return np.where(shrinking[0] & shrinking[1], floor, np.maximum(second, floor))
+    same = np.ones(values[0].shape, dtype=bool)
+    for value in values[1:]:
+        same &= value == values[0]
+    return same
+
+
+def quantum(values: Sequence[Array]) -> Array:
+    """Return of which number all changes of a component are multiples; 0 where there is none.
+
+    It is the greatest common divisor of the changes, by Euclid's algorithm, which for a function that is not
+    quantised runs down to rounding. Fewer than three changes, or changes all alike, are no evidence.
+
+    >>> quantum([np.array([v]) for v in (0.0, 0.5, 0.5, 2.0, 3.0)])
+    array([0.5])
+    >>> quantum([np.array([v]) for v in (0.0, 1.0, 2.1, 3.3141, 4.7)])
+    array([0.])
+    """
+    changes = np.abs(np.diff(np.stack(values), axis=0))
+    nothing = WHOLE * changes.max(axis=0)
+    divisor = changes[0]
+    for change in changes[1:]:
+        remainder = change
+        while (remainder > nothing).any():
+            open_ = remainder > nothing
+            divisor, remainder = (
+                np.where(open_, remainder, divisor),
+                np.where(open_, np.where(divisor > 0, np.fmod(divisor, remainder), 0.0), remainder),
+            )
+    evidence = ((changes > 0).sum(axis=0) >= 3) & (changes != changes[:1]).any(axis=0)
+    return np.where(evidence & (divisor > nothing / WHOLE * COMMON), divisor, 0.0)
