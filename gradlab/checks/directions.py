@@ -29,8 +29,8 @@ class Direction(Protocol):
         """Return the terms of which `project` is the sum, an array for each input."""
         ...
 
-    def joint(self, problem: Problem) -> Joint:
-        """Return the same direction as arrays of the inputs' shapes."""
+    def joint(self, problem: Problem) -> tuple[Joint, float]:
+        """Return the same direction as arrays of the inputs' shapes, and its length in units of the claim."""
         ...
 
     def closer(self, problem: Problem) -> Direction | None:
@@ -65,11 +65,11 @@ class Entry:
         """Return the one entry of the gradient."""
         return [np.array([self.project(gradients)])]
 
-    def joint(self, problem: Problem) -> Joint:
-        """Return the direction that is 1 at the entry, in units of which the gradient is taken."""
-        unit = np.zeros(problem.value(self.position).shape)
-        unit.flat[self.index] = 1.0
-        return Joint({self.position: unit})
+    def joint(self, problem: Problem) -> tuple[Joint, float]:
+        """Return the direction that is zero but for the entry, and its length in the entry."""
+        direction = np.zeros(problem.value(self.position).shape)
+        direction.flat[self.index] = self.scale
+        return Joint({self.position: direction}), self.scale
 
     def closer(self, problem: Problem) -> Entry | None:
         """Return the same entry on the scale of its own magnitude, if that is smaller and not zero."""
@@ -100,9 +100,9 @@ class Joint:
         """Return ``g ∘ d``."""
         return [gradients[i] * d for i, d in self.parts.items()]
 
-    def joint(self, problem: Problem) -> Joint:
-        """Return the direction itself."""
-        return self
+    def joint(self, problem: Problem) -> tuple[Joint, float]:
+        """Return the direction itself, which is its own unit."""
+        return self, 1.0
 
     def closer(self, problem: Problem) -> Joint | None:
         """Return the same direction, no entry moved by more than its own magnitude."""

@@ -31,6 +31,7 @@ LARGEST_STEP, OTHER_LARGEST_STEP = (
     1 / 8,
     0.07,
 )  # of the scale; the second ladder shares no step with the first
+UNKNOWN_NOISE = 4  # roundings: what an estimate of noise typically finds, times its safety factor
 CHEAP_RTOL, LADDER_RTOL = 0.5, 0.1  # of the caller's rtol: what an error bar has to come down to
 ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
 CLOSE_UP, CLOSE_ROWS = 2.0**-13, 10  # at most, down to 5e-10
@@ -277,7 +278,8 @@ class Prober:
         if outside.any():
             # Where outputs are coupled, a subgradient need not lie between the slopes along a line: compare
             # with what the derivative really is around the point.
-            around = slopes_around(self.upstream, direction.joint(self.problem), self.towards_the_gradient)
+            joint, length = direction.joint(self.problem)
+            around = slopes_around(self.upstream, joint, self.towards_the_gradient) / length
             lowest, highest = np.fmin(lowest, around.min(axis=0)), np.fmax(highest, around.max(axis=0))
             curvature = AROUND_BAR * np.maximum(np.abs(lowest), np.abs(highest))
             lowest, highest = lowest - curvature, highest + curvature
@@ -334,9 +336,12 @@ class Prober:
 
 
 def _accepted(reading: Reading) -> Reading:
-    """Widen the error bar by what both sides still differ by, which is truncation."""
+    """Widen the error bar of a single difference by truncation and by noise that was not estimated.
+
+    Truncation is what both sides still differ by; of the noise, rounding is the least.
+    """
     difference = np.abs(reading.numeric - reading.claim.value)
-    return replace(reading, error_bar=np.maximum(reading.error_bar, difference))
+    return replace(reading, error_bar=np.maximum(UNKNOWN_NOISE * reading.error_bar, difference))
 
 
 def _relative(reading: Reading) -> float:

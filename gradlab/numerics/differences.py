@@ -193,7 +193,9 @@ def richardson(
         if any(inside):
             previous, last = last, 2 * change / width
             slope = np.minimum(slope, last)
-        size = np.maximum(np.abs(central.value), slope)
+        # A derivative that cannot be told from zero is measured against the slope nearby.
+        size = np.abs(central.value)
+        size = np.where(size > central.error_bar, size, np.maximum(size, slope))
         # Two rows without gain: noise has taken over, and smaller steps only add to it. But where nothing is
         # known yet, the steps may still be larger than what the function varies on.
         exhausted = (central.stale >= 2) & (central.error_bar <= KNOWN * size)

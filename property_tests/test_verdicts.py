@@ -1,0 +1,187 @@
+"""Verdicts over random compositions of smooth functions whose gradients are known exactly."""
+
+import contextlib
+import itertools
+
+import numpy as np
+import pytest
+from compositions import composition
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from gradlab import GradientError, UsageError, gradcheck
+
+seeds = st.integers(0, 2**32 - 1)
+powers = st.integers(-40, 40)
+
+
+def check(c, backward=None, **options):
+    return gradcheck(c.forward, backward or c.backward, c.x, raise_exception=False, **options)
+
+
+@pytest.mark.parametrize("rng", range(4))
+@given(seed=seeds)
+@settings(max_examples=500, deadline=None)
+def test_right_gradient_never_fails(rng, seed):
+    report = check(composition(seed), rng=rng)
+    assert not report.failed, str(report)
+
+
+@given(seed=seeds, sign=st.sampled_from([-1, 1]), data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_never(seed, sign, data):
+    c = composition(seed)
+    resolution = check(c).inputs[0].resolution
+    if resolution is None or resolution > 1e6:
+        return
+    entry = data.draw(st.integers(0, c.x.size - 1))
+
+    def changed(by):
+        def backward(dy, x):
+            dx = c.backward(dy, x)
+            dx[entry] *= 1 + by
+            return dx
+
+        return backward
+
+    def gradient_is_zero(dy, x):
+        return c.backward(dy, x)[entry] == 0
+
+    if not gradient_is_zero(np.ones(c.forward(c.x).shape), c.x):
+        assert check(c, changed(sign * 1.01 * resolution)).failed
+    assert not check(c, changed(sign * 0.99e-7)).failed
+
+
+@given(seed=seeds, inputs=powers, outputs=powers, upstream=powers)
+@settings(max_examples=150, deadline=None)
+def test_scaling_by_powers_of_two_changes_no_verdict(seed, inputs, outputs, upstream):
+    c = composition(seed)
+    a, b = 2.0**inputs, 2.0**outputs
+    u = np.random.default_rng(seed).uniform(1, 2, c.forward(c.x).shape)
+
+    def forward(x):
+        return b * c.forward(x / a)
+
+    def backward(dy, x):
+        return c.backward(b * dy, x / a) / a
+
+    def wrong(dy, x):
+        return 1.001 * backward(dy, x)
+
+    for scaled, plain in ((backward, c.backward), (wrong, lambda dy, x: 1.001 * c.backward(dy, x))):
+        expected = check(c, plain, grad_output=u)
+        found = gradcheck(forward, scaled, a * c.x, grad_output=2.0**upstream * u, raise_exception=False)
+        assert found.verdict is expected.verdict
+
+
+X = np.array([[0.5, -1.0], [2.0, 1.5]])
+
+
+def constant(value):
+    return lambda *arguments: value
+
+
+def raises(*arguments):
+    raise RuntimeError("garbage")
+
+
+def exits(*arguments):
+    raise SystemExit(3)
+
+
+class Counter:
+    """A function whose answers depend on how often it was called."""
+
+    def __init__(self, answers):
+        self.answers, self.calls = answers, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        answer = self.answers[self.calls % len(self.answers)]
+        return answer(*arguments) if callable(answer) else answer
+
+
+VALUES = [
+    None,
+    "text",
+    b"bytes",
+    3,
+    True,
+    1j,
+    [],
+    [1.0, 2.0],
+    (),
+    {},
+    {"x": X},
+    object(),
+    np.nan,
+    np.array("text"),
+    np.array([1, 2]),
+    np.array([X, None], dtype=object),
+    X + 1j,
+    np.full((2, 2), np.nan),
+    np.full((2, 2), np.inf),
+    np.zeros((0, 3)),
+    np.zeros((2, 2, 2)),
+    np.zeros(3),
+    np.ma.masked_all((2, 2)),
+    (X, None),
+    (X, "text"),
+    ((X,), X),
+    (X, X, X),
+    np.datetime64("2026-01-01"),
+    type,
+]
+FUNCTIONS = [
+    *map(constant, VALUES),
+    raises,
+    exits,
+    lambda: X,
+    lambda *arguments: arguments[-1],
+    lambda *arguments: arguments[0][:1],
+    lambda *arguments: arguments[0].T,
+    lambda *arguments: np.random.default_rng().normal(size=(2, 2)),
+    lambda *arguments: arguments[0].fill(7),
+    lambda *arguments: np.multiply(arguments[0], 2, out=arguments[0]),
+]
+
+
+def unsteady():
+    """Return functions whose answers change from call to call, new ones each time."""
+    return [Counter([lambda *a: 2 * a[0], value]) for value in (None, "text", X[:1], np.nan, raises, X * 3)]
+
+
+def garbage():
+    right = (lambda x: 2 * x), (lambda dy, x: 2 * dy)
+    yield from itertools.product([right[0], *FUNCTIONS], FUNCTIONS)
+    yield from itertools.product(FUNCTIONS, [right[1]])
+    for k in range(len(unsteady())):
+        yield unsteady()[k], right[1]
+        yield right[0], unsteady()[k]
+        yield unsteady()[k], unsteady()[k]
+
+
+def test_garbage_yields_a_finding_or_a_usage_error_and_nothing_else():
+    tried = 0
+    verdicts = dict.fromkeys(("fail", "inconclusive", "pass"), 0)
+    for forward, backward in garbage():
+        for cached in (False, True):
+            x = X.copy()
+            tried += 1
+            with np.errstate(all="ignore"), contextlib.suppress(UsageError):
+                report = gradcheck(forward, backward, x, cached=cached, raise_exception=False)
+                verdicts[str(report.verdict)] += 1
+                assert str(report)
+                assert report.findings or not report.failed
+            np.testing.assert_array_equal(x, X)
+    assert tried > 2500
+    # A constant forward has a gradient of zeros, and there are zeros among the garbage.
+    assert verdicts["pass"] < 0.01 * tried
+
+
+@example(value=None)
+@given(value=st.sampled_from(VALUES))
+@settings(deadline=None)
+def test_garbage_inputs(value):
+    with contextlib.suppress(UsageError, GradientError):
+        gradcheck(lambda x: x, lambda dy, x: dy, value)
