@@ -167,8 +167,12 @@ def _entries(problem: Problem, i: int) -> Iterator[_Planned]:
 
 def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_Planned]:
     x = upstream.problem.value(i)
-    weight = np.max([np.abs(gradients[i]) for gradients in upstream.gradients], axis=0) * scales(x)
+    weight = np.abs(upstream.gradients[0][i])
+    for gradients in upstream.gradients[1:]:
+        np.maximum(weight, np.abs(gradients[i]), out=weight)
+    weight *= scales(x)
     labels = strata(weight)
+    del weight
     for stratum in range(int(labels.max(initial=-1)) + 1):
         mask = labels == stratum
         for _ in range(PER_STRATUM):
@@ -187,16 +191,22 @@ def strata(weight: Array) -> npt.NDArray[np.int8]:
     if largest == 0.0:
         return np.zeros(weight.shape, dtype=np.int8)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.log10(weight / largest) / -np.log10(STRATUM)
-    labels = np.clip(np.nan_to_num(steps, nan=0.0, posinf=STRATA), 0, STRATA - 1).astype(np.int8)
+        steps = weight / largest
+        np.log10(steps, out=steps)
+        steps /= -np.log10(STRATUM)
+    labels = np.clip(np.nan_to_num(steps, copy=False, nan=0.0, posinf=STRATA), 0, STRATA - 1).astype(np.int8)
     labels[weight == 0] = STRATA
-    return np.unique(labels, return_inverse=True)[1].reshape(weight.shape).astype(np.int8)
+    filled = np.array([bool((labels == label).any()) for label in range(STRATA + 1)])
+    return (np.cumsum(filled, dtype=np.int8) - np.int8(1))[labels]
 
 
 def _probe_all(
     prober: Prober, planned: Sequence[_Planned] | Iterator[_Planned], position: int | None
 ) -> tuple[Probes, list[Reading]]:
-    done: list[_Planned] = []
+    done: list[
+        tuple[int, tuple[int, ...] | None]
+    ] = []  # stratum and index; a direction is as large as its input
+    resolutions: list[float] = []
     readings: list[Reading] = []
     left_out: dict[int, int] = {}
     for plan in planned:
@@ -205,19 +215,20 @@ def _probe_all(
             continue
         reading = prober.probe(plan.direction)
         readings.append(reading)
-        done.append(plan)
+        done.append((plan.stratum, plan.index))
+        resolutions.append(_resolution(plan.direction, reading, prober))
     shape = (len(done), len(prober.upstream.gradients))
     analytic = np.array([reading.claim.value for reading in readings], dtype=np.float64).reshape(shape)
     numeric, error_bar, slope, size = (
         np.array([getattr(reading, name) for reading in readings], dtype=np.float64).reshape(shape)
         for name in ("numeric", "error_bar", "slope", "size")
     )
-    indices = tuple(plan.index for plan in done if plan.index is not None)
+    indices = tuple(index for _, index in done if index is not None)
     probes = Probes(
         position,
         indices if len(indices) == len(done) and indices else None,
-        np.array([plan.stratum for plan in done], dtype=int),
-        _resolutions(prober, done, readings),
+        np.array([stratum for stratum, _ in done], dtype=int),
+        np.array(resolutions, dtype=np.float64),
         analytic,
         numeric,
         error_bar,
@@ -226,33 +237,28 @@ def _probe_all(
         np.array([_has_two_sides(reading) for reading in readings], dtype=bool),
         np.array([reading.precise for reading in readings], dtype=bool),
         max((reading.left_out for reading in readings), default=0),
-        sum(entries for stratum, entries in left_out.items() if stratum not in {p.stratum for p in done}),
+        sum(entries for stratum, entries in left_out.items() if stratum not in dict(done)),
     )
     return probes, readings
 
 
-def _resolutions(prober: Prober, done: Sequence[_Planned], readings: Sequence[Reading]) -> Array:
-    """Return for each probe the smallest relative change of any single entry that it was certain to catch.
+def _resolution(direction: Direction, reading: Reading, prober: Prober) -> float:
+    """Return the smallest relative change of any single entry that a probe was certain to catch.
 
     A change ``δ`` of one entry moves the analytic value by ``δ`` times that entry's contribution; it is
     caught when that exceeds twice the error bar, and ``rtol`` on top, in any part of the upstream gradient.
-    Entries whose gradient is zero have no relative change.
+    Entries whose gradient is zero have no relative change: NaN when there is none other.
     """
-    resolutions = np.full(len(done), np.nan)
-    for k, (plan, reading) in enumerate(zip(done, readings, strict=True)):
-        # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
-        ladder_bar = LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
-        needed = 2 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
-        if reading.sides is not None:
-            needed = needed + reading.sides.highest - reading.sides.lowest
-        if isinstance(plan.direction, Entry):
-            contribution = np.abs(reading.claim.value)
-            caught = needed[contribution > 0] / contribution[contribution > 0]
-            resolutions[k] = caught.min() if caught.size else np.nan
-        else:
-            gradients = reading.gradients or prober.upstream.gradients
-            resolutions[k] = _weakest_link(plan.direction, needed, gradients)
-    return resolutions
+    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+    ladder_bar = LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
+    needed = 2 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
+    if reading.sides is not None:
+        needed = needed + reading.sides.highest - reading.sides.lowest
+    if isinstance(direction, Entry):
+        contribution = np.abs(reading.claim.value)
+        caught = needed[contribution > 0] / contribution[contribution > 0]
+        return float(caught.min()) if caught.size else float("nan")
+    return _weakest_link(direction, needed, reading.gradients or prober.upstream.gradients)
 
 
 def _weakest_link(direction: Direction, needed: Array, gradients: Sequence[dict[int, Array]]) -> float:
