@@ -245,13 +245,16 @@ def _probe_all(
 def _resolution(direction: Direction, reading: Reading, prober: Prober) -> float:
     """Return the smallest relative change of any single entry that a probe was certain to catch.
 
-    A change ``δ`` of one entry moves the analytic value by ``δ`` times that entry's contribution; it is
-    caught when that exceeds twice the error bar, and ``rtol`` on top, in any part of the upstream gradient.
+    A change ``δ`` of one entry moves the analytic value by ``δ`` times that entry's contribution. Two ladders
+    have to contradict it, the second with up to twice the error bar of the first, which also lies on both
+    sides of the numeric value; hence four error bars, and ``rtol`` on top, in any part of the upstream.
     Entries whose gradient is zero have no relative change: NaN when there is none other.
     """
     # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
     ladder_bar = LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
-    needed = 2 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
+    needed = 4 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
+    if reading.blind is not None:
+        needed = np.maximum(needed, reading.blind)
     if reading.sides is not None:
         needed = needed + reading.sides.highest - reading.sides.lowest
     if isinstance(direction, Entry):

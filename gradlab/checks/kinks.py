@@ -69,6 +69,15 @@ class Displacements:
         self._kept[h] = plus, minus, width
         return plus, minus, width
 
+    def least_change(self, upstream: Upstream) -> Array:
+        """Return the smallest change of each part of the contracted outputs that any step showed, or 0."""
+        least = np.full(len(upstream.gradients), np.inf)
+        for plus, minus, _ in self._kept.values():
+            for side in (plus, minus):
+                change = np.abs(upstream.contract(side))
+                least = np.where(change > 0, np.fmin(least, change), least)
+        return np.where(np.isfinite(least), least, 0.0)
+
 
 def slopes_between_sides(
     upstream: Upstream, seen: Displacements, steps: list[float], close_steps: list[float]

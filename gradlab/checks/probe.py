@@ -23,7 +23,15 @@ from gradlab.checks.kinks import Displacements, Sides, slopes_around, slopes_bet
 from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Derivative, Sample, cheap_step, ladder, richardson, rounding
+from gradlab.numerics.differences import (
+    GROWING,
+    Derivative,
+    Sample,
+    cheap_step,
+    ladder,
+    richardson,
+    rounding,
+)
 from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACING, noise_level
 from gradlab.problem import Problem, RuleRaised
 
@@ -31,12 +39,13 @@ LARGEST_STEP, OTHER_LARGEST_STEP = (
     1 / 8,
     0.07,
 )  # of the scale; the second ladder shares no step with the first
-UNKNOWN_NOISE = 4  # roundings: what an estimate of noise typically finds, times its safety factor
+UNKNOWN_NOISE = 4  # roundings: what an estimate of noise finds, times its safety factor
 CHEAP_RTOL, LADDER_RTOL = 0.5, 0.1  # of the caller's rtol: what an error bar has to come down to
 ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
 CLOSE_UP, CLOSE_ROWS = 2.0**-13, 10  # at most, down to 5e-10
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
+CURVATURE = 1e-3  # of the slope: what truncation may add to one difference, for third derivatives up to 1e6
 COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
 STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
 FEW = 0.01  # of the outputs may straddle a kink and be left out
@@ -76,6 +85,8 @@ class Reading:
         At a kink, the slopes between both sides.
     precise : bool
         Whether a contradiction vanishes when backward, too, works in float64.
+    blind : Array or None
+        Shape ``(s,)``: which change of the claim one difference would have taken for truncation.
     gradients : tuple of dict, or None
         What backward returned for the upstream gradient that was compared, where that is not the whole.
     left_out : int
@@ -88,6 +99,7 @@ class Reading:
     slope: Array
     sides: Sides | None = None
     precise: bool = False
+    blind: Array | None = None
     gradients: tuple[dict[int, Array], ...] | None = None
     left_out: int = 0
 
@@ -121,7 +133,11 @@ class Prober:
             without = self._without_straddling(direction, sample)
             if without is not None and self._settled(without):
                 return _accepted(without)
-        return self._escalate(direction, sample, claim, reading)
+        found = self._escalate(direction, sample, claim, reading)
+        # A claim that is off by just the truncation of the one difference would have been settled by it.
+        tolerance = self.rtol * np.maximum(reading.slope, claim.size)
+        blind = np.abs(reading.numeric - found.numeric) + tolerance
+        return replace(found, blind=np.where(reading.error_bar <= CHEAP_RTOL * tolerance, blind, 0.0))
 
     def _claim(self, direction: Direction) -> Claim:
         gradients = self.upstream.gradients
@@ -199,6 +215,13 @@ class Prober:
                 return reading
         # What was seen from afar may be shorter than the steps: aliased, or beyond a kink. Look closely.
         close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim)
+        least = seen.least_change(self.upstream)
+        if ((close.slope == 0) & (least > 0)).any():
+            # Shorter steps change nothing: the function is quantised, its quantum the least change seen.
+            first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim, least)
+            if not self._contradicts(first, claim):
+                return _reading(first, claim)
+            close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim, least)
         near = _reading(close, claim)
         decided = bool((near.error_bar <= COARSE * near.size).all())
         if not self._contradicts(first, claim):
@@ -219,19 +242,23 @@ class Prober:
             return _reading(second, claim)
         return self._wrong(direction, claim, first, second)
 
-    def _agree(self, one: Derivative, other: Derivative) -> bool:
-        """Whether two ladders may see the same derivative; one that saw nothing agrees with all."""
-        known = np.isfinite(one.error_bar) & np.isfinite(other.error_bar)
-        distance = np.abs(one.value - other.value)
-        return bool((~known | (distance <= one.error_bar + other.error_bar)).all())
+    def _agree(self, far: Derivative, close: Derivative) -> bool:
+        """Whether a close ladder may see the same derivative as a far one; if it saw nothing, it may.
+
+        Where its secants are steeper than the derivative that the far one found, that one stepped over what
+        the function does: secants of a function that levels off shrink with the step, to a slope of nothing.
+        """
+        known = np.isfinite(far.error_bar) & np.isfinite(close.error_bar)
+        near = np.abs(far.value - close.value) <= far.error_bar + close.error_bar
+        steeper = close.slope > GROWING * (np.abs(far.value) + far.error_bar)
+        return bool(((~known | near) & ~steeper).all())
 
     def _agrees_with_secant(self, found: Derivative, secant: Reading) -> bool:
         """Whether the one difference that came first may show the same, up to a coarse truncation."""
         known = np.isfinite(secant.numeric) & np.isfinite(found.value)
         distance = np.abs(secant.numeric - found.value)
-        room = (
-            secant.error_bar + found.error_bar + COARSE * np.maximum(np.abs(found.value), secant.claim.size)
-        )
+        room = UNKNOWN_NOISE * secant.error_bar + found.error_bar
+        room += COARSE * np.abs(found.value) + CURVATURE * secant.slope
         return bool((~known | (distance <= room)).all())
 
     def _wrong(self, direction: Direction, claim: Claim, one: Derivative, other: Derivative) -> Reading:
@@ -253,14 +280,16 @@ class Prober:
     def _contradicts(self, found: Derivative, claim: Claim) -> bool:
         return self._differs(_reading(found, claim))
 
-    def _ladder(self, seen: Displacements, steps: list[float], claim: Claim) -> Derivative:
+    def _ladder(
+        self, seen: Displacements, steps: list[float], claim: Claim, quantum: Array | float = 0.0
+    ) -> Derivative:
         problem, upstream = self.problem, self.upstream
         plus, minus, _ = seen(steps[0])
         moving = plus != minus
         # Noise comes from the outputs that move; where none does, any may hide a slope below its rounding.
         noise = upstream.spread(np.where(moving, problem.noise, 0.0))
         silent = (noise == 0) & (claim.value != 0)
-        noise = np.where(silent, upstream.spread(problem.noise), noise)
+        noise = np.maximum(np.where(silent, upstream.spread(problem.noise), noise), quantum)
 
         def contracted(h: float) -> tuple[Array, Array, float]:
             plus, minus, width = seen(h)

@@ -38,8 +38,8 @@ class Derivative:
     value, error_bar : Array
         Shape ``(m,)``; NaN and infinite where no two steps gave finite values.
     slope : Array
-        Shape ``(m,)``: the least ``max |f(±h) − f(0)| / h`` of all steps, what the function does nearby. It
-        is the scale on which a derivative of zero is told from noise.
+        Shape ``(m,)``: the least secant ``max |f(±h) − f(0)| / h`` of all steps, noise taken off: what the
+        function does nearby. It is the scale on which a derivative of zero is told from noise.
     jump, jump_bar : Array
         Shape ``(m,)``: the slope on the right less the slope on the left, and what that may be off by.
     conflicts : Array
@@ -191,7 +191,7 @@ def richardson(
                 if ok:
                     table.add(2 * side / width, 2 * rounding(noise, np.abs(side), width, eps))
         if any(inside):
-            previous, last = last, 2 * change / width
+            previous, last = last, 2 * np.maximum(change - 2 * noise, 0.0) / width
             slope = np.minimum(slope, last)
         # A derivative that cannot be told from zero is measured against the slope nearby.
         size = np.abs(central.value)
@@ -199,7 +199,7 @@ def richardson(
         # Two rows without gain: noise has taken over, and smaller steps only add to it. But where nothing is
         # known yet, the steps may still be larger than what the function varies on.
         exhausted = (central.stale >= 2) & (central.error_bar <= KNOWN * size)
-        if ((central.error_bar <= rtol * size) | exhausted).all():
+        if (((central.error_bar <= rtol * size) | exhausted) & (last <= GROWING * previous)).all():
             break
     # Secants that still grow with every shorter step belong to a function that varies on less than a step; of
     # its slope at the centre nothing is known, but that it may be steeper still.
