@@ -7,8 +7,9 @@ r"""One probe: forward and backward compared along one direction.
 The outputs are subtracted before they are contracted with the upstream gradient :math:`u`. One central
 difference settles a probe when both sides agree to ``rtol`` and rounding cannot have made them agree.
 Otherwise the derivative is computed from a ladder of steps, with an error bar. What contradicts it there is
-looked at again: along a second ladder that shares no step with the first, close up in case a kink lies beside
-the point, and on both sides in case one lies at the point. Only what contradicts all of these is wrong.
+looked at again: close up, because the function may vary on less than the steps, or have a kink beside the
+point; on both sides, in case there is one at the point; and along a second ladder that shares no step with
+the first. Only what contradicts all of these is wrong.
 """
 
 from __future__ import annotations
@@ -35,10 +36,8 @@ from gradlab.numerics.differences import (
 from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACING, noise_level
 from gradlab.problem import Problem, RuleRaised
 
-LARGEST_STEP, OTHER_LARGEST_STEP = (
-    1 / 8,
-    0.07,
-)  # of the scale; the second ladder shares no step with the first
+LARGEST_STEP = 1 / 8  # of the scale
+OTHER_LARGEST_STEP = 5 / 64  # the second ladder shares no step with the first; all are multiples of FINEST
 UNKNOWN_NOISE = 4  # roundings: what an estimate of noise finds, times its safety factor
 CHEAP_RTOL, LADDER_RTOL = 0.5, 0.1  # of the caller's rtol: what an error bar has to come down to
 ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
