@@ -198,7 +198,8 @@ def richardson(
         size = np.where(size > central.error_bar, size, np.maximum(size, slope))
         # Two rows without gain: noise has taken over, and smaller steps only add to it. But where nothing is
         # known yet, the steps may still be larger than what the function varies on.
-        exhausted = (central.stale >= 2) & (central.error_bar <= KNOWN * size)
+        # (Not where the changes have already sunk into the noise, or where there never was one.)
+        exhausted = (central.stale >= 2) & ((central.error_bar <= KNOWN * size) | (last == 0))
         if (((central.error_bar <= rtol * size) | exhausted) & (last <= GROWING * previous)).all():
             break
     # Secants that still grow with every shorter step belong to a function that varies on less than a step; of
