@@ -43,7 +43,7 @@ class Direction(Protocol):
 
 
 @dataclass(frozen=True)
-class Entry:
+class SingleEntry:
     """One entry of one input, moved on its own scale; the displacement is measured as it was taken."""
 
     position: int
@@ -71,11 +71,11 @@ class Entry:
         direction.flat[self.index] = self.scale
         return Joint({self.position: direction}), self.scale
 
-    def closer(self, problem: Problem) -> Entry | None:
+    def closer(self, problem: Problem) -> SingleEntry | None:
         """Return the same entry on the scale of its own magnitude, if that is smaller and not zero."""
         x = problem.value(self.position).ravel()[[self.index]]
         own = float(exact_displacement(x, np.abs(x))[0])
-        return Entry(self.position, self.index, own) if 0 < own < self.scale else None
+        return SingleEntry(self.position, self.index, own) if 0 < own < self.scale else None
 
     def spread(self, errors: Mapping[int, Array]) -> float:
         """Return the error of that entry."""

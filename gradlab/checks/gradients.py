@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Direction, Entry, Joint, random_joint
+from gradlab.checks.directions import Direction, Joint, SingleEntry, random_joint
 from gradlab.checks.probe import COARSE, LADDER_RTOL, Prober, Reading
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
@@ -162,7 +162,7 @@ def _entries(problem: Problem, i: int) -> Iterator[_Planned]:
     x = problem.value(i)
     lengths = exact_displacement(x, scales(x)).ravel().tolist()
     for j, (index, scale) in enumerate(zip(np.ndindex(x.shape), lengths, strict=True)):
-        yield _Planned(Entry(i, j, scale), j, index)
+        yield _Planned(SingleEntry(i, j, scale), j, index)
 
 
 def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_Planned]:
@@ -257,7 +257,7 @@ def _resolution(direction: Direction, reading: Reading, prober: Prober) -> float
         needed = np.maximum(needed, reading.blind)
     if reading.sides is not None:
         needed = needed + reading.sides.highest - reading.sides.lowest
-    if isinstance(direction, Entry):
+    if isinstance(direction, SingleEntry):
         contribution = np.abs(reading.claim.value)
         caught = needed[contribution > 0] / contribution[contribution > 0]
         return float(caught.min()) if caught.size else float("nan")
