@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gradlab._verify import verify as verify
     from gradlab.errors import GradientError as GradientError
     from gradlab.errors import UsageError as UsageError
+    from gradlab.report import Cause as Cause
     from gradlab.report import Finding as Finding
     from gradlab.report import InputResult as InputResult
     from gradlab.report import Report as Report
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 
 # Each public name is loaded when it is first used, so that `import gradlab` costs nothing beyond Python.
 _HOME = {
+    "Cause": "gradlab.report",
     "Finding": "gradlab.report",
     "GradientError": "gradlab.errors",
     "InputResult": "gradlab.report",
@@ -52,6 +54,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Cause",
     "Finding",
     "GradientError",
     "InputResult",

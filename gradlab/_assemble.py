@@ -41,6 +41,7 @@ def assemble(
         reason=findings[0].message if findings else reason,
         inputs=inputs,
         findings=tuple(findings),
+        causes=(),
         notes=tuple(notes),
         points=1,
         points_passed=int(verdict is Verdict.PASS),

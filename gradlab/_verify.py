@@ -200,6 +200,7 @@ class _Tally:
             reason=reason,
             inputs=failing.inputs if failing is not None else tuple(self.inputs.values()),
             findings=failing.findings if failing is not None else (),
+            causes=failing.causes if failing is not None else (),
             notes=failing.notes if failing is not None else tuple(self.notes),
             points=self.points,
             points_passed=self.passed,

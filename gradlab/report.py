@@ -79,6 +79,9 @@ class InputResult:
     resolution : float or None
         The smallest relative change of any single nonzero entry that was certain to be caught: a larger one
         always fails, one below ``rtol`` never does. ``None`` where nothing was probed, or all is zero.
+    where : str
+        Which entries are wrong, in words such as ``w[:, 37]`` or ``every entry``; empty where none is, or
+        where it is not known.
     """
 
     name: str
@@ -89,6 +92,7 @@ class InputResult:
     wrong_entries: tuple[tuple[int, ...], ...]
     worst: Entry | None
     resolution: float | None
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,25 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """A named explanation of a wrong gradient that was tested, not guessed.
+
+    Attributes
+    ----------
+    code : str
+        A stable word for it, such as ``factor`` or ``transposed``.
+    message : str
+        One sentence for people: what is wrong and what to change.
+    input : str or None
+        The input whose gradient it explains.
+    """
+
+    code: str
+    message: str
+    input: str | None
+
+
+@dataclass(frozen=True)
 class Report:
     """The answer to one question, whether a backward rule is right.
 
@@ -137,6 +160,8 @@ class Report:
         over all points.
     findings : tuple of Finding
         What is wrong.
+    causes : tuple of Cause
+        Why, simplest first; empty where nothing tested explains all that was seen.
     notes : tuple of str
         What is no defect but worth knowing.
     points, points_passed, points_failed : int
@@ -156,6 +181,7 @@ class Report:
     reason: str
     inputs: tuple[InputResult, ...]
     findings: tuple[Finding, ...]
+    causes: tuple[Cause, ...]
     notes: tuple[str, ...]
     points: int
     points_passed: int

@@ -31,6 +31,9 @@ class Rule:
     jacobian : callable, optional
         The closed form of the full Jacobian, ``jacobian(*inputs) -> tuple``: for each differentiable
         input, in order, ``dY/dX`` as an array of shape ``(*Y.shape, *X.shape)``.
+    known_failure : str, optional
+        Why the rule is known to be wrong for now: `gradlab verify` lists it without failing, and fails once
+        it is right.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Rule:
     _: KW_ONLY
     cached: bool = False
     jacobian: Callable[..., Any] | None = None
+    known_failure: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -60,6 +64,11 @@ class Rule:
             function = getattr(self, role)
             if not callable(function) and not (role == "jacobian" and function is None):
                 raise UsageError(f"rule {self.name!r}: {role} is {function!r}; expected a function")
+        reason = self.known_failure
+        if reason is not None and (not isinstance(reason, str) or not reason):
+            raise UsageError(
+                f"rule {self.name!r}: known_failure is {reason!r}; expected the reason as a string"
+            )
 
     def __repr__(self) -> str:
         return f"Rule({self.name!r})"
