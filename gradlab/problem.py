@@ -17,20 +17,7 @@ from gradlab.arguments import Arguments, Displaced
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction
-from gradlab.numerics.noise import (
-    CLOSER,
-    FARTHER,
-    LOUD,
-    OFFSETS,
-    SAFETY,
-    SHRINKS,
-    SMALLEST,
-    SPACING,
-    ZOOMS,
-    all_same,
-    noise_level,
-    quantum,
-)
+from gradlab.numerics.noise import OFFSETS, SMALLEST, function_noise
 from gradlab.outputs import OutputForm, flatten, split
 from gradlab.values import describe, strided, text_of
 
@@ -205,51 +192,22 @@ class Problem:
     def noise(self) -> Array:
         """What each output may be off by: its dtype's rounding, or more where its values show more.
 
-        It is estimated when it is first needed, from twelve evaluations close to the point: six along each of
-        two directions, because the roundings along one of them may happen to be all alike. Where that shows
-        more than rounding, it is looked at from closer and closer, as long as what shows shrinks: noise
-        stays. Where an output stays the same on all evaluations, it is looked at from farther away, for
-        a quantum of which its changes are multiples.
+        It is estimated, from evaluations close to the point, when it is first needed.
         """
-        with np.errstate(all="ignore"):
-            rng = np.random.default_rng(0)
-            directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
-            floor = self.eps * np.abs(self.output) + SMALLEST
-            noise, same, _ = self._noise_at(SPACING, directions)
-            for k in (1, 2):
-                if not same.any():
-                    break
-                _, still, steps = self._noise_at(SPACING * FARTHER**k, directions)
-                noise, same = np.where(same & (steps > 0), steps, noise), same & still
-            open_ = noise > LOUD * floor
-            for k in range(1, ZOOMS + 1):
-                if not open_.any():
-                    break
-                closer, flat, _ = self._noise_at(SPACING * CLOSER**k, directions[:1])
-                # What vanishes faster than curvature does vanishes by chance: the function is quantised.
-                by_chance = (closer < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor)
-                shrinks = open_ & ~flat & ~by_chance & (closer < SHRINKS * noise)
-                noise = np.where(open_ & ~shrinks & ~flat, np.fmax(noise, closer), noise)
-                noise = np.where(shrinks, closer, noise)
-                open_ = shrinks & (noise > LOUD * floor)
-            return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
+        rng = np.random.default_rng(0)
+        # Two directions, because the roundings along one of them may happen to be all alike.
+        directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
 
-    def _noise_at(
-        self, spacing: float, directions: list[dict[int, Array]]
-    ) -> tuple[Array, npt.NDArray[np.bool_], Array]:
-        """Return each output's noise at one spacing, whether it stays the same, and its quantum."""
-        noise, steps = np.zeros_like(self.output), np.zeros_like(self.output)
-        same = np.ones(noise.shape, dtype=bool)
-        for direction in directions:
-            if not self.affords(6):
-                return noise, np.zeros_like(same), steps
-            around = [self.evaluate(self.moved(direction, k * spacing)) for k in OFFSETS if k]
-            values = [*around[:3], self.output, *around[3:]]
-            noise = np.fmax(noise, SAFETY * noise_level(values))
-            same &= all_same(values)
-            if spacing > SPACING:
-                steps = np.fmax(steps, quantum(values))
-        return noise, same, steps
+        def values(line: int, spacing: float) -> list[Array] | None:
+            if not self.affords(len(OFFSETS) - 1):
+                return None
+            return [
+                self.evaluate(self.moved(directions[line], k * spacing)) if k else self.output
+                for k in OFFSETS
+            ]
+
+        with np.errstate(all="ignore"):
+            return function_noise(values, self.eps * np.abs(self.output) + SMALLEST)
 
     def call_forward(
         self,

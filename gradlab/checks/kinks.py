@@ -20,7 +20,7 @@ from gradlab.numerics.differences import Sample, random_direction, richardson
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.problem import Problem
 
-ZOOM = 2.0**-12  # from the close-up to where a kink still has its jump
+ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink still has its jump
 KEPT = 1_000_000  # output entries of all samples together that are kept
 NEARBY = 6  # random points around a kink
 NEARBY_DISTANCE, NEARBY_STEP = (
@@ -105,17 +105,22 @@ def slopes_between_sides(
     noise = np.where(widest[0] != widest[1], problem.noise, 0.0)  # what does not move has none
     far = richardson(seen, steps, noise=noise, eps=problem.eps)
     close = richardson(seen, close_steps, noise=noise, eps=problem.eps)
-    zoom_steps = [close_steps[0] * ZOOM * RATIO**k for k in range(3)]
     suspicious = far.kinked | (far.conflicts > 0) | close.kinked
     # Zoomed in on, a kink at the point keeps its jump; strong curvature, and a kink beside it, lose it.
-    zoom = richardson(seen, zoom_steps, noise=noise, eps=problem.eps)
     height = np.where(far.kinked, np.abs(far.jump), np.abs(close.jump))
-    visible = suspicious & (zoom.jump_bar < height / 2)
-    at_the_point = visible & (np.abs(np.abs(zoom.jump) - height) < height / 10 + zoom.jump_bar)
+    visible = at_the_point = np.zeros_like(suspicious)
+    value, bar = far.value, far.error_bar
+    for zoom in (ZOOM, FARTHER_ZOOM):
+        steps_there = [close_steps[0] * zoom * RATIO**k for k in range(3)]
+        there = richardson(seen, steps_there, noise=noise, eps=problem.eps)
+        seen_there = suspicious & (there.jump_bar < height / 2)
+        same_jump = np.abs(np.abs(there.jump) - height) < height / 10 + there.jump_bar
+        at_the_point = np.where(seen_there, same_jump, at_the_point)
+        value = np.where(seen_there & ~same_jump, there.value, value)
+        bar = np.where(seen_there & ~same_jump, there.error_bar, bar)
+        visible |= seen_there
     unknown = suspicious & ~visible & (np.abs(height) > 0)
 
-    value = np.where(suspicious, np.where(at_the_point, far.value, zoom.value), far.value)
-    bar = np.where(suspicious, np.where(at_the_point, far.error_bar, zoom.error_bar), far.error_bar)
     value = np.where(at_the_point & ~far.kinked, close.value, value)
     bar = np.where(at_the_point & ~far.kinked, close.error_bar, bar)
     jump = np.where(at_the_point, np.where(far.kinked, far.jump, close.jump), 0.0)

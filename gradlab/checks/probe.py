@@ -37,11 +37,13 @@ from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACING, noise_lev
 from gradlab.problem import Problem, RuleRaised
 
 LARGEST_STEP = 1 / 8  # of the scale
-OTHER_LARGEST_STEP = 5 / 64  # the second ladder shares no step with the first; all are multiples of FINEST
+OTHER = (
+    5 / 8
+)  # of it, for the second ladder, which shares no step with the first; all are multiples of FINEST
 UNKNOWN_NOISE = 4  # roundings: what an estimate of noise finds, times its safety factor
 CHEAP_RTOL, LADDER_RTOL = 0.5, 0.1  # of the caller's rtol: what an error bar has to come down to
 ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
-CLOSE_UP, CLOSE_ROWS = 2.0**-13, 10  # at most, down to 5e-10
+CLOSE_UP, CLOSE_ROWS = 2.0**-13, 12  # at most, down to 3e-11, half the smallest exact step
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 CURVATURE = 1e-3  # of the slope: what truncation may add to one difference, for third derivatives up to 1e6
@@ -132,7 +134,7 @@ class Prober:
             without = self._without_straddling(direction, sample)
             if without is not None and self._settled(without):
                 return _accepted(without)
-        found = self._escalate(direction, sample, claim, reading)
+        found = self._escalate(direction, sample, claim)
         # A claim that is off by just the truncation of the one difference would have been settled by it.
         tolerance = self.rtol * np.maximum(reading.slope, claim.size)
         blind = np.abs(reading.numeric - found.numeric) + tolerance
@@ -191,9 +193,9 @@ class Prober:
         reading = self._cheap(lambda _: again, claim)
         return replace(reading, gradients=(gradients,), left_out=int(straddling.sum()))
 
-    def _escalate(self, direction: Direction, sample: Sample, claim: Claim, secant: Reading) -> Reading:
+    def _escalate(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
         """Differentiate along ladders; on the entries' own scale if that shows more."""
-        reading = self._from_ladders(direction, sample, claim, secant)
+        reading = self._from_ladders(direction, sample, claim)
         told = reading.error_bar <= COARSE * reading.size
         if told.all() and not self._differs(reading):
             return reading
@@ -205,8 +207,8 @@ class Prober:
         better = _relative(nearer) < min(_relative(reading), COARSE)
         return nearer if better else reading
 
-    def _from_ladders(self, direction: Direction, sample: Sample, claim: Claim, secant: Reading) -> Reading:
-        seen = Displacements(self.problem, sample)
+    def _from_ladders(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
+        seen, largest = Displacements(self.problem, sample), LARGEST_STEP
         first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = _reading(first, claim)
@@ -221,25 +223,31 @@ class Prober:
             if not self._contradicts(first, claim):
                 return _reading(first, claim)
             close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim, least)
-        near = _reading(close, claim)
+        if not np.isfinite(first.error_bar).any() and np.isfinite(close.error_bar).all():
+            first, largest = close, CLOSE_UP  # all longer steps step over what the function does
+        far, near = first, _reading(close, claim)
         decided = bool((near.error_bar <= COARSE * near.size).all())
         if not self._contradicts(first, claim):
-            far = _reading(first, claim)
-            return near if not self._contradicts(close, claim) and _relative(near) < _relative(far) else far
+            reading = _reading(first, claim)
+            closer = not self._contradicts(close, claim) and _relative(near) < _relative(reading)
+            return near if closer else reading
         if not self._contradicts(close, claim) and decided and not self._agree(first, close):
             return near  # the shorter steps see what the longer ones step over
         kinked = (first.kinked | close.kinked | (first.conflicts > 0)).any()
         if kinked and self._contradicts(close, claim) and self.problem.form.size <= PER_OUTPUT:
-            return self._on_both_sides(direction, claim, seen, first)
-        if not self._agree(first, close) or not self._agrees_with_secant(first, secant):
-            if decided and not close.conflicts.any():
-                return self._wrong(direction, claim, close, close)
-            unresolved = near.error_bar + np.nan_to_num(np.abs(first.value - close.value), nan=np.inf)
-            return replace(near, error_bar=unresolved)
-        second = self._ladder(seen, ladder(OTHER_LARGEST_STEP, ROWS), claim)
+            sides, bar = self._sides(seen)
+            if (sides.highest > sides.lowest).any():
+                return self._at_a_kink(direction, claim, sides, bar, first)
+            first, largest = close, CLOSE_UP  # the kink is beside the point
+        elif not self._agree(first, close):
+            if not decided or close.conflicts.any():
+                unresolved = near.error_bar + np.nan_to_num(np.abs(first.value - close.value), nan=np.inf)
+                return replace(near, error_bar=unresolved)
+            first, largest = close, CLOSE_UP
+        second = self._ladder(seen, ladder(OTHER * largest, ROWS), claim)
         if not self._contradicts(second, claim):
             return _reading(second, claim)
-        return self._wrong(direction, claim, first, second)
+        return self._wrong(direction, claim, first, second, far, close)
 
     def _agree(self, far: Derivative, close: Derivative) -> bool:
         """Whether a close ladder may see the same derivative as a far one; if it saw nothing, it may.
@@ -252,25 +260,26 @@ class Prober:
         steeper = close.slope > GROWING * (np.abs(far.value) + far.error_bar)
         return bool(((~known | near) & ~steeper).all())
 
-    def _agrees_with_secant(self, found: Derivative, secant: Reading) -> bool:
-        """Whether the one difference that came first may show the same, up to a coarse truncation."""
-        known = np.isfinite(secant.numeric) & np.isfinite(found.value)
-        distance = np.abs(secant.numeric - found.value)
-        room = UNKNOWN_NOISE * secant.error_bar + found.error_bar
-        room += COARSE * np.abs(found.value) + CURVATURE * secant.slope
-        return bool((~known | (distance <= room)).all())
-
-    def _wrong(self, direction: Direction, claim: Claim, one: Derivative, other: Derivative) -> Reading:
-        """Return what two ladders found that contradict the claim, with all that may excuse it."""
-        # Two ladders that contradict each other are both off by at least their distance.
-        value = np.where(one.error_bar <= other.error_bar, one.value, other.value)
-        bar = np.minimum(one.error_bar, other.error_bar) + np.abs(one.value - other.value)
+    def _wrong(self, direction: Direction, claim: Claim, *ladders: Derivative) -> Reading:
+        """Return what ladders found that contradict the claim, with all that may excuse it."""
+        best = min(ladders, key=lambda found: float(np.nan_to_num(found.error_bar, nan=np.inf).max()))
+        bar = best.error_bar
+        for other in ladders:
+            # Ladders that nearly agree are off by their distance: an iteration that stops here a step sooner
+            # than there looks smooth from each. One that is far off stepped over something.
+            distance = np.abs(other.value - best.value)
+            unexplained = distance > best.error_bar + other.error_bar
+            off = np.where(unexplained & (distance <= COARSE * np.abs(best.value)), distance, 0.0)
+            bar = np.maximum(bar, best.error_bar + off)
         lost = np.array([direction.spread(noise) for noise in self.analytic_noise])
         precise = False
         if self.problem.wide:
             widened = np.array([direction.project(g) for g in self.gradients_in_float64])
-            precise = bool((np.abs(value - widened) <= bar + 1e-2 * self.rtol * np.abs(value)).all())
-        return Reading(claim, value, bar + lost, np.maximum(one.slope, other.slope), precise=precise)
+            precise = bool(
+                (np.abs(best.value - widened) <= bar + 1e-2 * self.rtol * np.abs(best.value)).all()
+            )
+        slope = np.maximum.reduce([found.slope for found in ladders])
+        return Reading(claim, best.value, bar + lost, slope, precise=precise)
 
     def _differs(self, reading: Reading) -> bool:
         difference = np.abs(reading.numeric - reading.claim.value)
@@ -296,11 +305,13 @@ class Prober:
 
         return richardson(contracted, steps, noise=noise, eps=problem.eps, rtol=LADDER_RTOL * self.rtol)
 
-    def _on_both_sides(
-        self, direction: Direction, claim: Claim, seen: Displacements, whole: Derivative
-    ) -> Reading:
+    def _sides(self, seen: Displacements) -> tuple[Sides, Array]:
         far, close = ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
-        sides, bar = slopes_between_sides(self.upstream, seen, far, close)
+        return slopes_between_sides(self.upstream, seen, far, close)
+
+    def _at_a_kink(
+        self, direction: Direction, claim: Claim, sides: Sides, bar: Array, whole: Derivative
+    ) -> Reading:
         lowest, highest = sides.lowest, sides.highest
         outside = (claim.value < lowest - bar) | (claim.value > highest + bar)
         if outside.any():

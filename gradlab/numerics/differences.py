@@ -22,7 +22,8 @@ import numpy.typing as npt
 from gradlab.numerics import Array
 from gradlab.numerics.extrapolation import RATIO, Extrapolation
 
-GROWING = 2  # secants of steps a quarter as long: 1 where the slope is seen, 4 where f has long levelled off
+GROWING = 2  # a secant that grows by more with a shorter step is of one that is longer than f varies on
+STEEPER = 5 / 4  # likewise, of the last two steps: an infinite slope grows by 1.4 at |x|^¾, by 2 at √x
 KNOWN = 1e-3  # relative error bar with which something is known about a derivative
 FINEST = 2.0**-36  # of which every step of float64 is a multiple
 
@@ -76,6 +77,15 @@ def cheap_step(eps: float) -> float:
     ``eps / h``, as far below as possible: 2⁻¹⁴ in float64, 2⁻⁸ in float32.
     """
     return float(2.0 ** round(np.log2(np.sqrt(max(1e-7, np.sqrt(eps))) / 5)))
+
+
+def finest_step(eps: float) -> float:
+    """Return the step, relative to the input's scale, that shows whether longer ones step over something.
+
+    Its secant is no derivative, but rounded as little as this tells whether the function is steeper than
+    longer steps have it: 2⁻³⁰ in float64, 2⁻¹² in float32, both multiples of what is exact.
+    """
+    return float(max(FINEST * 2**6, 2.0 ** round(np.log2(eps) / 2)))
 
 
 def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
@@ -171,6 +181,12 @@ def richardson(
     >>> bool(abs(d.value[0] - np.e) <= d.error_bar[0] < 1e-10)
     True
     """
+
+    def least_secant(plus: Array, minus: Array, width: float) -> Array:
+        change = np.fmax(np.abs(plus), np.abs(minus))  # of a side without values, the other
+        return np.nan_to_num(2 * np.maximum(change - 2 * noise, 0.0) / width)
+
+    close_up = least_secant(*sample(min(finest_step(eps), steps[-1])))
     central, jump = Extrapolation((2, 4, 6), noise.size), Extrapolation((1, 3, 5), noise.size)
     right, left = Extrapolation((1, 2, 3), noise.size), Extrapolation((1, 2, 3), noise.size)
     slope = np.full_like(noise, np.inf)
@@ -178,20 +194,21 @@ def richardson(
     for h in steps:
         plus, minus, width = sample(h)
         inside = [width != 0 and bool(np.isfinite(side).all()) for side in (plus, minus)]
+        change = np.fmax(np.abs(plus), np.abs(minus))
+        if any(inside) and (GROWING * 2 * (change + 2 * noise) / width < close_up).any():
+            continue  # it steps over what the function does close by
         if all(inside):
-            change = np.maximum(np.abs(plus), np.abs(minus))
             off = rounding(noise, change, width, eps)
             central.add((plus - minus) / width, off)
             jump.add(2 * (plus + minus) / width, 4 * off)
         else:
             central.restart()  # outside the domain: the table starts again nearer to the point
             jump.restart()
-            change = np.abs(plus if inside[0] else minus)
             for ok, side, table in ((inside[0], plus, right), (inside[1], -minus, left)):
                 if ok:
                     table.add(2 * side / width, 2 * rounding(noise, np.abs(side), width, eps))
         if any(inside):
-            previous, last = last, 2 * np.maximum(change - 2 * noise, 0.0) / width
+            previous, last = last, least_secant(plus, minus, width)
             slope = np.minimum(slope, last)
         # A derivative that cannot be told from zero is measured against the slope nearby.
         size = np.abs(central.value)
@@ -202,9 +219,9 @@ def richardson(
         exhausted = (central.stale >= 2) & ((central.error_bar <= KNOWN * size) | (last == 0))
         if (((central.error_bar <= rtol * size) | exhausted) & (last <= GROWING * previous)).all():
             break
-    # Secants that still grow with every shorter step belong to a function that varies on less than a step; of
-    # its slope at the centre nothing is known, but that it may be steeper still.
-    growing = last > GROWING * previous
+    # Secants that still grow at the end belong to a function that varies on less than a step, or to a slope
+    # without end: nothing is known but that it may be steeper still.
+    growing = last > STEEPER * previous
     slope = np.where(np.isfinite(slope), slope, 0.0)
     value, error_bar = central.value, central.error_bar
     for table in (right, left):

@@ -16,12 +16,16 @@ half of all functions whose values are quantised.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
+from gradlab.numerics.differences import GROWING
 
 # The first spacing is 64 roundings of float32, relative to the input's scale: so wide that a function which
 # computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
@@ -31,11 +35,104 @@ CLOSER, FARTHER, ZOOMS = 1 / 64, 64, 4  # where the first spacing shows too much
 SHRINKS = 1 / 8  # a kink's trace shrinks by 64, that of curvature by its third power, and nothing by more
 WHOLE, COMMON = 1e-9, 1e-6  # of the largest change: what counts as zero, and as a common divisor
 LOUD = 30  # times its rounding: what has to be told from such traces
+RESOLVED = 0.01  # of the spread of the values: less noise than that is a smooth function seen as such
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # times the spacing
 LEVELS = (3, 4)
 BLOCK = 100_000  # components at a time
 SAFETY = 3  # standard deviations that an error bar is to cover
+
+
+Values: TypeAlias = Callable[[int, float], Sequence[Array] | None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What equally spaced values show of each output; all arrays are of shape ``(m,)``.
+
+    Attributes
+    ----------
+    noise : Array
+        `SAFETY` standard deviations.
+    same : array of bool
+        Whether the output has one value at all points.
+    spread : Array
+        The largest value less the smallest.
+    quantum : Array
+        Of which number all changes are multiples; 0 where there is none.
+    """
+
+    noise: Array
+    same: npt.NDArray[np.bool_]
+    spread: Array
+    quantum: Array
+
+
+def function_noise(values: Values, floor: Array) -> Array:
+    """Return what each output of a function may be off by.
+
+    Seven values along each of two lines show it. Where an output stays the same on all of them, it is looked
+    at from farther away, for a quantum of which its changes are multiples. Where they show more than
+    rounding, it is looked at from closer and closer: noise stays; what shrinks as smooth functions do, or
+    turns out to be a smooth function that is steeper than was seen from farther away, is none.
+
+    Parameters
+    ----------
+    values : callable
+        ``values(line, spacing)``: the outputs at `OFFSETS` times the spacing along one of two lines through
+        the point, arrays of shape ``(m,)``; ``None`` when no more may be asked for.
+    floor : Array
+        Shape ``(m,)``: the rounding of the outputs.
+
+    Returns
+    -------
+    Array
+        Shape ``(m,)``, nowhere below ``floor``.
+
+    Examples
+    --------
+    >>> def values(line, spacing):
+    ...     return [1e8 + np.sin([1 + k * spacing]) - 1e8 for k in OFFSETS]
+    >>> bool(1e-9 < function_noise(values, np.array([2e-16]))[0] < 1e-6)
+    True
+    """
+    first = _look(values, (0, 1), SPACING, floor)
+    noise, same, steepness = first.noise, first.same, first.spread / SPACING
+    for k in (1, 2):
+        if not same.any():
+            break
+        far = _look(values, (0, 1), SPACING * FARTHER**k, floor)
+        noise, same = np.where(same & (far.quantum > 0), far.quantum, noise), same & far.same
+    shrinking = loud = noise > LOUD * floor
+    for k in range(1, ZOOMS + 1):
+        if not loud.any():
+            break
+        near = _look(values, (0,), SPACING * CLOSER**k, floor)
+        # What vanishes faster than fourth differences do vanishes by chance: the function is quantised.
+        by_chance = (10 * near.noise < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor)
+        shrinks = shrinking & ~near.same & ~by_chance & (near.noise < SHRINKS * noise)
+        smooth = loud & (near.noise < RESOLVED * near.spread)
+        smooth &= near.spread / (SPACING * CLOSER**k) > GROWING * steepness
+        noise = np.where(shrinking & ~shrinks & ~near.same, np.fmax(noise, near.noise), noise)
+        noise = np.where(shrinks | smooth, near.noise, noise)
+        loud = loud & (noise > LOUD * floor)
+        shrinking = loud & (shrinks | smooth)
+    return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
+
+
+def _look(values: Values, lines: Sequence[int], spacing: float, like: Array) -> Look:
+    noise, spread, steps = (np.zeros_like(like) for _ in range(3))
+    same = np.ones(like.shape, dtype=bool)
+    for line in lines:
+        seen = values(line, spacing)
+        if seen is None:
+            return Look(noise, np.zeros_like(same), spread, steps)
+        noise = np.fmax(noise, SAFETY * noise_level(seen))
+        same &= all_same(seen)
+        spread = np.fmax(spread, reduce(np.maximum, seen) - reduce(np.minimum, seen))
+        if spacing > SPACING:
+            steps = np.fmax(steps, quantum(seen))
+    return Look(noise, same, spread, steps)
 
 
 def noise_level(values: Sequence[Array]) -> Array:
