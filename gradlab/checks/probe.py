@@ -278,6 +278,7 @@ class Prober:
             precise = bool(
                 (np.abs(best.value - widened) <= bar + 1e-2 * self.rtol * np.abs(best.value)).all()
             )
+        bar = bar + np.finfo(np.float64).tiny  # below it, either side may have been flushed to zero
         slope = np.maximum.reduce([found.slope for found in ladders])
         return Reading(claim, best.value, bar + lost, slope, precise=precise)
 
