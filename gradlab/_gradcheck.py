@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gradlab._assemble import assemble, wrong_gradients
+from gradlab._snippet import gradcheck_snippet
 from gradlab.checks.contract import check_contract
 from gradlab.checks.gradients import Probes, probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import split_upstream
-from gradlab.errors import GradientError, UsageError
+from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.problem import Problem, RuleRaised
 from gradlab.report import Finding, Report
 from gradlab.values import describe
+
+__tracebackhide__ = is_deliberate
 
 
 def gradcheck(
@@ -94,11 +97,28 @@ def gradcheck(
     >>> report.inputs[0].wrong_count
     3
     """
+    __tracebackhide__ = True  # IPython looks for it here only
     question = Question(
         forward, backward, cached=cached, wrt=wrt, kwargs=kwargs, rtol=rtol, max_calls=max_calls, name=name
     )
     report, raised = check_point(question, inputs, grad_output=grad_output, seed=seed_of(rng))
-    if raise_exception and not report.passed:
+    if report.passed:
+        return report
+    snippet = gradcheck_snippet(
+        forward,
+        backward,
+        inputs,
+        kwargs=kwargs,
+        grad_output=grad_output,
+        seed=report.seed,
+        cached=bool(cached),
+        wrt=wrt,
+        rtol=rtol,
+        max_calls=max_calls,
+        name=name,
+    )
+    report = replace(report, example=snippet.example, call=snippet.call)
+    if raise_exception:
         raise GradientError(report) from raised
     return report
 

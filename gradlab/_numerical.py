@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from gradlab.checks.jacobian import full_jacobian
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.differences import norm
 from gradlab.numerics.jacobian import jacobian
 from gradlab.problem import Problem, RuleRaised
+
+__tracebackhide__ = is_deliberate
 
 
 def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = None) -> tuple[Any, Any]:

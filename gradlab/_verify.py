@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from gradlab import strategies
 from gradlab._gradcheck import Question, check_point, seed_of
-from gradlab.arguments import arrange
-from gradlab.errors import GradientError, UsageError
+from gradlab._snippet import point_snippet, verify_call
+from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.rule import Rule
 from gradlab.values import describe
 
+__tracebackhide__ = is_deliberate
+
 ENOUGH = 0.9  # of the points must pass
-PRINTABLE = 100  # entries of an array in a report
 
 
 def verify(
@@ -78,6 +79,7 @@ def verify(
     >>> verify(cube, max_examples=20)
     <Report cube: pass at 20 points>
     """
+    __tracebackhide__ = True  # IPython looks for it here only
     if not isinstance(rule, Rule):
         raise UsageError(f"verify was given {describe(rule)}; expected a Rule")
     if not isinstance(max_examples, int | np.integer) or max_examples < 1:
@@ -119,7 +121,7 @@ def verify(
         if progress is not None:
             progress(tally.points)
         if report.failed:
-            raise _PointFailed(replace(report, example=_source(rule, inputs)), raised)
+            raise _PointFailed(inputs, report, raised)
 
     failure: _PointFailed | None = None
     try:
@@ -133,7 +135,7 @@ def verify(
     except hypothesis.errors.Unsatisfiable as error:
         raise UsageError(f"rule {rule.name!r}: its inputs gave no point: {error}") from error
     except UsageError as error:
-        raise UsageError(f"rule {rule.name!r}: {error}") from error
+        raise UsageError(f"rule {rule.name!r}: {error}") from error.__cause__  # it says the same, and more
     except Exception as error:
         if tally.drawn > tally.checked:
             raise  # not while a point was drawn: the fault is ours
@@ -142,15 +144,21 @@ def verify(
     report = tally.summary(
         rule.name, failure.report if failure else None, seed=seed, seconds=time.perf_counter() - started
     )
+    if failure is not None:
+        explicit = all(finding.check == "jacobian" for finding in report.findings)
+        snippet = point_snippet(rule, failure.inputs, rtol=rtol, seed=seed, explicit=explicit)
+        report = replace(report, example=snippet.example, call=snippet.call)
+    elif not report.passed:
+        report = replace(report, call=verify_call(rule, max_examples=max_examples, rtol=rtol, seed=seed))
     if raise_exception and not report.passed:
         raise GradientError(report) from (failure.raised if failure else None)
     return report
 
 
 class _PointFailed(Exception):
-    def __init__(self, report: Report, raised: BaseException | None) -> None:
-        super().__init__(str(report))
-        self.report, self.raised = report, raised
+    def __init__(self, inputs: Any, report: Report, raised: BaseException | None) -> None:
+        super().__init__(report.reason)
+        self.inputs, self.report, self.raised = inputs, report, raised
 
 
 @dataclass
@@ -205,7 +213,7 @@ class _Tally:
             points=self.points,
             points_passed=self.passed,
             points_failed=self.failed,
-            example=failing.example if failing is not None else None,
+            example=None,
             forward_calls=self.forward_calls,
             backward_calls=self.backward_calls,
             seconds=seconds,
@@ -247,20 +255,3 @@ def points(rule: Rule) -> st.SearchStrategy[Any]:
         f"rule {rule.name!r}: inputs is {describe(inputs)}; expected a signature such as '(n,d),(d,m)', "
         "a Hypothesis strategy, a tuple of example inputs, or a function of a numpy Generator"
     )
-
-
-def _source(rule: Rule, inputs: Any) -> str:
-    """Return the inputs as Python text that can be pasted."""
-    _, names, values = arrange(rule.forward, inputs)
-    return "\n".join(f"{name} = {_literal(value)}" for name, value in zip(names, values, strict=True))
-
-
-def _literal(value: Any) -> str:
-    if not isinstance(value, np.ndarray):
-        return repr(value)
-    if value.size > PRINTABLE:
-        return f"...  # {describe(value)}"
-    if not value.size:
-        return f"np.empty({value.shape}, dtype={str(value.dtype)!r})"
-    usual = value.dtype in (np.dtype(float), np.dtype(int))
-    return f"np.array({value.tolist()!r}{'' if usual else f', dtype={str(value.dtype)!r}'})"

@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, is_deliberate
 from gradlab.values import describe, is_floating, like, private, strided
+
+__tracebackhide__ = is_deliberate
 
 Displaced: TypeAlias = Mapping[int, npt.NDArray[Any]]
 

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,3 +39,9 @@ class GradientError(AssertionError):
         # An exception is pickled by its `args`, the message; this one is rebuilt from its report, so that
         # it survives the way back from a worker process.
         return type(self), (self.report,)
+
+
+# What pytest asks, by the name `__tracebackhide__` in a function or a module, before it shows a frame: those
+# of gradlab stand between the user's call and the message, and are of interest only when gradlab itself
+# is at fault, that is when the exception is none of these.
+is_deliberate = methodcaller("errisinstance", (GradientError, UsageError))

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.values import describe, is_floating, is_number
+
+__tracebackhide__ = is_deliberate
 
 
 @dataclass(frozen=True)

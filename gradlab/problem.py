@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.arguments import Arguments, Displaced
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction
 from gradlab.numerics.noise import OFFSETS, SMALLEST, function_noise
 from gradlab.outputs import OutputForm, flatten, split
 from gradlab.values import describe, strided, text_of
+
+__tracebackhide__ = is_deliberate
 
 
 class BudgetSpent(Exception):
@@ -235,6 +237,7 @@ class Problem:
         UsageError
             When it returns no floating-point array.
         """
+        __tracebackhide__ = True  # what passes here was raised by the function under test
         positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
         if not self.affords(1):
             raise RuleRaised("forward", BudgetSpent(f"max_calls={self.max_calls} was reached"))
@@ -273,6 +276,7 @@ class Problem:
         RuleRaised
             When it raises, or ``forward`` does.
         """
+        __tracebackhide__ = True  # what passes here was raised by the function under test
         vector = self.grad_output if upstream is None else upstream
         form = self.form.unflatten(vector)
         if wide:

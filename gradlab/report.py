@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
+
+SCHEMA_VERSION = 1  # of `Report.to_dict`
 
 
 def rounded_up(value: float) -> str:
@@ -167,13 +170,17 @@ class Report:
     points, points_passed, points_failed : int
         How many points were checked, and how many of them passed and failed.
     example : str or None
-        The inputs of the failing point as Python text, where points were drawn.
+        The inputs of the point as Python text, a line each; ``None`` where the verdict is ``pass``, and
+        where many points were inconclusive.
     forward_calls, backward_calls : int
         What the check cost in calls of the two functions.
     seconds : float
         What it cost in time.
     seed : int
         Reproduces the report, as ``rng=seed``.
+    call : str or None
+        The call that repeats the check with these inputs, as Python text, after the imports of the
+        functions that it names; ``None`` where the verdict is ``pass``.
     """
 
     name: str
@@ -191,6 +198,7 @@ class Report:
     backward_calls: int
     seconds: float = field(compare=False)
     seed: int
+    call: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -213,6 +221,62 @@ class Report:
         entries = [result.worst for result in self.inputs if result.worst is not None]
         return max(entries, key=lambda entry: entry.error, default=None)
 
+    @property
+    def snippet(self) -> str | None:
+        """Python text that repeats the check when it is pasted: the imports, the inputs and the call."""
+        if self.call is None:
+            return None
+        *imports, call = self.call.splitlines()
+        body = "\n".join(filter(None, [*imports, self.example, call]))
+        return f"import gradlab{', numpy as np' if 'np.' in body else ''}\n{body}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data that any JSON writer takes.
+
+        Returns
+        -------
+        dict
+            The attributes of the report under their own names, of its inputs, findings and causes too.
+            ``verdict`` is a string, tuples are lists (an index such as ``[0, 1]``), and numbers that are
+            not finite are the strings ``"Infinity"``, ``"-Infinity"`` and ``"NaN"``. Besides these there
+            are
+
+            ``schema_version``
+                1; it grows when a key is removed or changes its meaning, not when one is added.
+            ``environment``
+                The versions ``gradlab``, ``python`` and ``numpy``, and the ``platform``, of the process
+                that calls this.
+            ``inputs[k].worst.error``
+                The difference of the two sides, relative to ``scale``.
+
+        Examples
+        --------
+        >>> import json
+        >>> import numpy as np
+        >>> from gradlab import gradcheck
+        >>> report = gradcheck(np.sin, lambda dy, x: dy * np.cos(x), np.array([0.5]))
+        >>> data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+        >>> data["schema_version"], data["verdict"], data["inputs"][0]["worst"]["index"]
+        (1, 'pass', [0])
+        """
+        import platform
+
+        import numpy as np
+
+        from gradlab import __version__
+
+        data: dict[str, Any] = _plain(asdict(self))
+        for result, given in zip(self.inputs, data["inputs"], strict=True):
+            if result.worst is not None:
+                given["worst"]["error"] = _plain(result.worst.error)
+        environment = {
+            "gradlab": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "platform": platform.platform(),
+        }
+        return {"schema_version": SCHEMA_VERSION, "environment": environment, **data}
+
     def __bool__(self) -> bool:
         return self.passed
 
@@ -224,3 +288,24 @@ class Report:
         from gradlab.reporters.text import render
 
         return render(self)
+
+    def _repr_html_(self) -> str:
+        from gradlab.reporters.html import render
+
+        return render(self)
+
+
+def _plain(value: Any) -> Any:
+    """Return data in the types that JSON has."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    number = float(value)
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, is_deliberate
+
+__tracebackhide__ = is_deliberate
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: the inputs may be arrays

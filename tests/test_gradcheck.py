@@ -31,7 +31,7 @@ def test_right_rule_passes():
 
 
 def test_wrong_rule_raises_an_assertion_error_that_carries_the_report():
-    with pytest.raises(AssertionError, match="gradient of w is wrong at 6 of 6 entries") as caught:
+    with pytest.raises(AssertionError, match="gradient of w is wrong; x is right") as caught:
         gradcheck(linear, wrong_linear_backward, (X, W))
     assert isinstance(caught.value, GradientError)
     assert caught.value.report.failed

@@ -17,7 +17,7 @@ LAYERS = [
     ["rule", "report"],
     ["numerics", "values"],
     ["arguments", "outputs"],
-    ["problem"],
+    ["problem", "_snippet"],
     ["checks"],
     ["_assemble", "_numerical"],
     ["_gradcheck"],

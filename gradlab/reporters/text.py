@@ -1,18 +1,43 @@
-"""Reports as plain text, for terminals and exception messages."""
+"""Reports as plain text, for terminals and exception messages.
+
+A report fits on a screen: what is wrong, of each input where and by how much, why, and how to see it again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import textwrap
+from collections.abc import Sequence
 
-from gradlab.report import Entry, InputResult, Report, Verdict, rounded_up
+from gradlab.report import InputResult, Report, Verdict
+from gradlab.reporters import wording
+from gradlab.reporters.style import PLAIN, Style, style_of
+
+__all__ = ["PLAIN", "Style", "render", "style_of", "summary", "table"]
 
 COLUMNS = ("rule", "verdict", "points", "forward calls", "worst error")
 RIGHT_ALIGNED = (2, 3, 4)
+COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
+
+MOST_INPUTS = 6  # that have a line of their own
+MOST_CAUSES = 4
+MOST_ROWS = 10  # of a screen that a snippet may fill
+CODE = "    "  # before each line of a snippet
+GLUE = "\N{NO-BREAK SPACE}"  # where a line must not be broken
 
 
-def render(report: Report) -> str:
+def render(report: Report, style: Style = PLAIN) -> str:
     """Return the full text of one report.
 
+    Parameters
+    ----------
+    report : Report
+        What to show.
+    style : Style, optional
+        From `style_of` for a stream; by default that of exception messages.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> from gradlab import gradcheck
     >>> def square(x):
@@ -20,48 +45,40 @@ def render(report: Report) -> str:
     >>> print(render(gradcheck(square, lambda dy, x: 2 * x * dy, np.array([1.0, 2.0]))))
     PASS square: x right at both entries; a relative error above 1e-07 would have shown
     """
+    lines = _headline(report, style)
+    notes = [line for note in report.notes for line in _labelled("note: ", note, style)]
     if report.passed:
-        at = f" at {report.points} points" if report.points > 1 else ""
-        right = _right(report.inputs, one_point=report.points == 1)
-        return "\n".join([f"PASS {report.name}: {right}{at}{_resolution(report)}", *_notes(report)])
-    lines = [f"{report.verdict.upper()} {report.name}: {report.reason}"]
-    lines += [f"  also: {finding.message}" for finding in report.findings[1:]]
-    lines += [f"  {_input_line(result)}" for result in report.inputs]
-    lines += _notes(report)
+        return style.encode("\n".join([*lines, *notes]))
+    for message in wording.further(report):
+        lines += _labelled("also: ", message, style)
+    lines += _inputs(report, style)
+    for cause in report.causes[:MOST_CAUSES]:
+        lines += _labelled(f"cause ({wording.clean(cause.code)}): ", cause.message, style)
+    if len(report.causes) > MOST_CAUSES:
+        lines.append(f"  {len(report.causes) - MOST_CAUSES} more in report.causes")
+    lines += notes
     if report.points > 1:
-        lines.append(
-            f"  {report.points} points: {report.points_passed} passed, {report.points_failed} failed, "
-            f"{report.points - report.points_passed - report.points_failed} could not tell"
-        )
-    if report.example is not None:
-        lines.append("  the simplest point found:")
-        lines += [f"    {line}" for line in report.example.splitlines()]
-    lines.append(f"  reproduce with rng={report.seed}")
-    return "\n".join(lines)
+        lines.append(f"  {wording.counts(report)}")
+    lines += _reproduction(report, style)
+    return style.encode("\n".join(lines))
 
 
-def _resolution(report: Report) -> str:
-    seen = [result.resolution for result in report.inputs if result.resolution is not None]
-    if not seen or max(seen) >= 1:
-        return ""
-    return f"; a relative error above {rounded_up(max(seen))} would have shown"
-
-
-def _notes(report: Report) -> list[str]:
-    return [f"  note: {note}" for note in report.notes]
-
-
-def table(reports: Sequence[Report]) -> str:
+def table(reports: Sequence[Report], style: Style = PLAIN) -> str:
     """Return one table of many reports, a line each, columns aligned."""
     rows = [COLUMNS, *(_row(report) for report in reports)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if k in RIGHT_ALIGNED else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    # Names give way, the numbers do not.
+    widths[0] = max(len(COLUMNS[0]), min(widths[0], style.width - sum(widths[1:]) - 2 * len(widths[1:])))
+    lines = []
+    for row, report in zip(rows, [None, *reports], strict=True):
+        name = row[0] if len(row[0]) <= widths[0] else f"{row[0][: widths[0] - 1]}…"
+        cells = [name.ljust(widths[0])]
+        for k in range(1, len(COLUMNS)):
+            cells.append(row[k].rjust(widths[k]) if k in RIGHT_ALIGNED else row[k].ljust(widths[k]))
+        if report is not None:
+            cells[1] = style.paint(row[1], COLOURS[report.verdict]) + cells[1][len(row[1]) :]
+        lines.append("  ".join(cells).rstrip())
+    return style.encode("\n".join(lines))
 
 
 def summary(reports: Sequence[Report]) -> str:
@@ -74,37 +91,103 @@ def summary(reports: Sequence[Report]) -> str:
 def _row(report: Report) -> tuple[str, ...]:
     worst = report.worst
     error = f"{worst.error:.1e}" if worst is not None else "-"
-    return report.name, report.verdict.upper(), str(report.points), str(report.forward_calls), error
+    name = wording.clean(report.name)
+    return name, report.verdict.upper(), str(report.points), str(report.forward_calls), error
 
 
-def _right(results: Iterable[InputResult], *, one_point: bool) -> str:
-    names = _and([result.name for result in results])
-    total = sum(result.probed for result in results)
-    if not one_point:
-        return f"{names} right"
-    if not all(result.probed == result.size for result in results):
-        return f"{names} right in every probe"
-    return f"{names} right at {'both' if total == 2 else f'all {total}' if total > 1 else 'the one'} " + (
-        "entries" if total != 1 else "entry"
+def _headline(report: Report, style: Style) -> list[str]:
+    text = wording.headline(report)
+    lines = _wrapped(text, "", style, indent="  ") if style.terminal else [text]
+    verdict = report.verdict.upper()
+    return [style.paint(verdict, COLOURS[report.verdict]) + lines[0][len(verdict) :], *lines[1:]]
+
+
+def _inputs(report: Report, style: Style) -> list[str]:
+    results = wording.by_urgency(report.inputs)
+    shown, rest = results[:MOST_INPUTS], results[MOST_INPUTS:]
+    column = max((len(wording.clean(result.name)) for result in shown), default=0) + 2
+    lines = []
+    for result in shown:
+        verdict = wording.VERDICTS[result.verdict]
+        said = verdict + wording.extent(result)
+        if wording.resolution(result):
+            said += f"; resolution {wording.resolution(result)}"
+        name = f"  {wording.clean(result.name).ljust(column)}"
+        first, *more = _wrapped(said, name, style)
+        painted = style.paint(verdict, COLOURS[result.verdict])
+        lines += [f"{name}{painted}{first[len(name) + len(verdict) :]}", *more]
+        lines += _evidence(report, result, column, style)
+    if rest:
+        numbers = {verdict: sum(result.verdict is verdict for result in rest) for verdict in wording.URGENCY}
+        said = ", ".join(
+            f"{count} {wording.VERDICTS[verdict]}" for verdict, count in numbers.items() if count
+        )
+        lines += _wrapped(f"and {len(rest)} more in report.inputs: {said}", "  ", style)
+    return lines
+
+
+def _evidence(report: Report, result: InputResult, column: int, style: Style) -> list[str]:
+    entry = wording.evidence(report, result)
+    if entry is None:
+        return []
+    analytic, numeric = wording.both_sides(entry)
+    if entry.index is None:
+        at = "along the worst direction"
+    else:
+        at = f"worst {wording.place(result, entry)}" if result.size > 1 else wording.place(result, entry)
+    numbers = f"{_glued(at)}: backward {analytic}, central differences {_glued(numeric)}"
+    return _wrapped(numbers, " " * (column + 2), style)
+
+
+def _reproduction(report: Report, style: Style) -> list[str]:
+    snippet = report.snippet or report.example
+    if snippet is None:
+        return [f"  reproduce with rng={report.seed}"]
+    which = "reproduce"
+    if report.points > 1 and report.example is not None:
+        which = "reproduce at the simplest failing point found"
+    seed = f" with rng={report.seed}" if report.snippet is None else ""
+    return [f"  {which}{seed}:", *(f"{CODE}{line}" for line in _shortened(snippet.splitlines(), style))]
+
+
+def _shortened(lines: list[str], style: Style) -> list[str]:
+    """Leave out the longest inputs of a snippet until it fits; a line is whole or not there at all."""
+    assigned = [line for line in lines if " = " in line and not line.startswith("gradlab.")]
+    room = MOST_ROWS - sum(_rows(line, style) for line in lines)
+    left_out: list[str] = []
+    for line in sorted(assigned, key=len, reverse=True):
+        if room >= 0:
+            break
+        room += _rows(line, style) - (not left_out)  # a remark takes the place of all
+        left_out.append(line)
+    if not left_out:
+        return lines
+    names = wording.named([line.partition(" = ")[0] for line in assigned if line in left_out])
+    place = next(k for k, line in enumerate(lines) if line in left_out)
+    kept = [line for line in lines if line not in left_out]
+    return [*kept[:place], f"# {names} as in report.example", *kept[place:]]
+
+
+def _rows(line: str, style: Style) -> int:
+    return math.ceil((len(line) + len(CODE)) / style.width)
+
+
+def _labelled(label: str, text: str, style: Style) -> list[str]:
+    return _wrapped(wording.clean(text), f"  {label}", style)
+
+
+def _wrapped(text: str, label: str, style: Style, indent: str | None = None) -> list[str]:
+    """Wrap a text behind a label, its further lines under its own first word."""
+    lines = textwrap.wrap(
+        text,
+        max(style.width, len(label) + 20),
+        initial_indent=label,
+        subsequent_indent=" " * len(label) if indent is None else indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
+    return [line.replace(GLUE, " ") for line in lines]
 
 
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _input_line(result: InputResult) -> str:
-    line = f"{result.name}: {WORDS[result.verdict]}"
-    if result.wrong_count:
-        line += f" at {result.wrong_count} of {result.size} entries"
-    if result.verdict is not Verdict.PASS and result.worst is not None:
-        line += f"; {_worst_line(result.name, result.worst)}"
-    return line
-
-
-WORDS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
-
-
-def _worst_line(name: str, worst: Entry) -> str:
-    where = "along the worst direction" if worst.index is None else f"worst {name}{list(worst.index) or ''}"
-    return f"{where}: analytic {worst.analytic:.6g}, numeric {worst.numeric:.6g} ± {worst.error_bar:.1g}"
+def _glued(text: str) -> str:
+    return text.replace(" ", GLUE)

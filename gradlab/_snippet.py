@@ -1,0 +1,297 @@
+"""A check as Python text that can be pasted and run: its inputs, a line each, and the call.
+
+What can be written is written exactly: numbers by their shortest text that reads back as the same number,
+functions by a name under which they can be imported. What cannot, or is too large, is a comment that says
+what stood there, and the call then takes the name from wherever it is pasted.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.arguments import arrange
+from gradlab.values import describe
+
+if TYPE_CHECKING:
+    from gradlab.rule import Rule
+
+PRINTABLE = 100  # entries of an array, or items of a container, that are written out
+INLINE = 40  # characters of an option that stands in the call itself rather than on a line of its own
+RESERVED = frozenset({"np", "gradlab", "dataclasses", "rule", *keyword.kwlist})
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Two parts of a text; pasted in this order, after the imports of ``gradlab`` and ``np``, they run.
+
+    Attributes
+    ----------
+    example : str
+        The inputs, a line each; where options need a line of their own, these too.
+    call : str
+        The call, after the imports of the functions that it names.
+    """
+
+    example: str
+    call: str
+
+
+def gradcheck_snippet(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Any,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    grad_output: Any = None,
+    seed: int,
+    **options: Any,
+) -> Snippet:
+    """Write a call of `gradlab.gradcheck`.
+
+    Options that have their default value, ``None`` or ``False``, are left out.
+
+    >>> def square(x):
+    ...     return x**2
+    >>> print(gradcheck_snippet(square, np.cosh, np.array([0.5]), seed=0, rtol=1e-3).call)
+    gradlab.gradcheck(square, np.cosh, x, rtol=0.001, rng=0)
+    """
+    names, imports = _named_functions(forward, backward)
+    given, lines, taken = _inputs(forward, inputs, taken=[name.partition(".")[0] for name in names])
+    arguments = [*names, given]
+    for name, value in options.items():
+        if value is not None and value is not False:
+            arguments.append(f"{name}={_option(name, value, lines, taken)}")
+    if kwargs:
+        items = (f"{key!r}: {_option(key, value, lines, taken)}" for key, value in kwargs.items())
+        arguments.append(f"kwargs={{{', '.join(items)}}}")
+    if grad_output is not None:
+        arguments.append(f"grad_output={_option('grad_output', grad_output, lines, taken)}")
+    call = f"gradlab.gradcheck({', '.join([*arguments, f'rng={seed}'])})"
+    return Snippet("\n".join(lines), "\n".join([*imports, call]))
+
+
+def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, explicit: bool) -> Snippet:
+    """Write a call that checks one point of a rule.
+
+    With ``explicit``, by `gradlab.verify`, which builds the explicit Jacobian, at this point alone;
+    otherwise by `gradlab.gradcheck`.
+    """
+    options = [*([f"rtol={_number(rtol)}"] if rtol is not None else []), f"rng={seed}"]
+    found = _named_rule(rule)
+    names, imports = _named_functions(rule.forward, rule.backward)
+    if found is None and not explicit and not any(line.startswith("#") for line in imports):
+        taken = [name.partition(".")[0] for name in names]
+    else:
+        names, imports, taken = ["rule.forward", "rule.backward"], _rule_lines(rule), []
+    given, lines, _ = _inputs(rule.forward, inputs, taken=taken)
+    if explicit:
+        replaced = f"dataclasses.replace(rule, inputs={given if given[0] in '({' else f'({given},)'})"
+        call = f"gradlab.verify({', '.join([replaced, 'max_examples=1', *options])})"
+        imports = ["import dataclasses", *imports]
+    else:
+        cached = ["cached=True"] if rule.cached else []
+        call = f"gradlab.gradcheck({', '.join([*names, given, *cached, *options])})"
+    return Snippet("\n".join(lines), "\n".join([*imports, call]))
+
+
+def verify_call(rule: Rule, *, max_examples: int, rtol: float | None, seed: int) -> str:
+    """Write a call of `gradlab.verify`."""
+    tolerance = f"rtol={_number(rtol)}, " if rtol is not None else ""
+    call = f"gradlab.verify(rule, max_examples={max_examples}, {tolerance}rng={seed})"
+    return "\n".join([*_rule_lines(rule), call])
+
+
+def literal(value: Any) -> str | None:
+    """Return a value as a Python expression that gives it again; ``None`` where there is no short one.
+
+    >>> literal(np.array([0.1, np.inf], dtype=np.float32))
+    "np.array([0.1, np.inf], dtype='float32')"
+    >>> literal({"axis": (0, None)})
+    "{'axis': (0, None)}"
+    """
+    # Exact types only: what a subclass, or an object's repr, leaves out cannot be known.
+    if value is None or value is Ellipsis or type(value) in (bool, int, float):
+        return _number(value)
+    if type(value) in (str, bytes):
+        return repr(value) if len(value) <= PRINTABLE else None
+    if type(value) is np.ndarray:
+        return _array(value)
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        return f"np.{type(value).__name__}({_number(value)})"
+    if type(value) in (tuple, list) and len(value) <= PRINTABLE:
+        items = [literal(item) for item in value]
+        if None in items:
+            return None
+        inside = ", ".join(map(str, items))
+        if type(value) is list:
+            return f"[{inside}]"
+        return f"({inside},)" if len(items) == 1 else f"({inside})"
+    if type(value) is dict and len(value) <= PRINTABLE:
+        pairs = [(literal(key), literal(item)) for key, item in value.items()]
+        complete = all(key is not None and item is not None for key, item in pairs)
+        return f"{{{', '.join(f'{key}: {item}' for key, item in pairs)}}}" if complete else None
+    return _numpy_name(value)
+
+
+def _array(value: npt.NDArray[Any]) -> str | None:
+    if value.dtype.kind not in "biufUS" or value.size > PRINTABLE:
+        return None
+    if not value.size:
+        return f"np.empty({value.shape}, dtype={str(value.dtype)!r})"
+    usual = value.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) or value.dtype.kind in "US"
+    return f"np.array({_nested(value)}{'' if usual else f', dtype={str(value.dtype)!r}'})"
+
+
+def _nested(value: npt.NDArray[Any]) -> str:
+    if value.ndim:
+        return f"[{', '.join(_nested(np.asarray(row)) for row in value)}]"
+    scalar = value[()]
+    return repr(scalar.item()) if value.dtype.kind in "US" else _number(scalar)
+
+
+def _number(value: Any) -> str:
+    """Write a number by the fewest digits that, in its own precision, give it again."""
+    if isinstance(value, np.longdouble) and np.isfinite(value):
+        return repr(value)
+    text = str(value)
+    return re.sub(r"(nan|inf)", r"np.\1", text) if isinstance(value, float | np.floating) else text
+
+
+def _inputs(
+    forward: Callable[..., Any], inputs: Any, *, taken: Sequence[str]
+) -> tuple[str, list[str], set[str]]:
+    """Return the inputs as the call takes them, a line for each, and the names that are taken."""
+    form, names, values = arrange(forward, inputs)
+    used, lines, variables = set(taken), [], []
+    for name, value in zip(names, values, strict=True):
+        variables.append(_variable(name, used))
+        lines.append(_assignment(variables[-1], value))
+    if form == "keyword":
+        pairs = zip(names, variables, strict=True)
+        return f"{{{', '.join(f'{name!r}: {variable}' for name, variable in pairs)}}}", lines, used
+    if form == "single":
+        return variables[0], lines, used
+    return f"({', '.join(variables)}{',' * (len(variables) == 1)})", lines, used
+
+
+def _option(name: str, value: Any, lines: list[str], taken: set[str]) -> str:
+    """Return what stands for an option in the call; a longer one gets a line of its own."""
+    text = literal(value)
+    if text is not None and len(text) <= INLINE:
+        return text
+    variable = _variable(name, taken)
+    lines.append(_assignment(variable, value))
+    return variable
+
+
+def _assignment(variable: str, value: Any) -> str:
+    """Return a line that gives a variable its value; where that cannot be written, one that describes it."""
+    text = literal(value)
+    if text is not None:
+        return f"{variable} = {text}"
+    name, home = _own_name(value), _home(value)
+    if home is not None and name is not None and "." not in name:
+        return f"from {home} import {name} as {variable}"
+    called = str(getattr(value, "__qualname__", "")).rpartition("<locals>.")[2]
+    if called == "<lambda>":
+        return f"# {variable} is a lambda"
+    return f"# {variable} is {describe(value)}{called and f' {called}'}"
+
+
+def _variable(name: str, taken: set[str]) -> str:
+    """Return an identifier for an input, such as ``input_0`` for ``input[0]``, that is not yet taken."""
+    variable = re.sub(r"\W", "_", name.removesuffix("]"))
+    while not variable.isidentifier() or variable in RESERVED or variable in taken:
+        variable = f"{variable}_" if variable.isidentifier() else f"_{variable}"
+    taken.add(variable)
+    return variable
+
+
+def _named_functions(forward: Any, backward: Any) -> tuple[list[str], list[str]]:
+    """Return what to call both functions, and the lines that import them or say what they were."""
+    names: list[str] = []
+    lines: list[str] = []
+    for role, function in (("forward", forward), ("backward", backward)):
+        name = _numpy_name(function) or _own_name(function)
+        if name is None or name in RESERVED or (name in names and function is not forward):
+            lines.append(_assignment(role, function))
+            name = role
+        elif not _numpy_name(function) and _home(function):
+            lines.append(f"from {_home(function)} import {name.partition('.')[0]}")
+        names.append(name)
+    if len(lines) == 2 and lines[0].partition(" import ")[0] == lines[1].partition(" import ")[0] != lines[0]:
+        both = dict.fromkeys(line.partition(" import ")[2] for line in lines)
+        lines = [f"{lines[0].partition(' import ')[0]} import {', '.join(both)}"]
+    return names, lines
+
+
+def _rule_lines(rule: Rule) -> list[str]:
+    """Return the line that gives a rule the name ``rule``, or says which it is; none where it has it."""
+    found = _named_rule(rule)
+    if found is None:
+        return [f"# rule is the Rule {rule.name!r}"]
+    module, name = found
+    if module != "__main__":
+        return [f"from {module} import {name} as rule"]
+    return [] if name == "rule" else [f"rule = {name}"]
+
+
+def _named_rule(rule: Rule) -> tuple[str, str] | None:
+    """Return where a rule can be had from: a module that defines its functions, and its name there."""
+    homes = [str(getattr(function, "__module__", None)) for function in (rule.forward, rule.backward)]
+    for module in dict.fromkeys([*homes, "__main__"]):
+        for name, value in list(getattr(sys.modules.get(module), "__dict__", {}).items()):
+            if value is rule and (module == "__main__" or _can_import(module)):
+                return module, name
+    return None
+
+
+def _own_name(function: Any) -> str | None:
+    """Return the name that a function was defined by, such as ``f`` or ``Layer.forward``, if it has one."""
+    qualified = getattr(function, "__qualname__", None)
+    if not isinstance(qualified, str) or not _is_free(function):
+        return None
+    name = qualified.rpartition("<locals>.")[2]
+    return name if all(part.isidentifier() for part in name.split(".")) else None
+
+
+def _is_free(function: Any) -> bool:
+    """Whether a function belongs to no object, so that its name is all there is to it."""
+    owner = getattr(function, "__self__", None)
+    return owner is None or isinstance(owner, type)
+
+
+def _home(function: Any) -> str | None:
+    """Return the module from which another process can import a function, by the name it was defined by."""
+    name, module = getattr(function, "__qualname__", None), getattr(function, "__module__", None)
+    if not isinstance(name, str) or not isinstance(module, str) or not _is_free(function):
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    # Each access to a class method gives a new object around the same function.
+    same = getattr(found, "__func__", found) is getattr(function, "__func__", function)
+    return module if same and _can_import(module) else None
+
+
+def _can_import(module: str) -> bool:
+    """Whether a module is found by a search, and not only because this process has made it."""
+    top = module.partition(".")[0]
+    finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+    return top != "__main__" and any(finder.find_spec(top, None) is not None for finder in finders)
+
+
+def _numpy_name(value: Any) -> str | None:
+    """Return ``np.tanh`` for ``np.tanh``, ``np.float32`` for that."""
+    name = getattr(value, "__name__", None)
+    if not isinstance(name, str) or not callable(value):
+        return None
+    return f"np.{name}" if getattr(np, name, None) is value else None

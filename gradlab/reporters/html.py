@@ -1,0 +1,81 @@
+"""Reports as HTML, for notebooks: one fragment with its styles in it, no scripts, nothing loaded."""
+
+from __future__ import annotations
+
+from html import escape
+
+from gradlab.report import InputResult, Report, Verdict
+from gradlab.reporters import wording
+
+# White on each of these is readable whatever the theme; all else is in the notebook's own colours.
+BACKGROUNDS = {Verdict.PASS: "#1a7f37", Verdict.FAIL: "#c1272d", Verdict.INCONCLUSIVE: "#8a6100"}
+HEADERS = ("input", "verdict", "where", "worst entry", "backward", "central differences", "resolution")
+
+CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;border:none"
+RULE = "border-bottom:1px solid rgba(128,128,128,.5)"
+TABLE = "border-collapse:collapse;margin:6px 0;background:transparent"
+
+
+def render(report: Report) -> str:
+    """Return one report as an HTML fragment; every name and message in it is escaped.
+
+    >>> import numpy as np
+    >>> from gradlab import gradcheck
+    >>> report = gradcheck(np.sin, lambda dy, x: dy * np.cos(x), np.array([0.5]), name="<sin>")
+    >>> "&lt;sin&gt;: x right at the one entry" in render(report)
+    True
+    """
+    verdict, _, rest = wording.headline(report).partition(" ")
+    parts = [f"<div>{_badge(report.verdict, verdict)} {escape(rest)}</div>"]
+    if not report.passed:
+        also = [f"also: {message}" for message in wording.further(report)]
+        causes = [
+            f"cause ({wording.clean(cause.code)}): {wording.clean(cause.message)}" for cause in report.causes
+        ]
+        parts += [_line(text) for text in also]
+        parts += [_table(report)] if report.inputs else []
+        parts += [_line(text) for text in causes]
+    parts += [_line(f"note: {wording.clean(note)}") for note in report.notes]
+    if not report.passed:
+        parts += [_line(wording.counts(report))] if report.points > 1 else []
+        parts.append(_reproduction(report))
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _table(report: Report) -> str:
+    head = "".join(f'<th style="{CELL};{RULE}">{header}</th>' for header in HEADERS)
+    rows = "".join(_row(report, result) for result in wording.by_urgency(report.inputs))
+    return f'<table style="{TABLE}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _row(report: Report, result: InputResult) -> str:
+    entry = wording.evidence(report, result)
+    at, analytic, numeric = "", "", ""
+    if entry is not None:
+        at = wording.place(result, entry) if entry.index is not None else "along a direction"
+        analytic, numeric = wording.both_sides(entry)
+    where = wording.extent(result).removeprefix(":").strip()
+    cells = [
+        escape(wording.clean(result.name)),
+        _badge(result.verdict, wording.VERDICTS[result.verdict]),
+        *map(escape, (where, at, analytic, numeric, wording.resolution(result))),
+    ]
+    row = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
+    return f"<tr>{row}</tr>"
+
+
+def _badge(verdict: Verdict, word: str) -> str:
+    style = f"background:{BACKGROUNDS[verdict]};color:#fff;padding:0 6px;border-radius:3px;white-space:nowrap"
+    return f'<span style="{style}">{escape(word)}</span>'
+
+
+def _line(text: str) -> str:
+    return f"<div>{escape(text)}</div>"
+
+
+def _reproduction(report: Report) -> str:
+    snippet = report.snippet or report.example
+    if snippet is None:
+        return _line(f"reproduce with rng={report.seed}")
+    code = f'<pre style="background:transparent;overflow-x:auto;margin:4px 0">{escape(snippet)}</pre>'
+    return f"<details><summary>reproduce with rng={report.seed}</summary>{code}</details>"

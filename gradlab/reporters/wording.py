@@ -1,0 +1,172 @@
+"""What a report says, in words: the sentences that every form of a report for people is made of.
+
+Each thing is said once. The first line says which inputs are wrong and which are right, the line of an input
+where and by how much it is wrong; findings that no such line covers are said in their own words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from gradlab.report import Entry, Finding, InputResult, Report, Verdict, rounded_up
+
+VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
+NAMES = 4  # written out in one sentence
+LONGEST = 600  # characters of a message; what a function under test raises may be of any length
+URGENCY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+def headline(report: Report) -> str:
+    """Return the verdict in one sentence, on one line.
+
+    >>> import numpy as np
+    >>> from gradlab import gradcheck
+    >>> def scaled(x, s):
+    ...     return x * s
+    >>> def backward(dy, x, s):
+    ...     return dy * s, np.sum(dy)
+    >>> headline(gradcheck(scaled, backward, (np.array([1.0, 2.0]), 3.0), raise_exception=False))
+    'FAIL scaled: gradient of s is wrong; x is right'
+    """
+    return f"{report.verdict.upper()} {clean(report.name)}: {_answer(report)}"
+
+
+def further(report: Report) -> list[str]:
+    """Return the messages of the findings that neither the headline nor the line of an input covers."""
+    return [clean(finding.message) for finding in report.findings[1:] if not _has_line(finding)]
+
+
+def by_urgency(results: Sequence[InputResult]) -> list[InputResult]:
+    """Return inputs in the order in which one wants to read of them: failures first, the worst first."""
+    return sorted(results, key=lambda r: (URGENCY.index(r.verdict), -r.worst.error if r.worst else 0.0))
+
+
+def extent(result: InputResult) -> str:
+    """Say, behind the verdict, at how many entries it holds and at which: `` at 2 of 6 entries: w[:, 1]``."""
+    where = clean(result.where)
+    if result.verdict is Verdict.FAIL:
+        count = (
+            "at the one entry" if result.size == 1 else f"at {result.wrong_count} of {_entries(result.size)}"
+        )
+        return (f" {count}" if result.wrong_count else "") + (f": {where}" if where else "")
+    if result.verdict is Verdict.PASS:
+        return f" {_everywhere([result])}"
+    return ""
+
+
+def resolution(result: InputResult) -> str:
+    """Return the smallest relative error that was certain to be seen, such as ``2e-07``."""
+    if result.resolution is None:
+        return ""
+    return rounded_up(result.resolution) if result.resolution < 1 else "above 1"
+
+
+def evidence(report: Report, result: InputResult) -> Entry | None:
+    """Return the probe that shows why an input is not right; ``None`` where something else shows it."""
+    compared = any(finding.input == result.name and _has_line(finding) for finding in report.findings)
+    if compared or result.wrong_count or (report.inconclusive and result.verdict is Verdict.INCONCLUSIVE):
+        return result.worst
+    return None
+
+
+def place(result: InputResult, entry: Entry) -> str:
+    """Name the entry that was probed: ``x[0, 1]``; ``x`` for a single number, or where many entries moved."""
+    return clean(result.name) + (f"[{', '.join(map(str, entry.index))}]" if entry.index else "")
+
+
+def both_sides(entry: Entry) -> tuple[str, str]:
+    """Return what backward gives and what the forward function shows, to the digits in which they differ.
+
+    >>> both_sides(Entry((0,), analytic=4.31937379, numeric=4.31936947, error_bar=2e-12, scale=4.3))
+    ('4.3193738', '4.3193695 ± 2e-12')
+    """
+    analytic, numeric = entry.analytic, entry.numeric
+    digits = 6
+    if analytic != numeric and math.isfinite(analytic) and math.isfinite(numeric):
+        while f"{analytic:.{digits}g}" == f"{numeric:.{digits}g}":
+            digits += 1  # ends at 17, by which any two numbers differ
+        digits += digits > 6
+    return f"{analytic:.{digits}g}", f"{numeric:.{digits}g} ± {entry.error_bar:.1g}"
+
+
+def counts(report: Report) -> str:
+    """Say how many points passed and failed; nothing where there was but one."""
+    if report.points <= 1:
+        return ""
+    undecided = report.points - report.points_passed - report.points_failed
+    parts = [
+        (report.points_passed, "passed"),
+        (report.points_failed, "failed"),
+        (undecided, "could not tell"),
+    ]
+    return f"{report.points} points: {', '.join(f'{count} {what}' for count, what in parts if count)}"
+
+
+def named(names: Sequence[str]) -> str:
+    """Join names: ``x, w and b``; of very many, the first few and how many more.
+
+    >>> named(["x", "w", "b"]), named(list("abcdefgh"))
+    ('x, w and b', 'a, b, c and 5 more')
+    """
+    shown = [clean(name) for name in names]
+    if len(shown) > NAMES:
+        shown = [*shown[: NAMES - 1], f"{len(shown) - NAMES + 1} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def clean(text: str) -> str:
+    r"""Put a text on one line: names and messages come from the code under test, and may hold anything.
+
+    >>> clean("two\nlines, and a \x1b[31mcolour")
+    'two lines, and a \\x1b[31mcolour'
+    """
+    line = " ".join(text.split())
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def _answer(report: Report) -> str:
+    if report.passed:
+        return _pass(report)
+    if not report.findings or not _has_line(report.findings[0]):
+        return clean(report.reason)
+    results = by_urgency(report.inputs)
+    wrong = [result.name for result in results if result.verdict is Verdict.FAIL]
+    right = [result.name for result in report.inputs if result.verdict is Verdict.PASS]
+    answer = f"gradient{_s(wrong)} of {named(wrong)} {_are(wrong)} wrong"
+    return answer + (f"; {named(right)} {_are(right)} right" if right else "")
+
+
+def _pass(report: Report) -> str:
+    at = f" at {report.points} points" if report.points > 1 else f" {_everywhere(report.inputs)}"
+    seen = [result.resolution for result in report.inputs if result.resolution is not None]
+    shown = (
+        f"; a relative error above {rounded_up(max(seen))} would have shown" if seen and max(seen) < 1 else ""
+    )
+    return f"{named([result.name for result in report.inputs])} right{at}{shown}"
+
+
+def _everywhere(results: Sequence[InputResult]) -> str:
+    total = sum(result.probed for result in results)
+    if any(result.probed != result.size for result in results):
+        return "in every probe"
+    return {1: "at the one entry", 2: "at both entries"}.get(total, f"at all {_entries(total)}")
+
+
+def _has_line(finding: Finding) -> bool:
+    """Whether the line of an input says all that a finding does."""
+    return finding.kind == "wrong-gradient" and finding.input is not None
+
+
+def _entries(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
+def _s(names: Sequence[str]) -> str:
+    return "s" * (len(names) != 1)
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
