@@ -4,45 +4,51 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from gradlab.checks.gradients import Probes
+from gradlab.checks.locate import Region
 from gradlab.problem import Problem
-from gradlab.report import Entry, Finding, InputResult, Report, Verdict, rounded_up
+from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the checks found at one point."""
+
+    findings: tuple[Finding, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[str, ...] = ()
+    probes: tuple[Probes, ...] = ()
+    regions: Mapping[int, Region] = field(default_factory=dict)
+
+
 def assemble(
-    name: str,
-    findings: Sequence[Finding],
-    *,
-    problem: Problem | None = None,
-    probes: Sequence[Probes] = (),
-    notes: Sequence[str] = (),
-    rtol: float,
-    started: float,
-    seed: int,
+    name: str, found: Found, *, problem: Problem | None = None, rtol: float, started: float, seed: int
 ) -> Report:
     """Return the report of one point; without a problem, of one at which forward raised."""
+    findings, probes, notes = found.findings, found.probes, found.notes
     inputs: tuple[InputResult, ...] = ()
     reason, calls = "", (1, 0)
     if problem is not None:
-        inputs = tuple(_input_result(problem, i, probes, findings, rtol) for i in problem.wrt)
+        inputs = tuple(_input_result(problem, i, found, rtol) for i in problem.wrt)
         reason = _undecided_reason(problem, probes, rtol)
         calls = (problem.forward_calls, problem.backward_calls)
-        notes = [*notes, *_kinks(problem, probes)]
+        notes = (*notes, *_kinks(problem, probes))
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
     return Report(
         name=name,
         verdict=verdict,
         reason=findings[0].message if findings else reason,
         inputs=inputs,
-        findings=tuple(findings),
-        causes=(),
-        notes=tuple(notes),
+        findings=findings,
+        causes=found.causes,
+        notes=notes,
         points=1,
         points_passed=int(verdict is Verdict.PASS),
         points_failed=int(verdict is Verdict.FAIL),
@@ -104,14 +110,15 @@ def _plain(value: np.float64) -> float:
     return math.nan if np.isnan(value) else float(value)
 
 
-def _input_result(
-    problem: Problem, position: int, probes: Sequence[Probes], findings: Sequence[Finding], rtol: float
-) -> InputResult:
-    name = problem.names[position]
-    own = next((p for p in probes if p.position == position), None)
+def _input_result(problem: Problem, position: int, found: Found, rtol: float) -> InputResult:
+    name, findings = problem.names[position], found.findings
+    own = next((p for p in found.probes if p.position == position), None)
     probed = own is not None and own.analytic.size > 0
+    region = found.regions.get(position)
     wrong: list[tuple[int, ...]] = []
-    if own is not None and own.indices is not None:
+    if region is not None:
+        wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
+    elif own is not None and own.indices is not None:
         wrong = [own.indices[k] for k in np.flatnonzero(own.wrong(rtol))]
     if any(f.input in (name, None) for f in findings):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
@@ -123,10 +130,11 @@ def _input_result(
         verdict=verdict,
         size=problem.value(position).size,
         probed=len(own.indices) if own is not None and own.indices is not None else 0,
-        wrong_count=len(wrong),
+        wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
         worst=_worst(own, rtol) if own is not None and probed else None,
         resolution=_resolution(own) if own is not None and probed else None,
+        where=region.words if region is not None else "",
     )
 
 

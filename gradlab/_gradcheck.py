@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._assemble import assemble, wrong_gradients
+from gradlab._assemble import Found, assemble, wrong_gradients
 from gradlab._snippet import gradcheck_snippet
+from gradlab.checks.causes import find_causes
 from gradlab.checks.contract import check_contract
-from gradlab.checks.gradients import Probes, probe_gradients
+from gradlab.checks.gradients import probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
+from gradlab.checks.locate import Region, locate
+from gradlab.checks.probe import Prober
 from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import split_upstream
 from gradlab.errors import GradientError, UsageError, is_deliberate
-from gradlab.numerics import Array
 from gradlab.problem import Problem, RuleRaised
-from gradlab.report import Finding, Report
+from gradlab.report import Cause, Finding, Report
 from gradlab.values import describe
 
 __tracebackhide__ = is_deliberate
@@ -127,8 +129,9 @@ def gradcheck(
 class Question:
     """What is asked of every point alike; the fields are those of `gradcheck`.
 
-    With ``jacobian``, the explicit Jacobian is built as a second witness: numerically, and by that function
-    in closed form when it is not ``None``.
+    With ``explain``, wrong entries are located and causes looked for. With ``explicit_jacobian``, the full
+    Jacobian is built as a second witness: numerically, and by ``jacobian`` in closed form when that is not
+    ``None``.
     """
 
     forward: Callable[..., Any]
@@ -140,6 +143,7 @@ class Question:
     rtol: float | None = None
     max_calls: int | None = None
     name: str | None = None
+    explain: bool = True
     explicit_jacobian: bool = False
     jacobian: Callable[..., Any] | None = None
 
@@ -168,11 +172,9 @@ def check_point(
     started = time.perf_counter()
     generator = np.random.default_rng(seed)
     rtol = question.rtol or 0.0
-    findings: list[Finding] = []
-    notes: list[str] = []
+    found = Found()
     cause: BaseException | None = None
     problem: Problem | None = None
-    probes: list[Probes] = []
     try:
         problem = Problem(
             question.forward,
@@ -190,48 +192,42 @@ def check_point(
     except RuleRaised as raised:
         cause = raised.__cause__
         kind = "forward-raises" if problem is None else "backward-raises"
-        findings.append(Finding("contract", None, kind, str(raised)))
+        found = Found(findings=(Finding("contract", None, kind, str(raised)),))
     else:
         # What overflows beside the point, or in our own sums, is no matter of the caller's.
         with np.errstate(all="ignore"):
-            gradients, findings = read_gradients(problem, returned)
-            probes, more, notes = _compare(problem, gradients, question, rtol=rtol, rng=generator)
-            findings += more
+            found = _compare(problem, returned, question, rtol=rtol, rng=generator)
     with np.errstate(all="ignore"):
-        report = assemble(
-            question.title,
-            findings,
-            problem=problem,
-            probes=probes,
-            notes=notes,
-            rtol=rtol,
-            started=started,
-            seed=seed,
-        )
+        report = assemble(question.title, found, problem=problem, rtol=rtol, started=started, seed=seed)
     return report, cause
 
 
 def _compare(
-    problem: Problem,
-    gradients: dict[int, Array],
-    question: Question,
-    *,
-    rtol: float,
-    rng: np.random.Generator,
-) -> tuple[list[Probes], list[Finding], list[str]]:
+    problem: Problem, returned: Any, question: Question, *, rtol: float, rng: np.random.Generator
+) -> Found:
     """Run all checks of a point at which both functions gave an answer."""
+    gradients, findings = read_gradients(problem, returned)
     if not np.isfinite(problem.output).all():
         message = "forward returns values that are not finite"
-        return [], [Finding("contract", None, "not-finite", message)], []
-    findings, notes = check_contract(problem, gradients)
+        return Found((*findings, Finding("contract", None, "not-finite", message)))
+    breaches, notes = check_contract(problem, gradients)
+    findings += breaches
     if any(finding.kind == "not-deterministic" and finding.input is None for finding in findings):
-        return [], findings, notes  # there is no number to compare with
-    upstream = split_upstream(problem, gradients)
-    probes = probe_gradients(upstream, rtol=rtol, rng=rng)
+        return Found(tuple(findings), notes=tuple(notes))  # there is no number to compare with
+    prober = Prober(split_upstream(problem, gradients), rtol=rtol)
+    probes = probe_gradients(prober, rng=rng)
     findings += wrong_gradients(problem, probes, rtol)
+    regions: dict[int, Region] = {}
+    causes: list[Cause] = []
+    if question.explain and findings:
+        for p in probes:
+            region = locate(prober, p, rtol) if p.wrong(rtol).any() else None
+            if region is not None and p.position is not None:
+                regions[p.position] = region
+        causes = find_causes(problem, findings, regions, rtol=rtol)
     if question.explicit_jacobian and not findings:
         findings += compare_jacobian(problem, gradients, question.jacobian, rtol=rtol)
-    return probes, findings, notes
+    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions)
 
 
 def seed_of(rng: int | np.random.Generator | None) -> int:

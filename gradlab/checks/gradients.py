@@ -53,6 +53,8 @@ class Probes:
         How many outputs were left out at most, being within one step of a kink.
     unprobed : int
         How many entries were left out because no call was left.
+    worst_direction : Direction or None
+        Of the random directions, the one that contradicts backward most.
     """
 
     position: int | None
@@ -68,6 +70,7 @@ class Probes:
     precise: Mask
     left_out: int
     unprobed: int
+    worst_direction: Direction | None
 
     @property
     def scale(self) -> Array:
@@ -105,15 +108,13 @@ class Probes:
         return ~explained & np.isfinite(self.error_bar)  # what is not finite agrees with nothing
 
 
-def probe_gradients(upstream: Upstream, *, rtol: float, rng: np.random.Generator) -> list[Probes]:
+def probe_gradients(prober: Prober, *, rng: np.random.Generator) -> list[Probes]:
     """Probe every gradient that backward returned.
 
     Parameters
     ----------
-    upstream : Upstream
-        The upstream gradient, and what backward returned for each of its parts.
-    rtol : float
-        The relative disagreement that the caller does not care about.
+    prober : Prober
+        Of the problem.
     rng : numpy.random.Generator
         Draws the random directions.
 
@@ -122,7 +123,7 @@ def probe_gradients(upstream: Upstream, *, rtol: float, rng: np.random.Generator
     list of Probes
         One for each input, and one for all of them together.
     """
-    problem, prober = upstream.problem, Prober(upstream, rtol=rtol)
+    upstream, problem = prober.upstream, prober.problem
     positions = list(upstream.gradients[0])
     small = [i for i in positions if problem.value(i).size <= SMALL]
     if not problem.affords(2 * sum(problem.value(i).size for i in small) + 8):
@@ -209,6 +210,7 @@ def _probe_all(
     resolutions: list[float] = []
     readings: list[Reading] = []
     left_out: dict[int, int] = {}
+    worst: tuple[float, Direction | None] = (0.0, None)
     for plan in planned:
         if not prober.problem.affords(2):
             left_out[plan.stratum] = plan.entries
@@ -217,6 +219,8 @@ def _probe_all(
         readings.append(reading)
         done.append((plan.stratum, plan.index))
         resolutions.append(_resolution(plan.direction, reading, prober))
+        if plan.index is None and np.isfinite(reading.error_bar).all():
+            worst = max(worst, (prober.disagreement(reading), plan.direction), key=lambda pair: pair[0])
     shape = (len(done), len(prober.upstream.gradients))
     analytic = np.array([reading.claim.value for reading in readings], dtype=np.float64).reshape(shape)
     numeric, error_bar, slope, size = (
@@ -238,6 +242,7 @@ def _probe_all(
         np.array([reading.precise for reading in readings], dtype=bool),
         max((reading.left_out for reading in readings), default=0),
         sum(entries for stratum, entries in left_out.items() if stratum not in dict(done)),
+        worst[1],
     )
     return probes, readings
 

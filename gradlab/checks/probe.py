@@ -123,7 +123,8 @@ class Prober:
         """Compare both sides along one direction."""
         claim = self._claim(direction)
         sample = direction.sample(self.problem)
-        reading = self._cheap(sample, claim)
+        pair = sample(cheap_step(self.problem.eps))
+        reading = self._cheap(pair, claim)
         if self._settled(reading):
             return _accepted(reading)
         if not np.isfinite(reading.numeric).all():  # the edge of a domain is nearer than one step
@@ -131,7 +132,7 @@ class Prober:
             if closer is not None:
                 return self.probe(closer)
         if isinstance(direction, Joint):
-            without = self._without_straddling(direction, sample)
+            without = self._without_straddling(direction, pair)
             if without is not None and self._settled(without):
                 return _accepted(without)
         found = self._escalate(direction, sample, claim)
@@ -140,6 +141,20 @@ class Prober:
         blind = np.abs(reading.numeric - found.numeric) + tolerance
         return replace(found, blind=np.where(reading.error_bar <= CHEAP_RTOL * tolerance, blind, 0.0))
 
+    def agrees_at_once(self, direction: Direction) -> bool:
+        """Whether one central difference settles that both sides agree along a direction."""
+        pair = direction.sample(self.problem)(cheap_step(self.problem.eps))
+        if self._settled(self._cheap(pair, self._claim(direction))):
+            return True
+        without = self._without_straddling(direction, pair) if isinstance(direction, Joint) else None
+        return without is not None and self._settled(without)
+
+    def contradicts(self, direction: Direction) -> bool:
+        """Whether both sides disagree along a direction by more than the error bar of one ladder."""
+        claim, seen = self._claim(direction), Displacements(self.problem, direction.sample(self.problem))
+        found = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
+        return bool(np.isfinite(found.error_bar).all()) and self._contradicts(found, claim)
+
     def _claim(self, direction: Direction) -> Claim:
         gradients = self.upstream.gradients
         return Claim(
@@ -147,11 +162,10 @@ class Prober:
             np.array([direction.spread(g) for g in gradients]),
         )
 
-    def _cheap(self, sample: Sample, claim: Claim) -> Reading:
+    def _cheap(self, pair: tuple[Array, Array, float], claim: Claim) -> Reading:
         """One central difference; its error bar knows of rounding alone, not of truncation."""
         problem, upstream = self.problem, self.upstream
-        h = cheap_step(problem.eps)
-        plus, minus, width = sample(h)
+        plus, minus, width = pair
         if width == 0:
             return self._nothing(claim)
         up, down = (upstream.contract(side - problem.output) for side in (plus, minus))
@@ -169,12 +183,12 @@ class Prober:
         difference = np.abs(reading.numeric - reading.claim.value)
         return bool(((difference <= tolerance) & (reading.error_bar <= CHEAP_RTOL * tolerance)).all())
 
-    def _without_straddling(self, direction: Joint, sample: Sample) -> Reading | None:
+    def _without_straddling(self, direction: Joint, pair: tuple[Array, Array, float]) -> Reading | None:
         """Leave the few outputs that straddle a kink out of the upstream gradient, and compare again."""
         problem = self.problem
         if self.upstream.labels is not None or problem.form.size < 100:
             return None
-        plus, minus, _ = sample(cheap_step(problem.eps))
+        plus, minus, width = pair
         second = np.abs(plus + minus - 2 * problem.output)
         first = np.abs(plus - minus)
         straddling = second > np.maximum(STRADDLING * first, 16 * problem.eps * np.abs(problem.output))
@@ -187,10 +201,9 @@ class Prober:
             return None
         if gradients.keys() != self.upstream.gradients[0].keys():
             return None
-        rest = (np.where(straddling, problem.output, side) for side in (plus, minus))
-        again = next(rest), next(rest), 2 * cheap_step(problem.eps)
+        plus, minus = (np.where(straddling, problem.output, side) for side in (plus, minus))
         claim = Claim(np.array([direction.project(gradients)]), np.array([direction.spread(gradients)]))
-        reading = self._cheap(lambda _: again, claim)
+        reading = self._cheap((plus, minus, width), claim)
         return replace(reading, gradients=(gradients,), left_out=int(straddling.sum()))
 
     def _escalate(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
@@ -283,8 +296,14 @@ class Prober:
         return Reading(claim, best.value, bar + lost, slope, precise=precise)
 
     def _differs(self, reading: Reading) -> bool:
-        difference = np.abs(reading.numeric - reading.claim.value)
-        return not (difference <= reading.error_bar + self.rtol * reading.size).all()
+        return self.disagreement(reading) > 0
+
+    def disagreement(self, reading: Reading) -> float:
+        """Return by how much both sides differ beyond what is explained, relative to their size."""
+        with np.errstate(invalid="ignore"):
+            excess = np.abs(reading.numeric - reading.claim.value) - reading.error_bar
+            excess = excess - self.rtol * reading.size
+        return float(np.where(excess <= 0, 0.0, np.nan_to_num(excess / reading.size, nan=np.inf)).max())
 
     def _contradicts(self, found: Derivative, claim: Claim) -> bool:
         return self._differs(_reading(found, claim))

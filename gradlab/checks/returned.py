@@ -45,6 +45,17 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
     return gradients, findings
 
 
+def raw_gradients(problem: Problem, returned: Any) -> dict[int, Array]:
+    """Return the numeric gradients that backward returned, by position, each in the shape it came in."""
+    by_position, _ = _match(problem, returned)
+    return {
+        i: np.array(gradient, dtype=np.float64)
+        for i, gradient in by_position.items()
+        if isinstance(gradient, np.ndarray | np.generic | int | float)
+        and np.asarray(gradient).dtype.kind in "fiu"
+    }
+
+
 def _match(problem: Problem, returned: Any) -> tuple[dict[int, Any], list[Finding]]:
     names = problem.names
     if isinstance(returned, Mapping):

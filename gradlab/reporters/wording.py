@@ -15,6 +15,7 @@ VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: 
 NAMES = 4  # written out in one sentence
 LONGEST = 600  # characters of a message; what a function under test raises may be of any length
 URGENCY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+EVERYWHERE = {1: "at the one entry", 2: "at both entries"}
 
 
 def headline(report: Report) -> str:
@@ -44,12 +45,11 @@ def by_urgency(results: Sequence[InputResult]) -> list[InputResult]:
 
 def extent(result: InputResult) -> str:
     """Say, behind the verdict, at how many entries it holds and at which: `` at 2 of 6 entries: w[:, 1]``."""
-    where = clean(result.where)
+    if result.verdict is Verdict.FAIL and 0 < result.wrong_count == result.size:
+        return f" {EVERYWHERE.get(result.size, f'at all {_entries(result.size)}')}"
     if result.verdict is Verdict.FAIL:
-        count = (
-            "at the one entry" if result.size == 1 else f"at {result.wrong_count} of {_entries(result.size)}"
-        )
-        return (f" {count}" if result.wrong_count else "") + (f": {where}" if where else "")
+        count = f" at {result.wrong_count} of {_entries(result.size)}" if result.wrong_count else ""
+        return count + (f": {clean(result.where)}" if result.where else "")
     if result.verdict is Verdict.PASS:
         return f" {_everywhere([result])}"
     return ""
@@ -152,7 +152,7 @@ def _everywhere(results: Sequence[InputResult]) -> str:
     total = sum(result.probed for result in results)
     if any(result.probed != result.size for result in results):
         return "in every probe"
-    return {1: "at the one entry", 2: "at both entries"}.get(total, f"at all {_entries(total)}")
+    return EVERYWHERE.get(total, f"at all {_entries(total)}")
 
 
 def _has_line(finding: Finding) -> bool:

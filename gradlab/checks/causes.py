@@ -1,0 +1,221 @@
+"""Why a gradient is wrong: causes that were tested, never guessed.
+
+A hypothesis predicts the right gradient from the wrong one. It is named only if the prediction agrees with
+what forward shows along every direction that was looked at, for two upstream gradients, within the error
+bars; with two more derivatives that are certainly not zero than it has free constants; and again at a second
+point nearby, so that no accident of the first one (equal values, a square shape that hides a transpose) is
+taken for a cause. Where no such hypothesis holds, what is known of the wrong entries themselves is said:
+that all of them are zero, or stand at special values. Otherwise nothing is.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from gradlab.checks.directions import SingleEntry
+from gradlab.checks.evidence import CLEAR, Evidence, entries_and_joint, gather, second_point
+from gradlab.checks.hypotheses import HYPOTHESES, Hypothesis
+from gradlab.checks.locate import Region
+from gradlab.checks.regions import special_values
+from gradlab.numerics import Array
+from gradlab.problem import Problem
+from gradlab.report import Cause, Finding
+
+MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants
+SAID = (
+    "ignores-upstream",
+    "nonlinear-in-upstream",
+    "precision",
+)  # kinds of findings that are their own cause
+SHAPE = "gradient-shape"
+
+
+def find_causes(
+    problem: Problem,
+    findings: Sequence[Finding],
+    regions: Mapping[int, Region],
+    *,
+    rtol: float,
+) -> list[Cause]:
+    """Return why gradients are wrong, as far as it can be proven.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    findings : sequence of Finding
+        What is wrong there.
+    regions : mapping of int to Region
+        Which entries are wrong, by input, where that is known.
+    rtol : float
+        The relative disagreement that the caller does not care about.
+
+    Returns
+    -------
+    list of Cause
+        At most one for each input, besides those that the findings name themselves.
+    """
+    causes = [Cause(f.kind, f.message, f.input) for f in findings if f.kind in SAID]
+    explained = {cause.input for cause in causes} | {f.input for f in findings if f.kind == "not-finite"}
+    concerned = {f.input for f in findings if f.kind in ("wrong-gradient", SHAPE)}
+    for i in problem.wrt:
+        if problem.names[i] in concerned - explained and problem.value(i).size:
+            cause = _cause(problem, i, regions.get(i), rtol=rtol)
+            causes += [cause] if cause is not None else []
+    return causes
+
+
+def _cause(problem: Problem, position: int, region: Region | None, *, rtol: float) -> Cause | None:
+    rng = np.random.default_rng(0)
+    wrong = [] if region is None else [int(k) for k in np.flatnonzero(region.mask)]
+    evidence = gather(problem, position, entries_and_joint(problem, position, wrong, rng), rtol=rtol)
+    if evidence is None:
+        return None
+    nearby: Evidence | None = None
+    for hypothesis in itertools.chain.from_iterable(propose(evidence) for propose in HYPOTHESES):
+        enough = evidence.clear >= hypothesis.constants + MORE_THAN_CONSTANTS
+        if enough and _explains(hypothesis, evidence):
+            nearby = nearby or second_point(problem, position, rtol=rtol, rng=rng)
+            if nearby is None:
+                break
+            if _explains(hypothesis, nearby):
+                return Cause(hypothesis.code, hypothesis.message, evidence.name)
+    for describe in DESCRIPTIONS:
+        for code, message in describe(evidence, region):
+            return Cause(code, message, evidence.name)
+    return None
+
+
+def _explains(hypothesis: Hypothesis, evidence: Evidence) -> bool:
+    """Whether the predicted gradient is right where the one that backward returned is not."""
+    predicted = hypothesis.predict(evidence)
+    gradients = [g for g in predicted if g is not None and g.shape == evidence.shape]
+    if len(gradients) < len(predicted) or not evidence.agrees(gradients):
+        return False
+    returned = [evidence.gradient(s) for s in range(len(evidence.upstreams))]
+    shapes = {returned.get(evidence.position, np.empty(0)).shape for returned in evidence.returned}
+    same_shape = shapes == {evidence.shape}
+    known = [g for g in returned if g is not None]
+    return not (same_shape and len(known) == len(returned) and evidence.agrees(known))
+
+
+def last_write_wins(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
+    """Tell assignment from accumulation: by an upstream that reaches each index only once.
+
+    The wrong entries are those that an integer input names more than once. With the upstream gradient set to
+    zero at all but the last occurrence of each index, backward is right; at all but the first, it is not.
+    """
+    if region is None or e.problem.form.several:
+        return
+    for j, value in enumerate(e.problem.arguments.values):
+        index = np.asarray(value)
+        if (
+            index.dtype.kind not in "iu"
+            or index.ndim == 0
+            or index.shape != e.problem.form.shape[: index.ndim]
+        ):
+            continue
+        flat = index.ravel()
+        if len(np.unique(flat)) == flat.size:
+            continue
+        answers = [_restricted(e, _keep(flat, last)) for last in (True, False)]
+        if answers == [True, False]:
+            name = e.problem.names[j]
+            yield (
+                "last-write-wins",
+                f"gradient of {e.name} keeps the last of the contributions of equal indices in {name}: "
+                "add them up, with np.add.at",
+            )
+
+
+def _keep(index: Array, last: bool) -> Array:
+    """Return 1 at the last, or first, occurrence of each value of an index vector, 0 elsewhere."""
+    order = index[::-1] if last else index
+    kept = np.zeros(index.size)
+    kept[np.unique(order, return_index=True)[1]] = 1.0
+    return kept[::-1] if last else kept
+
+
+def _restricted(e: Evidence, kept: Array) -> bool | None:
+    """Whether backward is right for the upstream gradient where ``kept`` is 1, and 0 elsewhere."""
+    per_row = e.output.size // kept.size
+    upstream = e.upstreams[0] * np.repeat(kept, per_row)
+    found = gather(e.problem, e.position, e.directions, upstreams=(upstream,), rtol=e.rtol)
+    gradient = None if found is None else found.gradient(0)
+    return None if found is None or gradient is None else found.agrees([gradient])
+
+
+def diagonal_only(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
+    """Compare with the upstream gradient times the diagonal of the Jacobian."""
+    single = np.isfinite(e.own_slope)
+    if single.sum() < MORE_THAN_CONSTANTS:
+        return
+    flat = [d.index for d in e.directions if isinstance(d, SingleEntry)]
+    gradients = [e.gradient(s) for s in range(len(e.upstreams))]
+    wrong = False
+    for s, g in enumerate(gradients):
+        if g is None:
+            return
+        expected = e.upstreams[s][flat] * e.own_slope[single]
+        tolerance = e.error_bar[single, s] + e.rtol * np.abs(expected)
+        if (np.abs(g.ravel()[flat] - expected) > tolerance).any():
+            return
+        wrong |= bool((np.abs(g.ravel()[flat] - e.numeric[single, s]) > tolerance).any())
+    if not wrong:
+        return
+    yield (
+        "diagonal-only",
+        f"gradient of {e.name} holds the diagonal of the Jacobian alone: each output depends on other "
+        f"entries of {e.name} too",
+    )
+
+
+def zeros(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
+    """See whether every wrong entry is zero, or has to be."""
+    gradient = e.gradient(0)
+    if region is None or gradient is None:
+        return
+    count, wrong = int(region.mask.sum()), gradient[region.mask]
+    where = f"at {region.words}" if region.words != "every entry" else "everywhere"
+    if not wrong.any():
+        yield (
+            "zero-where-it-should-not-be",
+            f"gradient of {e.name} is zero {where}, where forward does depend on it",
+        )
+        return
+    probed = _numeric_at(e, region)
+    if len(probed) and wrong.all() and (np.abs(probed[:, 0]) <= probed[:, 1]).all() and count <= len(probed):
+        yield (
+            "nonzero-where-it-should-be-zero",
+            f"gradient of {e.name} is not zero {where}, where forward does not depend on it",
+        )
+
+
+def _numeric_at(e: Evidence, region: Region) -> Array:
+    """Return numeric derivatives and error bars at the wrong entries that were probed by themselves."""
+    rows = [
+        (e.numeric[k, 0], CLEAR * e.error_bar[k, 0])
+        for k, d in enumerate(e.directions)
+        if isinstance(d, SingleEntry) and region.mask.flat[d.index]
+    ]
+    return np.array(rows).reshape(len(rows), 2)
+
+
+def wrong_on_special_values(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
+    """See whether the wrong entries are those at ties, zeros, extremes, or the first or last index."""
+    if region is None or not region.exact or region.mask.all() or region.mask.size < 3:
+        return
+    where = next(special_values(e.name, region.mask, e.value(e.position)), "")
+    if not where:
+        for axis, length in enumerate(e.shape):
+            marked = np.flatnonzero(np.moveaxis(region.mask, axis, 0).reshape(length, -1).all(axis=1))
+            if list(marked) in ([0], [length - 1]) and region.mask.sum() == region.mask.size // length:
+                where = f"at the {'first' if marked[0] == 0 else 'last'} index of axis {axis}"
+    if where:
+        yield "wrong-on-special-values", f"gradient of {e.name} is wrong only {where}: that case is missing"
+
+
+DESCRIPTIONS = (last_write_wins, diagonal_only, zeros, wrong_on_special_values)

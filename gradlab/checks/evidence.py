@@ -1,0 +1,238 @@
+"""What is known about the gradient of one input at one point: backward's answers beside the truth.
+
+Causes are hypotheses about backward, and are tested against this: derivatives along some directions, for two
+upstream gradients at once, each with an error bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradlab.checks.directions import Direction, Joint, SingleEntry
+from gradlab.checks.returned import raw_gradients
+from gradlab.numerics import Array
+from gradlab.numerics.differences import (
+    exact_displacement,
+    ladder,
+    norm,
+    random_direction,
+    richardson,
+    scales,
+)
+from gradlab.problem import Problem, RuleRaised
+
+MOST_ENTRIES, FEW_ENTRIES = 64, 6  # that are looked at one by one, in small inputs and in large ones
+LARGE = 1000  # entries
+JOINT_DIRECTIONS = 2
+STEP, ROWS, ACCURACY = 1 / 8, 10, 1e-9  # of the ladder, as for the explicit Jacobian
+CLEAR = 10  # error bars: from here on a derivative is certainly not zero
+DISTANCES = ((0.1, 0.3), (0.01, 0.03))  # relative: how far away the second point is, and if it has no values
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Backward and forward at one point, for one input.
+
+    Attributes
+    ----------
+    problem : Problem
+        The functions.
+    position : int
+        The input.
+    displaced : mapping of int to array
+        The inputs that differ from the problem's own point.
+    output : Array
+        What forward returns there, as one vector of ``m`` entries.
+    upstreams : tuple of Array
+        ``s`` upstream gradients, as vectors.
+    returned : tuple of dict
+        What backward returns for each, by position, each gradient in the shape in which it was returned.
+    directions : tuple of Direction
+        ``k`` directions in this input.
+    numeric, error_bar : Array
+        Shape ``(k, s)``: the derivative of ``⟨u, y⟩`` along each.
+    own_slope : Array
+        Shape ``(k,)``: for a single entry, the derivative of the output entry of the same index; NaN
+        otherwise, and where input and output differ in shape.
+    rtol : float
+        The relative disagreement that the caller does not care about.
+    """
+
+    problem: Problem
+    position: int
+    displaced: Mapping[int, Any]
+    output: Array
+    upstreams: tuple[Array, ...]
+    returned: tuple[Mapping[int, Array], ...]
+    directions: tuple[Direction, ...]
+    numeric: Array
+    error_bar: Array
+    own_slope: Array
+    rtol: float
+
+    @property
+    def name(self) -> str:
+        """The input's name."""
+        return self.problem.names[self.position]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input's shape."""
+        return self.problem.value(self.position).shape
+
+    def value(self, position: int) -> Array:
+        """Return an input at this point."""
+        return np.asarray(self.displaced.get(position, self.problem.value(position)), dtype=np.float64)
+
+    def gradient(self, s: int) -> Array | None:
+        """Return what backward gave for this input, in the input's shape; ``None`` of another size."""
+        raw = self.returned[s].get(self.position)
+        if raw is None or raw.size != int(np.prod(self.shape)):
+            return None
+        return raw.reshape(self.shape)
+
+    def along(self, gradients: Sequence[Array]) -> Array:
+        """Return ``⟨g, d⟩`` for one gradient per upstream, along every direction: shape ``(k, s)``."""
+        return np.array([[d.project({self.position: g}) for g in gradients] for d in self.directions])
+
+    def agrees(self, gradients: Sequence[Array]) -> bool:
+        """Whether gradients, one per upstream, are what forward shows along every direction."""
+        size = np.array([[d.spread({self.position: g}) for g in gradients] for d in self.directions])
+        tolerance = self.error_bar + self.rtol * np.maximum(size, np.abs(self.numeric))
+        return bool((np.abs(self.along(gradients) - self.numeric) <= tolerance).all())
+
+    @property
+    def clear(self) -> int:
+        """How many independent derivatives are certainly not zero.
+
+        Of the upstream gradients only as many are independent as there are outputs, of the directions as
+        there are entries.
+        """
+        independent = min(len(self.upstreams), self.output.size)
+        seen = np.abs(self.numeric) > CLEAR * self.error_bar + self.rtol * np.abs(self.numeric)
+        entries = int(np.prod(self.shape))
+        return min(int(seen[:, :independent].sum()), entries * independent)
+
+
+def gather(
+    problem: Problem,
+    position: int,
+    directions: Sequence[Direction],
+    *,
+    displaced: Mapping[int, Any] | None = None,
+    upstreams: tuple[Array, ...] | None = None,
+    rtol: float,
+) -> Evidence | None:
+    """Evaluate forward and backward around one point; ``None`` where one of them gives no numbers there."""
+    displaced = displaced or {}
+    output = problem.evaluate(dict(displaced)) if displaced else problem.output
+    if not np.isfinite(output).all():
+        return None
+    upstreams = _upstreams(problem) if upstreams is None else upstreams
+    returned = []
+    try:
+        for u in upstreams:
+            given = {i: x.astype(problem.arguments.value(i).dtype) for i, x in displaced.items()}
+            returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
+    except RuleRaised:
+        return None
+    derivatives = [_derivative(problem, position, d, displaced, output, upstreams) for d in directions]
+    numeric, error_bar, own = (np.array(column) for column in zip(*derivatives, strict=True))
+    if not np.isfinite(error_bar).all():
+        return None
+    return Evidence(
+        problem,
+        position,
+        displaced,
+        output,
+        upstreams,
+        tuple(returned),
+        tuple(directions),
+        numeric,
+        error_bar,
+        own,
+        rtol,
+    )
+
+
+def entries_and_joint(
+    problem: Problem, position: int, wanted: Sequence[int], rng: np.random.Generator
+) -> list[Direction]:
+    """Return single entries, those wanted first, then others, and a few joint directions, of one input."""
+    x = problem.value(position)
+    lengths = exact_displacement(x, scales(x)).ravel()
+    most = MOST_ENTRIES if x.size <= LARGE else FEW_ENTRIES
+    first = list(wanted)[: most // 2]
+    room = min(x.size, most) - len(first)
+    if x.size <= most:
+        others = sorted(set(range(x.size)) - set(first))
+    else:
+        others = [int(k) for k in rng.choice(x.size, room, replace=False) if k not in set(first)]
+    entries: list[Direction] = [SingleEntry(position, k, float(lengths[k])) for k in [*first, *others[:room]]]
+    return entries if x.size == 1 else [*entries, *joint(problem, position, rng)]
+
+
+def joint(problem: Problem, position: int, rng: np.random.Generator) -> list[Direction]:
+    """Return a few directions in which every entry of one input moves."""
+    x = problem.value(position)
+    return [Joint({position: random_direction(x, rng)}) for _ in range(JOINT_DIRECTIONS)]
+
+
+def second_point(
+    problem: Problem, position: int, *, rtol: float, rng: np.random.Generator
+) -> Evidence | None:
+    """Return evidence at a point nearby, where what holds by accident at the first does not.
+
+    Every differentiated input is moved by some part of its own magnitude, so that positive numbers stay
+    positive; zeros stay.
+    """
+    for least, most in DISTANCES:
+        displaced = {
+            i: problem.value(i) * (1 + rng.uniform(least, most, problem.value(i).shape)) for i in problem.wrt
+        }
+        found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=rtol)
+        if found is not None:
+            return found
+    return None
+
+
+def _upstreams(problem: Problem) -> tuple[Array, ...]:
+    rng = np.random.default_rng(2)
+    other = rng.uniform(1, 2, problem.form.size) * rng.choice([-1.0, 1.0], problem.form.size)
+    return problem.grad_output, problem.form.rounded(other)
+
+
+def _derivative(
+    problem: Problem,
+    position: int,
+    direction: Direction,
+    displaced: Mapping[int, Any],
+    output: Array,
+    upstreams: Sequence[Array],
+) -> tuple[Array, Array, float]:
+    """Differentiate ``⟨u, y⟩`` for each upstream, and the output of the same index, along a direction."""
+    parts, length = direction.joint(problem)
+    base = {i: np.asarray(displaced.get(i, problem.value(i))) for i in parts.parts}
+    own = isinstance(direction, SingleEntry) and problem.form.shape == problem.value(position).shape
+    rows = list(upstreams)
+    if own:
+        assert isinstance(direction, SingleEntry)
+        rows.append(np.eye(1, output.size, direction.index)[0])
+
+    def at(t: float) -> Array:
+        moved = {i: base[i] + t * d for i, d in parts.parts.items()}
+        change = problem.evaluate({**displaced, **moved}) - output
+        return np.array([u @ change for u in rows])
+
+    noise = np.array([norm(u * problem.noise) for u in rows])
+    found = richardson(
+        lambda h: (at(h), at(-h), 2 * h), ladder(STEP, ROWS), noise=noise, eps=problem.eps, rtol=ACCURACY
+    )
+    half = np.where(found.kinked, np.abs(found.jump) / 2 + found.jump_bar, 0.0)
+    value, bar = found.value / length, (found.error_bar + half) / length
+    s = len(upstreams)
+    return value[:s], bar[:s], float(value[s]) if own else np.nan
