@@ -20,6 +20,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradlab import pytest_plugin as pytest_plugin
+    from gradlab import strategies as strategies
     from gradlab._explain import explain as explain
     from gradlab._gradcheck import gradcheck as gradcheck
     from gradlab._numerical import numerical_jacobian as numerical_jacobian
@@ -53,6 +55,9 @@ _HOME = {
     "verify": "gradlab._verify",
 }
 
+# Modules that are used by their name, as in `gradlab.strategies.inputs`; loaded likewise.
+_MODULES = ("pytest_plugin", "strategies")
+
 __all__ = [
     "Cause",
     "Finding",
@@ -71,6 +76,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"gradlab.{name}")  # which binds the name, too
     if name not in _HOME:
         raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -23,6 +23,8 @@ LAYERS = [
     ["_gradcheck"],
     ["strategies", "reporters"],
     ["_verify"],
+    ["_pytest_records"],
+    ["pytest_plugin"],
     ["rules"],
     ["networks"],
     ["_explain", "training", "targets"],

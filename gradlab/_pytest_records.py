@@ -1,0 +1,96 @@
+"""What the pytest plugin writes down, and the summary that it reads from there.
+
+There is one record for each test and function, a user property of the test such as ``gradlab.softmax``, with
+a value such as ``fail: gradient of z is wrong …``. pytest takes these to the JUnit file and, under
+pytest-xdist, from the workers to the controller, which alone writes the summary.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from gradlab.report import Report
+
+PREFIX = "gradlab."
+LONGEST = 300  # characters of a value: a sentence with its numbers
+VERDICTS = ("fail", "inconclusive", "pass")  # the worst first
+OUTCOMES = ("fail", "inconclusive", "fail as expected", "pass")  # likewise
+LISTED = {"fail": {"red": True}, "inconclusive": {"yellow": True}}
+
+
+def record(report: Report) -> tuple[str, str]:
+    """Return the user property that stands for a report.
+
+    >>> from gradlab import gradcheck
+    >>> record(gradcheck(abs, lambda dy, x: dy, 1.0))
+    ('gradlab.abs', 'pass')
+    """
+    name = " ".join(report.name.split())
+    text = f"{report.verdict}: {report.reason}" if report.reason else str(report.verdict)
+    return f"{PREFIX}{name}", textwrap.shorten(text, LONGEST, placeholder=" …")
+
+
+def is_record(entry: tuple[str, object]) -> bool:
+    """Tell whether a user property is a record.
+
+    >>> is_record(("gradlab.softmax", "fail: gradient of z is wrong")), is_record(("gradlab.version", "1"))
+    (True, False)
+    """
+    name, value = entry
+    return str(name).startswith(PREFIX) and str(value).partition(":")[0] in VERDICTS
+
+
+def summarize(terminal: pytest.TerminalReporter, *, undecided_fails: bool) -> None:
+    """Write a line for each function that is wrong or inconclusive, and one that counts all."""
+    functions: dict[tuple[str, str], list[_Found]] = {}
+    for report in _finished(terminal):
+        file = report.nodeid.partition("::")[0]
+        for name, value in filter(is_record, report.user_properties):
+            verdict, _, reason = str(value).partition(": ")
+            outcome = _outcome(verdict, report, undecided_fails=undecided_fails)
+            key = str(name).removeprefix(PREFIX), file
+            functions.setdefault(key, []).append(_Found(outcome, reason, report.nodeid))
+    counts = dict.fromkeys(OUTCOMES, 0)
+    lines: dict[str, list[str]] = {outcome: [] for outcome in LISTED}
+    for (name, file), found in functions.items():
+        worst = min(found, key=lambda one: OUTCOMES.index(one.outcome))
+        counts[worst.outcome] += 1
+        if worst.outcome in LISTED:
+            tests = len({one.test for one in found if one.outcome == worst.outcome})
+            where = f"{file}, {tests} tests" if tests > 1 else file
+            lines[worst.outcome].append(f"{worst.outcome.upper()} {name} ({where}): {worst.reason}")
+    if any(lines.values()):
+        terminal.write_sep("=", "gradlab")
+        for outcome, texts in lines.items():
+            for text in texts:
+                terminal.write_line(text, **LISTED[outcome])
+    if any(lines.values()) or (functions and terminal.verbosity >= 0):
+        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+        terminal.write_line(f"gradlab checked {len(functions)} function{'s' * (len(functions) != 1)}: {said}")
+
+
+class _Found(NamedTuple):
+    outcome: str
+    reason: str
+    test: str
+
+
+def _finished(terminal: pytest.TerminalReporter) -> Iterator[pytest.TestReport]:
+    """Give one report of each test, the one that says how it ended."""
+    for category, reports in terminal.stats.items():
+        for report in reports if category != "rerun" else ():
+            if isinstance(report, pytest.TestReport) and (
+                report.when == "call" or (report.when == "setup" and not report.passed)
+            ):
+                yield report
+
+
+def _outcome(verdict: str, report: pytest.TestReport, *, undecided_fails: bool) -> str:
+    """Return a verdict, or that the test expected it: an `xfail`, or a test that passes all the same."""
+    let_pass = verdict == "inconclusive" and not undecided_fails and not hasattr(report, "wasxfail")
+    return verdict if verdict == "pass" or report.failed or let_pass else "fail as expected"

@@ -1,0 +1,331 @@
+"""The pytest plugin: the fixture `gradcheck`, tests from lists of rules, and a summary of what was checked.
+
+pytest loads this module at every start, used or not: what is heavy is imported where it is used.
+Between the hooks, state lives in pytest's own objects only: which test is running in ``config.stash``, what
+was found in ``item.user_properties``.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from gradlab._pytest_records import VERDICTS, is_record, record, summarize
+from gradlab.errors import GradientError, UsageError
+
+if TYPE_CHECKING:
+    from gradlab.report import Report
+    from gradlab.rule import Rule
+
+POLICIES = ("fail", "skip", "warn")  # what an inconclusive verdict does to a test
+
+
+class InconclusiveWarning(UserWarning):
+    """A gradient could not be shown to be right or wrong; issued under ``gradlab_inconclusive = warn``."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The test that runs now, and the worst report of each function that it checked so far."""
+
+    item: pytest.Item
+    worst: dict[str, Report] = field(default_factory=dict)
+
+    def note(self, report: Report) -> None:
+        """Keep the last of the worst: the last failure of a Hypothesis test is the simplest."""
+        known = self.worst.get(report.name, report)
+        if VERDICTS.index(report.verdict) <= VERDICTS.index(known.verdict):
+            self.worst[report.name] = report
+
+
+Exc = TypeVar("Exc", bound=BaseException)
+
+RUNNING = pytest.StashKey[_Running]()
+POLICY = pytest.StashKey[str]()
+
+
+# What a test file uses.
+
+
+@pytest.fixture(scope="session")
+def gradcheck(request: pytest.FixtureRequest) -> Callable[..., Report]:
+    """Fail unless a gradient is right: gradcheck(forward, backward, inputs), as gradlab.gradcheck.
+
+    def test_square(gradcheck):
+        gradcheck(lambda x: x**2, lambda dy, x: 2 * x * dy, np.array([1.0, 2.0]))
+
+    It may be called many times in a test, also under hypothesis.given; the summary has one result for each
+    function. Without rng= and rtol= it uses those of @pytest.mark.gradlab(seed=..., rtol=...), then
+    --gradlab-seed. With raise_exception=False it returns the report: nothing fails and nothing is recorded.
+    """
+    from gradlab._gradcheck import gradcheck as check
+
+    config = request.config
+
+    @functools.wraps(check)
+    def checked(*args: Any, **options: Any) -> Report:
+        __tracebackhide__ = True
+        running = config.stash.get(RUNNING, None)
+        settings = _settings(config, running.item if running is not None else None)
+        for option, setting in (("rng", "seed"), ("rtol", "rtol")):
+            if options.get(option) is None:
+                options[option] = settings.get(setting)
+        if not options.get("raise_exception", True):
+            return check(*args, **options)
+        failure = None
+        try:
+            report = check(*args, **options)
+        except GradientError as error:
+            report, failure = error.report, _without_own_frames(error).with_traceback(None)
+        except UsageError as error:
+            raise error.with_traceback(None)  # noqa: B904 - it is the same exception, without the frames
+        if running is not None:
+            running.note(report)
+        # On two lines: Hypothesis tells failures apart by the line, and would shrink one kind to the other.
+        if failure is not None and report.failed:
+            raise failure
+        if failure is not None and _raises_undecided(config):
+            raise failure
+        return report
+
+    return checked
+
+
+def rule_tests(
+    rules: Iterable[Rule], *, max_examples: int | None = None, rtol: float | None = None
+) -> Callable[..., None]:
+    """Return a test function that verifies each rule as a test of its own, whose id is the rule's name.
+
+    Assign it to a name that pytest collects. The tests are called ``test_rules[softmax]`` and so on, and
+    ``pytest -k softmax`` selects one. A rule's ``known_failure`` makes a strict expected failure of its test.
+
+    Parameters
+    ----------
+    rules : iterable of Rule
+        What to verify, one test each.
+    max_examples : int, optional
+        How many points to draw for each rule. By default that of ``@pytest.mark.gradlab(max_examples=...)``,
+        then of ``--gradlab-max-examples``, then that of `gradlab.verify`.
+    rtol : float, optional
+        The relative defect that you do not care about. By default that of the marker, then that of
+        `gradlab.verify`.
+
+    Raises
+    ------
+    UsageError
+        When there is no rule, or something else among them.
+
+    Examples
+    --------
+    >>> from gradlab import Rule
+    >>> RULES = [Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n)")]
+    >>> test_rules = rule_tests(RULES, max_examples=20)
+    """
+    from gradlab.rule import Rule
+
+    if isinstance(rules, Rule) or not isinstance(rules, Iterable):
+        raise UsageError(f"rule_tests was given {rules!r}; expected a list of rules")
+    rules = list(rules)
+    if not rules:
+        raise UsageError("rule_tests was given no rules, which would test nothing")
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise UsageError(f"rule_tests was given {rule!r} among the rules; expected a Rule")
+
+    @pytest.mark.parametrize("rule", [_parameter(rule) for rule in rules])
+    def test_rule(rule: Rule, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = _speaks_for_itself
+        _test_rule(rule, request.node, max_examples=max_examples, rtol=rtol)
+
+    # The tests are the caller's: pytest reports them in the file, and at the line, of the code object.
+    caller = sys._getframe(1)
+    test_rule.__code__ = test_rule.__code__.replace(
+        co_filename=caller.f_code.co_filename, co_firstlineno=caller.f_lineno
+    )
+    return test_rule
+
+
+def _parameter(rule: Rule) -> Any:
+    known = rule.known_failure
+    # A report ends a test by `pytest.fail`; any other exception is not the failure that is known.
+    marks = [pytest.mark.xfail(reason=known, strict=True, raises=pytest.fail.Exception)] if known else []
+    return pytest.param(rule, id=rule.name, marks=marks)
+
+
+def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
+    __tracebackhide__ = _speaks_for_itself
+    from gradlab._verify import verify
+
+    settings = _settings(item.config, item)
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if "seed" in settings:
+        settings["rng"] = settings.pop("seed")
+    cause: BaseException | None = None
+    try:
+        report = verify(rule, **settings)
+    except GradientError as error:
+        report, cause = error.report, error.__cause__
+    except UsageError as error:
+        raise error.with_traceback(None)  # noqa: B904 - it is the same exception, without the frames
+    running = item.config.stash.get(RUNNING, None)
+    if running is not None:
+        running.note(report)
+    # A known failure is one until its rule is shown to be right.
+    if report.failed or (report.inconclusive and (rule.known_failure or _raises_undecided(item.config))):
+        text = str(report)
+        if cause is not None and _without_own_frames(cause).__traceback__ is not None:
+            text += f"\n\n{''.join(traceback.format_exception(cause)).rstrip()}"
+        pytest.fail(text, pytrace=False)
+
+
+def _speaks_for_itself(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    return excinfo.errisinstance((UsageError, InconclusiveWarning))
+
+
+def _raises_undecided(config: pytest.Config) -> bool:
+    return config.stash.get(POLICY, "fail") == "fail"
+
+
+def _without_own_frames(error: Exc) -> Exc:
+    """Drop what an exception's traceback, and that of its cause, have of gradlab before the user's code."""
+    if error.__cause__ is not None:
+        _without_own_frames(error.__cause__)
+    rest = error.__traceback__
+    while rest is not None and rest.tb_frame.f_globals.get("__name__", "").partition(".")[0] == "gradlab":
+        rest = rest.tb_next
+    return error.with_traceback(rest)
+
+
+# Options, and the marker, which goes before them.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, in a group of their own."""
+    group = parser.getgroup("gradlab", "gradlab: are hand-written gradients right")
+    group.addoption(
+        "--gradlab-max-examples",
+        type=functools.partial(_at_least, 1),
+        metavar="N",
+        help="points for each rule of gradlab.pytest_plugin.rule_tests (default: 100)",
+    )
+    group.addoption(
+        "--gradlab-seed",
+        type=functools.partial(_at_least, 0),
+        metavar="N",
+        help="draws the points, upstream gradients and directions (default: 0)",
+    )
+    parser.addini(
+        "gradlab_inconclusive",
+        "what an inconclusive verdict does to a gradlab test: fail, skip or warn (default: fail)",
+        default="fail",
+    )
+
+
+def _at_least(least: int, text: str) -> int:
+    import argparse
+
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} was given; expected a whole number, at least {least}")
+    return int(text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and read the policy."""
+    config.addinivalue_line(
+        "markers",
+        "gradlab(max_examples, seed, rtol): what the fixture gradcheck (seed, rtol) and rule tests (all "
+        "three) use in this test, unless the call says otherwise.",
+    )
+    policy = config.getini("gradlab_inconclusive")
+    if policy not in POLICIES:
+        raise pytest.UsageError(f"gradlab_inconclusive is {policy!r}; expected one of {', '.join(POLICIES)}")
+    config.stash[POLICY] = policy
+
+
+def _is_integer(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+MARKER_ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "max_examples": ("a positive integer", lambda value: _is_integer(value, 1)),
+    "seed": ("a non-negative integer", lambda value: _is_integer(value, 0)),
+    "rtol": ("a number between 0 and 1", lambda value: isinstance(value, int | float) and 0 < value < 1),
+}
+
+
+def _settings(config: pytest.Config, item: pytest.Item | None) -> dict[str, Any]:
+    """Return what the options and, over them, the markers of a test set; the closest marker wins."""
+    options = {name: config.getoption(f"gradlab_{name}", None) for name in ("max_examples", "seed")}
+    settings = {name: value for name, value in options.items() if value is not None}
+    for marker in reversed(list(item.iter_markers("gradlab")) if item is not None else []):
+        settings |= marker.kwargs
+    return settings
+
+
+def _refuse_bad_markers(item: pytest.Item) -> None:
+    for marker in item.iter_markers("gradlab"):
+        wrong = [f"the positional argument {value!r}" for value in marker.args]
+        for name, value in marker.kwargs.items():
+            if name not in MARKER_ARGUMENTS or not MARKER_ARGUMENTS[name][1](value):
+                wrong.append(f"{name}={value!r}")
+        if wrong:
+            known = ", ".join(f"{name} ({expected})" for name, (expected, _) in MARKER_ARGUMENTS.items())
+            pytest.fail(f"the marker gradlab was given {', '.join(wrong)}; expected {known}", pytrace=False)
+
+
+# While a test runs.
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch the fixtures, which may check gradients too."""
+    __tracebackhide__ = _speaks_for_itself
+    # When a test is run again, what its first run found is no longer true.
+    item.user_properties[:] = [entry for entry in item.user_properties if not is_record(entry)]
+    result = yield from _watch(item)
+    _refuse_bad_markers(item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch the test."""
+    __tracebackhide__ = _speaks_for_itself
+    return (yield from _watch(item))
+
+
+def _watch(item: pytest.Item) -> Generator[None, object, object]:
+    """Let one phase of a test run, write down what it checked, and act on what was inconclusive.
+
+    That waits for the end, so that an inconclusive point does not hide a wrong gradient at a later one.
+    """
+    __tracebackhide__ = _speaks_for_itself  # a warning that was made an error
+    running = item.config.stash[RUNNING] = _Running(item)
+    try:
+        result = yield
+    finally:
+        del item.config.stash[RUNNING]
+        item.user_properties += [record(report) for report in running.worst.values()]
+    reports = running.worst.values()
+    undecided = [f"{report.name}: {report.reason}" for report in reports if report.inconclusive]
+    policy = item.config.stash[POLICY]
+    if undecided and policy == "skip":
+        skipped = pytest.skip.Exception(f"inconclusive: {'; '.join(undecided)}")
+        # What pytest does with a skip by a marker: it is listed where the test is, instead of here.
+        skipped._use_item_location = True
+        raise skipped
+    if policy == "warn":
+        for text in undecided:
+            item.warn(InconclusiveWarning(text))
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """List the functions that are wrong or inconclusive, and count all."""
+    summarize(terminalreporter, undecided_fails=_raises_undecided(config))
