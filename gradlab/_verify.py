@@ -22,9 +22,9 @@ from gradlab.report import InputResult, Report, Verdict
 from gradlab.rule import Rule
 from gradlab.values import describe
 
-# Points in one run of Hypothesis: once it has drawn ten, it makes most of them by exchanging parts of one that
-# it drew before. They are alike in what makes them degenerate: of runs of 100, one in twenty had next to no
-# zeros, for an average of 15.
+# Points in one run of Hypothesis: once it has drawn ten, it makes most of them of parts of one that it drew
+# before. They are alike in what makes them degenerate: of runs of 100, one in twenty had next to no zeros,
+# for an average of 15.
 BATCH = 10
 ENOUGH = 0.9  # of the points must pass
 PRINTABLE = 100  # entries of an array in a report

@@ -136,6 +136,15 @@ RIGHT = {
             lambda dy, x, w: (unbroadcast(dy @ swap(w), x.shape), unbroadcast(swap(x) @ dy, w.shape)),
             inputs("(n,d),(d,m)", broadcast=True, max_side=3),
         ),
+        Rule(
+            "tanh_layer",
+            lambda x, w: np.tanh(x @ w),
+            lambda dy, x, w: (
+                dy * (1 - np.tanh(x @ w) ** 2) @ w.T,
+                x.T @ (dy * (1 - np.tanh(x @ w) ** 2)),
+            ),
+            "(n,d),(d,m)",
+        ),
         Rule("affine", lambda x, b: x + b, lambda dy, x, b: (dy, dy.sum(axis=0)), "(n,d),(d)"),
     )
 }

@@ -35,8 +35,12 @@ def drawn(strategy, seed=0, count=100):
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
+
+    def collect(point):
+        points.append(point)
+
     for run in range(count // 10):
-        hypothesis.seed(f"{seed}, {run}")(quiet(given(strategy)(points.append)))()
+        hypothesis.seed(f"{seed}, {run}")(quiet(given(strategy)(collect)))()
     return points
 
 
