@@ -47,7 +47,8 @@ def verify(
     Parameters
     ----------
     rule : Rule
-        What to check; its ``inputs`` say where points come from.
+        What to check; its ``inputs`` say where points come from. Example inputs are the only point: what
+        else is in the domain, such as a row that sums to 1, cannot be told from them.
     max_examples : int, default 100
         How many points to draw.
     rtol : float, optional

@@ -58,9 +58,9 @@ def inputs(
     dtype : dtype, default float64
         Of the floating-point arrays.
     degenerate : bool, default True
-        Whether about 40 % of the points are made degenerate, each in one way and in one array or all of them:
-        15 % have ties (at most two different values, hence duplicate labels too), 15 % have zeros, or ignored
-        labels, 5 % numbers scaled by 1/2 … 1/1024 or 4, or close to their bounds (never in float16), and 5 %
+        Whether about 44 % of the points are made degenerate, each in one way and in one array or all of them:
+        16 % have ties (at most two different values, hence duplicate labels too), 16 % have zeros, or ignored
+        labels, 9 % numbers scaled by 1/2 … 1/1024 or 4, or close to their bounds (never in float16), and 3 %
         memory that is not in C order. What an array may hold comes first: no zeros among positive numbers.
     max_side : int or mapping of str to int, default 4
         The largest size of the signature's dimensions, for all of them or by name.
