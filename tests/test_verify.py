@@ -78,6 +78,11 @@ def test_points_come_from_any_source(inputs):
     assert wrong.example.startswith("x = ")
 
 
+def test_each_of_a_few_points_is_checked_once():
+    few = st.sampled_from([(np.array([float(k)]),) for k in range(1, 24)])
+    assert verify(Rule("square", square, square_backward, few)).points == 23
+
+
 def test_rule_that_is_wrong_only_now_and_then_fails():
     calls = iter(range(10**6))
 

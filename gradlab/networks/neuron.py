@@ -20,7 +20,7 @@ import numpy as np
 
 from gradlab.rule import Rule
 from gradlab.rules._jacobians import Array
-from gradlab.strategies import inputs
+from gradlab.strategies import between, inputs
 
 
 class Values(NamedTuple):
@@ -76,4 +76,6 @@ def jacobian(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array, Ar
     )
 
 
-RULE = Rule("neuron", forward, backward, inputs("(),(),(),()"), cached=True, jacobian=jacobian)
+# As in `layer`, tanh stays away from 1, where both derivations lose their digits.
+POINTS = inputs("(),(),(),()", elements=between(-2, 2))
+RULE = Rule("neuron", forward, backward, POINTS, cached=True, jacobian=jacobian)

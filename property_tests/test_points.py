@@ -1,0 +1,33 @@
+"""Points that find what shows seldom, and at which right rules of many kinds still pass.
+
+`tests/benchmarks/detection.py` does the same for more seeds.
+"""
+
+import numpy as np
+import pytest
+from ordinary_rules import RIGHT, WRONG, wrong_rule
+
+from gradlab import gradcheck, verify
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("why", [why for why in WRONG if not why.startswith("large")])
+def test_rule_that_is_wrong_at_few_points_is_found_by_default(why, seed):
+    report = verify(wrong_rule(why), rng=seed, raise_exception=False)
+    assert report.failed, str(report)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_rule_passes_at_degenerate_points_too(name):
+    verify(RIGHT[name])
+
+
+def test_rule_that_is_wrong_for_large_numbers_is_found_with_more_points():
+    # One point in twenty has numbers above 5.
+    assert verify(wrong_rule("large: clipped above 5"), max_examples=400, raise_exception=False).failed
+
+
+@pytest.mark.xfail(reason="the jumps of two outputs cancel when contracted, and no kink is seen")
+def test_right_rule_passes_where_two_kinks_cancel():
+    relu = RIGHT["relu"]
+    gradcheck(relu.forward, relu.backward, np.array([[1.0], [0.0], [0.0]]), rng=1)
