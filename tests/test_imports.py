@@ -22,6 +22,7 @@ LAYERS = [
     ["_assemble", "_numerical"],
     ["_gradcheck"],
     ["strategies", "reporters"],
+    ["_points", "_tally"],
     ["_verify"],
     ["_pytest_records"],
     ["pytest_plugin"],

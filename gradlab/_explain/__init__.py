@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab._explain import derivation, linear_page, neuron_page
 from gradlab._gradcheck import seed_of
-from gradlab._verify import points
+from gradlab._points import points
 from gradlab.arguments import arrange
 from gradlab.errors import UsageError
 from gradlab.networks import neuron

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from gradlab.checks.directions import SingleEntry
-from gradlab.checks.evidence import CLEAR, Evidence, entries_and_joint, gather, second_point
+from gradlab.checks.evidence import Evidence, entries_and_joint, gather, joint, second_point
 from gradlab.checks.hypotheses import HYPOTHESES, Hypothesis
 from gradlab.checks.locate import Region
-from gradlab.checks.regions import special_values
+from gradlab.checks.regions import Mask, special_values, tied
 from gradlab.numerics import Array
+from gradlab.numerics.differences import random_direction
 from gradlab.problem import Problem
 from gradlab.report import Cause, Finding
 
@@ -31,6 +32,7 @@ SAID = (
     "precision",
 )  # kinds of findings that are their own cause
 SHAPE = "gradient-shape"
+ZERO = 1e-3  # of the smallest wrong entry: a derivative that is nothing beside it, with its error bar
 
 
 def find_causes(
@@ -187,7 +189,8 @@ def zeros(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
         )
         return
     probed = _numeric_at(e, region)
-    if len(probed) and wrong.all() and (np.abs(probed[:, 0]) <= probed[:, 1]).all() and count <= len(probed):
+    surely_zero = np.abs(probed[:, 0]) + probed[:, 1] <= ZERO * np.abs(wrong).min(initial=np.inf)
+    if count == len(probed) > 0 and surely_zero.all():
         yield (
             "nonzero-where-it-should-be-zero",
             f"gradient of {e.name} is not zero {where}, where forward does not depend on it",
@@ -197,7 +200,7 @@ def zeros(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
 def _numeric_at(e: Evidence, region: Region) -> Array:
     """Return numeric derivatives and error bars at the wrong entries that were probed by themselves."""
     rows = [
-        (e.numeric[k, 0], CLEAR * e.error_bar[k, 0])
+        (e.numeric[k, 0], e.error_bar[k, 0])
         for k, d in enumerate(e.directions)
         if isinstance(d, SingleEntry) and region.mask.flat[d.index]
     ]
@@ -206,16 +209,40 @@ def _numeric_at(e: Evidence, region: Region) -> Array:
 
 def wrong_on_special_values(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
     """See whether the wrong entries are those at ties, zeros, extremes, or the first or last index."""
-    if region is None or not region.exact or region.mask.all() or region.mask.size < 3:
+    if region is None or not region.exact:
         return
-    where = next(special_values(e.name, region.mask, e.value(e.position)), "")
-    if not where:
-        for axis, length in enumerate(e.shape):
-            marked = np.flatnonzero(np.moveaxis(region.mask, axis, 0).reshape(length, -1).all(axis=1))
-            if list(marked) in ([0], [length - 1]) and region.mask.sum() == region.mask.size // length:
-                where = f"at the {'first' if marked[0] == 0 else 'last'} index of axis {axis}"
+    values = e.value(e.position)
+    if region.mask.all():
+        where = _where_all_are_special(e, values)
+    else:
+        where = next(special_values(e.name, region.mask, values), "") or _at_one_end(region.mask)
     if where:
         yield "wrong-on-special-values", f"gradient of {e.name} is wrong only {where}: that case is missing"
+
+
+def _where_all_are_special(e: Evidence, values: Array) -> str:
+    """Name what all entries have in common, if the gradient is right as soon as they have it no longer."""
+    if values.any() and not tied(values).all():
+        return ""
+    rng = np.random.default_rng(3)
+    displaced = {e.position: values + 0.1 * random_direction(values, rng)}
+    found = gather(e.problem, e.position, joint(e.problem, e.position, rng), displaced=displaced, rtol=e.rtol)
+    if found is None:
+        return ""
+    gradients = [g for g in (found.gradient(s) for s in range(len(found.upstreams))) if g is not None]
+    if len(gradients) < len(found.upstreams) or not found.agrees(gradients):
+        return ""
+    return f"where {e.name} is tied" if values.any() else f"where {e.name} == 0"
+
+
+def _at_one_end(mask: Mask) -> str:
+    for axis, length in enumerate(mask.shape):
+        slices = np.moveaxis(mask, axis, 0).reshape(length, -1)
+        marked = np.flatnonzero(slices.any(axis=1))
+        if length > 2 and len(marked) == 1 and slices[marked[0]].all() and marked[0] in (0, length - 1):
+            along = f" of axis {axis}" if mask.ndim > 1 else ""
+            return f"at the {'last' if marked[0] else 'first'} index{along}"
+    return ""
 
 
 DESCRIPTIONS = (last_write_wins, diagonal_only, zeros, wrong_on_special_values)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 Mask = npt.NDArray[np.bool_]
 
 LISTED = 3  # single entries that are named one by one
+ENOUGH = 4  # entries, for the largest to be a special one
 
 
 def describe_region(name: str, mask: Mask, values: npt.NDArray[np.floating] | None = None) -> str:
@@ -58,18 +59,15 @@ def describe_region(name: str, mask: Mask, values: npt.NDArray[np.floating] | No
 def special_values(name: str, mask: Mask, values: npt.NDArray[np.floating]) -> Iterator[str]:
     """Yield in words each property of the values that the marked entries have, and no others.
 
-    >>> list(special_values("x", np.array([True, False, True]), np.array([2.0, 1.0, 2.0])))
+    >>> list(special_values("x", np.array([True, False, True, False]), np.array([2.0, 1.0, 2.0, 0.0])))
     ['where x is tied', 'where x is largest']
     """
-    with np.errstate(invalid="ignore"):
-        properties = {
-            f"where {name} == 0": values == 0,
-            f"where {name} is tied": tied(values),
-            f"where {name} > 0": values > 0,
-            f"where {name} < 0": values < 0,
-            f"where {name} is largest": values == values.max(initial=-np.inf),
-            f"where {name} is smallest": values == values.min(initial=np.inf),
-        }
+    properties = {f"where {name} == 0": values == 0, f"where {name} is tied": tied(values)}
+    if values.size >= ENOUGH:  # of two entries, one is always the larger
+        properties[f"where {name} is largest"] = values == values.max()
+        properties[f"where {name} is smallest"] = values == values.min()
+    if mask.sum() > 1:
+        properties[f"where {name} > 0"], properties[f"where {name} < 0"] = values > 0, values < 0
     yield from (words for words, has in properties.items() if np.array_equal(has, mask))
 
 

@@ -1,0 +1,128 @@
+"""What many points of one rule have shown together."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from gradlab.report import InputResult, Report, Verdict
+
+ENOUGH = 0.9  # of the points must pass
+
+
+@dataclass
+class Tally:
+    """What the points so far have shown; shrinking, after the first failure, is counted only as calls."""
+
+    drawn: int = 0
+    checked: int = 0
+    left_out: int = 0
+    points: int = 0
+    passed: int = 0
+    failed: int = 0
+    forward_calls: int = 0
+    backward_calls: int = 0
+    reason: str = ""
+    notes: dict[str, None] = field(default_factory=dict)
+    inputs: dict[str, InputResult] = field(default_factory=dict)
+    largest: Any = None  # failing point
+    size: int = 0  # its entries
+    known: set[Hashable] = field(default_factory=set)
+    new: set[Hashable] = field(default_factory=set)
+
+    def is_known(self, inputs: Any) -> bool:
+        """Whether a point was checked in an earlier run; within one, the same point has the same answer."""
+        return _fingerprint(inputs) in self.known
+
+    def remember(self) -> None:
+        self.known |= self.new
+        self.new.clear()
+
+    def leave_out(self, report: Report) -> None:
+        self._count(report)
+        self.left_out += not self.failed
+
+    def add(self, report: Report, inputs: Any) -> None:
+        self._count(report)
+        size = sum(result.size for result in report.inputs)
+        if report.failed and size > self.size:
+            self.largest, self.size = inputs, size
+        if self.failed:
+            return
+        self.new.add(_fingerprint(inputs))
+        self.points += 1
+        self.passed += report.passed
+        self.failed += report.failed
+        if report.inconclusive:
+            self.reason = report.reason
+        self.notes.update(dict.fromkeys(report.notes))
+        for result in report.inputs:
+            self.inputs[result.name] = _merge(self.inputs.get(result.name), result)
+
+    def _count(self, report: Report) -> None:
+        self.checked += 1
+        self.forward_calls += report.forward_calls
+        self.backward_calls += report.backward_calls
+
+    def summary(self, name: str, failing: Report | None, *, seed: int, seconds: float) -> Report:
+        if failing is not None:
+            verdict, reason = Verdict.FAIL, failing.reason
+        elif self.passed >= ENOUGH * self.points and all(
+            result.verdict is Verdict.PASS for result in self.inputs.values()
+        ):
+            verdict, reason = Verdict.PASS, ""
+        else:
+            verdict = Verdict.INCONCLUSIVE
+            reason = f"{self.passed} of {self.points} points passed"
+            reason += f"; at another, {self.reason}" if self.passed else f"; {self.reason}"
+        return Report(
+            name=name,
+            verdict=verdict,
+            reason=reason,
+            inputs=failing.inputs if failing is not None else tuple(self.inputs.values()),
+            findings=failing.findings if failing is not None else (),
+            causes=failing.causes if failing is not None else (),
+            notes=failing.notes if failing is not None else (*self.notes, *self._remark()),
+            points=self.points,
+            points_passed=self.passed,
+            points_failed=self.failed,
+            example=None,
+            forward_calls=self.forward_calls,
+            backward_calls=self.backward_calls,
+            seconds=seconds,
+            seed=seed,
+        )
+
+    def _remark(self) -> Iterator[str]:
+        if self.left_out:
+            yield f"{self.left_out} degenerate points were left out: forward has no finite value there"
+
+
+def _merge(old: InputResult | None, new: InputResult) -> InputResult:
+    """Keep the worst probe over all points; an input counts as right when it passed at least once."""
+    if old is None:
+        return new
+    entries = [result.worst for result in (old, new) if result.worst is not None]
+    verdict = Verdict.PASS if Verdict.PASS in (old.verdict, new.verdict) else new.verdict
+    seen = [result.resolution for result in (old, new) if result.resolution is not None]
+    resolution = max(seen, default=None)  # no point was coarser
+    return replace(
+        new,
+        verdict=verdict,
+        resolution=resolution,
+        worst=max(entries, key=lambda entry: entry.error, default=None),
+    )
+
+
+def _fingerprint(inputs: Any) -> Hashable:
+    """Return what two inputs have in common exactly when they are the same."""
+    if isinstance(inputs, np.ndarray) and inputs.dtype != object:
+        return str(inputs.dtype), inputs.shape, inputs.strides, inputs.tobytes()
+    if isinstance(inputs, Mapping):
+        return tuple((name, _fingerprint(value)) for name, value in inputs.items())
+    if isinstance(inputs, tuple | list):
+        return tuple(map(_fingerprint, inputs))
+    return type(inputs), repr(inputs)
