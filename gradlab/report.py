@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 def rounded_up(value: float) -> str:
@@ -212,6 +213,18 @@ class Report:
         """The probe with the largest relative disagreement over all inputs."""
         entries = [result.worst for result in self.inputs if result.worst is not None]
         return max(entries, key=lambda entry: entry.error, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-safe data."""
+
+        def safe(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: safe(one) for key, one in value.items()}
+            if isinstance(value, list | tuple):
+                return [safe(one) for one in value]
+            return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+        return {"schema_version": 1, **safe(asdict(self))}
 
     def __bool__(self) -> bool:
         return self.passed

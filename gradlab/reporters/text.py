@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from gradlab.report import Entry, InputResult, Report, Verdict, rounded_up
 
@@ -10,7 +11,27 @@ COLUMNS = ("rule", "verdict", "points", "forward calls", "worst error")
 RIGHT_ALIGNED = (2, 3, 4)
 
 
-def render(report: Report) -> str:
+class Style:
+    """How text is marked up."""
+
+    def paint(self, text: str, colour: str) -> str:
+        """Return a text in a colour."""
+        return text
+
+    def encode(self, text: str) -> str:
+        """Return a text in the characters that may be used."""
+        return text
+
+
+PLAIN = Style()
+
+
+def style_of(stream: TextIO) -> Style:
+    """Return the style that a stream can show."""
+    return Style()
+
+
+def render(report: Report, style: Style = PLAIN) -> str:
     """Return the full text of one report.
 
     >>> import numpy as np
@@ -51,7 +72,7 @@ def _notes(report: Report) -> list[str]:
     return [f"  note: {note}" for note in report.notes]
 
 
-def table(reports: Sequence[Report]) -> str:
+def table(reports: Sequence[Report], style: Style = PLAIN) -> str:
     """Return one table of many reports, a line each, columns aligned."""
     rows = [COLUMNS, *(_row(report) for report in reports)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
