@@ -189,11 +189,22 @@ def alive(path):
 
 
 def test_killed_command_leaves_no_process_behind(write):
-    write("mixed.py", MIXED)
-    process = start("mixed:marked", "--jobs", "2")
+    write("mixed.py", MIXED + "RULES = [marked[0], make('marking', lambda x: starter.forward(mark(x)))]\n")
+    process = start("mixed:RULES", "--jobs", "2")
     wait_for(2)
     process.kill()
     end_of(process)
+
+
+def test_ctrl_c_twice_leaves_no_process_behind(write):
+    write("mixed.py", MIXED)
+    process = start("mixed:last", "mixed:marked", "--timeout", "600", "--max-examples", "2")
+    wait_for(1)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    end_of(process)
+    assert process.returncode == 130
+    assert not any(alive(path) for path in Path.cwd().glob("started-*"))
 
 
 def test_timeout_ends_what_a_rule_has_started(write):

@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -62,8 +62,9 @@ def check_in_processes(
         for worker in workers:
             worker.dismiss()
     finally:
-        for worker in workers:
-            worker.kill()
+        with _deaf():
+            for worker in workers:
+                worker.kill()
 
 
 class _Worker:
@@ -156,6 +157,19 @@ class _Worker:
         self.process.close()
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Take no notice of Ctrl-C: the second one of an impatient user must not keep processes alive."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _work(connection: Connection[Any, Any], options: Options) -> None:
     """Check what is asked for until there is nothing more; the whole life of a process."""
     if hasattr(os, "setsid"):
@@ -189,4 +203,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)  # this process, and those that it started
         os._exit(1)
