@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gradlab.reporters.text import Style, render, table
+from gradlab.reporters.text import PLAIN, Style, render, table
 from gradlab.run import Run, Status
 
 
-def overview(run: Run, *, style: Style | None = None, durations: int | None = None) -> str:
+def overview(run: Run, *, style: Style = PLAIN, durations: int | None = None) -> str:
     """Return a table of the rules, then what is wrong with each in full, then the counts.
 
     A rule that is known to fail is left out of the table, and gets a line with the reason instead.
@@ -16,7 +16,7 @@ def overview(run: Run, *, style: Style | None = None, durations: int | None = No
     run : Run
         What became of the rules.
     style : Style, optional
-        What the terminal can show.
+        What the stream can show.
     durations : int, optional
         How many of the slowest rules to list; 0 lists all.
     """
@@ -24,20 +24,26 @@ def overview(run: Run, *, style: Style | None = None, durations: int | None = No
     counted = [outcome for outcome in run.outcomes if outcome not in known]
     blocks = []
     if counted:
-        blocks.append(table([outcome.report for outcome in counted], style=style))
+        blocks.append(table([outcome.report for outcome in counted], style))
     blocks += [
-        render(outcome.report, style=style)
+        render(outcome.report, style)
         for outcome in counted
         if outcome.status in (Status.FAIL, Status.INCONCLUSIVE)
     ]
-    lines = [f"XPASS {o.report.name}: {o.headline}" for o in run.having(Status.UNEXPECTED_PASS)]
-    lines += [f"XFAIL {outcome.report.name}: known failure: {outcome.headline}" for outcome in known]
+    lines = [
+        f"{style.paint('XPASS', 'red')} {outcome.report.name}: {outcome.headline}"
+        for outcome in run.having(Status.UNEXPECTED_PASS)
+    ]
+    lines += [
+        f"{style.paint('XFAIL', 'yellow')} {outcome.report.name}: known failure: {outcome.headline}"
+        for outcome in known
+    ]
     if lines:
         blocks.append("\n".join(lines))
     if durations is not None and run.outcomes:
         blocks.append(_slowest(run, durations))
     blocks.append(f"{run.summary()} in {run.seconds:.1f} s, seed {run.settings['seed']}")
-    return "\n\n".join(blocks)
+    return style.encode("\n\n".join(blocks))
 
 
 def _slowest(run: Run, most: int) -> str:
