@@ -19,7 +19,7 @@ from gradlab.errors import UsageError
 from gradlab.rule import Rule
 from gradlab.values import describe, text_of
 
-PRIVATE = "_gradlab_target_"  # how the modules are called that are loaded from a file by itself
+PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
 
 
@@ -43,15 +43,13 @@ def builtin_rules() -> dict[str, Rule]:
 
 @contextmanager
 def importable(*folders: Path) -> Iterator[None]:
-    """Make folders importable, as ``python -m`` does with the current one; afterwards forget loaded files."""
+    """Make folders importable, as ``python -m`` does with the current one."""
     before = list(sys.path)
     sys.path[:0] = [str(folder) for folder in folders]
     try:
         yield
     finally:
         sys.path[:] = before
-        for name in [name for name in sys.modules if name.startswith(PRIVATE)]:
-            del sys.modules[name]
 
 
 def collect(targets: Sequence[str]) -> tuple[list[Found], list[str]]:
@@ -137,13 +135,19 @@ def _import(place: str) -> ModuleType:
     if not all(part.isidentifier() for part in place.split(".")):
         raise UsageError(f"there is no rule or module {place!r}; expected {FORMS}")
     try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{place}.".startswith(f"{error.name}."):
-            raise UsageError(_unknown(place)) from error
-        raise _broken(place, error) from error
+        return _imported(place, place)
+    except UsageError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}."):
+            raise UsageError(_unknown(place)) from cause
+        raise
+
+
+def _imported(name: str, typed: str | Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        raise _broken(place, error) from error
+        raise _broken(typed, error) from error
 
 
 def _unknown(place: str) -> str:
@@ -169,12 +173,15 @@ def _broken(place: str | Path, error: BaseException) -> UsageError:
 
 
 def _load(path: Path) -> ModuleType:
-    """Import a file: by its dotted name in a package, otherwise as ``python file.py`` would."""
+    """Import a file: under the name that an import would use, where there is one; else by itself."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
-    path = path.resolve()
+    typed, path = path, path.resolve()
     if (path.parent / "__init__.py").is_file():
-        return _load_from_package(path)
+        return _load_from_package(path, typed)
+    _let_import(path.parent)
+    if _origin(path.stem) == path:
+        return _imported(path.stem, typed)
     name = f"{PRIVATE}{path.stem}_{zlib.crc32(str(path).encode('utf-8', 'surrogateescape')):x}"
     if name in sys.modules:
         return sys.modules[name]
@@ -182,17 +189,27 @@ def _load(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    _let_import(path.parent)
     sys.modules[name] = module  # dataclasses and pickle look modules up by name
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise _broken(path, error) from error
+        raise _broken(typed, error) from error
     return module
 
 
-def _load_from_package(path: Path) -> ModuleType:
+def _origin(name: str) -> Path | None:
+    """Return the file that would be imported under a name, if that is free for it."""
+    if not name.isidentifier() or name in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a module without a spec, such as __main__
+        return None
+    return Path(spec.origin).resolve() if spec is not None and spec.origin is not None else None
+
+
+def _load_from_package(path: Path, typed: Path) -> ModuleType:
     parts = [] if path.stem == "__init__" else [path.stem]
     folder = path.parent
     while (folder / "__init__.py").is_file():
@@ -200,7 +217,7 @@ def _load_from_package(path: Path) -> ModuleType:
         folder = folder.parent
     _let_import(folder)
     name = ".".join(parts)
-    module = _import(name)
+    module = _imported(name, typed)
     origin = getattr(module, "__file__", None)
     if origin is None or Path(origin).resolve() != path:
         raise UsageError(f"{path} is the module {name}, but {name} is imported from {origin}")

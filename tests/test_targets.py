@@ -1,8 +1,8 @@
+import json
 import sys
 
 import pytest
 
-from gradlab import targets
 from gradlab.errors import UsageError
 from gradlab.rules import RULES, linear
 from gradlab.targets import collect, find_rule, find_rules, importable
@@ -98,6 +98,19 @@ def test_file_that_another_module_hides_is_refused(write):
         find_rules("two/twin/__init__.py")
 
 
+def test_file_in_an_importable_folder_is_the_module_of_its_name(write):
+    write("shop.py")
+    assert find_rules("shop.py") == find_rules("shop")
+    assert find_rules("shop.py")[0].forward.__module__ == "shop"
+
+
+def test_file_with_the_name_of_another_module_is_loaded_all_the_same(write):
+    write("json.py", SEVERAL)
+    write("deep/two words.py", SEVERAL)
+    assert names("json.py:last") == names("deep/two words.py:last") == ["last"]
+    assert "last" not in vars(json)
+
+
 def test_files_of_one_name_are_told_apart(write):
     write("one/rules.py", SEVERAL)
     write("two/rules.py")
@@ -144,6 +157,8 @@ def test_target_without_rules_leaves_the_others(write):
         ("raises", "raises cannot be imported: ZeroDivisionError: division by zero"),
         ("raises", "raises.py, line 2"),
         ("raises.py", "raises.py cannot be imported: ZeroDivisionError"),
+        ("deep/raises.py", "deep/raises.py cannot be imported: ZeroDivisionError"),
+        ("pack/raises.py", "pack/raises.py cannot be imported: ZeroDivisionError"),
         ("leaves", "leaves cannot be imported: SystemExit: 0"),
         ("lacks", "lacks cannot be imported: ModuleNotFoundError: No module named 'absent'"),
         ("syntax", "syntax cannot be imported: SyntaxError"),
@@ -153,6 +168,9 @@ def test_what_cannot_be_found_is_said_in_one_sentence(target, message, write):
     write("shop.py")
     write("mixed.py", f"{SEVERAL}\nHALF = [last, 3]\n")
     write("raises.py", "\n1 / 0\n")
+    write("deep/raises.py", "\n1 / 0\n")
+    write("pack/__init__.py", "")
+    write("pack/raises.py", "\n1 / 0\n")
     write("leaves.py", "exit(0)\n")
     write("lacks.py", "import absent\n")
     write("syntax.py", "def (:\n")
@@ -175,12 +193,9 @@ def test_one_rule_is_asked_for_and_several_come(write):
         find_rule("shop")
 
 
-def test_import_path_is_as_before_afterwards_and_files_are_read_anew(write, project):
+def test_import_path_is_as_before_afterwards(write, project):
     before = list(sys.path)
     with importable(project / "other"):
-        write("deep/changing.py", SEVERAL)
-        assert len(names("deep/changing.py")) == 4
+        write("deep/rules.py", SEVERAL)
+        assert names("deep/rules.py") == ["last", "first", "odd name", "more"]
     assert sys.path == before
-    assert not any(name.startswith(targets.PRIVATE) for name in sys.modules)
-    write("deep/changing.py")
-    assert names("deep/changing.py") == ["square", "cube", "blind"]
