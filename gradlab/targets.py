@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.util
 import sys
+import traceback
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from gradlab import networks, rules
 from gradlab.errors import UsageError
 from gradlab.rule import Rule
-from gradlab.values import describe
+from gradlab.values import describe, text_of
+
+PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
+FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A rule, and how another process finds it again: the functions of a rule cannot be sent there."""
+
+    rule: Rule
+    target: str
+    position: int
 
 
 def builtin_rules() -> dict[str, Rule]:
@@ -22,45 +41,222 @@ def builtin_rules() -> dict[str, Rule]:
     return {rule.name: rule for rule in (*rules.RULES, *networks.RULES)}
 
 
+@contextmanager
+def importable(*folders: Path) -> Iterator[None]:
+    """Make folders importable, as ``python -m`` does with the current one."""
+    before = list(sys.path)
+    sys.path[:0] = [str(folder) for folder in folders]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def collect(targets: Sequence[str]) -> tuple[list[Found], list[str]]:
+    """Return the rules that targets name, each once, and a sentence for each target that names none.
+
+    >>> found, problems = collect(["linear", "tanh", "linear", "sofmax"])
+    >>> [one.rule.name for one in found], len(problems)
+    (['linear', 'tanh'], 1)
+    """
+    found: dict[int, Found] = {}
+    problems: list[str] = []
+    for target in targets:
+        try:
+            for position, rule in enumerate(find_rules(target)):
+                found.setdefault(id(rule), Found(rule, target, position))
+        except UsageError as error:
+            problems.append(str(error))
+    return list(found.values()), problems
+
+
 def find_rule(target: str) -> Rule:
-    """Return the rule that a target names: a built-in one, or ``path/to/file.py:name``.
+    """Return the one rule that a target names.
 
     Raises
     ------
     UsageError
-        When there is no such rule, or the file cannot be imported.
+        When there is none, or more than one.
     """
-    path, colon, name = target.rpartition(":")
-    if colon and path.endswith(".py"):
-        return _from_file(Path(path), name)
+    found = find_rules(target)
+    if len(found) > 1:
+        names = ", ".join(rule.name for rule in found)
+        raise UsageError(f"{target} names {len(found)} rules ({names}); expected one, as in {target}:name")
+    return found[0]
+
+
+def find_rules(target: str) -> list[Rule]:
+    """Return the rules that a target names, in order of definition, at least one.
+
+    Parameters
+    ----------
+    target : str
+        A built-in rule; ``package.module`` or ``path/to/file.py``, for the module attributes that are
+        rules or sequences of rules (imported built-in rules are not counted as a module's own); or one of
+        those two with ``:name``, for one attribute.
+
+    Raises
+    ------
+    UsageError
+        When there is no such module, file or rule, or it cannot be imported.
+    """
+    place, name = _split(target)
+    if name is None and place in builtin_rules():
+        return [_builtin(place)]
+    module = _load(Path(place)) if place.endswith(".py") else _import(place)
+    if name is not None:
+        return _named(module, place, name)
+    own = _own_rules(module)
+    if not own:
+        raise UsageError(
+            f"{place} has no rules of its own; expected a gradlab.Rule, or a list of them, in the module"
+        )
+    return own
+
+
+def _split(target: str) -> tuple[str, str | None]:
+    if target.endswith(".py"):
+        return target, None  # also C:\path\to\file.py
+    place, colon, name = target.rpartition(":")
+    return (place, name) if colon else (target, None)
+
+
+def _builtin(name: str) -> Rule:
+    for path in (Path(f"{name}.py"), Path(name, "__init__.py")):
+        if path.is_file():  # a gate that checks the wrong one of two would be green for no reason
+            raise UsageError(
+                f"{name!r} is a built-in rule, and there is also {path}; write {path} for the file, "
+                "gradlab.rules:RULES or gradlab.networks:RULES for the built-in rules"
+            )
+    return builtin_rules()[name]
+
+
+def _import(place: str) -> ModuleType:
+    if not all(part.isidentifier() for part in place.split(".")):
+        raise UsageError(f"there is no rule or module {place!r}; expected {FORMS}")
+    try:
+        return _imported(place, place)
+    except UsageError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}."):
+            raise UsageError(_unknown(place)) from cause
+        raise
+
+
+def _imported(name: str, typed: str | Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise _broken(typed, error) from error
+
+
+def _unknown(place: str) -> str:
+    if "." in place:
+        return f"there is no module {place!r}; a rule in a module is named as package.module:name"
     known = builtin_rules()
-    if target in known:
-        return known[target]
-    close = difflib.get_close_matches(target, known, n=1)
-    raise UsageError(
-        f"there is no rule {target!r}{f'; did you mean {close[0]!r}?' if close else '.'} "
-        f"The built-in rules are {', '.join(known)}; your own are named as path/to/file.py:name"
+    close = difflib.get_close_matches(place, known, n=1)
+    return (
+        f"there is no rule or module {place!r}{f'; did you mean {close[0]!r}?' if close else '.'} "
+        f"The built-in rules are {', '.join(known)}; your own are named as package.module or "
+        "path/to/file.py, or one of them as path/to/file.py:name"
     )
 
 
-def _from_file(path: Path, name: str) -> Rule:
+def _broken(place: str | Path, error: BaseException) -> UsageError:
+    """Say in one sentence what an import raised, and where."""
+    message = " ".join(text_of(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = ""
+    if frames and not isinstance(error, SyntaxError):  # whose message says where
+        where = f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    return UsageError(f"{place} cannot be imported: {type(error).__name__}: {message}{where}")
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a file: under the name that an import would use, where there is one; else by itself."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
-    module_name = f"_gradlab_target_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    typed, path = path, path.resolve()
+    if (path.parent / "__init__.py").is_file():
+        return _load_from_package(path, typed)
+    _let_import(path.parent)
+    if _origin(path.stem) == path:
+        return _imported(path.stem, typed)
+    name = f"{PRIVATE}{path.stem}_{zlib.crc32(str(path).encode('utf-8', 'surrogateescape')):x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses and pickle look modules up by name
+    sys.modules[name] = module  # dataclasses and pickle look modules up by name
     try:
         spec.loader.exec_module(module)
-        known = hasattr(module, name)
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    if not known:
-        found = [key for key, value in vars(module).items() if isinstance(value, Rule)]
-        raise UsageError(f"{path} has no {name!r}; the rules in it are {', '.join(found) or 'none'}")
-    rule = getattr(module, name)
-    if not isinstance(rule, Rule):
-        raise UsageError(f"{path}:{name} is {describe(rule)}; expected a gradlab.Rule")
-    return rule
+        del sys.modules[name]
+        raise _broken(typed, error) from error
+    return module
+
+
+def _origin(name: str) -> Path | None:
+    """Return the file that would be imported under a name, if that is free for it."""
+    if not name.isidentifier() or name in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a module without a spec, such as __main__
+        return None
+    return Path(spec.origin).resolve() if spec is not None and spec.origin is not None else None
+
+
+def _load_from_package(path: Path, typed: Path) -> ModuleType:
+    parts = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    _let_import(folder)
+    name = ".".join(parts)
+    module = _imported(name, typed)
+    origin = getattr(module, "__file__", None)
+    if origin is None or Path(origin).resolve() != path:
+        raise UsageError(f"{path} is the module {name}, but {name} is imported from {origin}")
+    return module
+
+
+def _let_import(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _own_rules(module: ModuleType) -> list[Rule]:
+    found = {id(rule): rule for value in vars(module).values() for rule in _rules_in(value)}
+    if module.__name__.partition(".")[0] != "gradlab":
+        for rule in builtin_rules().values():
+            found.pop(id(rule), None)
+    return list(found.values())
+
+
+def _rules_in(value: object) -> Iterable[Rule]:
+    members = value if isinstance(value, list | tuple) else [value]
+    return [member for member in members if isinstance(member, Rule)]
+
+
+def _named(module: ModuleType, place: str, name: str) -> list[Rule]:
+    """Return what an attribute holds; else the rule that reports call so."""
+    try:
+        value = getattr(module, name)
+    except AttributeError:
+        called = [rule for rule in _own_rules(module) if rule.name == name]
+        if called:
+            return called
+        attributes = [key for key, value in list(vars(module).items()) if _rules_in(value)]
+        raise UsageError(
+            f"{place} has no {name!r}; the rules in it are {', '.join(attributes) or 'none'}"
+        ) from None
+    except Exception as error:  # a module may compute its attributes
+        raise UsageError(f"{place}:{name} raised {type(error).__name__}: {text_of(error)}") from error
+    found = list(_rules_in(value))
+    if not found or (isinstance(value, list | tuple) and len(found) < len(value)):
+        raise UsageError(f"{place}:{name} is {describe(value)}; expected a gradlab.Rule or a list of them")
+    return list({id(rule): rule for rule in found}.values())

@@ -21,6 +21,7 @@ LAYERS = [
     ["checks"],
     ["_assemble", "_numerical"],
     ["_gradcheck"],
+    ["run", "source", "config", "selection"],
     ["strategies", "reporters"],
     ["_points", "_tally"],
     ["_verify"],
@@ -29,6 +30,7 @@ LAYERS = [
     ["rules"],
     ["networks"],
     ["_explain", "training", "targets"],
+    ["runner"],
     ["cli"],
     ["__main__"],
 ]
@@ -100,4 +102,4 @@ def test_only_the_command_line_prints():
     for path in PACKAGE.rglob("*.py"):
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
-        assert not prints or path.name == "cli.py"
+        assert not prints or "cli" in path.relative_to(PACKAGE).parts

@@ -9,23 +9,10 @@ import pytest
 import gradlab
 from gradlab.cli import main
 
-WRONG_RULE = """
-import numpy as np
-from gradlab import Rule
-
-square = Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n)")
-cube = Rule("cube", lambda x: x**3, lambda dy, x: 3 * x * dy, "(n)")
-slopes = np.array([1.0, 1e-17])
-blind = Rule("blind", lambda x: x @ slopes, lambda dy, x: dy * slopes, (np.ones(2),))
-number = 3
-"""
-
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "rules.py"
-    path.write_text(WRONG_RULE)
-    return path
+def file(write):
+    return write("rules.py")
 
 
 def test_verify_passes_the_built_in_rules_it_is_given(capsys):
@@ -84,7 +71,7 @@ def test_train_with_a_wrong_gradient_gives_exit_1(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["verify", "sofmax"], "there is no rule 'sofmax'; did you mean 'softmax'?"),
+        (["verify", "sofmax"], "there is no rule or module 'sofmax'; did you mean 'softmax'?"),
         (["explain", "nothing"], "The built-in rules are identity, tanh, linear"),
         (["explain", "missing.py:rule"], "there is no file missing.py"),
         (["explain", "{file}:nothing"], "has no 'nothing'; the rules in it are square, cube, blind"),

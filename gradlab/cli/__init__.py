@@ -1,0 +1,58 @@
+"""The console script ``gradlab``.
+
+Each command is a module of this package with one function, ``add(commands)``, which adds the command's parser
+to ``commands`` and sets its default ``run``: a function that takes the parsed arguments and returns the exit
+code. A new command is such a function, and one line in `COMMANDS`. What it needs beyond the standard library
+it imports inside ``run``, so that ``gradlab --help`` stays quick; it prints with `say` and `complain` of
+`gradlab.cli._terminal`; and for a wrong call it raises `UsageError`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from gradlab import __version__
+from gradlab.cli import explain, train, verify
+from gradlab.cli._terminal import complain
+from gradlab.errors import UsageError
+from gradlab.run import INTERRUPTED, USAGE
+
+COMMANDS = (
+    verify.add,
+    explain.add,
+    train.add,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    0: all passed. 1: something is wrong. 2: the call was wrong. 3: nothing failed, but something is
+    inconclusive. 130: interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without ½ or θ shows ? instead
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except UsageError as error:
+        complain(str(error))
+        return USAGE
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gradlab", description="Is this backward rule right, and if not, where and why?"
+    )
+    parser.add_argument("--version", action="version", version=f"gradlab {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in COMMANDS:
+        add(commands)
+    return parser

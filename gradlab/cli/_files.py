@@ -1,0 +1,34 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gradlab.errors import UsageError
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written, before the work is done whose result it is for."""
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder; expected the path of a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path} is in a folder that does not exist")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file such that whoever reads it, and whatever fails, it holds the old text or the new one."""
+    path = path.resolve()  # a link stays, and what it points to is written
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # a rename may reach the disk before what was written
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

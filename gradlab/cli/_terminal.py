@@ -1,0 +1,72 @@
+"""What commands share: printing, the progress line, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TextIO
+
+
+def say(text: str) -> None:
+    """Print to standard output, also when nobody reads it to the end, as in ``gradlab verify | head``."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The verdict, which is the exit code, does not depend on who reads the table.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(text: str) -> None:
+    """Print one message to standard error."""
+    print(f"gradlab: {text}", file=sys.stderr)
+
+
+class Interruptible:
+    """A block that Ctrl-C leaves, after which the program goes on.
+
+    An exception raised by a signal is lost when it happens to arrive inside a destructor or a callback of
+    the garbage collector, which Hypothesis has; `check`, called now and then, notices.
+    """
+
+    came = False
+
+    def __enter__(self) -> Interruptible:
+        self.handler = signal.signal(signal.SIGINT, self._note)
+        self.hook, sys.unraisablehook = sys.unraisablehook, self._lost
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        signal.signal(signal.SIGINT, self.handler)
+        sys.unraisablehook = self.hook
+        return kind is KeyboardInterrupt
+
+    def check(self) -> None:
+        """Leave the block if Ctrl-C has come."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    def _lost(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            self.hook(unraisable)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+class Progress:
+    """One line on a terminal that is written over; nothing in a pipe."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.shown = stream, stream is not None and stream.isatty()
+
+    def show(self, line: str) -> None:
+        """Put a line in the place of the one before."""
+        if self.shown:
+            self.stream.write(f"\r\033[K{line}")
+            self.stream.flush()
+
+    def clear(self) -> None:
+        """Remove the line."""
+        self.show("")

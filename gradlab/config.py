@@ -1,0 +1,142 @@
+"""What a user can set for ``gradlab verify``: in ``[tool.gradlab]`` of ``pyproject.toml``, or as options."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gradlab.errors import UsageError
+
+FORMATS = ("text", "json", "github")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings with their defaults; in ``[tool.gradlab]`` they are written with hyphens.
+
+    >>> Settings(jobs=2).as_written()["max-examples"]
+    100
+    """
+
+    targets: tuple[str, ...] = ()
+    max_examples: int = 100
+    seed: int = 0
+    rtol: float | None = None
+    timeout: float | None = None
+    jobs: int = 1
+    expect_rules: int | None = None
+    durations: int | None = None
+    format: str = "text"
+
+    def as_written(self) -> dict[str, Any]:
+        """Return the settings under the names that a user writes."""
+        return {name.replace("_", "-"): value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What values a setting takes: in words, as a test, and how one is read from a command line."""
+
+    expected: str
+    accepts: Callable[[Any], bool]
+    read: Callable[[str], Any] = str
+
+
+def whole_number(least: int) -> Kind:
+    """Return the kind of whole numbers from ``least`` on; ``true`` and ``1.0`` are none.
+
+    >>> whole_number(1).accepts(True)
+    False
+    """
+    return Kind(
+        f"a whole number, at least {least}", lambda value: type(value) is int and value >= least, read=int
+    )
+
+
+POSITIVE = Kind(
+    "a positive number", lambda value: type(value) in (int, float) and 0 < value < math.inf, read=float
+)
+FRACTION = Kind(
+    "a number between 0 and 1", lambda value: type(value) in (int, float) and 0 < value < 1, read=float
+)
+KINDS = {
+    "targets": Kind(
+        "a list of at least one string",
+        lambda value: isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value),
+    ),
+    "max-examples": whole_number(1),
+    "seed": whole_number(0),
+    "rtol": FRACTION,
+    "timeout": POSITIVE,
+    "jobs": whole_number(1),
+    "expect-rules": whole_number(1),
+    "durations": whole_number(0),
+    "format": Kind(f"one of {', '.join(FORMATS)}", lambda value: value in FORMATS),
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What ``[tool.gradlab]`` says, by the names of the fields of `Settings`, and in which folder."""
+
+    values: dict[str, Any]
+    folder: Path | None
+
+
+def read_configuration(start: Path) -> Configuration:
+    """Read the nearest ``pyproject.toml`` with a table ``[tool.gradlab]``, from ``start`` upwards.
+
+    Paths among its targets are relative to its folder; what is returned is relative to ``start``.
+
+    Raises
+    ------
+    UsageError
+        When the file is no TOML, a key is unknown, or a value is of the wrong type.
+    """
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            table = _table(path)
+            if table is not None:
+                values = {key.replace("-", "_"): _checked(path, key, table[key]) for key in table}
+                if "targets" in values:
+                    values["targets"] = tuple(_from(start, folder, target) for target in values["targets"])
+                return Configuration(values, folder)
+    return Configuration({}, None)
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    tool = document.get("tool", {})
+    table = tool.get("gradlab") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{path}: tool.gradlab is {table!r}; expected a table [tool.gradlab]")
+    return table
+
+
+def _checked(path: Path, key: str, value: Any) -> Any:
+    known = f"The known keys are {', '.join(KINDS)}"
+    if key not in KINDS:
+        close = difflib.get_close_matches(key.replace("_", "-"), KINDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise UsageError(f"{path}: [tool.gradlab] has the unknown key {key!r}{hint} {known}")
+    if not KINDS[key].accepts(value):
+        raise UsageError(
+            f"{path}: [tool.gradlab] {key} is {value!r}; expected {KINDS[key].expected}. {known}"
+        )
+    return value
+
+
+def _from(start: Path, folder: Path, target: str) -> str:
+    """Return a target of the file in ``folder`` as it reads from ``start``; a module's name stays."""
+    is_path = target.endswith(".py") or ".py:" in target
+    return os.path.relpath(folder / target, start) if is_path and folder != start else target

@@ -1,0 +1,84 @@
+"""A whole run for GitHub Actions: annotations at the lines concerned, and a page in Markdown."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from gradlab.run import Outcome, Run, Status
+
+MOST = 10  # annotations of a kind that one step may have; GitHub drops what comes after
+ORDER = (Status.FAIL, Status.UNEXPECTED_PASS, Status.INCONCLUSIVE)
+
+
+def annotate(run: Run) -> str:
+    """Return workflow commands for the worst of what is not as it should be, one a line.
+
+    >>> print(annotate(Run((), ("there is no file a.py",), {"seed": 0}, 0.0)))
+    ::error title=gradlab::there is no file a.py
+    """
+    lines = [_command("error", {"title": "gradlab"}, problem) for problem in run.problems]
+    lines += [_annotation(outcome) for outcome in sorted(run.having(*ORDER), key=_badness)]
+    if len(lines) > MOST:
+        left = len(lines) - MOST
+        more = f"{left} more not annotated; the log and the summary have all"
+        lines = [*lines[:MOST], _command("notice", {"title": "gradlab"}, more)]
+    return "\n".join(lines)
+
+
+def _badness(outcome: Outcome) -> tuple[int, float]:
+    """Sort by how bad: wrong before inconclusive, then by relative error; a breach of contract has none."""
+    worst = outcome.report.worst
+    return ORDER.index(outcome.status), -(worst.error if worst is not None else math.inf)
+
+
+def _annotation(outcome: Outcome) -> str:
+    report = outcome.report
+    properties = {"file": outcome.file, "line": outcome.line, "title": f"gradlab: {report.name}"}
+    causes = [cause.message for cause in report.causes[:1]]
+    where = [f"wrong: {result.where}" for result in report.inputs if result.where]
+    kind = "warning" if outcome.status is Status.INCONCLUSIVE else "error"
+    return _command(kind, properties, "\n".join([outcome.headline, *causes, *where]))
+
+
+def _command(kind: str, properties: Mapping[str, object], message: str) -> str:
+    written = ",".join(
+        f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None
+    )
+    return f"::{kind} {written}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    """Escape as the runner unescapes: what is left bare would end the command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def page(run: Run) -> str:
+    """Return the run in Markdown, for the summary page of a workflow; rules that pass are only counted."""
+    lines = [f"### gradlab: {run.summary()}", ""]
+    shown = [*sorted(run.having(*ORDER), key=_badness), *run.having(Status.KNOWN_FAILURE)]
+    if shown:
+        lines += ["| rule | status | what is wrong | backward |", "|---|---|---|---|"]
+        lines += [_row(outcome) for outcome in shown]
+        lines.append("")
+    lines += [f"- {_markdown(problem)}" for problem in run.problems]
+    if run.problems:
+        lines.append("")
+    lines.append(f"{run.seconds:.1f} s, seed {run.settings['seed']}, exit code {run.exit_code}")
+    return "\n".join(lines) + "\n"
+
+
+def _row(outcome: Outcome) -> str:
+    place = "" if outcome.file is None else f"{outcome.file}:{outcome.line}"
+    cells = (outcome.report.name, outcome.status, outcome.headline, place)
+    return f"| {' | '.join(_markdown(cell) for cell in cells)} |"
+
+
+def _markdown(text: str) -> str:
+    """Escape what Markdown, HTML or a table's cell would read as markup."""
+    return re.sub(r"([\\`*_\[\]<>|~&#])", r"\\\1", " ".join(text.split()))

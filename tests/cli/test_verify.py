@@ -1,0 +1,280 @@
+"""``gradlab verify`` as a gate; what its parts do is tested beside them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gradlab.cli import main
+
+MAIN = [sys.executable, "-m", "gradlab", "verify"]
+
+RIGHT = """
+from gradlab import Rule
+make = lambda name, **options: Rule(name, lambda x: 2 * x, lambda dy, x: 2 * dy, (1.5,), **options)
+RULES = [make("one"), make("two")]
+"""
+
+
+def run(*arguments, **options):
+    return subprocess.run([*MAIN, *arguments], capture_output=True, text=True, check=False, **options)
+
+
+def rules_in(out):
+    return [row.split()[0] for row in out.split("\n\n")[0].splitlines()[1:]]
+
+
+def document(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_current_directory_is_importable_from_the_console_script_too(write):
+    write("shop/__init__.py", RIGHT)
+    script = Path(sys.executable).with_name("gradlab")
+    done = subprocess.run([script, "verify", "shop"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rules_in(done.stdout) == ["one", "two"]
+
+
+def test_current_directory_is_importable_in_main(write, capsys):
+    write("shop/__init__.py", RIGHT)
+    assert main(["verify", "shop"]) == 0
+    assert rules_in(capsys.readouterr().out) == ["one", "two"]
+
+
+def test_bad_target_gives_exit_2_but_the_others_are_checked(write, capsys):
+    write("shop.py", RIGHT)
+    write("raises.py", "1 / 0\n")
+    assert main(["verify", "raises", "shop", "missing.py"]) == 2
+    out, err = capsys.readouterr()
+    assert rules_in(out) == ["one", "two"]
+    first, second = err.splitlines()
+    assert first.startswith("gradlab: raises cannot be imported: ZeroDivisionError: division by zero")
+    assert second == "gradlab: there is no file missing.py"
+
+
+def test_module_without_rules_is_no_green_gate(write, capsys):
+    write("empty.py", "")
+    assert main(["verify", "empty"]) == 2
+    assert "empty has no rules of its own" in capsys.readouterr().err
+
+
+def test_k_selects_by_name(write, capsys):
+    write("shop.py")
+    assert main(["verify", "shop", "-k", "not (cube or blind)"]) == 0
+    assert rules_in(capsys.readouterr().out) == ["square"]
+
+
+def test_k_that_selects_nothing_is_no_green_gate(write, capsys):
+    write("shop.py")
+    assert main(["verify", "shop", "-k", "sphere"]) == 2
+    assert capsys.readouterr().err == "gradlab: -k 'sphere' matches none of the 3 rules\n"
+
+
+@pytest.mark.parametrize(("least", "code"), [(1, 0), (2, 0), (3, 2)])
+def test_fewer_rules_than_expected_are_an_error(least, code, write, capsys):
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", "--expect-rules", str(least), "-k", "one"]) == code
+    out, err = capsys.readouterr()
+    assert rules_in(out) == ["one"]
+    assert err == ("gradlab: the targets give 2 rules; at least 3 were expected\n" if code else "")
+
+
+def test_seed_points_and_rtol_reach_the_check(write, capsys):
+    write(
+        "shop.py",
+        "from gradlab import Rule\nRULE = Rule('r', lambda x: 2*x, lambda dy, x: 2.001*dy, '(n)')\n",
+    )
+    options = ["--format", "json", "--seed", "7", "--max-examples", "3"]
+    assert main(["verify", "shop", *options]) == 1
+    assert main(["verify", "shop", *options, "--rtol", "0.01"]) == 0
+    _, text = capsys.readouterr().out.split("\n}\n", 1)
+    (report,) = json.loads(text)["reports"]
+    assert (report["seed"], report["points"]) == (7, 3)
+
+
+def test_durations_are_listed_when_asked_for(write, capsys):
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", "--durations", "1"]) == 0
+    assert "\n\nslowest 1:\n" in capsys.readouterr().out
+    assert main(["verify", "shop"]) == 0
+    assert "slowest" not in capsys.readouterr().out
+
+
+KNOWN = (
+    RIGHT + "RULES.append(Rule('wrong', lambda x: x, lambda dy, x: 2 * dy, (1.5,), known_failure='to do'))\n"
+)
+FORGOTTEN = RIGHT + "RULES.append(make('mended', known_failure='to do'))\n"
+
+
+def test_known_failure_is_listed_and_does_not_fail_the_gate(write, capsys):
+    write("shop.py", KNOWN)
+    assert main(["verify", "shop"]) == 0
+    out = capsys.readouterr().out
+    assert "XFAIL wrong: known failure: to do" in out
+    assert "3 rules: 2 pass, 1 known failure" in out
+    assert "FAIL wrong: gradient" not in out
+
+
+def test_unexpected_pass_fails_the_gate(write, capsys):
+    write("shop.py", FORGOTTEN)
+    assert main(["verify", "shop"]) == 1
+    out = capsys.readouterr().out
+    assert "XPASS mended: it passes, so known_failure='to do' has to be removed from the rule" in out
+    assert "3 rules: 2 pass, 1 unexpected pass" in out
+
+
+def test_what_rules_print_stays_out_of_the_document(write, capsys):
+    write("loud.py", f"print('imported')\n{RIGHT}\nRULES = [Rule('loud', lambda x: print('called') or x, "
+          "lambda dy, x: dy, (1.5,))]\n")  # fmt: skip
+    assert main(["verify", "loud", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exit_code"] == 0
+    assert "imported" in err
+    assert "called" in err
+
+
+def test_what_rules_print_in_processes_stays_out_of_the_document(write):
+    write("loud.py", f"print('imported')\n{RIGHT}")
+    done = run("loud", "--format", "json", "--jobs", "2")
+    assert json.loads(done.stdout)["counts"]["pass"] == 2
+    assert "imported" in done.stderr
+
+
+# [tool.gradlab]
+
+
+def test_configuration_names_targets_and_settings_and_options_win(write, capsys):
+    write("shop.py", RIGHT.replace("(1.5,)", "'(n)'"))
+    write(
+        "pyproject.toml", "[tool.gradlab]\ntargets = ['shop']\nformat = 'json'\nseed = 3\nmax-examples = 2\n"
+    )
+    assert main(["verify", "--seed", "4"]) == 0
+    said = document(capsys)
+    assert said["settings"] | {"targets": ["shop"], "seed": 4, "max-examples": 2} == said["settings"]
+    assert [(one["name"], one["seed"], one["points"]) for one in said["reports"]] == [
+        ("one", 4, 2),
+        ("two", 4, 2),
+    ]
+
+
+def test_configured_targets_are_found_from_a_folder_below(write, project, monkeypatch, capsys):
+    write("shop.py", RIGHT)
+    write("src/more.py")
+    write("pyproject.toml", "[tool.gradlab]\ntargets = ['shop', 'src/more.py:square']\n")
+    (project / "below").mkdir()
+    monkeypatch.chdir(project / "below")
+    assert main(["verify"]) == 0
+    assert rules_in(capsys.readouterr().out) == ["one", "two", "square"]
+
+
+def test_expected_number_of_the_configuration_is_that_of_its_targets(write, capsys):
+    write("shop.py", RIGHT)
+    write("pyproject.toml", "[tool.gradlab]\ntargets = ['shop']\nexpect-rules = 3\n")
+    assert main(["verify"]) == 2
+    assert main(["verify", "shop:RULES"]) == 0
+    assert "at least 3 were expected" in capsys.readouterr().err
+
+
+def test_unknown_key_gives_exit_2(write, capsys):
+    write("pyproject.toml", "[tool.gradlab]\nmaxexamples = 3\n")
+    assert main(["verify", "linear"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "unknown key 'maxexamples'; did you mean 'max-examples'?" in err
+
+
+# --format and --output
+
+
+def test_output_gets_the_document_and_standard_output_the_text(write, project, capsys):
+    write("shop.py")
+    assert main(["verify", "shop", "--format", "json", "--output", "out.json"]) == 1
+    assert json.loads((project / "out.json").read_text())["exit_code"] == 1
+    assert rules_in(capsys.readouterr().out) == ["square", "cube", "blind"]
+    assert not [path for path in project.iterdir() if path.suffix == ".tmp"]
+
+
+def test_text_may_go_to_a_file_as_well(write, project, capsys):
+    write("shop.py")
+    assert main(["verify", "shop", "--output", "out.txt"]) == 1
+    assert (project / "out.txt").read_text() == capsys.readouterr().out
+
+
+CRASHING = """
+import resource, sys
+from gradlab.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+sys.exit(main(["verify", "shop", "--format", "json", "--output", "out.json"]))
+"""
+
+
+def test_writing_that_fails_halfway_leaves_the_old_file(write, project):
+    pytest.importorskip("resource")
+    write("shop.py", RIGHT)
+    write("out.json", "old")
+    done = subprocess.run([sys.executable, "-B", "-c", CRASHING], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "gradlab: the report cannot be written: " in done.stderr
+    assert "2 rules: 2 pass" in done.stdout
+    assert (project / "out.json").read_text() == "old"
+    assert not [path for path in project.iterdir() if path.suffix == ".tmp"]
+
+
+def test_link_stays_a_link(write, project, capsys):
+    write("shop.py", RIGHT)
+    (project / "out.json").symlink_to(project / "real.json")
+    assert main(["verify", "shop", "--format", "json", "--output", "out.json"]) == 0
+    assert (project / "out.json").is_symlink()
+    assert json.loads((project / "real.json").read_text())["exit_code"] == 0
+
+
+def test_output_may_be_a_device(write, capsys):
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", "--format", "json", "--output", "/dev/null"]) == 0
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize(
+    ("output", "message"), [(".", "is a folder"), ("no/out.json", "folder that does not exist")]
+)
+def test_output_that_cannot_be_written_is_refused_before_the_work(output, message, write, capsys):
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", "--output", output]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+
+
+def test_github_gets_text_annotations_and_a_summary_page(write, project, monkeypatch, capsys):
+    write("src/shop.py")
+    write("page.md", "before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "page.md"))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project))
+    monkeypatch.chdir(project / "src")
+    assert main(["verify", "shop", "--format", "github"]) == 1
+    out = capsys.readouterr().out
+    assert rules_in(out) == ["square", "cube", "blind"]
+    assert "\n::error file=src/shop.py,line=6,title=gradlab%3A cube::gradient of x is wrong" in out
+    assert "\n::warning file=src/shop.py,line=8,title=gradlab%3A blind::" in out
+    page = (project / "page.md").read_text()
+    assert page.startswith("before\n### gradlab: 3 rules: 1 pass, 1 fail, 1 inconclusive\n")
+    assert main(["verify", "shop", "--format", "text"]) == 1
+    assert (project / "page.md").read_text() == page
+
+
+def test_bad_target_is_annotated(write, capsys):
+    assert main(["verify", "missing.py", "--format", "github"]) == 2
+    assert "::error title=gradlab::there is no file missing.py" in capsys.readouterr().out
+
+
+def test_help_fits_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    for arguments in ([], ["verify"], ["explain"], ["train"]):
+        with pytest.raises(SystemExit):
+            main([*arguments, "--help"])
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) > 5
+        assert max(map(len, lines)) <= 80
