@@ -25,6 +25,7 @@ LAYERS = [
     ["_verify"],
     ["rules"],
     ["networks"],
+    ["mutants"],
     ["_explain", "training", "targets"],
     ["cli"],
     ["__main__"],
