@@ -1,4 +1,4 @@
-"""The console script: ``gradlab verify``, ``gradlab explain``, ``gradlab train``."""
+"""The console script: ``gradlab verify``, ``gradlab explain``, ``gradlab train``, ``gradlab mutants``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from gradlab import __version__
 from gradlab.errors import UsageError
+from gradlab.mutants import command as mutants
 
 if TYPE_CHECKING:
     from gradlab.report import Report
@@ -111,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=_natural, default=0, metavar="N", help="of everything random (default: 0)"
     )
     train.set_defaults(run=_train)
+
+    mutants.add_parser(commands, _say)
     return parser
 
 
