@@ -40,8 +40,8 @@ def scales_upstream(dy: Array, x: Array, w: Array, b: Array) -> Gradients:
     return dy @ w.T, x.T @ dy, dy.sum(axis=0)
 
 
-def normalizes_input(dy: Array, x: Array, w: Array, b: Array) -> Gradients:
-    """Round the input in place, after it was used."""
+def reuses_input(dy: Array, x: Array, w: Array, b: Array) -> Gradients:
+    """Write into the input, after it was used."""
     gradients = backward(dy, x, w, b)
     x += 1e-3
     return gradients
@@ -108,6 +108,15 @@ DENSE = Case(
             kind="upstream",
             remakes="a loss that is the same for all examples",
         ),
+    ),
+)
+
+DENSE_CONTRACT = Case(
+    "dense_contract",
+    dense,
+    backward,
+    normal((4, 3), (3, 2), (2,)),
+    defects=(
         Defect(
             "upstream scaled in place",
             scales_upstream,
@@ -117,7 +126,7 @@ DENSE = Case(
         ),
         Defect(
             "input changed",
-            normalizes_input,
+            reuses_input,
             kind="arguments",
             remakes="the input's buffer reused",
             breaks="arguments",
@@ -205,4 +214,4 @@ DROPOUT = Case(
     ),
 )
 
-CASES = (DENSE, DROPOUT)
+CASES = (DENSE, DENSE_CONTRACT, DROPOUT)

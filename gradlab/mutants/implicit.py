@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gradlab.mutants._points import Array
+from gradlab.mutants._points import Array, nonzero
 from gradlab.mutants.model import Case, Defect
 
 TOLERANCE = 1e-9
@@ -77,11 +77,16 @@ def plus(dz: Array, x: Array, w: Array) -> tuple[Array, Array]:
     return np.asarray(da), np.outer(da, z)
 
 
+def strongly_contracting(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draw a point at which 1e-9 in ``z`` is not much more in the gradient, which is a sum of like terms."""
+    return nonzero(rng, 3), 0.1 * nonzero(rng, 3, 3)
+
+
 EQUILIBRIUM = Case(
     "equilibrium",
     equilibrium,
     equilibrium_backward,
-    lambda rng: (rng.normal(size=3), 0.3 * rng.normal(size=(3, 3))),
+    strongly_contracting,
     defects=(
         Defect(
             "one step",

@@ -49,7 +49,7 @@ CAUSES = {
     "diagonal-only": "the Jacobian without its off-diagonal part",
     "precision": "right in exact arithmetic, but digits are lost",
 }
-"""The codes of causes, as `gradlab.report.Cause` has them."""
+"""The codes of causes, as in `gradlab.report.Cause`; of several that fit, the most specific is meant."""
 
 BREAKS = {
     "gradient": "the numbers are wrong",

@@ -54,7 +54,7 @@ WIDE_ENTRIES = Case(
             only_small(0),
             kind="scales",
             remakes="small gradients cut off",
-            cause="zero-where-it-should-not-be",
+            cause="wrong-on-special-values",
         ),
         Defect(
             "smallest entry's sign",
@@ -148,7 +148,7 @@ OFFSET = Case(
             lambda dy, x: dy * np.cos(x) * (np.arange(len(x)) < len(x) - 1),
             kind="offset",
             remakes="a loop that ends one entry too early",
-            cause="zero-where-it-should-not-be",
+            cause="wrong-on-special-values",
         ),
     ),
 )

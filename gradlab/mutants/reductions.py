@@ -424,14 +424,14 @@ PRODUCT = Case(
             lambda dy, x: dy[:, None] * x.prod(axis=1, keepdims=True) / np.where(x == 0, 1, x),
             kind="zero",
             remakes="a guard against division by zero that returns zero",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
         Defect(
             "epsilon in the denominator",
             lambda dy, x: dy[:, None] * x.prod(axis=1, keepdims=True) / (x + 1e-12),
             kind="zero",
             remakes="an epsilon that saves from NaN and gives 0",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
         Defect(
             "only what stands before",

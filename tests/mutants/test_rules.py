@@ -15,8 +15,8 @@ from gradlab.mutants import catalogue
 SEEDS = range(3)
 STENCIL = np.array([48, -36, 16, -3]) / 12  # f'(0) h = Σ c_k (f(kh) − f(0)) + O(h⁵)
 
-# Step lengths, relative to an entry's size: small ones where a kink or the edge of the domain is close, larger
-# ones where forward is noisy. The second number is how noisy, in units of rounding.
+# Step lengths, relative to an entry's size: small where a kink or the edge of the domain is close, large
+# where forward is noisy. The second number is how noisy, in units of rounding.
 STEPS = {
     **dict.fromkeys(["relu", "leaky_relu", "abs", "maximum", "clip", "hinge"], (1e-8, 1)),
     "logsumexp": (1e-6, 1),
