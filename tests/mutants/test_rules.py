@@ -136,6 +136,13 @@ def test_right_rule_agrees_with_one_sided_differences(case):
         assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(seed)) <= 1
 
 
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_these_differences_would_see_one_part_in_a_thousand(case):
+    inputs, _, upstream = point_of(case, 0)
+    gradients = [1.001 * gradient for gradient in gradients_of(case, None, inputs, upstream)]
+    assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(0)) > 1
+
+
 SHOWN = [
     (case, defect)
     for case, defect in DEFECTS
