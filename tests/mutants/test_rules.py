@@ -17,9 +17,12 @@ STENCIL = np.array([48, -36, 16, -3]) / 12  # f'(0) h = Σ c_k (f(kh) − f(0)) 
 
 # Step lengths, relative to an entry's size: small where a kink or the edge of the domain is close, large
 # where forward is noisy. The second number is how noisy, in units of rounding.
+USUAL = (5e-4, 1)
 STEPS = {
     **dict.fromkeys(["relu", "leaky_relu", "abs", "maximum", "clip", "hinge"], (1e-8, 1)),
     "logsumexp": (1e-6, 1),
+    "softplus": (1e-6, 1),
+    "kl_divergence": (2e-4, 1),
     "cholesky_logdet": (5e-6, 1e3),
     "equilibrium": (1e-2, 1e7),
     "cubic_root": (5e-3, 3e7),
@@ -27,11 +30,16 @@ STEPS = {
     "offset": (3e-2, 1),
     "hidden_float32": (3e-2, 1e9),
     "small_angle": (1e-2, 1e3),
-    "saturated": (1e-2, 1),
+    "saturated": (3e-3, 1),
 }
 FLOAT32 = {"small_angle", "saturated"}
 AT_THE_EDGE = {"logarithm", "table_lookup"}  # joint directions leave the domain on both sides
-UNSCALED = {"logarithm", "logsumexp", "wide_entries"}  # every entry by its own size, however small
+UNSCALED = {
+    "logarithm",
+    "logsumexp",
+    "softplus",
+    "wide_entries",
+}  # every entry by its own size, however small
 
 
 def point_of(case, seed):
@@ -81,7 +89,7 @@ def slopes(case, inputs, direction, h):
 
 def directions(case, inputs, rng):
     """Yield single entries, and joint directions: of equal numbers, and random ones."""
-    relative, _ = STEPS.get(case.name, (1e-3, 1))
+    relative, _ = STEPS.get(case.name, USUAL)
     wrt = differentiable(inputs)
     for i in wrt:
         x = np.asarray(inputs[i], float)
@@ -101,7 +109,7 @@ def directions(case, inputs, rng):
 def disagreement(case, gradients, inputs, upstream, rng):
     """Return how far outside of the right interval a gradient is, at worst, in units of the tolerance."""
     worst = 0.0
-    _, noise = STEPS.get(case.name, (1e-3, 1))
+    _, noise = STEPS.get(case.name, USUAL)
     rtol = 1e-4 if case.name in FLOAT32 else 1e-6
     wrt = differentiable(inputs)
     gradients = dict(zip(wrt, gradients, strict=False))
@@ -111,8 +119,9 @@ def disagreement(case, gradients, inputs, upstream, rng):
         low, high = bounds[0].sum(), bounds[1].sum()
         terms = [np.asarray(gradients[i], float) * d[i] for i in d]
         claimed = sum(term.sum() for term in terms)
-        rounding = noise * 1e-15 * np.sum(np.abs(upstream) * size * ((left != 0) | (right != 0))) / h
-        rounding += 1e-13 * sum(np.abs(term).sum() for term in terms)  # the sum may cancel
+        rounding = noise * 2e-15 * np.sum(np.abs(upstream) * size * ((left != 0) | (right != 0))) / h
+        digits = 1e-6 if case.name in FLOAT32 else 1e-13
+        rounding += digits * sum(np.abs(term).sum() for term in terms)  # the sum may cancel
         tolerance = rtol * max(abs(low), abs(high)) + rounding + 1e-300
         if not np.isfinite(claimed):
             return np.inf
