@@ -108,9 +108,7 @@ def verify(
         if tally.is_known(inputs):
             tally.checked += 1
             hypothesis.reject()
-        # What is divided by zero at a point of our making is no matter of the caller's.
-        with np.errstate(all="ignore") if _is_degenerate(inputs) else contextlib.nullcontext():
-            report, raised = check_point(question, inputs, seed=seed)
+        report, raised = _check(question, inputs, seed=seed)
         if _outside_the_domain(inputs, report):
             tally.leave_out(report)
             hypothesis.reject()
@@ -162,17 +160,23 @@ def _search(
     return None
 
 
+def _check(question: Question, inputs: Any, *, seed: int) -> tuple[Report, BaseException | None]:
+    # What is divided by zero at a point of our making is no matter of the caller's.
+    with np.errstate(all="ignore") if _is_degenerate(inputs) else contextlib.nullcontext():
+        return check_point(question, inputs, seed=seed)
+
+
 def _explained(question: Question, failure: _PointFailed, tally: Tally, *, seed: int) -> Report:
     """Locate what is wrong at the simplest failing point, and look for causes there and at the largest.
 
     The simplest point is the worst place to tell causes apart: at a single number, or where all are equal,
     every one-constant cause explains what is seen.
     """
-    simplest, _ = check_point(question, failure.inputs, seed=seed)
+    simplest, _ = _check(question, failure.inputs, seed=seed)
     if not simplest.failed:
         return failure.report  # it fails now and then
     if not simplest.causes and tally.largest is not None:
-        largest, _ = check_point(question, tally.largest, seed=seed)
+        largest, _ = _check(question, tally.largest, seed=seed)
         shapes = ", ".join(
             f"{r.name} of {r.size} entr{'y' if r.size == 1 else 'ies'}" for r in largest.inputs
         )

@@ -29,6 +29,7 @@ LAYERS = [
     ["pytest_plugin"],
     ["rules"],
     ["networks"],
+    ["mutants"],
     ["_explain", "training", "targets"],
     ["runner"],
     ["cli"],

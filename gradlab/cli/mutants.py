@@ -1,0 +1,105 @@
+"""``gradlab mutants``: the catalogue shown to a checker, and the kill matrix."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradlab.cli._options import of_kind
+from gradlab.cli._terminal import say
+from gradlab.config import whole_number
+from gradlab.errors import UsageError
+from gradlab.run import OK, WRONG
+from gradlab.targets import importable
+
+if TYPE_CHECKING:
+    from gradlab.mutants import Checker, Result
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "mutants",
+        help="check the checker with planted defects",
+        description="Show a checker right rules and wrong variants of them, and count what it catches. "
+        "Exit code 0: all defects caught and no false alarm; 1: otherwise; 2: wrong call.",
+    )
+    parser.add_argument(
+        "--checker",
+        metavar="MODULE:FUNCTION",
+        help="a function of (forward, backward, inputs) that accepts by returning true, and rejects by "
+        "returning false or raising AssertionError (default: gradlab.gradcheck)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=of_kind(whole_number(0)),
+        nargs="+",
+        default=[0],
+        metavar="N",
+        help="draw the points (default: 0)",
+    )
+    parser.add_argument(
+        "-k", metavar="TEXT", default="", help="only what has this in its name, kind or cause"
+    )
+    parser.add_argument("--list", action="store_true", help="print the catalogue and check nothing")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the kill matrix."""
+    from gradlab.mutants import catalogue, matrix
+    from gradlab.mutants.runner import results
+
+    cases = matrix.select(catalogue(), arguments.k)
+    if arguments.list:
+        for line in matrix.listing(cases):
+            say(line)
+        return OK
+    checker = None if arguments.checker is None else load(arguments.checker)
+    width = max(len(case.name) for case in cases)
+    say(matrix.row("rule", matrix.COLUMNS, width))
+    everything: list[Result] = []
+    for case in cases:
+        found = [result for seed in arguments.seed for result in results(checker, [case], seed)]
+        say(matrix.row(case.name, matrix.counts(found), width))
+        everything += found
+    say(matrix.row("total", matrix.counts(everything), width))
+    for line in matrix.complaints(everything):
+        say(line)
+    if checker is None:
+        say(matrix.causes(everything))
+    good = all(result.caught for result in everything if result.defect is not None) and not any(
+        result.false_alarm or result.outcome == "error" for result in everything
+    )
+    return OK if good else WRONG
+
+
+def load(target: str) -> Checker:
+    """Return the function that ``package.module:function`` names.
+
+    Raises
+    ------
+    UsageError
+        When there is none.
+
+    Examples
+    --------
+    >>> load("math:isclose").__name__
+    'isclose'
+    """
+    module_name, colon, name = target.partition(":")
+    if not (module_name and colon and name):
+        raise UsageError(f"--checker is {target!r}; expected package.module:function")
+    try:
+        with importable(Path.cwd()):
+            checker = getattr(importlib.import_module(module_name), name)
+    except AttributeError:
+        raise UsageError(f"the module {module_name} has no {name!r}") from None
+    except Exception as error:
+        raise UsageError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    if not callable(checker):
+        raise UsageError(f"{target} is {checker!r}; expected a function")
+    found: Checker = checker
+    return found

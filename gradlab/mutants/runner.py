@@ -1,0 +1,171 @@
+"""Shows the catalogue to a checker, and notes what it says."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from gradlab.mutants.model import Case, Defect
+
+Checker: TypeAlias = Callable[[Callable[..., Any], Callable[..., Any], tuple[Any, ...]], Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a checker said of one rule.
+
+    Attributes
+    ----------
+    case : Case
+        The rule.
+    defect : Defect or None
+        The wrong variant; ``None`` for the right rule.
+    seed : int
+        Which point.
+    outcome : str
+        ``accepted``, ``rejected``, ``inconclusive`` (only gradlab's own checker says so), or ``error`` where
+        the checker raised anything but an `AssertionError`.
+    message : str
+        What it said.
+    causes : tuple of str
+        The codes of the causes it named, first the simplest (only gradlab's own checker does).
+    forward_calls : int
+        How often it called the forward function.
+    seconds : float
+        How long it took.
+    """
+
+    case: Case
+    defect: Defect | None
+    seed: int
+    outcome: str
+    message: str
+    causes: tuple[str, ...]
+    forward_calls: int
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The rule's name, with its defect's."""
+        return self.case.name if self.defect is None else f"{self.case.name}: {self.defect.name}"
+
+    @property
+    def missed(self) -> bool:
+        """Whether a defect was accepted."""
+        return self.defect is not None and self.outcome == "accepted"
+
+    @property
+    def caught(self) -> bool:
+        """Whether a defect was rejected."""
+        return self.defect is not None and self.outcome == "rejected"
+
+    @property
+    def false_alarm(self) -> bool:
+        """Whether the right rule was rejected."""
+        return self.defect is None and self.outcome == "rejected"
+
+
+def catalogue() -> tuple[Case, ...]:
+    """Return all cases.
+
+    >>> len(catalogue()) >= 25
+    True
+    """
+    from gradlab.mutants.families import CASES
+
+    return CASES
+
+
+def run(
+    checker: Checker | None = None, cases: Iterable[Case] | None = None, seed: int = 0
+) -> tuple[Result, ...]:
+    """Show rules to a checker: of each case the right one, then its defects.
+
+    Parameters
+    ----------
+    checker : callable, optional
+        ``checker(forward, backward, inputs)``, which accepts by returning what is true, and rejects by
+        returning what is false or raising an `AssertionError`. It sees ``forward(*inputs)`` and
+        ``backward(grad_output, *inputs)``, and a copy of the inputs of its own. By default
+        `gradlab.gradcheck` with its default settings, which sees each rule in its own form.
+    cases : iterable of Case, optional
+        All by default.
+    seed : int
+        Draws the points; a case's point does not depend on which other cases are run.
+
+    Returns
+    -------
+    tuple of Result
+
+    Examples
+    --------
+    >>> results = run(lambda forward, backward, inputs: True, catalogue()[:2])
+    >>> sum(result.missed for result in results) == sum(result.defect is not None for result in results)
+    True
+    """
+    return tuple(results(checker, catalogue() if cases is None else cases, seed))
+
+
+def results(checker: Checker | None, cases: Iterable[Case], seed: int) -> Iterator[Result]:
+    """Yield the results one by one, as they come."""
+    for case in cases:
+        inputs = point(case, seed)
+        for defect in (None, *case.defects):
+            yield _show(checker, case, defect, inputs, seed)
+
+
+def point(case: Case, seed: int) -> tuple[Any, ...]:
+    """Return a case's point, the same for its right rule and for its defects."""
+    import numpy as np
+
+    return case.point(np.random.default_rng([seed, zlib.crc32(case.name.encode())]))
+
+
+def _show(
+    checker: Checker | None, case: Case, defect: Defect | None, inputs: tuple[Any, ...], seed: int
+) -> Result:
+    import numpy as np
+
+    forward, backward = case.functions(defect) if checker is None else case.plain(defect)
+    calls = 0
+
+    @functools.wraps(forward)  # reports take the inputs' names from the signature
+    def counted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return forward(*arguments)
+
+    causes: tuple[str, ...] = ()
+    started = time.perf_counter()
+    # What overflows in a wrong rule is its own matter, also where warnings are errors.
+    with np.errstate(all="ignore"):
+        try:
+            if checker is None:
+                outcome, message, causes = _gradcheck(counted, backward, inputs, case.cached, seed)
+            else:
+                accepted = checker(counted, backward, copy.deepcopy(inputs))
+                outcome, message = ("accepted" if accepted else "rejected"), ""
+        except AssertionError as error:
+            outcome, message = "rejected", str(error)
+        except Exception as error:
+            outcome, message = "error", f"{type(error).__name__}: {error}"
+    return Result(case, defect, seed, outcome, message, causes, calls, time.perf_counter() - started)
+
+
+def _gradcheck(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    cached: bool,
+    seed: int,
+) -> tuple[str, str, tuple[str, ...]]:
+    from gradlab._gradcheck import gradcheck
+
+    report = gradcheck(forward, backward, inputs, cached=cached, rng=seed, raise_exception=False)
+    outcome = {"pass": "accepted", "fail": "rejected", "inconclusive": "inconclusive"}[report.verdict]
+    return outcome, report.reason, tuple(cause.code for cause in report.causes)

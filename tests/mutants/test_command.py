@@ -1,0 +1,85 @@
+import pytest
+
+from gradlab.cli import main
+
+ALONG_ONES = """
+import numpy as np
+
+def along_ones(forward, backward, inputs):
+    moved = [x + 1e-6 if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in inputs]
+    slope = np.sum(forward(*moved) - forward(*inputs)) / 1e-6
+    gradients = backward(np.ones_like(forward(*inputs)), *inputs)
+    return np.isclose(slope, sum(map(np.sum, gradients)), rtol=1e-3)
+
+def breaks(forward, backward, inputs):
+    raise RuntimeError("out of order")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "own_checks.py").write_text(ALONG_ONES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "own_checks"
+
+
+def test_gradlab_catches_the_defects_of_a_rule(capsys):
+    assert main(["mutants", "-k", "bias_add"]) == 0
+    header, row, total, *_ = capsys.readouterr().out.splitlines()
+    assert header.split()[:4] == ["rule", "defects", "caught", "missed"]
+    assert row.split()[:4] == ["bias_add", "5", "5", "0"]
+    assert total.split()[:4] == ["total", "5", "5", "0"]
+
+
+def test_several_seeds_are_several_points(capsys):
+    assert main(["mutants", "-k", "bias_add: averaged", "--seed", "0", "1", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:6] == ["bias_add", "3", "3", "0", "0", "3"]
+
+
+def test_other_checker_misses_and_is_told_what(module, capsys):
+    assert main(["mutants", "--checker", f"{module}:along_ones", "-k", "linear_square"]) == 1
+    out = capsys.readouterr().out
+    assert "\nmissed: 4\n" in out
+    assert "  linear_square: in the wrong order, seed 0: gradients returned in the wrong order" in out
+    assert "causes:" not in out
+
+
+def test_checker_that_raises_is_told_apart(module, capsys):
+    assert main(["mutants", "--checker", f"{module}:breaks", "-k", "bias_add"]) == 1
+    out = capsys.readouterr().out
+    assert "the checker raised: 6" in out
+    assert "  bias_add, seed 0: the right rule (RuntimeError: out of order)" in out
+
+
+def test_list_prints_the_catalogue(capsys):
+    assert main(["mutants", "--list", "-k", "last-write-wins"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "embedding\n  assigned [indexing, last-write-wins]: assigns instead of accumulating at duplicate"
+        in out
+    )
+    assert "averaged" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-k", "no such rule"], "no rule and no defect has 'no such rule'"),
+        (["--checker", "own_checks"], "expected package.module:function"),
+        (["--checker", "own_checks:nothing"], "the module own_checks has no 'nothing'"),
+        (["--checker", "own_checks:number"], "own_checks:number is 3; expected a function"),
+        (["--checker", "no_such_module:f"], "no_such_module cannot be imported: ModuleNotFoundError"),
+    ],
+)
+def test_wrong_call_gives_exit_2_and_says_why(module, capsys, arguments, message):
+    assert main(["mutants", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_seed_must_be_a_number(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["mutants", "--seed", "many"])
+    assert "expected a whole number" in capsys.readouterr().err
