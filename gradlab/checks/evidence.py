@@ -30,7 +30,9 @@ LARGE = 1000  # entries
 JOINT_DIRECTIONS = 2
 STEP, ROWS, ACCURACY = 1 / 8, 10, 1e-9  # of the ladder, as for the explicit Jacobian
 CLEAR = 10  # error bars: from here on a derivative is certainly not zero
-DISTANCES = ((0.1, 0.3), (0.01, 0.03))  # relative: how far away the second point is, and if it has no values
+# Relative: how far away the second point is, and if forward has no value there. Farther away, an iteration
+# may no longer end.
+DISTANCES = ((0.02, 0.06), (1e-3, 3e-3))
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,11 @@ def probe_gradients(prober: Prober, *, rng: np.random.Generator) -> list[Probes]
             for _ in range(JOINT_DIRECTIONS)
         ]
     if kinks.count >= 2:
-        joint.append(_Planned(Joint(kinks.across), 1, None))
+        joint += [
+            _Planned(Joint(parts), stratum, None)
+            for stratum, parts in ((1, kinks.across), (2, kinks.towards))
+            if any(d.any() for d in parts.values())
+        ]
     return [*found, _probe_all(prober, joint, None)[0]] if joint else found
 
 
@@ -314,7 +318,8 @@ class _Kinks:
             step = float(scale.flat[j])
             for directions in (self.towards, self.across):
                 directions.setdefault(i, np.zeros_like(scale))
-            nearer_highest = abs(gradient - highest) <= abs(gradient - lowest)
+            # Of a gradient in the middle, the same side for all entries.
+            nearer_highest = abs(gradient - highest) <= 1.001 * abs(gradient - lowest)
             self.towards[i].flat[j] = step if nearer_highest == reading.sides.rises else -step
             self.across[i].flat[j] = step * np.sign(gradient - (lowest + highest) / 2)
             self.count += 1

@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.checks.directions import Direction, Joint, random_joint
+from gradlab.checks.directions import Direction, Joint, SingleEntry, random_joint
 from gradlab.checks.kinks import Displacements, Sides, slopes_around, slopes_between_sides
 from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import Upstream
@@ -33,6 +33,7 @@ from gradlab.numerics.differences import (
     richardson,
     rounding,
 )
+from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.noise import OFFSETS, SAFETY, SMALLEST, SPACING, noise_level
 from gradlab.problem import Problem, RuleRaised
 
@@ -126,7 +127,10 @@ class Prober:
         pair = sample(cheap_step(self.problem.eps))
         reading = self._cheap(pair, claim)
         if self._settled(reading):
-            return _accepted(reading)
+            sides = (
+                self._sides_of_a_difference(sample, reading) if isinstance(direction, SingleEntry) else None
+            )
+            return replace(_accepted(reading), sides=sides)
         if not np.isfinite(reading.numeric).all():  # the edge of a domain is nearer than one step
             closer = direction.closer(self.problem)
             if closer is not None:
@@ -139,6 +143,8 @@ class Prober:
         # A claim that is off by just the truncation of the one difference would have been settled by it.
         tolerance = self.rtol * np.maximum(reading.slope, claim.size)
         blind = np.abs(reading.numeric - found.numeric) + tolerance
+        # Of a derivative that vanishes, how steep the function is at the distance of the one difference.
+        found = replace(found, slope=np.fmax(found.slope, reading.slope))
         return replace(found, blind=np.where(reading.error_bar <= CHEAP_RTOL * tolerance, blind, 0.0))
 
     def agrees_at_once(self, direction: Direction) -> bool:
@@ -173,6 +179,26 @@ class Prober:
         # An output that is the same on both sides does not depend on this direction and adds no rounding.
         off = rounding(problem.eps * upstream.rounding(plus != minus), change, width, problem.eps)
         return Reading(claim, (up - down) / width, off, 2 * change / width)
+
+    def _sides_of_a_difference(self, sample: Sample, reading: Reading) -> Sides | None:
+        """Return the slopes on both sides where one difference lies in the middle of two that differ.
+
+        A gradient in the middle of a kink agrees with it at once. Curvature looks like a kink at first, but
+        its slopes come together as the step shrinks.
+        """
+        if (reading.slope - np.abs(reading.numeric) <= STRADDLING * reading.slope).all():
+            return None
+        plus, minus, width = sample(cheap_step(self.problem.eps) * RATIO**2)
+        if width == 0:
+            return None
+        right, left = (
+            self.upstream.contract(side - self.problem.output) * (sign * 2 / width)
+            for side, sign in ((plus, 1), (minus, -1))
+        )
+        first = reading.slope - np.abs(reading.numeric)
+        if not (np.abs(right - left) / 2 > first / 2).any():
+            return None
+        return Sides(np.minimum(left, right), np.maximum(left, right), bool(right.sum() > left.sum()))
 
     def _nothing(self, claim: Claim) -> Reading:
         unknown = np.full_like(claim.value, np.nan)
@@ -221,42 +247,58 @@ class Prober:
         return nearer if better else reading
 
     def _from_ladders(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
-        seen, largest = Displacements(self.problem, sample), LARGEST_STEP
+        seen = Displacements(self.problem, sample)
         first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = _reading(first, claim)
             if (reading.error_bar <= COARSE * reading.size).all():
                 return reading
         # What was seen from afar may be shorter than the steps: aliased, or beyond a kink. Look closely.
+        first, close = self._close_up(seen, first, claim)
+        near = _reading(close, claim)
+        if not self._contradicts(first, claim):
+            reading = _reading(first, claim)
+            closer = not self._contradicts(close, claim) and _relative(near) < _relative(reading)
+            return near if closer else reading
+        decided = bool((near.error_bar <= COARSE * near.size).all())
+        if not self._contradicts(close, claim) and decided and not self._agree(first, close):
+            return near  # the shorter steps see what the longer ones step over
+        return self._confirmed(direction, seen, claim, first, close)
+
+    def _close_up(
+        self, seen: Displacements, first: Derivative, claim: Claim
+    ) -> tuple[Derivative, Derivative]:
+        """Return a ladder of shorter steps, and the first one as it has to be read after that."""
         close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim)
         least = seen.least_change(self.upstream)
         if ((close.slope == 0) & (least > 0)).any():
             # Shorter steps change nothing: the function is quantised, its quantum the least change seen.
             first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim, least)
-            if not self._contradicts(first, claim):
-                return _reading(first, claim)
             close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim, least)
         if not np.isfinite(first.error_bar).any() and np.isfinite(close.error_bar).all():
-            first, largest = close, CLOSE_UP  # all longer steps step over what the function does
-        far, near = first, _reading(close, claim)
-        decided = bool((near.error_bar <= COARSE * near.size).all())
-        if not self._contradicts(first, claim):
-            reading = _reading(first, claim)
-            closer = not self._contradicts(close, claim) and _relative(near) < _relative(reading)
-            return near if closer else reading
-        if not self._contradicts(close, claim) and decided and not self._agree(first, close):
-            return near  # the shorter steps see what the longer ones step over
-        kinked = (first.kinked | close.kinked | (first.conflicts > 0)).any()
-        if kinked and self._contradicts(close, claim) and self.problem.form.size <= PER_OUTPUT:
+            first = close  # all longer steps step over what the function does
+        return first, close
+
+    def _confirmed(
+        self, direction: Direction, seen: Displacements, claim: Claim, far: Derivative, close: Derivative
+    ) -> Reading:
+        """Look for a kink at the point, and at a second ladder, before a claim is called wrong."""
+        first = far
+        near, contradicted = _reading(close, claim), self._contradicts(close, claim)
+        if contradicted and self.problem.form.size <= PER_OUTPUT:
+            # Of each output by itself: the jumps of two may cancel in the sum.
             sides, bar = self._sides(seen)
             if (sides.highest > sides.lowest).any():
-                return self._at_a_kink(direction, claim, sides, bar, first)
-            first, largest = close, CLOSE_UP  # the kink is beside the point
-        elif not self._agree(first, close):
+                return self._at_a_kink(direction, claim, sides, bar, far)
+            if (far.kinked | close.kinked | (far.conflicts > 0)).any():
+                first = close  # the kink is beside the point
+        if first is far and not self._agree(far, close):
+            decided = bool((near.error_bar <= COARSE * near.size).all())
             if not decided or close.conflicts.any():
-                unresolved = near.error_bar + np.nan_to_num(np.abs(first.value - close.value), nan=np.inf)
+                unresolved = near.error_bar + np.nan_to_num(np.abs(far.value - close.value), nan=np.inf)
                 return replace(near, error_bar=unresolved)
-            first, largest = close, CLOSE_UP
+            first = close
+        largest = CLOSE_UP if first is close else LARGEST_STEP
         second = self._ladder(seen, ladder(OTHER * largest, ROWS), claim)
         if not self._contradicts(second, claim):
             return _reading(second, claim)

@@ -12,7 +12,6 @@ from gradlab.cli._terminal import say
 from gradlab.config import whole_number
 from gradlab.errors import UsageError
 from gradlab.run import OK, WRONG
-from gradlab.targets import importable
 
 if TYPE_CHECKING:
     from gradlab.mutants import Checker, Result
@@ -89,6 +88,8 @@ def load(target: str) -> Checker:
     >>> load("math:isclose").__name__
     'isclose'
     """
+    from gradlab.targets import importable
+
     module_name, colon, name = target.partition(":")
     if not (module_name and colon and name):
         raise UsageError(f"--checker is {target!r}; expected package.module:function")

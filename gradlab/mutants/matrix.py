@@ -32,6 +32,7 @@ def select(cases: Iterable[Case], text: str) -> list[Case]:
 
     Examples
     --------
+    >>> from gradlab.mutants import catalogue
     >>> [(case.name, len(case.defects)) for case in select(catalogue(), "relu: gate rev")]
     [('relu', 1)]
     """

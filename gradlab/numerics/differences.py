@@ -186,7 +186,15 @@ def richardson(
         change = np.fmax(np.abs(plus), np.abs(minus))  # of a side without values, the other
         return np.nan_to_num(2 * np.maximum(change - 2 * noise, 0.0) / width)
 
-    close_up = least_secant(*sample(min(finest_step(eps), steps[-1])))
+    plus, minus, width = sample(min(finest_step(eps), steps[-1]))
+    close_up = least_secant(plus, minus, width)
+    finest = (plus - minus) / width
+    finest_bar = rounding(noise, np.fmax(np.abs(plus), np.abs(minus)), width, eps)
+
+    def seen_close_up() -> npt.NDArray[np.bool_]:
+        off = np.abs(central.value - finest) <= central.error_bar + finest_bar + KNOWN * rtol * np.abs(finest)
+        return off | ~np.isfinite(finest)
+
     central, jump = Extrapolation((2, 4, 6), noise.size), Extrapolation((1, 3, 5), noise.size)
     right, left = Extrapolation((1, 2, 3), noise.size), Extrapolation((1, 2, 3), noise.size)
     slope = np.full_like(noise, np.inf)
@@ -217,13 +225,16 @@ def richardson(
         # known yet, the steps may still be larger than what the function varies on.
         # (Not where the changes have already sunk into the noise, or where there never was one.)
         exhausted = (central.stale >= 2) & ((central.error_bar <= KNOWN * size) | (last == 0))
+        exhausted &= seen_close_up()  # no kink, and no feature of the function, is nearer than the last step
         if (((central.error_bar <= rtol * size) | exhausted) & (last <= GROWING * previous)).all():
             break
     # Secants that still grow at the end belong to a function that varies on less than a step, or to a slope
     # without end: nothing is known but that it may be steeper still.
     growing = last > STEEPER * previous
     slope = np.where(np.isfinite(slope), slope, 0.0)
+    # What the finest step contradicts beyond its noise is known no better than that.
     value, error_bar = central.value, central.error_bar
+    error_bar = np.where(seen_close_up(), error_bar, np.fmax(error_bar, np.abs(value - finest) + finest_bar))
     for table in (right, left):
         # Only where both sides have no values together, and where the slope converges.
         better = ~np.isfinite(error_bar) & (table.conflicts == 0)

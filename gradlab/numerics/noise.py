@@ -35,6 +35,7 @@ CLOSER, FARTHER, ZOOMS = 1 / 64, 64, 4  # where the first spacing shows too much
 SHRINKS = 1 / 8  # a kink's trace shrinks by 64, that of curvature by its third power, and nothing by more
 WHOLE, COMMON = 1e-9, 1e-6  # of the largest change: what counts as zero, and as a common divisor
 LOUD = 30  # times its rounding: what has to be told from such traces
+KINKLIKE = 0.02  # of the spread of the values: a kink among them leaves a trace of about a tenth
 RESOLVED = 0.01  # of the spread of the values: less noise than that is a smooth function seen as such
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # times the spacing
@@ -98,6 +99,7 @@ def function_noise(values: Values, floor: Array) -> Array:
     """
     first = _look(values, (0, 1), SPACING, floor)
     noise, same, steepness = first.noise, first.same, first.spread / SPACING
+    kinklike = noise > KINKLIKE * first.spread
     for k in (1, 2):
         if not same.any():
             break
@@ -111,8 +113,11 @@ def function_noise(values: Values, floor: Array) -> Array:
         # What vanishes faster than fourth differences do vanishes by chance: the function is quantised.
         by_chance = (10 * near.noise < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor)
         shrinks = shrinking & ~near.same & ~by_chance & (near.noise < SHRINKS * noise)
-        smooth = loud & (near.noise < RESOLVED * near.spread)
-        smooth &= near.spread / (SPACING * CLOSER**k) > GROWING * steepness
+        # A smooth function is seen as such where it is steeper than from afar, or as steep, and what looked
+        # like noise was comparable to its changes, as the trace of a kink is and a small jump is not.
+        least = np.where(kinklike, 1 / 4, GROWING) * steepness
+        smooth = loud & (near.noise < RESOLVED * near.spread) & (near.spread / (SPACING * CLOSER**k) > least)
+        kinklike = near.noise > KINKLIKE * near.spread
         noise = np.where(shrinking & ~shrinks & ~near.same, np.fmax(noise, near.noise), noise)
         noise = np.where(shrinks | smooth, near.noise, noise)
         loud = loud & (noise > LOUD * floor)
