@@ -283,11 +283,12 @@ class Prober:
         self, direction: Direction, seen: Displacements, claim: Claim, far: Derivative, close: Derivative
     ) -> Reading:
         """Look for a kink at the point, and at a second ladder, before a claim is called wrong."""
-        first = far
+        first, between = far, np.zeros(1, dtype=bool)
         near, contradicted = _reading(close, claim), self._contradicts(close, claim)
         if contradicted and self.problem.form.size <= PER_OUTPUT:
             # Of each output by itself: the jumps of two may cancel in the sum.
             sides, bar = self._sides(seen)
+            between = (claim.value >= sides.lowest - bar) & (claim.value <= sides.highest + bar)
             if (sides.highest > sides.lowest).any():
                 return self._at_a_kink(direction, claim, sides, bar, far)
             if (far.kinked | close.kinked | (far.conflicts > 0)).any():
@@ -302,6 +303,8 @@ class Prober:
         second = self._ladder(seen, ladder(OTHER * largest, ROWS), claim)
         if not self._contradicts(second, claim):
             return _reading(second, claim)
+        if between.all():  # where noise hides which of the slopes around it the point has
+            return self._at_a_kink(direction, claim, sides, bar, far)
         return self._wrong(direction, claim, first, second, far, close)
 
     def _agree(self, far: Derivative, close: Derivative) -> bool:

@@ -35,6 +35,7 @@ CLOSER, FARTHER, ZOOMS = 1 / 64, 64, 4  # where the first spacing shows too much
 SHRINKS = 1 / 8  # a kink's trace shrinks by 64, that of curvature by its third power, and nothing by more
 WHOLE, COMMON = 1e-9, 1e-6  # of the largest change: what counts as zero, and as a common divisor
 LOUD = 30  # times its rounding: what has to be told from such traces
+STRAIGHT = 1e-3  # of a step: what curvature adds to it
 KINKLIKE = 0.02  # of the spread of the values: a kink among them leaves a trace of about a tenth
 RESOLVED = 0.01  # of the spread of the values: less noise than that is a smooth function seen as such
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
@@ -61,12 +62,15 @@ class Look:
         The largest value less the smallest.
     quantum : Array
         Of which number all changes are multiples; 0 where there is none.
+    hinged : array of bool
+        Whether the output is constant on one side and a straight line on the other.
     """
 
     noise: Array
     same: npt.NDArray[np.bool_]
     spread: Array
     quantum: Array
+    hinged: npt.NDArray[np.bool_]
 
 
 def function_noise(values: Values, floor: Array) -> Array:
@@ -99,7 +103,7 @@ def function_noise(values: Values, floor: Array) -> Array:
     """
     first = _look(values, (0, 1), SPACING, floor)
     noise, same, steepness = first.noise, first.same, first.spread / SPACING
-    kinklike = noise > KINKLIKE * first.spread
+    kinklike, hinged = noise > KINKLIKE * first.spread, first.hinged
     for k in (1, 2):
         if not same.any():
             break
@@ -117,7 +121,8 @@ def function_noise(values: Values, floor: Array) -> Array:
         # like noise was comparable to its changes, as the trace of a kink is and a small jump is not.
         least = np.where(kinklike, 1 / 4, GROWING) * steepness
         smooth = loud & (near.noise < RESOLVED * near.spread) & (near.spread / (SPACING * CLOSER**k) > least)
-        kinklike = near.noise > KINKLIKE * near.spread
+        smooth |= hinged & near.same  # now all the points are on the flat side
+        kinklike, hinged = near.noise > KINKLIKE * near.spread, near.hinged
         noise = np.where(shrinking & ~shrinks & ~near.same, np.fmax(noise, near.noise), noise)
         noise = np.where(shrinks | smooth, near.noise, noise)
         loud = loud & (noise > LOUD * floor)
@@ -127,17 +132,25 @@ def function_noise(values: Values, floor: Array) -> Array:
 
 def _look(values: Values, lines: Sequence[int], spacing: float, like: Array) -> Look:
     noise, spread, steps = (np.zeros_like(like) for _ in range(3))
-    same = np.ones(like.shape, dtype=bool)
+    same, hinged = np.ones(like.shape, dtype=bool), np.ones(like.shape, dtype=bool)
     for line in lines:
         seen = values(line, spacing)
         if seen is None:
-            return Look(noise, np.zeros_like(same), spread, steps)
+            return Look(noise, ~same, spread, steps, ~hinged)
         noise = np.fmax(noise, SAFETY * noise_level(seen))
         same &= all_same(seen)
         spread = np.fmax(spread, reduce(np.maximum, seen) - reduce(np.minimum, seen))
         if spacing > SPACING:
             steps = np.fmax(steps, quantum(seen))
-    return Look(noise, same, spread, steps)
+        hinged &= _hinge(seen) | _hinge(seen[::-1])
+    return Look(noise, same, spread, steps, hinged)
+
+
+def _hinge(values: Sequence[Array]) -> npt.NDArray[np.bool_]:
+    """Return where the first three values are the same, and the last three on a straight line."""
+    step, last = values[-2] - values[-3], values[-1] - values[-2]
+    straight = (last != 0) & (np.abs(last - step) <= STRAIGHT * np.abs(last))
+    return np.asarray((values[0] == values[1]) & (values[1] == values[2]) & straight)
 
 
 def noise_level(values: Sequence[Array]) -> Array:
