@@ -80,7 +80,7 @@ def _cause(problem: Problem, position: int, region: Region | None, *, rtol: floa
     for hypothesis in itertools.chain.from_iterable(propose(evidence) for propose in HYPOTHESES):
         enough = evidence.clear >= hypothesis.constants + MORE_THAN_CONSTANTS
         if enough and _explains(hypothesis, evidence):
-            nearby = nearby or second_point(problem, position, rtol=rtol, rng=rng)
+            nearby = nearby or second_point(evidence, rng)
             if nearby is None:
                 break
             if _explains(hypothesis, nearby):

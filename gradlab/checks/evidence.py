@@ -142,6 +142,8 @@ def gather(
             returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
     except RuleRaised:
         return None
+    if len({np.shape(gradients.get(position)) for gradients in returned}) > 1:
+        return None  # it answers now in one shape, now in another
     derivatives = [_derivative(problem, position, d, displaced, output, upstreams) for d in directions]
     numeric, error_bar, own = (np.array(column) for column in zip(*derivatives, strict=True))
     if not np.isfinite(error_bar).all():
@@ -184,21 +186,21 @@ def joint(problem: Problem, position: int, rng: np.random.Generator) -> list[Dir
     return [Joint({position: random_direction(x, rng)}) for _ in range(JOINT_DIRECTIONS)]
 
 
-def second_point(
-    problem: Problem, position: int, *, rtol: float, rng: np.random.Generator
-) -> Evidence | None:
+def second_point(first: Evidence, rng: np.random.Generator) -> Evidence | None:
     """Return evidence at a point nearby, where what holds by accident at the first does not.
 
     Every differentiated input is moved by some part of its own magnitude, so that positive numbers stay
     positive; zeros stay.
     """
+    problem, position = first.problem, first.position
     for least, most in DISTANCES:
         displaced = {
             i: problem.value(i) * (1 + rng.uniform(least, most, problem.value(i).shape)) for i in problem.wrt
         }
-        found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=rtol)
+        found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=first.rtol)
         if found is not None:
-            return found
+            shapes = {np.shape(e.returned[0].get(position)) for e in (first, found)}
+            return found if len(shapes) == 1 else None
     return None
 
 

@@ -74,8 +74,8 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
 
 def transposed(e: Evidence) -> Iterator[Hypothesis]:
     """Return the transpose: of the gradient itself, or of an input that it is computed from."""
-    raw = e.returned[0].get(e.position)
-    if raw is not None and raw.ndim >= 2 and raw.swapaxes(-1, -2).shape == e.shape:
+    shapes = {np.shape(returned.get(e.position)) for returned in e.returned}
+    if len(e.shape) >= 2 and shapes == {(*e.shape[:-2], e.shape[-1], e.shape[-2])}:
         message = f"gradient of {e.name} is transposed: return its transpose"
         yield Hypothesis("transposed", message, _rearranged(lambda g: g.swapaxes(-1, -2)))
     for j in e.problem.wrt:
