@@ -25,6 +25,7 @@ from gradlab.numerics.differences import random_direction
 from gradlab.problem import Problem
 from gradlab.report import Cause, Finding
 
+LITTLE, OTHER_POINTS = 6, 3  # derivatives that are not zero; points nearby, where there are no more
 MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants
 SAID = (
     "ignores-upstream",
@@ -76,19 +77,26 @@ def _cause(problem: Problem, position: int, region: Region | None, *, rtol: floa
     evidence = gather(problem, position, entries_and_joint(problem, position, wrong, rng), rtol=rtol)
     if evidence is None:
         return None
-    nearby: Evidence | None = None
+    nearby: list[Evidence] = []
     for hypothesis in itertools.chain.from_iterable(propose(evidence) for propose in HYPOTHESES):
-        enough = evidence.clear >= hypothesis.constants + MORE_THAN_CONSTANTS
-        if enough and _explains(hypothesis, evidence):
-            nearby = nearby or second_point(evidence, rng)
-            if nearby is None:
-                break
-            if _explains(hypothesis, nearby):
-                return Cause(hypothesis.code, hypothesis.message, evidence.name)
+        if not _explains(hypothesis, evidence):
+            continue
+        nearby = nearby or _nearby(evidence, rng)
+        clear = sum(e.clear for e in (evidence, *nearby))
+        enough = nearby and clear >= hypothesis.constants + MORE_THAN_CONSTANTS
+        if enough and all(_explains(hypothesis, e) for e in nearby):
+            return Cause(hypothesis.code, hypothesis.message, evidence.name)
     for describe in DESCRIPTIONS:
         for code, message in describe(evidence, region):
             return Cause(code, message, evidence.name)
     return None
+
+
+def _nearby(evidence: Evidence, rng: np.random.Generator) -> list[Evidence]:
+    """Return evidence at other points, several where there is little at one."""
+    wanted = 1 if evidence.clear > LITTLE else OTHER_POINTS
+    found = (second_point(evidence, rng) for _ in range(wanted))
+    return [e for e in found if e is not None]
 
 
 def _explains(hypothesis: Hypothesis, evidence: Evidence) -> bool:

@@ -142,12 +142,16 @@ def gather(
             returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
     except RuleRaised:
         return None
-    if len({np.shape(gradients.get(position)) for gradients in returned}) > 1:
+    if len({shape_of(gradients, position) for gradients in returned}) > 1:
         return None  # it answers now in one shape, now in another
     derivatives = [_derivative(problem, position, d, displaced, output, upstreams) for d in directions]
-    numeric, error_bar, own = (np.array(column) for column in zip(*derivatives, strict=True))
-    if not np.isfinite(error_bar).all():
+    # Where forward has no values on either side, nothing is known.
+    known = [k for k, (_, bar, _) in enumerate(derivatives) if np.isfinite(bar).all()]
+    if not known:
         return None
+    numeric, error_bar, own = (
+        np.array(column) for column in zip(*(derivatives[k] for k in known), strict=True)
+    )
     return Evidence(
         problem,
         position,
@@ -155,12 +159,17 @@ def gather(
         output,
         upstreams,
         tuple(returned),
-        tuple(directions),
+        tuple(directions[k] for k in known),
         numeric,
         error_bar,
         own,
         rtol,
     )
+
+
+def shape_of(gradients: Mapping[int, Array], position: int) -> tuple[int, ...] | None:
+    """Return the shape of one of the gradients that backward returned."""
+    return gradients[position].shape if position in gradients else None
 
 
 def entries_and_joint(
@@ -199,7 +208,7 @@ def second_point(first: Evidence, rng: np.random.Generator) -> Evidence | None:
         }
         found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=first.rtol)
         if found is not None:
-            shapes = {np.shape(e.returned[0].get(position)) for e in (first, found)}
+            shapes = {shape_of(e.returned[0], position) for e in (first, found)}
             return found if len(shapes) == 1 else None
     return None
 
