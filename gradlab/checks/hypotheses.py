@@ -26,6 +26,7 @@ Prediction = Callable[[Evidence], Sequence[Array | None]]
 Term = Callable[[Evidence], list[Array]]
 
 DISTINCT = 4  # entries at least, for an order to be evidence
+ROUGHLY = 1e-3  # likewise, for a factor that is then tested exactly
 NAMED = 1e-6  # relative: how near a factor has to be to a number to be called that
 
 
@@ -66,10 +67,10 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
     summed = _summed_over(e)
     for count in sorted({size for size in sizes if size > 2}):
         what = f"{sizes[count][0]} = {count}"
-        if count in summed and _near(ratio, count):
+        if count in summed and _near(ratio, count, ROUGHLY):
             message = f"gradient of {e.name} is averaged where it has to be summed: multiply it by {what}"
             yield Hypothesis("averaged-instead-of-summed", message, _scaled(float(count)))
-        if count in summed and _near(ratio, 1 / count):
+        if count in summed and _near(ratio, 1 / count, ROUGHLY):
             message = f"gradient of {e.name} is summed where it has to be averaged: divide it by {what}"
             yield Hypothesis("summed-instead-of-averaged", message, _scaled(1 / count))
     yield Hypothesis("factor", _factor_in_words(e, ratio, sizes), _scaled(ratio), constants=1)
@@ -230,8 +231,8 @@ def _ratio(e: Evidence) -> float | None:
     return ratio if ratio and np.isfinite(ratio) else None
 
 
-def _near(value: float, target: float) -> bool:
-    return abs(value - target) <= NAMED * abs(target)
+def _near(value: float, target: float, relative: float = NAMED) -> bool:
+    return abs(value - target) <= relative * abs(target)
 
 
 def _sizes(e: Evidence) -> dict[int, list[str]]:
@@ -353,7 +354,7 @@ def _product(factors: Sequence[Callable[[Evidence], Array]]) -> Term:
 def _spread(e: Evidence, vector: Array) -> Array:
     """Return an output, or an upstream gradient, with axes of size 1 for those that forward reduces."""
     shape = e.problem.form.shape
-    return vector.reshape(*shape, *(1 for _ in e.shape[len(shape) :]))
+    return vector.reshape(shape + (1,) * (len(e.shape) - len(shape)))
 
 
 def _sum_along(axis: int) -> Term:
