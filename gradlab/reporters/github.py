@@ -37,7 +37,11 @@ def _annotation(outcome: Outcome) -> str:
     report = outcome.report
     properties = {"file": outcome.file, "line": outcome.line, "title": f"gradlab: {report.name}"}
     causes = [cause.message for cause in report.causes[:1]]
-    where = [f"wrong: {result.where}" for result in report.inputs if result.where]
+    where = [
+        f"wrong: {result.where}"
+        for result in report.inputs
+        if result.where and result.wrong_count < result.size
+    ]
     kind = "warning" if outcome.status is Status.INCONCLUSIVE else "error"
     return _command(kind, properties, "\n".join([outcome.headline, *causes, *where]))
 

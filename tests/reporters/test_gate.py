@@ -167,10 +167,15 @@ def test_cause_and_place_are_part_of_the_annotation():
     found = replace(
         WRONG.report,
         causes=(Cause("factor", "1.25 times too large", "x"), Cause("other", "less simple", "x")),
-        inputs=(replace(WRONG.report.inputs[0], where="every entry"),),
+        inputs=(replace(WRONG.report.inputs[0], size=6, wrong_count=2, where="x[:, 1]"),),
     )
     marks = github.annotate(run_of(replace(WRONG, report=found)))
-    assert marks.endswith("%0A1.25 times too large%0Awrong: every entry")
+    assert marks.endswith("%0A1.25 times too large%0Awrong: x[:, 1]")
+
+
+def test_place_is_left_out_of_the_annotation_where_all_is_wrong():
+    found = replace(WRONG.report, inputs=(replace(WRONG.report.inputs[0], where="every entry"),))
+    assert "every entry" not in github.annotate(run_of(replace(WRONG, report=found)))
 
 
 def test_rule_without_a_file_is_annotated_without_one():
