@@ -79,7 +79,9 @@ def page(run: Run) -> str:
 
 def _row(outcome: Outcome) -> str:
     place = "" if outcome.file is None else f"{outcome.file}:{outcome.line}"
-    cells = (outcome.report.name, outcome.status, outcome.headline, place)
+    wrong = outcome.status is Status.FAIL
+    causes = [f"cause: {cause.message}" for cause in outcome.report.causes[:1]] if wrong else []
+    cells = (outcome.report.name, outcome.status, "; ".join([outcome.headline, *causes]), place)
     return f"| {' | '.join(_markdown(cell) for cell in cells)} |"
 
 

@@ -214,3 +214,11 @@ def test_page_has_a_row_for_what_is_not_right_and_escapes_names():
 
 def test_page_without_trouble_has_no_table():
     assert github.page(run_of(RIGHT)) == "### gradlab: 1 rule: 1 pass\n\n1.2 s, seed 5, exit code 0\n"
+
+
+def test_page_says_the_cause_of_what_fails_but_not_of_what_is_known():
+    causes = (Cause("factor", "1.25 times too large", "x"), Cause("other", "less simple", "x"))
+    failed, known = (replace(one, report=replace(one.report, causes=causes)) for one in (WRONG, KNOWN))
+    page = github.page(run_of(failed, known))
+    assert "; cause: 1.25 times too large | shop.py:7 |" in page
+    assert page.count("cause:") == 1
