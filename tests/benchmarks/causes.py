@@ -67,7 +67,8 @@ def table(explained):
     defects = total.total()
     rate = total["first"] / defects
     print(f"{'with a code':<32}{defects:>8}{total['first']:>7}{total['other']:>7}{total['none']:>6}")
-    print(f"\nthe catalogue's code comes first: {rate:.1%} (bar {BAR:.0%}): {'met' if rate >= BAR else 'NOT met'}")
+    met = "met" if rate >= BAR else "NOT met"
+    print(f"\nthe catalogue's code comes first: {rate:.1%} (bar {BAR:.0%}): {met}")
 
 
 def to_read(explained):
