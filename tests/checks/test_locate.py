@@ -201,5 +201,4 @@ def test_entry_is_named_within_the_calls_of_the_contract(k, monkeypatch):
 
     monkeypatch.setattr(gradlab._gradcheck, "locate", counted)
     assert check(k, VECTOR, 1.01).inputs[0].wrong_entries == ((k,),)
-    (count,) = counts
-    assert 0 < count <= 100
+    assert 0 < sum(counts) <= 100
