@@ -111,9 +111,13 @@ def cost_row(name, said):
 
 
 def told_apart(results):
-    """Return the defects, by name and seed, that are caught where the right rule is accepted."""
+    """Return the defects, by name and seed, that are rejected, or raise, where the right rule is accepted."""
     accepted = {(r.case.name, r.seed) for r, said in results if r.defect is None and said == "accepted"}
-    return {(r.name, r.seed) for r, said in results if r.caught and (r.case.name, r.seed) in accepted}
+    return {
+        (r.name, r.seed)
+        for r, said in results
+        if r.defect is not None and said in ("rejected", "error") and (r.case.name, r.seed) in accepted
+    }
 
 
 def missed_kinds(results):

@@ -216,13 +216,13 @@ def tables(found):
         )
 
         def timing(c, n, best=best):
-            ratio = f"{c.seconds / best[c.form, n]:#.2g}".removesuffix(".")
+            ratio = brief(c.seconds / best[c.form, n])
             return f"{duration(c.seconds)}, {ratio}× {c.form[0]}{'' if c.accepted else ' !'}"
 
         formats = (
             timing,
-            lambda c, n: f"{c.calls}, {c.seconds / c.alone:#.2g}×".replace(".×", "×"),
-            lambda c, n: "" if np.isnan(c.peak) else f"{c.peak:#.2g}".removesuffix("."),
+            lambda c, n: f"{c.calls}, {brief(c.seconds / c.alone)}×",
+            lambda c, n: "" if np.isnan(c.peak) else brief(c.peak),
         )
         for title, write in zip(titles, formats, strict=True):
             yield f"{title}\n"
@@ -244,6 +244,15 @@ def is_peer(name):
 def timed_as(measured, form):
     """Whether a cell has numbers of this form."""
     return measured.form == form and not measured.why
+
+
+def brief(ratio):
+    """Return a ratio with as many digits as it is worth.
+
+    >>> brief(1.04), brief(131.2)
+    ('1.0', '131')
+    """
+    return f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
 def duration(seconds):
