@@ -20,18 +20,20 @@ from gradlab.checks.evidence import Evidence, entries_and_joint, gather, joint, 
 from gradlab.checks.hypotheses import HYPOTHESES, Hypothesis
 from gradlab.checks.locate import Region
 from gradlab.checks.regions import Mask, special_values, tied
+from gradlab.checks.returned import raw_gradients
 from gradlab.numerics import Array
 from gradlab.numerics.differences import random_direction
 from gradlab.problem import Problem
 from gradlab.report import Cause, Finding
 
+LITTLE, OTHER_POINTS = 6, 3  # derivatives that are not zero; points nearby, where there are no more
 MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants
 SAID = (
     "ignores-upstream",
     "nonlinear-in-upstream",
     "precision",
 )  # kinds of findings that are their own cause
-SHAPE = "gradient-shape"
+SHAPE, SPECIAL = "gradient-shape", "wrong-on-special-values"
 ZERO = 1e-3  # of the smallest wrong entry: a derivative that is nothing beside it, with its error bar
 
 
@@ -63,10 +65,18 @@ def find_causes(
     causes = [Cause(f.kind, f.message, f.input) for f in findings if f.kind in SAID]
     explained = {cause.input for cause in causes} | {f.input for f in findings if f.kind == "not-finite"}
     concerned = {f.input for f in findings if f.kind in ("wrong-gradient", SHAPE)}
+    jointly = any(f.kind == "wrong-gradient" and f.input is None for f in findings)
     for i in problem.wrt:
-        if problem.names[i] in concerned - explained and problem.value(i).size:
+        name, cause = problem.names[i], None
+        if not problem.value(i).size:
+            continue
+        if name in concerned - explained:
             cause = _cause(problem, i, regions.get(i), rtol=rtol)
-            causes += [cause] if cause is not None else []
+        elif jointly:
+            cause = _special_together(problem, i, rtol=rtol)
+        elif any(f.kind == "not-finite" and f.input == name for f in findings):
+            cause = _not_finite(problem, i)
+        causes += [cause] if cause is not None else []
     return causes
 
 
@@ -76,19 +86,26 @@ def _cause(problem: Problem, position: int, region: Region | None, *, rtol: floa
     evidence = gather(problem, position, entries_and_joint(problem, position, wrong, rng), rtol=rtol)
     if evidence is None:
         return None
-    nearby: Evidence | None = None
+    nearby: list[Evidence] = []
     for hypothesis in itertools.chain.from_iterable(propose(evidence) for propose in HYPOTHESES):
-        enough = evidence.clear >= hypothesis.constants + MORE_THAN_CONSTANTS
-        if enough and _explains(hypothesis, evidence):
-            nearby = nearby or second_point(problem, position, rtol=rtol, rng=rng)
-            if nearby is None:
-                break
-            if _explains(hypothesis, nearby):
-                return Cause(hypothesis.code, hypothesis.message, evidence.name)
+        if not _explains(hypothesis, evidence):
+            continue
+        nearby = nearby or _nearby(evidence, rng)
+        clear = sum(e.clear for e in (evidence, *nearby))
+        enough = nearby and clear >= hypothesis.constants + MORE_THAN_CONSTANTS
+        if enough and all(_explains(hypothesis, e) for e in nearby):
+            return Cause(hypothesis.code, hypothesis.message, evidence.name)
     for describe in DESCRIPTIONS:
         for code, message in describe(evidence, region):
             return Cause(code, message, evidence.name)
     return None
+
+
+def _nearby(evidence: Evidence, rng: np.random.Generator) -> list[Evidence]:
+    """Return evidence at other points, several where there is little at one."""
+    wanted = 1 if evidence.clear > LITTLE else OTHER_POINTS
+    found = (second_point(evidence, rng) for _ in range(wanted))
+    return [e for e in found if e is not None]
 
 
 def _explains(hypothesis: Hypothesis, evidence: Evidence) -> bool:
@@ -217,22 +234,56 @@ def wrong_on_special_values(e: Evidence, region: Region | None) -> Iterator[tupl
     else:
         where = next(special_values(e.name, region.mask, values), "") or _at_one_end(region.mask)
     if where:
-        yield "wrong-on-special-values", f"gradient of {e.name} is wrong only {where}: that case is missing"
+        yield SPECIAL, f"gradient of {e.name} is wrong only {where}: that case is missing"
 
 
 def _where_all_are_special(e: Evidence, values: Array) -> str:
     """Name what all entries have in common, if the gradient is right as soon as they have it no longer."""
     if values.any() and not tied(values).all():
         return ""
-    rng = np.random.default_rng(3)
-    displaced = {e.position: values + 0.1 * random_direction(values, rng)}
-    found = gather(e.problem, e.position, joint(e.problem, e.position, rng), displaced=displaced, rtol=e.rtol)
-    if found is None:
-        return ""
-    gradients = [g for g in (found.gradient(s) for s in range(len(found.upstreams))) if g is not None]
-    if len(gradients) < len(found.upstreams) or not found.agrees(gradients):
+    if not _right_apart(e.problem, e.position, rtol=e.rtol):
         return ""
     return f"where {e.name} is tied" if values.any() else f"where {e.name} == 0"
+
+
+def _special_together(problem: Problem, position: int, *, rtol: float) -> Cause | None:
+    """See whether entries that are wrong only when they move together are wrong because they are equal."""
+    name, values = problem.names[position], problem.value(position)
+    others = (problem.value(i) for i in problem.wrt if i != position)
+    alike = any((values == other).any() for other in others if other.shape == values.shape)
+    if not tied(values).any() and not alike:
+        return None
+    if not _right_apart(problem, position, rtol=rtol):
+        return None
+    where = f"where {name} is tied" if tied(values).any() else f"where {name} equals another input"
+    return Cause(SPECIAL, f"gradient of {name} is wrong only {where}: that case is missing", name)
+
+
+def _right_apart(problem: Problem, position: int, *, rtol: float) -> bool:
+    """Whether the gradient is right once the entries of an input are moved apart, each by a little."""
+    rng = np.random.default_rng(3)
+    values = problem.value(position)
+    for distance in (0.1, 1e-3):
+        displaced = {position: values + distance * random_direction(values, rng)}
+        found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=rtol)
+        if found is not None:
+            gradients = [found.gradient(s) for s in range(len(found.upstreams))]
+            known = [g for g in gradients if g is not None]
+            return len(known) == len(gradients) and found.agrees(known)
+    return False
+
+
+def _not_finite(problem: Problem, position: int) -> Cause | None:
+    """See whether a gradient is not finite exactly at zeros, ties or extremes."""
+    raw = raw_gradients(problem, problem.call_backward()).get(position)
+    name, values = problem.names[position], problem.value(position)
+    if raw is None or raw.shape != values.shape:
+        return None
+    mask = ~np.isfinite(raw)
+    where = next(special_values(name, mask, values), "") if not mask.all() else ""
+    if not where:
+        return None
+    return Cause(SPECIAL, f"gradient of {name} is not finite {where}: that case is missing", name)
 
 
 def _at_one_end(mask: Mask) -> str:
@@ -245,4 +296,4 @@ def _at_one_end(mask: Mask) -> str:
     return ""
 
 
-DESCRIPTIONS = (last_write_wins, diagonal_only, zeros, wrong_on_special_values)
+DESCRIPTIONS = (last_write_wins, diagonal_only, wrong_on_special_values, zeros)

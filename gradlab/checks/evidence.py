@@ -29,6 +29,7 @@ MOST_ENTRIES, FEW_ENTRIES = 64, 6  # that are looked at one by one, in small inp
 LARGE = 1000  # entries
 JOINT_DIRECTIONS = 2
 STEP, ROWS, ACCURACY = 1 / 8, 10, 1e-9  # of the ladder, as for the explicit Jacobian
+CLOSE_UP = 2.0**-13  # where the first ladder meets a kink
 CLEAR = 10  # error bars: from here on a derivative is certainly not zero
 # Relative: how far away the second point is, and if forward has no value there. Farther away, an iteration
 # may no longer end.
@@ -142,10 +143,16 @@ def gather(
             returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
     except RuleRaised:
         return None
+    if len({shape_of(gradients, position) for gradients in returned}) > 1:
+        return None  # it answers now in one shape, now in another
     derivatives = [_derivative(problem, position, d, displaced, output, upstreams) for d in directions]
-    numeric, error_bar, own = (np.array(column) for column in zip(*derivatives, strict=True))
-    if not np.isfinite(error_bar).all():
+    # Where forward has no values on either side, or a kink, nothing is known.
+    known = [k for k, (_, bar, _) in enumerate(derivatives) if np.isfinite(bar).all()]
+    if not known:
         return None
+    numeric, error_bar, own = (
+        np.array(column) for column in zip(*(derivatives[k] for k in known), strict=True)
+    )
     return Evidence(
         problem,
         position,
@@ -153,12 +160,17 @@ def gather(
         output,
         upstreams,
         tuple(returned),
-        tuple(directions),
+        tuple(directions[k] for k in known),
         numeric,
         error_bar,
         own,
         rtol,
     )
+
+
+def shape_of(gradients: Mapping[int, Array], position: int) -> tuple[int, ...] | None:
+    """Return the shape of one of the gradients that backward returned."""
+    return gradients[position].shape if position in gradients else None
 
 
 def entries_and_joint(
@@ -184,21 +196,30 @@ def joint(problem: Problem, position: int, rng: np.random.Generator) -> list[Dir
     return [Joint({position: random_direction(x, rng)}) for _ in range(JOINT_DIRECTIONS)]
 
 
-def second_point(
-    problem: Problem, position: int, *, rtol: float, rng: np.random.Generator
-) -> Evidence | None:
+def own_scale(problem: Problem, position: int, rng: np.random.Generator) -> list[Direction]:
+    """Return joint directions that move each entry by its own magnitude, and so within most domains."""
+    x = problem.value(position)
+    size = np.where(x == 0, scales(x), np.abs(x))
+    drawn = (random_direction(np.ones(x.shape), rng) for _ in range(JOINT_DIRECTIONS))
+    return [Joint({position: exact_displacement(x, d * size)}) for d in drawn]
+
+
+def second_point(first: Evidence, rng: np.random.Generator) -> Evidence | None:
     """Return evidence at a point nearby, where what holds by accident at the first does not.
 
     Every differentiated input is moved by some part of its own magnitude, so that positive numbers stay
     positive; zeros stay.
     """
+    problem, position = first.problem, first.position
     for least, most in DISTANCES:
         displaced = {
             i: problem.value(i) * (1 + rng.uniform(least, most, problem.value(i).shape)) for i in problem.wrt
         }
-        found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=rtol)
+        directions = own_scale(problem, position, rng)
+        found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
         if found is not None:
-            return found
+            shapes = {shape_of(e.returned[0], position) for e in (first, found)}
+            return found if len(shapes) == 1 else None
     return None
 
 
@@ -231,10 +252,14 @@ def _derivative(
         return np.array([u @ change for u in rows])
 
     noise = np.array([norm(u * problem.noise) for u in rows])
-    found = richardson(
-        lambda h: (at(h), at(-h), 2 * h), ladder(STEP, ROWS), noise=noise, eps=problem.eps, rtol=ACCURACY
-    )
-    half = np.where(found.kinked, np.abs(found.jump) / 2 + found.jump_bar, 0.0)
-    value, bar = found.value / length, (found.error_bar + half) / length
+    kinked = True
+    for step in (STEP, CLOSE_UP):
+        found = richardson(
+            lambda h: (at(h), at(-h), 2 * h), ladder(step, ROWS), noise=noise, eps=problem.eps, rtol=ACCURACY
+        )
+        kinked = bool(found.kinked.any() or found.conflicts.any())
+        if not kinked:
+            break
+    value, bar = found.value / length, np.where(kinked, np.inf, found.error_bar / length)
     s = len(upstreams)
     return value[:s], bar[:s], float(value[s]) if own else np.nan

@@ -14,8 +14,10 @@ from functools import partial, reduce
 from operator import methodcaller
 
 import numpy as np
+import numpy.typing as npt
 
-from gradlab.checks.evidence import Evidence
+from gradlab.checks.directions import SingleEntry
+from gradlab.checks.evidence import Evidence, shape_of
 from gradlab.checks.returned import raw_gradients
 from gradlab.numerics import Array
 from gradlab.problem import RuleRaised
@@ -23,6 +25,8 @@ from gradlab.problem import RuleRaised
 Prediction = Callable[[Evidence], Sequence[Array | None]]
 Term = Callable[[Evidence], list[Array]]
 
+DISTINCT = 4  # entries at least, for an order to be evidence
+ROUGHLY = 1e-3  # likewise, for a factor that is then tested exactly
 NAMED = 1e-6  # relative: how near a factor has to be to a number to be called that
 
 
@@ -63,10 +67,10 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
     summed = _summed_over(e)
     for count in sorted({size for size in sizes if size > 2}):
         what = f"{sizes[count][0]} = {count}"
-        if count in summed and _near(ratio, count):
+        if count in summed and _near(ratio, count, ROUGHLY):
             message = f"gradient of {e.name} is averaged where it has to be summed: multiply it by {what}"
             yield Hypothesis("averaged-instead-of-summed", message, _scaled(float(count)))
-        if count in summed and _near(ratio, 1 / count):
+        if count in summed and _near(ratio, 1 / count, ROUGHLY):
             message = f"gradient of {e.name} is summed where it has to be averaged: divide it by {what}"
             yield Hypothesis("summed-instead-of-averaged", message, _scaled(1 / count))
     yield Hypothesis("factor", _factor_in_words(e, ratio, sizes), _scaled(ratio), constants=1)
@@ -74,8 +78,8 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
 
 def transposed(e: Evidence) -> Iterator[Hypothesis]:
     """Return the transpose: of the gradient itself, or of an input that it is computed from."""
-    raw = e.returned[0].get(e.position)
-    if raw is not None and raw.ndim >= 2 and raw.swapaxes(-1, -2).shape == e.shape:
+    swapped = (*e.shape[:-2], *e.shape[:-3:-1])
+    if len(e.shape) >= 2 and shape_of(e.returned[0], e.position) == swapped:
         message = f"gradient of {e.name} is transposed: return its transpose"
         yield Hypothesis("transposed", message, _rearranged(lambda g: g.swapaxes(-1, -2)))
     for j in e.problem.wrt:
@@ -106,12 +110,16 @@ def permuted(e: Evidence) -> Iterator[Hypothesis]:
             way = "late" if shift < 0 else "early"
             message = f"gradient of {name} is rolled by one{along}: every entry stands one place too {way}"
             yield Hypothesis("permuted", message, _rearranged(partial(np.roll, shift=shift, axis=axis)))
+    order = _order(e, raw)
+    if order is not None:
+        message = f"gradient of {name} holds the right entries in another order"
+        yield Hypothesis("permuted", message, _rearranged(partial(_reordered, order)))
 
 
 def swapped_inputs(e: Evidence) -> Iterator[Hypothesis]:
     """Return the gradient of another input."""
     for j in e.problem.wrt:
-        if j != e.position and e.value(j).shape == e.shape:
+        if j != e.position and shape_of(e.returned[0], j) == e.shape:
             other = e.problem.names[j]
             message = f"backward returns the gradient of {e.name} in the place of that of {other}: swap them"
             yield Hypothesis("swapped-inputs", message, partial(_of_input, j))
@@ -122,15 +130,12 @@ def not_summed_over_broadcast(e: Evidence) -> Iterator[Hypothesis]:
     raw = e.returned[0].get(e.position)
     if raw is None or raw.size <= int(np.prod(e.shape)):
         return
-    axes = _broadcast_axes(raw.shape, e.shape)
-    if axes:
+    for axes in _broadcast_axes(raw.shape, e.shape):
         message = (
             f"gradient of {e.name} has the broadcast shape {raw.shape}: sum it over axis "
             f"{' and '.join(map(str, axes))}, along which {e.name} was broadcast"
         )
-        yield Hypothesis(
-            "not-summed-over-broadcast", message, _rearranged(lambda g: g.sum(axis=axes).reshape(e.shape))
-        )
+        yield Hypothesis("not-summed-over-broadcast", message, _rearranged(partial(_summed, axes, e.shape)))
 
 
 def missing_term(e: Evidence) -> Iterator[Hypothesis]:
@@ -197,6 +202,22 @@ def _with_transposed(j: int) -> Prediction:
     return predict
 
 
+def _order(e: Evidence, gradient: Array) -> npt.NDArray[np.intp] | None:
+    """Return the order in which the entries of the gradient would be right, if each was probed."""
+    singles = [(k, d.index) for k, d in enumerate(e.directions) if isinstance(d, SingleEntry)]
+    if len(singles) < gradient.size or gradient.size < DISTINCT:
+        return None
+    right = np.empty(gradient.size)
+    right[[index for _, index in singles]] = e.numeric[[k for k, _ in singles], 0]
+    order = np.empty(gradient.size, dtype=np.intp)
+    order[np.argsort(right, kind="stable")] = np.argsort(gradient.ravel(), kind="stable")
+    return order
+
+
+def _reordered(order: npt.NDArray[np.intp], gradient: Array) -> Array:
+    return gradient.ravel()[order].reshape(gradient.shape)
+
+
 def _ratio(e: Evidence) -> float | None:
     """Return what the gradient has to be multiplied by, from the derivative that is known best."""
     gradients = [e.gradient(s) for s in range(len(e.upstreams))]
@@ -210,8 +231,8 @@ def _ratio(e: Evidence) -> float | None:
     return ratio if ratio and np.isfinite(ratio) else None
 
 
-def _near(value: float, target: float) -> bool:
-    return abs(value - target) <= NAMED * abs(target)
+def _near(value: float, target: float, relative: float = NAMED) -> bool:
+    return abs(value - target) <= relative * abs(target)
 
 
 def _sizes(e: Evidence) -> dict[int, list[str]]:
@@ -227,7 +248,17 @@ def _sizes(e: Evidence) -> dict[int, list[str]]:
             found.setdefault(size, []).append(f"{name}.shape[{axis}]")
         if len(shapes[name]) > 1:
             found.setdefault(int(np.prod(shapes[name])), []).append(f"{name}.size")
+    for name, count in _masks(e):
+        found.setdefault(count, []).append(f"{name}.sum()")
     return found
+
+
+def _masks(e: Evidence) -> Iterator[tuple[str, int]]:
+    """Yield the inputs that hold zeros and ones alone, and their sums."""
+    for name, value in zip(e.problem.names, e.problem.arguments.values, strict=True):
+        array = np.asarray(value)
+        if array.size > 1 and array.dtype.kind in "fiub" and np.isin(array, (0, 1)).all():
+            yield name, int(array.sum())
 
 
 def _summed_over(e: Evidence) -> set[int]:
@@ -243,7 +274,7 @@ def _summed_over(e: Evidence) -> set[int]:
         if i == e.position:
             counts |= _products(_without(output, own))
         counts |= _products(_without(own, output))
-    return counts
+    return counts | {count for _, count in _masks(e)}
 
 
 def _without(sizes: list[int], others: list[int]) -> list[int]:
@@ -274,18 +305,18 @@ def _factor_in_words(e: Evidence, ratio: float, sizes: dict[int, list[str]]) -> 
     return f"{message}: {'divide' if large else 'multiply'} it by {'-' if ratio < 0 else ''}{called}"
 
 
-def _broadcast_axes(raw: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the axes to sum over so that ``raw`` becomes ``shape``; empty where it cannot."""
-    extra = len(raw) - len(shape)
-    if extra < 0:
-        return ()
-    axes = list(range(extra))
-    for axis, size in enumerate(shape):
-        if size == 1 and raw[extra + axis] != 1:
-            axes.append(extra + axis)
-        elif size != raw[extra + axis]:
-            return ()
-    return tuple(axes)
+def _broadcast_axes(raw: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield the sets of axes to sum over so that ``raw`` becomes ``shape``, but for axes of size 1."""
+    essential = [size for size in shape if size != 1]
+    for count in range(1, len(raw) + 1):
+        for axes in itertools.combinations(range(len(raw)), count):
+            rest = [size for axis, size in enumerate(raw) if axis not in axes and size != 1]
+            if rest == essential and all(raw[axis] != 1 for axis in axes):
+                yield axes
+
+
+def _summed(axes: tuple[int, ...], shape: tuple[int, ...], gradient: Array) -> Array:
+    return np.asarray(gradient.sum(axis=axes)).reshape(shape)
 
 
 def _terms(e: Evidence) -> dict[str, Term]:
@@ -295,29 +326,35 @@ def _terms(e: Evidence) -> dict[str, Term]:
     """
     problem = e.problem
     output = problem.form.shape
-    if problem.form.several or output not in ((), e.shape):
+    if problem.form.several or output != e.shape[: len(output)]:
         return {}
     factors: dict[str, Callable[[Evidence], Array]] = {
         problem.names[i]: methodcaller("value", i) for i in problem.wrt if e.value(i).shape in ((), e.shape)
     }
-    factors["output"] = lambda p: p.output.reshape(output)
+    factors["output"] = lambda p: _spread(p, p.output)
     terms: dict[str, Term] = {}
     for count in range(3):
         for names in itertools.combinations_with_replacement(factors, count):
             chosen = tuple(factors[name] for name in names)
             terms[" * ".join(["grad_output", *names])] = _product(chosen)
-    for axis in range(len(output)):
+    for axis in range(len(output) if output == e.shape else 0):
         terms[f"grad_output.sum(axis={axis}, keepdims=True)"] = _sum_along(axis)
     return terms
 
 
 def _product(factors: Sequence[Callable[[Evidence], Array]]) -> Term:
     def term(e: Evidence) -> list[Array]:
-        upstreams = (u.reshape(e.problem.form.shape) for u in e.upstreams)
+        upstreams = (_spread(e, u) for u in e.upstreams)
         products = (reduce(np.multiply, (f(e) for f in factors), u) for u in upstreams)
         return [np.broadcast_to(product, e.shape) for product in products]
 
     return term
+
+
+def _spread(e: Evidence, vector: Array) -> Array:
+    """Return an output, or an upstream gradient, with axes of size 1 for those that forward reduces."""
+    shape = e.problem.form.shape
+    return vector.reshape(shape + (1,) * (len(e.shape) - len(shape)))
 
 
 def _sum_along(axis: int) -> Term:

@@ -109,22 +109,23 @@ def slopes_between_sides(
     # Zoomed in on, a kink at the point keeps its jump; strong curvature, and a kink beside it, lose it.
     height = np.where(far.kinked, np.abs(far.jump), np.abs(close.jump))
     visible = at_the_point = np.zeros_like(suspicious)
-    value, bar = far.value, far.error_bar
+    value, bar, jump, jump_bar = far.value, far.error_bar, np.zeros_like(height), np.zeros_like(height)
     for zoom in (ZOOM, FARTHER_ZOOM):
         steps_there = [close_steps[0] * zoom * RATIO**k for k in range(3)]
         there = richardson(seen, steps_there, noise=noise, eps=problem.eps)
         seen_there = suspicious & (there.jump_bar < height / 2)
         same_jump = np.abs(np.abs(there.jump) - height) < height / 10 + there.jump_bar
         at_the_point = np.where(seen_there, same_jump, at_the_point)
-        value = np.where(seen_there & ~same_jump, there.value, value)
-        bar = np.where(seen_there & ~same_jump, there.error_bar, bar)
+        other = seen_there & ~same_jump  # there may be a smaller kink at the point than beside it
+        value, bar = np.where(other, there.value, value), np.where(other, there.error_bar, bar)
+        jump = np.where(other, np.where(there.kinked, there.jump, 0.0), jump)
+        jump_bar = np.where(other, np.where(there.kinked, there.jump_bar, 0.0), jump_bar)
         visible |= seen_there
     unknown = suspicious & ~visible & (np.abs(height) > 0)
 
-    value = np.where(at_the_point & ~far.kinked, close.value, value)
-    bar = np.where(at_the_point & ~far.kinked, close.error_bar, bar)
-    jump = np.where(at_the_point, np.where(far.kinked, far.jump, close.jump), 0.0)
-    jump_bar = np.where(at_the_point, np.where(far.kinked, far.jump_bar, close.jump_bar), 0.0)
+    for table, there_is in ((close, at_the_point & ~far.kinked), (far, at_the_point & far.kinked)):
+        value, bar = np.where(there_is, table.value, value), np.where(there_is, table.error_bar, bar)
+        jump, jump_bar = np.where(there_is, table.jump, jump), np.where(there_is, table.jump_bar, jump_bar)
     # Where noise hides whether the jump stays, anything between both sides may be the slope.
     value, bar = np.where(unknown, far.value, value), np.where(unknown, far.error_bar + height, bar)
 

@@ -24,6 +24,7 @@ from gradlab.numerics.extrapolation import RATIO, Extrapolation
 
 GROWING = 2  # a secant that grows by more with a shorter step is of one that is longer than f varies on
 STEEPER = 5 / 4  # likewise, of the last two steps: an infinite slope grows by 1.4 at |x|^¾, by 2 at √x
+WITNESS = 8  # times its rounding: what the finest step must differ by to be believed
 KNOWN = 1e-3  # relative error bar with which something is known about a derivative
 FINEST = 2.0**-36  # of which every step of float64 is a multiple
 
@@ -189,7 +190,7 @@ def richardson(
     plus, minus, width = sample(min(finest_step(eps), steps[-1]))
     close_up = least_secant(plus, minus, width)
     finest = (plus - minus) / width
-    finest_bar = rounding(noise, np.fmax(np.abs(plus), np.abs(minus)), width, eps)
+    finest_bar = WITNESS * rounding(noise, np.fmax(np.abs(plus), np.abs(minus)), width, eps)
 
     def seen_close_up() -> npt.NDArray[np.bool_]:
         off = np.abs(central.value - finest) <= central.error_bar + finest_bar + KNOWN * rtol * np.abs(finest)
