@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from checkers import NotApplicable, of_floating
+from peer import NotApplicable, of_floating
 
 from gradlab.mutants import catalogue, run
 from gradlab.mutants.runner import point

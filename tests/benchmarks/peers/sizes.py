@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from checkers import NotApplicable
 from defects import markdown
+from peer import NotApplicable
 
 from gradlab import gradcheck
 
