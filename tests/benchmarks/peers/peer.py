@@ -1,4 +1,4 @@
-"""What a peer is, and how it is shown a rule: without the inputs that are constants, in the dtype it wants."""
+"""What a peer is, and how it is shown a rule: constants left out, in the dtype that it wants."""
 
 import warnings
 from collections.abc import Callable
