@@ -7,6 +7,7 @@ was found in ``item.user_properties``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import traceback
@@ -277,6 +278,27 @@ def _refuse_bad_markers(item: pytest.Item) -> None:
         if wrong:
             known = ", ".join(f"{name} ({expected})" for name, (expected, _) in MARKER_ARGUMENTS.items())
             pytest.fail(f"the marker gradlab was given {', '.join(wrong)}; expected {known}", pytrace=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out Hypothesis's phase ``explain`` where a test uses the fixture and has no settings of its own.
+
+    It runs a failing test some 500 times more, each line traced, which takes a minute, and finds that lines
+    of gradlab which write reports were run by failing examples only. The report itself says why it fails.
+    """
+    if "hypothesis" not in sys.modules:
+        return
+    from hypothesis import Phase, settings
+    from hypothesis.errors import InvalidArgument
+
+    phases = settings().phases  # those of the profile
+    brief = settings(phases=[phase for phase in phases if phase is not Phase.explain])
+    for item in items:
+        if isinstance(item, pytest.Function) and "gradcheck" in item.fixturenames:
+            function = getattr(item.obj, "__func__", item.obj)
+            if hasattr(function, "hypothesis"):  # which @given leaves there for plugins
+                with contextlib.suppress(InvalidArgument):  # it has settings
+                    brief(function)
 
 
 # While a test runs.

@@ -19,6 +19,7 @@ from gradlab.errors import UsageError
 from gradlab.rule import Rule
 from gradlab.values import describe, text_of
 
+OWN = Path(__file__).parent
 PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
 
@@ -81,7 +82,9 @@ def find_rule(target: str) -> Rule:
     found = find_rules(target)
     if len(found) > 1:
         names = ", ".join(rule.name for rule in found)
-        raise UsageError(f"{target} names {len(found)} rules ({names}); expected one, as in {target}:name")
+        raise UsageError(
+            f"{target} names {len(found)} rules ({names}); expected one, as in {target}:{found[0].name}"
+        )
     return found[0]
 
 
@@ -165,7 +168,9 @@ def _unknown(place: str) -> str:
 def _broken(place: str | Path, error: BaseException) -> UsageError:
     """Say in one sentence what an import raised, and where."""
     message = " ".join(text_of(error).split())
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = list(traceback.extract_tb(error.__traceback__))
+    if isinstance(error, UsageError):  # the line that asked gradlab wrongly, not the one that refused
+        frames = [frame for frame in frames if not Path(frame.filename).is_relative_to(OWN)] or frames
     where = ""
     if frames and not isinstance(error, SyntaxError):  # whose message says where
         where = f" ({frames[-1].filename}, line {frames[-1].lineno})"

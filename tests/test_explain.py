@@ -3,7 +3,7 @@ import pytest
 
 from gradlab import UsageError, explain, networks, rules
 from gradlab._explain.layout import digits
-from gradlab.networks import neuron
+from gradlab.networks import language_model, neuron
 from gradlab.rules import linear
 
 X = np.array([[1.0, -2.0]])
@@ -44,6 +44,15 @@ def test_every_rule_can_be_explained(rule):
     text = explain(rule)
     assert rule.name in text
     assert text.isprintable() or all(line.isprintable() for line in text.splitlines())
+
+
+def test_the_point_shown_is_one_with_a_gradient():
+    contraction = explain(language_model.RULE).partition("The contraction beside")[2]
+    slopes = [
+        float(row.split()[-3]) for row in contraction.splitlines() if row.startswith("  ") and "[" in row
+    ]
+    assert slopes
+    assert any(slopes)
 
 
 def test_a_users_own_rule_is_written_out():

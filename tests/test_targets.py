@@ -189,8 +189,18 @@ def test_name_of_a_built_in_rule_and_of_a_file_is_ambiguous(write):
 
 def test_one_rule_is_asked_for_and_several_come(write):
     write("shop.py")
-    with pytest.raises(UsageError, match=r"shop names 3 rules \(square, cube, blind\); expected one"):
+    with pytest.raises(
+        UsageError, match=r"shop names 3 rules \(square, cube, blind\); expected one, as in shop:square"
+    ):
         find_rule("shop")
+
+
+def test_rule_that_asks_gradlab_wrongly_is_blamed_at_its_own_line(write):
+    write("shop.py", "from gradlab.strategies import labels\n\nlabels(2)\n")
+    with pytest.raises(
+        UsageError, match=r"shop cannot be imported: UsageError: labels .*shop\.py, line 3\)$"
+    ):
+        find_rules("shop")
 
 
 def test_import_path_is_as_before_afterwards(write, project):

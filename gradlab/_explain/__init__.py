@@ -86,10 +86,16 @@ def explain(
 def _small_point(rule: Rule) -> Any:
     """Return the simplest point of a rule at which no array is a mere number, but all can be read."""
 
-    def readable(point: Any) -> bool:
+    def arrays(point: Any) -> list[Any]:
         _, _, values = arrange(rule.forward, point)
-        arrays = [value for value in values if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-        return all(a.ndim == 0 or (a.shape[-1] >= 2 and a.size <= READABLE) for a in arrays)
+        floating = (v for v in values if isinstance(v, np.ndarray) and v.dtype.kind == "f")
+        return [array for array in floating if array.ndim]
+
+    def rows(point: Any) -> bool:
+        return all(a.shape[-1] >= 2 and a.size <= READABLE for a in arrays(point))
+
+    def several_entries(point: Any) -> bool:  # a softmax over a single class has no slope
+        return all(2 <= a.size <= READABLE for a in arrays(point))
 
     strategy = points(rule)
     settings = hypothesis.settings(
@@ -100,7 +106,7 @@ def _small_point(rule: Rule) -> Any:
         phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    for condition in (readable, lambda _: True):
+    for condition in (rows, several_entries, lambda _: True):
         try:
             return hypothesis.find(strategy, condition, settings=settings)
         except hypothesis.errors.NoSuchExample:

@@ -22,7 +22,7 @@ BEYOND = (128, 1024)  # too large to build: only counted
 
 def page() -> str:
     """Return the page; N = 2, D = 2, M = 3."""
-    return "\n".join([*_problem(), *_blocks(), *_product(), *_agreement(), *_weights(), *_cost()])
+    return "\n".join([*_problem(), *_blocks(), *_product(), *_weights(), *_agreement(), *_cost()])
 
 
 def _problem() -> Iterator[str]:
@@ -72,9 +72,17 @@ def _product() -> Iterator[str]:
     yield labelled("dL/dX = dL/dY · Wᵀ", dx)
 
 
+def _weights() -> Iterator[str]:
+    _, dw = linear.backward(DY, X, W)
+    yield ""
+    yield "4. The same for the weights: w11 occurs only in the first column of Y, multiplied by that of X."
+    yield ""
+    yield labelled("dL/dW = Xᵀ · dL/dY", dw)
+
+
 def _agreement() -> Iterator[str]:
     yield ""
-    yield "4. Three ways to the same numbers:"
+    yield "5. Three ways to the same numbers:"
     yield ""
     closed, numeric = linear.jacobian(X, W), numerical_jacobian(linear.forward, (X, W))
     for name, k in (("X", 0), ("W", 1)):
@@ -88,14 +96,6 @@ def _agreement() -> Iterator[str]:
 def _digits(product: Array, contracted: Array) -> str:
     worst = int(np.argmax(np.abs(product - contracted)))
     return digits(float(product.flat[worst]), float(contracted.flat[worst]))
-
-
-def _weights() -> Iterator[str]:
-    _, dw = linear.backward(DY, X, W)
-    yield ""
-    yield "5. The same for the weights: w11 occurs only in the first column of Y, by the first of X."
-    yield ""
-    yield labelled("dL/dW = Xᵀ · dL/dY", dw)
 
 
 def _cost() -> Iterator[str]:

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         "mutants",
         help="check the checker with planted defects",
         description="Show a checker right rules and wrong variants of them, and count what it catches. "
-        "Exit code 0: all defects caught and no false alarm; 1: otherwise; 2: wrong call.",
+        "Exit code 0: every defect is caught and there is no false alarm; 1: otherwise; 2: wrong call.",
     )
     parser.add_argument(
         "--checker",
@@ -37,10 +37,10 @@ def add(commands: Any) -> None:
         nargs="+",
         default=[0],
         metavar="N",
-        help="draw the points (default: 0)",
+        help="draws the points; several give as many points of each rule (default: 0)",
     )
     parser.add_argument(
-        "-k", metavar="TEXT", default="", help="only what has this in its name, kind or cause"
+        "-k", metavar="TEXT", default="", help="only what has this in its name, or is of this kind or cause"
     )
     parser.add_argument("--list", action="store_true", help="print the catalogue and check nothing")
     parser.set_defaults(run=run)

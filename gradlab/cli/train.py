@@ -32,13 +32,17 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--text", metavar="FILE", help="a UTF-8 text (default: the reference topics that ship with Python)"
     )
-    train.add_argument("--steps", type=positive, default=300, metavar="N", help="of descent (default: 300)")
-    train.add_argument("--checks", type=natural, default=5, metavar="N", help="of the gradient (default: 5)")
+    train.add_argument(
+        "--steps", type=positive, default=300, metavar="N", help="steps of descent (default: 300)"
+    )
+    train.add_argument(
+        "--checks", type=natural, default=5, metavar="N", help="checks of the gradient (default: 5)"
+    )
     train.add_argument(
         "--vocabulary", type=vocabulary, default=1000, metavar="N", help="words kept (default: 1000)"
     )
     train.add_argument(
-        "--seed", type=natural, default=0, metavar="N", help="of everything random (default: 0)"
+        "--seed", type=natural, default=0, metavar="N", help="seed of everything random (default: 0)"
     )
     train.set_defaults(run=run)
 

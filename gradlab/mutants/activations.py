@@ -100,6 +100,7 @@ SIGMOID = Case(
             lambda dy, y: dy * y,
             kind="arithmetic",
             remakes="one factor of the derivative dropped",
+            cause="missing-term",
         ),
         Defect(
             "minus",

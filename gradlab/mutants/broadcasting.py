@@ -47,7 +47,6 @@ BIAS_ADD = Case(
             lambda dy, x, b: (dy, dy[-1]),
             kind="reduction",
             remakes="assigned in a loop over the batch instead of added",
-            cause="last-write-wins",
         ),
         Defect(
             "summed over everything",

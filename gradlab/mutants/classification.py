@@ -109,7 +109,7 @@ SOFTMAX_CROSS_ENTROPY = Case(
             lambda dl, cache: dl * (cache[0] - onehot(cache[1])) / cache[0].size,
             kind="reduction",
             remakes="divided by the entries instead of the rows",
-            cause="factor",
+            cause="averaged-instead-of-summed",
         ),
         Defect(
             "upstream forgotten",
@@ -207,6 +207,7 @@ LABEL_SMOOTHING = Case(
             lambda dl, z, target: dl * (softmax(z) - smoothed(target, CLASSES - 1)) / len(z),
             kind="arithmetic",
             remakes="epsilon / (C - 1) in one pass and epsilon / C in the other",
+            cause="missing-term",
         ),
         Defect(
             "not averaged",

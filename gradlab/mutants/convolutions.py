@@ -168,7 +168,7 @@ CONV2D = Case(
             kernel_transposed,
             kind="layout",
             remakes="rows and columns exchanged, unseen for square kernels",
-            cause="permuted",
+            cause="transposed",
         ),
         Defect(
             "bias averaged over the batch",
@@ -196,7 +196,6 @@ CONV2D = Case(
             last_image_only,
             kind="reduction",
             remakes="assigned in a loop over the batch",
-            cause="last-write-wins",
         ),
     ),
 )

@@ -170,6 +170,7 @@ RK4 = Case(
             untransposed,
             kind="layout",
             remakes="transpose forgotten, unseen for symmetric matrices",
+            cause="transposed",
         ),
         Defect(
             "parameter at the initial state",

@@ -50,6 +50,7 @@ INVERSE = Case(
             inverse_untransposed,
             kind="layout",
             remakes="the differential −Y dX Y taken for the gradient",
+            cause="transposed",
         ),
         Defect(
             "transposed",
@@ -91,6 +92,7 @@ SOLVE = Case(
             solve_untransposed,
             kind="layout",
             remakes="transpose forgotten in the adjoint solve, unseen when symmetric",
+            cause="transposed",
         ),
         Defect(
             "no minus",

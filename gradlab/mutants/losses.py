@@ -37,7 +37,7 @@ SQUARE_LOSS = Case(
             lambda dl, o, y: square_loss.backward(dl / len(o), o, y),
             kind="reduction",
             remakes="divided by the rows instead of the entries",
-            cause="factor",
+            cause="summed-instead-of-averaged",
         ),
         Defect(
             "wrong way round",

@@ -77,12 +77,14 @@ SQUARE = Case(
             lambda dy, x, w: (dy @ w, x.T @ dy),
             kind="layout",
             remakes="transpose forgotten, unseen when square",
+            cause="transposed",
         ),
         Defect(
             "no transpose for the weights",
             lambda dy, x, w: (dy @ w.T, x @ dy),
             kind="layout",
             remakes="transpose forgotten, unseen when the batch is as large as the input",
+            cause="transposed",
         ),
         Defect(
             "weight gradient transposed",
@@ -130,13 +132,14 @@ BATCHED = Case(
             lambda dy, a, b: (dy @ b, turned(a) @ dy),
             kind="layout",
             remakes="transpose forgotten, unseen when square",
+            cause="transposed",
         ),
         Defect(
             "each result transposed",
             lambda dy, a, b: (b @ turned(dy), turned(a) @ dy),
             kind="layout",
             remakes="the factors exchanged, unseen when square",
-            cause="permuted",
+            cause="transposed",
         ),
         Defect(
             "same gradient for all matrices",
@@ -174,7 +177,6 @@ SHARED = Case(
             lambda dy, a, w: (dy @ w.T, turned(a[-1]) @ dy[-1]),
             kind="reduction",
             remakes="assigned in a loop over the batch",
-            cause="last-write-wins",
         ),
     ),
 )
@@ -198,6 +200,7 @@ BILINEAR = Case(
             lambda dl, x, a, z: (dl * (a.T @ z), dl * np.outer(x, z), dl * (a.T @ x)),
             kind="layout",
             remakes="Aᵀ for A, unseen when symmetric",
+            cause="transposed",
         ),
         Defect(
             "vectors swapped",
@@ -300,7 +303,7 @@ CONTRACT = Case(
             lambda dy, x, w: (np.einsum("ik,j->ikj", dy, w), np.einsum("ik,ijk->j", dy, x)),
             kind="layout",
             remakes="letters of an einsum exchanged, unseen when all sizes are equal",
-            cause="permuted",
+            cause="transposed",
         ),
         Defect(
             "wrong axis kept",
@@ -313,7 +316,7 @@ CONTRACT = Case(
             lambda dy, x, w: (np.multiply.outer(dy, w).reshape(x.shape), np.einsum("ik,ijk->j", dy, x)),
             kind="layout",
             remakes="reshape where an axis must be moved",
-            cause="permuted",
+            cause="transposed",
         ),
         Defect(
             "averaged over one axis",

@@ -121,7 +121,6 @@ RNN = Case(
             bias_of_one_step,
             kind="recurrence",
             remakes="= in place of += in the loop over time",
-            cause="last-write-wins",
         ),
         Defect(
             "averaged over time",

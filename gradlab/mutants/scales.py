@@ -131,6 +131,7 @@ OFFSET = Case(
             lambda dy, x: -dy * np.cos(x),
             kind="offset",
             remakes="the derivative of cos for that of sin",
+            cause="sign",
         ),
         Defect(
             "one per cent off",

@@ -37,7 +37,11 @@ def _annotation(outcome: Outcome) -> str:
     report = outcome.report
     properties = {"file": outcome.file, "line": outcome.line, "title": f"gradlab: {report.name}"}
     causes = [cause.message for cause in report.causes[:1]]
-    where = [f"wrong: {result.where}" for result in report.inputs if result.where]
+    where = [
+        f"wrong: {result.where}"
+        for result in report.inputs
+        if result.where and result.wrong_count < result.size
+    ]
     kind = "warning" if outcome.status is Status.INCONCLUSIVE else "error"
     return _command(kind, properties, "\n".join([outcome.headline, *causes, *where]))
 
@@ -75,7 +79,9 @@ def page(run: Run) -> str:
 
 def _row(outcome: Outcome) -> str:
     place = "" if outcome.file is None else f"{outcome.file}:{outcome.line}"
-    cells = (outcome.report.name, outcome.status, outcome.headline, place)
+    wrong = outcome.status is Status.FAIL
+    causes = [f"cause: {cause.message}" for cause in outcome.report.causes[:1]] if wrong else []
+    cells = (outcome.report.name, outcome.status, "; ".join([outcome.headline, *causes]), place)
     return f"| {' | '.join(_markdown(cell) for cell in cells)} |"
 
 

@@ -70,7 +70,7 @@ def test_k_selects_by_name(write, capsys):
 def test_k_that_selects_nothing_is_no_green_gate(write, capsys):
     write("shop.py")
     assert main(["verify", "shop", "-k", "sphere"]) == 2
-    assert capsys.readouterr().err == "gradlab: -k 'sphere' matches none of the 3 rules\n"
+    assert capsys.readouterr().err == "gradlab: -k 'sphere' matches no rule; the targets give 3 rules\n"
 
 
 @pytest.mark.parametrize(("least", "code"), [(1, 0), (2, 0), (3, 2)])
@@ -80,6 +80,15 @@ def test_fewer_rules_than_expected_are_an_error(least, code, write, capsys):
     out, err = capsys.readouterr()
     assert rules_in(out) == ["one"]
     assert err == ("gradlab: the targets give 2 rules; at least 3 were expected\n" if code else "")
+
+
+def test_one_rule_is_not_called_rules(write, capsys):
+    write("shop.py")
+    assert main(["verify", "shop:square", "-k", "sphere", "--expect-rules", "2"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "gradlab: the targets give 1 rule; at least 2 were expected",
+        "gradlab: -k 'sphere' matches no rule; the targets give 1 rule",
+    ]
 
 
 def test_seed_points_and_rtol_reach_the_check(write, capsys):

@@ -167,10 +167,15 @@ def test_cause_and_place_are_part_of_the_annotation():
     found = replace(
         WRONG.report,
         causes=(Cause("factor", "1.25 times too large", "x"), Cause("other", "less simple", "x")),
-        inputs=(replace(WRONG.report.inputs[0], where="every entry"),),
+        inputs=(replace(WRONG.report.inputs[0], size=6, wrong_count=2, where="x[:, 1]"),),
     )
     marks = github.annotate(run_of(replace(WRONG, report=found)))
-    assert marks.endswith("%0A1.25 times too large%0Awrong: every entry")
+    assert marks.endswith("%0A1.25 times too large%0Awrong: x[:, 1]")
+
+
+def test_place_is_left_out_of_the_annotation_where_all_is_wrong():
+    found = replace(WRONG.report, inputs=(replace(WRONG.report.inputs[0], where="every entry"),))
+    assert "every entry" not in github.annotate(run_of(replace(WRONG, report=found)))
 
 
 def test_rule_without_a_file_is_annotated_without_one():
@@ -209,3 +214,11 @@ def test_page_has_a_row_for_what_is_not_right_and_escapes_names():
 
 def test_page_without_trouble_has_no_table():
     assert github.page(run_of(RIGHT)) == "### gradlab: 1 rule: 1 pass\n\n1.2 s, seed 5, exit code 0\n"
+
+
+def test_page_says_the_cause_of_what_fails_but_not_of_what_is_known():
+    causes = (Cause("factor", "1.25 times too large", "x"), Cause("other", "less simple", "x"))
+    failed, known = (replace(one, report=replace(one.report, causes=causes)) for one in (WRONG, KNOWN))
+    page = github.page(run_of(failed, known))
+    assert "; cause: 1.25 times too large | shop.py:7 |" in page
+    assert page.count("cause:") == 1
