@@ -128,9 +128,8 @@ def missed_kinds(results):
 
 
 def beyond_gradlab(found):
-    """Yield what a peer does better than gradlab, and gradlab's own false alarms."""
-    ours = found["gradlab"]
-    caught, better = told_apart(ours), defaultdict(list)
+    """Yield what a peer does better than gradlab, and the right rules that gradlab does not accept."""
+    caught, better = told_apart(found["gradlab"]), defaultdict(list)
     for name, results in found.items():
         for defect in sorted(told_apart(results) - caught):
             better[defect].append(name)
@@ -139,12 +138,26 @@ def beyond_gradlab(found):
         for result, said in results:
             if result.defect is None and said == "accepted":
                 accepting[result.name, result.seed].append(name)
-    yield f"defects that a peer tells from the right rule, and gradlab does not: {len(better) or 'none'}\n"
-    yield from (f"- {name}, seed {seed}: {', '.join(who)}" for (name, seed), who in better.items())
-    rejected = [(r.name, r.seed, said) for r, said in ours if r.defect is None and said != "accepted"]
-    yield f"\nright rules that gradlab does not accept: {len(rejected) or 'none'}\n"
-    for name, seed, said in rejected:
-        yield f"- {name}, seed {seed}: {said}; accepted by {', '.join(accepting[name, seed]) or 'no peer'}"
+    refused = {
+        (r.name, r.seed): [said, "accepted by " + (", ".join(accepting[r.name, r.seed]) or "no peer")]
+        for r, said in found["gradlab"]
+        if r.defect is None and said != "accepted"
+    }
+    yield "defects that a peer tells from the right rule, and gradlab does not\n"
+    yield from by_seeds(better)
+    yield "\nright rules that gradlab does not accept\n"
+    yield from by_seeds(refused)
+
+
+def by_seeds(notes):
+    """Yield one line for all seeds at which the same is noted; ``notes`` are lists by name and seed."""
+    seeds = defaultdict(list)
+    for (name, seed), note in notes.items():
+        seeds[name, ", ".join(note)].append(seed)
+    for (name, note), at in seeds.items():
+        yield f"- {name} (seeds {' '.join(map(str, at))}): {note}"
+    if not seeds:
+        yield "- none"
 
 
 def markdown(head, rows):
