@@ -22,7 +22,7 @@ from gradlab.checks.locate import Region
 from gradlab.checks.regions import Mask, special_values, tied
 from gradlab.checks.returned import raw_gradients
 from gradlab.numerics import Array
-from gradlab.numerics.differences import random_direction
+from gradlab.numerics.differences import random_direction, scales
 from gradlab.problem import Problem
 from gradlab.report import Cause, Finding
 
@@ -232,7 +232,8 @@ def wrong_on_special_values(e: Evidence, region: Region | None) -> Iterator[tupl
     else:
         where = next(special_values(e.name, region.mask, values), "")
         # What is wrong because of its value is right once it has another.
-        where = where if where and _right_apart(e.problem, e.position, rtol=e.rtol) else ""
+        if where and not (_right_apart(e.problem, e.position, rtol=e.rtol) or _moves_along(e, region)):
+            where = ""
     if where:
         yield SPECIAL, f"gradient of {e.name} is wrong only {where}: that case is missing"
     elif _at_one_end(region.mask):
@@ -273,6 +274,26 @@ def _right_apart(problem: Problem, position: int, *, rtol: float) -> bool:
             known = [g for g in gradients if g is not None]
             return len(known) == len(gradients) and found.agrees(known)
     return False
+
+
+def _moves_along(e: Evidence, region: Region) -> bool:
+    """Whether one wrong entry is right once another has its value, and the other is wrong then."""
+    if region.mask.sum() != 1:
+        return False
+    values = e.value(e.position)
+    k = int(np.argmax(region.mask))
+    j = int(np.argmax(np.where(region.mask, np.nan, np.abs(values - values.flat[k])) > 0))
+    swapped = values.copy()
+    swapped.flat[k], swapped.flat[j] = values.flat[j], values.flat[k]
+    answers = []
+    for index in (k, j):
+        entry = SingleEntry(e.position, index, float(scales(swapped).flat[index]))
+        found = gather(e.problem, e.position, [entry], displaced={e.position: swapped}, rtol=e.rtol)
+        if found is None:
+            return False
+        gradients = [g for g in map(found.gradient, range(len(found.upstreams))) if g is not None]
+        answers.append(len(gradients) == len(found.upstreams) and found.agrees(gradients))
+    return answers == [True, False]
 
 
 def _not_finite(problem: Problem, position: int) -> Cause | None:

@@ -53,8 +53,8 @@ class Probes:
         How many outputs were left out at most, being within one step of a kink.
     unprobed : int
         How many entries were left out because no call was left.
-    worst_direction : Direction or None
-        Of the random directions, the one that contradicts backward most.
+    wrong_direction : Direction or None
+        Of the random directions that contradict backward, the one that moves the most entries.
     """
 
     position: int | None
@@ -70,7 +70,7 @@ class Probes:
     precise: Mask
     left_out: int
     unprobed: int
-    worst_direction: Direction | None
+    wrong_direction: Direction | None
 
     @property
     def scale(self) -> Array:
@@ -214,7 +214,7 @@ def _probe_all(
     resolutions: list[float] = []
     readings: list[Reading] = []
     left_out: dict[int, int] = {}
-    worst: tuple[float, Direction | None] = (0.0, None)
+    widest: tuple[int, Direction | None] = (0, None)
     for plan in planned:
         if not prober.problem.affords(2):
             left_out[plan.stratum] = plan.entries
@@ -223,8 +223,9 @@ def _probe_all(
         readings.append(reading)
         done.append((plan.stratum, plan.index))
         resolutions.append(_resolution(plan.direction, reading, prober))
-        if plan.index is None and np.isfinite(reading.error_bar).all():
-            worst = max(worst, (prober.disagreement(reading), plan.direction), key=lambda pair: pair[0])
+        certain = plan.index is None and bool(np.isfinite(reading.error_bar).all())
+        if certain and prober.disagreement(reading) > 0 and plan.entries > widest[0]:
+            widest = plan.entries, plan.direction
     shape = (len(done), len(prober.upstream.gradients))
     analytic = np.array([reading.claim.value for reading in readings], dtype=np.float64).reshape(shape)
     numeric, error_bar, slope, size = (
@@ -246,7 +247,7 @@ def _probe_all(
         np.array([reading.precise for reading in readings], dtype=bool),
         max((reading.left_out for reading in readings), default=0),
         sum(entries for stratum, entries in left_out.items() if stratum not in dict(done)),
-        worst[1],
+        widest[1],
     )
     return probes, readings
 

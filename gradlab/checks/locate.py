@@ -76,10 +76,10 @@ def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
             numeric, bar = np.abs(probes.numeric[k]), probes.error_bar[k]
             largest[probes.indices[k]] = (numeric + bar).sum() if (numeric <= bar).all() else np.inf
         return Region(mask, describe_region(name, mask, x), not probes.unprobed, largest[mask])
-    if probes.worst_direction is None:
+    if probes.wrong_direction is None:
         return None
     try:
-        return _Search(prober, position, probes.worst_direction).run(name)
+        return _Search(prober, position, probes.wrong_direction).run(name)
     except _TooManyCalls:
         return None
 

@@ -52,6 +52,7 @@ AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by c
 CURVATURE = 1e-3  # of the slope: what truncation may add to one difference, for third derivatives up to 1e6
 COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
 STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
+BENT = 3e-4  # of the usual first difference; one step of curvature where the slope is none adds half of it
 FEW = 0.01  # of the outputs may straddle a kink and be left out
 
 
@@ -132,7 +133,8 @@ class Prober:
             sides = (
                 self._sides_of_a_difference(sample, reading) if isinstance(direction, SingleEntry) else None
             )
-            return replace(_accepted(reading), sides=sides)
+            accepted = _accepted(reading)
+            return accepted if sides is None else replace(accepted, sides=sides)
         if not np.isfinite(reading.numeric).all():  # the edge of a domain is nearer than one step
             closer = direction.closer(self.problem)
             if closer is not None:
@@ -227,7 +229,8 @@ class Prober:
         # A jump between slopes stands out beside the slopes of other outputs too, which curvature where an
         # output has none does not.
         usual = norm(first) / np.sqrt(first.size)
-        visible = np.maximum(STRADDLING * np.maximum(first, usual), 16 * problem.eps * np.abs(problem.output))
+        visible = np.maximum(STRADDLING * first, BENT * usual)
+        visible = np.maximum(visible, 16 * problem.eps * np.abs(problem.output))
         straddling = second > visible
         if not 0 < straddling.sum() <= FEW * problem.form.size:
             return None

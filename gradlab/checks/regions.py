@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
 
+ENOUGH = 4  # entries, for the largest to be a special one
 FEWEST = 3  # indices that are called a step
 LISTED = 3  # single entries that are named one by one
 
@@ -59,9 +60,14 @@ def special_values(name: str, mask: Mask, values: npt.NDArray[np.floating]) -> I
     """Yield in words each property of the values that the marked entries have, and no others.
 
     >>> list(special_values("x", np.array([True, False, True, False]), np.array([2.0, 1.0, 2.0, 0.0])))
-    ['where x is tied']
+    ['where x is tied', 'where x is largest']
     """
     properties = {f"where {name} == 0": values == 0, f"where {name} is tied": tied(values)}
+    if values.size >= ENOUGH:  # of two entries, one is always the larger
+        properties[f"where {name} is largest"] = values == values.max()
+        properties[f"where {name} is smallest"] = values == values.min()
+    if mask.sum() > 1:
+        properties[f"where {name} > 0"], properties[f"where {name} < 0"] = values > 0, values < 0
     yield from (words for words, has in properties.items() if np.array_equal(has, mask))
 
 
