@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from gradlab.checks.directions import SingleEntry
-from gradlab.checks.evidence import Evidence, entries_and_joint, gather, joint, second_point
+from gradlab.checks.evidence import Evidence, entries_and_joint, gather, joint, mirrored, second_point
 from gradlab.checks.hypotheses import HYPOTHESES, Hypothesis
 from gradlab.checks.locate import Region
 from gradlab.checks.regions import Mask, special_values, tied
@@ -71,7 +71,7 @@ def find_causes(
         if not problem.value(i).size:
             continue
         if name in concerned - explained:
-            cause = _cause(problem, i, regions.get(i), rtol=rtol)
+            cause = _cause(problem, i, regions.get(i), concerned, rtol=rtol)
         elif jointly:
             cause = _special_together(problem, i, rtol=rtol)
         elif any(f.kind == "not-finite" and f.input == name for f in findings):
@@ -80,7 +80,9 @@ def find_causes(
     return causes
 
 
-def _cause(problem: Problem, position: int, region: Region | None, *, rtol: float) -> Cause | None:
+def _cause(
+    problem: Problem, position: int, region: Region | None, wrong_inputs: set[str | None], *, rtol: float
+) -> Cause | None:
     rng = np.random.default_rng(0)
     wrong = [] if region is None else [int(k) for k in np.flatnonzero(region.mask)]
     evidence = gather(problem, position, entries_and_joint(problem, position, wrong, rng), rtol=rtol)
@@ -93,7 +95,12 @@ def _cause(problem: Problem, position: int, region: Region | None, *, rtol: floa
         nearby = nearby or _nearby(evidence, rng)
         clear = sum(e.clear for e in (evidence, *nearby))
         enough = nearby and clear >= hypothesis.constants + MORE_THAN_CONSTANTS
-        if enough and all(_explains(hypothesis, e) for e in nearby):
+        if not enough or not all(_explains(hypothesis, e) for e in nearby):
+            continue
+        if hypothesis.other is not None and hypothesis.other not in wrong_inputs:
+            continue  # its own gradient is right where it is
+        mirror = mirrored(evidence, rng) if hypothesis.mirrored else None
+        if mirror is None or _explains(hypothesis, mirror):
             return Cause(hypothesis.code, hypothesis.message, evidence.name)
     for describe in DESCRIPTIONS:
         for code, message in describe(evidence, region):
@@ -197,7 +204,7 @@ def zeros(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
     gradient = e.gradient(0)
     if region is None or gradient is None:
         return
-    count, wrong = int(region.mask.sum()), gradient[region.mask]
+    wrong = gradient[region.mask]
     where = f"at {region.words}" if region.words != "every entry" else "everywhere"
     if not wrong.any():
         yield (
@@ -205,23 +212,14 @@ def zeros(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
             f"gradient of {e.name} is zero {where}, where forward does depend on it",
         )
         return
-    probed = _numeric_at(e, region)
-    surely_zero = np.abs(probed[:, 0]) + probed[:, 1] <= ZERO * np.abs(wrong).min(initial=np.inf)
-    if count == len(probed) > 0 and surely_zero.all():
+    if region.derivatives is None or not wrong.all():
+        return
+    # Derivatives that are nothing beside the smallest wrong entry, error bars included.
+    if (region.derivatives <= ZERO * np.abs(wrong).min()).all():
         yield (
             "nonzero-where-it-should-be-zero",
             f"gradient of {e.name} is not zero {where}, where forward does not depend on it",
         )
-
-
-def _numeric_at(e: Evidence, region: Region) -> Array:
-    """Return numeric derivatives and error bars at the wrong entries that were probed by themselves."""
-    rows = [
-        (e.numeric[k, 0], e.error_bar[k, 0])
-        for k, d in enumerate(e.directions)
-        if isinstance(d, SingleEntry) and region.mask.flat[d.index]
-    ]
-    return np.array(rows).reshape(len(rows), 2)
 
 
 def wrong_on_special_values(e: Evidence, region: Region | None) -> Iterator[tuple[str, str]]:
@@ -232,9 +230,13 @@ def wrong_on_special_values(e: Evidence, region: Region | None) -> Iterator[tupl
     if region.mask.all():
         where = _where_all_are_special(e, values)
     else:
-        where = next(special_values(e.name, region.mask, values), "") or _at_one_end(region.mask)
+        where = next(special_values(e.name, region.mask, values), "")
+        # What is wrong because of its value is right once it has another.
+        where = where if where and _right_apart(e.problem, e.position, rtol=e.rtol) else ""
     if where:
         yield SPECIAL, f"gradient of {e.name} is wrong only {where}: that case is missing"
+    elif _at_one_end(region.mask):
+        yield SPECIAL, f"gradient of {e.name} is wrong only {_at_one_end(region.mask)}"
 
 
 def _where_all_are_special(e: Evidence, values: Array) -> str:
@@ -296,4 +298,4 @@ def _at_one_end(mask: Mask) -> str:
     return ""
 
 
-DESCRIPTIONS = (last_write_wins, diagonal_only, wrong_on_special_values, zeros)
+DESCRIPTIONS = (last_write_wins, diagonal_only, zeros, wrong_on_special_values)

@@ -208,19 +208,38 @@ def second_point(first: Evidence, rng: np.random.Generator) -> Evidence | None:
     """Return evidence at a point nearby, where what holds by accident at the first does not.
 
     Every differentiated input is moved by some part of its own magnitude, so that positive numbers stay
-    positive; zeros stay.
+    positive; zeros become positive too, where forward has a value there.
     """
     problem, position = first.problem, first.position
     for least, most in DISTANCES:
-        displaced = {
-            i: problem.value(i) * (1 + rng.uniform(least, most, problem.value(i).shape)) for i in problem.wrt
-        }
-        directions = own_scale(problem, position, rng)
-        found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
-        if found is not None:
-            shapes = {shape_of(e.returned[0], position) for e in (first, found)}
-            return found if len(shapes) == 1 else None
+        for zeros_too in (True, False):
+            displaced = {}
+            for i in problem.wrt:
+                x = problem.value(i)
+                zeros = scales(x) * (x == 0) if zeros_too else 0.0
+                displaced[i] = x + (x + zeros) * rng.uniform(least, most, x.shape)
+            directions = own_scale(problem, position, rng)
+            found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
+            if found is not None:
+                return found if _same_shape(first, found) else None
     return None
+
+
+def mirrored(first: Evidence, rng: np.random.Generator) -> Evidence | None:
+    """Return evidence where the input has the opposite sign; ``None`` where forward has no value there.
+
+    At numbers of one sign, a forgotten absolute value looks like a sign or a factor.
+    """
+    problem, position = first.problem, first.position
+    displaced = {position: -problem.value(position)}
+    directions = own_scale(problem, position, rng)
+    found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
+    return found if found is not None and _same_shape(first, found) else None
+
+
+def _same_shape(one: Evidence, other: Evidence) -> bool:
+    shapes = {shape_of(e.returned[0], e.position) for e in (one, other)}
+    return len(shapes) == 1
 
 
 def _upstreams(problem: Problem) -> tuple[Array, ...]:

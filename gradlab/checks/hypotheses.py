@@ -45,17 +45,25 @@ class Hypothesis:
         one where the hypothesis makes no sense.
     constants : int
         How many numbers were fitted.
+    other : str or None
+        Another input whose gradient has to be wrong too.
+    mirrored : bool
+        Whether it has to hold at ``-x`` too: numbers of one sign hide a forgotten absolute value.
     """
 
     code: str
     message: str
     predict: Prediction
     constants: int = 0
+    other: str | None = None
+    mirrored: bool = False
 
 
 def sign(e: Evidence) -> Iterator[Hypothesis]:
     """Return the negative."""
-    yield Hypothesis("sign", f"gradient of {e.name} has the opposite sign: negate it", _scaled(-1.0))
+    yield Hypothesis(
+        "sign", f"gradient of {e.name} has the opposite sign: negate it", _scaled(-1.0), mirrored=True
+    )
 
 
 def factor(e: Evidence) -> Iterator[Hypothesis]:
@@ -66,14 +74,16 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
     sizes = _sizes(e)
     summed = _summed_over(e)
     for count in sorted({size for size in sizes if size > 2}):
-        what = f"{sizes[count][0]} = {count}"
+        if count in summed and _is_degree(e, count):
+            continue  # a forgotten exponent gives the same factor
+        what = f"{_size_in_words(e, count, sizes)} = {count}"
         if count in summed and _near(ratio, count, ROUGHLY):
             message = f"gradient of {e.name} is averaged where it has to be summed: multiply it by {what}"
-            yield Hypothesis("averaged-instead-of-summed", message, _scaled(float(count)))
+            yield Hypothesis("averaged-instead-of-summed", message, _scaled(float(count)), mirrored=True)
         if count in summed and _near(ratio, 1 / count, ROUGHLY):
             message = f"gradient of {e.name} is summed where it has to be averaged: divide it by {what}"
-            yield Hypothesis("summed-instead-of-averaged", message, _scaled(1 / count))
-    yield Hypothesis("factor", _factor_in_words(e, ratio, sizes), _scaled(ratio), constants=1)
+            yield Hypothesis("summed-instead-of-averaged", message, _scaled(1 / count), mirrored=True)
+    yield Hypothesis("factor", _factor_in_words(e, ratio, sizes), _scaled(ratio), constants=1, mirrored=True)
 
 
 def transposed(e: Evidence) -> Iterator[Hypothesis]:
@@ -122,7 +132,7 @@ def swapped_inputs(e: Evidence) -> Iterator[Hypothesis]:
         if j != e.position and shape_of(e.returned[0], j) == e.shape:
             other = e.problem.names[j]
             message = f"backward returns the gradient of {e.name} in the place of that of {other}: swap them"
-            yield Hypothesis("swapped-inputs", message, partial(_of_input, j))
+            yield Hypothesis("swapped-inputs", message, partial(_of_input, j), other=other)
 
 
 def not_summed_over_broadcast(e: Evidence) -> Iterator[Hypothesis]:
@@ -259,6 +269,28 @@ def _masks(e: Evidence) -> Iterator[tuple[str, int]]:
         array = np.asarray(value)
         if array.size > 1 and array.dtype.kind in "fiub" and np.isin(array, (0, 1)).all():
             yield name, int(array.sum())
+
+
+def _size_in_words(e: Evidence, count: int, sizes: dict[int, list[str]]) -> str:
+    """Name a size by the input's own axis if forward reduces that, and otherwise by another array."""
+    own, output = list(e.shape), list(e.problem.form.shape)
+    if count in _products(_without(own, output)):
+        return sizes[count][0]
+    others = (words for words in sizes[count] if not words.startswith(f"{e.name}."))
+    return next(others, sizes[count][0])
+
+
+def _is_degree(e: Evidence, count: int) -> bool:
+    """Whether forward is homogeneous of this degree in the input, by Euler's theorem ``⟨x, ∇f⟩ = p f``."""
+    singles = [(k, d.index) for k, d in enumerate(e.directions) if isinstance(d, SingleEntry)]
+    x = e.value(e.position).ravel()
+    if len(singles) < x.size:
+        return False
+    for s, u in enumerate(e.upstreams):
+        terms = np.array([x[index] * e.numeric[k, s] for k, index in singles])
+        if abs(terms.sum() - count * (u @ e.output)) > NAMED * np.abs(terms).sum():
+            return False
+    return True
 
 
 def _summed_over(e: Evidence) -> set[int]:

@@ -24,9 +24,9 @@ from gradlab.numerics import Array
 from gradlab.numerics.differences import exact_displacement, scales
 
 STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong slice
-SAMPLE = 4  # single entries that are probed to confirm a region
+SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
-MOST_CALLS = 160  # of forward, for one input; a single wrong entry in a million takes less than half of them
+MOST_CALLS = 240  # of forward, for one input; a single wrong entry in a million takes less than half of them
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,15 @@ class Region:
         The same, in words.
     exact : bool
         Whether each marked entry was probed by itself.
+    derivatives : Array or None
+        Shape ``(mask.sum(),)``: at each, the largest size that the derivative may have if it cannot be told
+        from zero, infinite otherwise; ``None`` where they are not known.
     """
 
     mask: Mask
     words: str
     exact: bool
+    derivatives: Array | None = None
 
 
 def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
@@ -66,10 +70,12 @@ def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
     problem = prober.problem
     x, name = problem.value(position), problem.names[position]
     if probes.indices is not None:
-        mask = np.zeros(x.shape, dtype=bool)
+        mask, largest = np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
         for k in np.flatnonzero(probes.wrong(rtol)):
             mask[probes.indices[k]] = True
-        return Region(mask, describe_region(name, mask, x), exact=not probes.unprobed)
+            numeric, bar = np.abs(probes.numeric[k]), probes.error_bar[k]
+            largest[probes.indices[k]] = (numeric + bar).sum() if (numeric <= bar).all() else np.inf
+        return Region(mask, describe_region(name, mask, x), not probes.unprobed, largest[mask])
     if probes.worst_direction is None:
         return None
     try:
@@ -102,20 +108,21 @@ class _Search:
         candidates = np.argwhere(inside & moved)
         if self._disagrees(~inside) or not self._is_wrong(candidates[0], certainly=True):
             return None
-        if len(candidates) <= FEW:
+        # The direction moves one stratum of the entries: are those of the others wrong as well?
+        others = np.argwhere(inside & ~moved)
+        wrong_others = [self._is_wrong(index) for index in self._some(others)]
+        if len(candidates) <= FEW and not any(wrong_others):
             mask = np.zeros_like(inside)
             for index in candidates:
                 mask[tuple(index)] = self._is_wrong(index)
             return Region(mask, describe_region(name, mask, self.x), exact=True)
         if not all(map(self._is_wrong, self._some(candidates))):
             return None
-        # The direction moves one stratum of the entries: are those of the others wrong as well?
-        others = np.argwhere(inside & ~moved)
-        if len(others) and not all(map(self._is_wrong, self._some(others))):
-            inside &= moved
-            if np.array_equal(inside, moved):
-                return Region(inside, self._stratum_in_words(inside), exact=False)
-        return Region(inside, describe_region(name, inside), exact=False)
+        if all(wrong_others):
+            return Region(inside, describe_region(name, inside), exact=False)
+        if any(wrong_others) or not np.array_equal(inside & moved, moved):
+            return None
+        return Region(moved, self._stratum_in_words(moved), exact=False)
 
     def _some(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         count = min(SAMPLE, len(indices))
@@ -156,13 +163,13 @@ class _Search:
             return False
         if self.prober.problem.forward_calls >= self.limit:
             raise _TooManyCalls
-        return not self.prober.agrees_at_once(Joint({self.position: restricted}))
+        return self.prober.disagrees_at_once(Joint({self.position: restricted}))
 
     def _is_wrong(self, index: npt.NDArray[np.intp], *, certainly: bool = False) -> bool:
         flat = int(np.ravel_multi_index(tuple(index), self.x.shape))
         scale = exact_displacement(self.x, scales(self.x)).flat[flat]
         entry = SingleEntry(self.position, flat, float(scale))
-        return self.prober.contradicts(entry) if certainly else not self.prober.agrees_at_once(entry)
+        return self.prober.contradicts(entry) if certainly else self.prober.disagrees_at_once(entry)
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -26,10 +26,12 @@ from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import (
     GROWING,
+    WITNESS,
     Derivative,
     Sample,
     cheap_step,
     ladder,
+    norm,
     richardson,
     rounding,
 )
@@ -147,13 +149,18 @@ class Prober:
         found = replace(found, slope=np.fmax(found.slope, reading.slope))
         return replace(found, blind=np.where(reading.error_bar <= CHEAP_RTOL * tolerance, blind, 0.0))
 
-    def agrees_at_once(self, direction: Direction) -> bool:
-        """Whether one central difference settles that both sides agree along a direction."""
+    def disagrees_at_once(self, direction: Direction) -> bool:
+        """Whether one central difference contradicts the claim by more than its rounding."""
         pair = direction.sample(self.problem)(cheap_step(self.problem.eps))
-        if self._settled(self._cheap(pair, self._claim(direction))):
-            return True
+        reading = self._cheap(pair, self._claim(direction))
+        if not self._beyond_rounding(reading):
+            return False
         without = self._without_straddling(direction, pair) if isinstance(direction, Joint) else None
-        return without is not None and self._settled(without)
+        return without is None or self._beyond_rounding(without)
+
+    def _beyond_rounding(self, reading: Reading) -> bool:
+        tolerance = WITNESS * reading.error_bar + self.rtol * np.maximum(reading.slope, reading.claim.size)
+        return bool((np.abs(reading.numeric - reading.claim.value) > tolerance).any())
 
     def contradicts(self, direction: Direction) -> bool:
         """Whether both sides disagree along a direction by more than the error bar of one ladder."""
@@ -217,7 +224,11 @@ class Prober:
         plus, minus, width = pair
         second = np.abs(plus + minus - 2 * problem.output)
         first = np.abs(plus - minus)
-        straddling = second > np.maximum(STRADDLING * first, 16 * problem.eps * np.abs(problem.output))
+        # A jump between slopes stands out beside the slopes of other outputs too, which curvature where an
+        # output has none does not.
+        usual = norm(first) / np.sqrt(first.size)
+        visible = np.maximum(STRADDLING * np.maximum(first, usual), 16 * problem.eps * np.abs(problem.output))
+        straddling = second > visible
         if not 0 < straddling.sum() <= FEW * problem.form.size:
             return None
         kept = np.where(straddling, 0.0, problem.grad_output)

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
 
+FEWEST = 3  # indices that are called a step
 LISTED = 3  # single entries that are named one by one
-ENOUGH = 4  # entries, for the largest to be a special one
 
 
 def describe_region(name: str, mask: Mask, values: npt.NDArray[np.floating] | None = None) -> str:
@@ -42,15 +42,14 @@ def describe_region(name: str, mask: Mask, values: npt.NDArray[np.floating] | No
     if mask.all():
         return "every entry"
     count = int(mask.sum())
+    block, part = _block(mask), _matrix_part(mask)
     special = next(special_values(name, mask, values), "") if values is not None else ""
-    if special and count > 1:
+    if special and count > 1 and not part and (block is None or ":" not in block.split(", ")):
         return f"the {count} entries {special}"
-    block = _block(mask)
     if block is not None:
-        return f"{name}[{block}]" + (f", the one entry {special}" if special else "")
-    shape = _matrix_part(mask)
-    if shape:
-        return f"{shape} of {name}"
+        return f"{name}[{block}]" + (f", the one entry {special}" if special and count == 1 else "")
+    if part:
+        return f"{part} of {name}"
     indices = [tuple(int(k) for k in index) for index in np.argwhere(mask)[:LISTED]]
     listed = ", ".join(f"{name}[{', '.join(map(str, index))}]" for index in indices)
     return listed if count <= LISTED else f"{listed} and {count - LISTED} more"
@@ -60,14 +59,9 @@ def special_values(name: str, mask: Mask, values: npt.NDArray[np.floating]) -> I
     """Yield in words each property of the values that the marked entries have, and no others.
 
     >>> list(special_values("x", np.array([True, False, True, False]), np.array([2.0, 1.0, 2.0, 0.0])))
-    ['where x is tied', 'where x is largest']
+    ['where x is tied']
     """
     properties = {f"where {name} == 0": values == 0, f"where {name} is tied": tied(values)}
-    if values.size >= ENOUGH:  # of two entries, one is always the larger
-        properties[f"where {name} is largest"] = values == values.max()
-        properties[f"where {name} is smallest"] = values == values.min()
-    if mask.sum() > 1:
-        properties[f"where {name} > 0"], properties[f"where {name} < 0"] = values > 0, values < 0
     yield from (words for words, has in properties.items() if np.array_equal(has, mask))
 
 
@@ -103,7 +97,7 @@ def _slice(indices: npt.NDArray[np.intp], length: int) -> str | None:
         return "-1" if first == length - 1 else str(first)
     steps = np.diff(indices)
     step = int(steps[0])
-    if (steps != step).any():
+    if (steps != step).any() or (step > 1 and count < FEWEST):
         return None
     start = str(first) if first else ""
     stop = "" if last + step >= length else str(last + 1)

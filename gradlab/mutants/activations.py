@@ -222,7 +222,7 @@ SOFTPLUS = Case(
             lambda dy, x: dy * np.where(x > 100, 0, sigmoid(BETA * x)),
             kind="overflow",
             remakes="a guard against overflow that returns zero",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
     ),
 )

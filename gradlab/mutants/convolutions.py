@@ -79,7 +79,7 @@ CONV1D = Case(
             lambda dy, x, w: (without_edges(conv1d_dx(dy, x, w)), conv1d_dw(dy, x, w)),
             kind="mask",
             remakes="padding cropped from the gradient once too often",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
         Defect(
             "averaged over time",

@@ -251,7 +251,7 @@ HEAT = Case(
             boundary_open,
             kind="mask",
             remakes="boundary faces left out of the sensitivity",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
         Defect(
             "another boundary condition",

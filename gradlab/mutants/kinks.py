@@ -88,7 +88,7 @@ LEAKY_RELU = Case(
             lambda dy, x: dy * ((x > 0) + LEAK * (x < 0)),
             kind="kink",
             remakes="two branches with strict comparisons, so that at 0 neither is taken",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
         Defect(
             "both slopes at the kink",

@@ -45,7 +45,7 @@ CAUSES = {
     "zero-where-it-should-not-be": "right but for entries that are zero",
     "nonzero-where-it-should-be-zero": "right but for entries that should be zero",
     "last-write-wins": "of the contributions of equal indices only the last is kept",
-    "wrong-on-special-values": "wrong exactly at ties, zeros, the first or last index, the extremes",
+    "wrong-on-special-values": "wrong, and not zero, exactly at ties, zeros, the first or last index",
     "diagonal-only": "the Jacobian without its off-diagonal part",
     "precision": "right in exact arithmetic, but digits are lost",
 }

@@ -49,7 +49,7 @@ WIDE_ENTRIES = Case(
             only_small(0),
             kind="scales",
             remakes="small gradients cut off",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
         Defect(
             "smallest entry's sign",
@@ -145,7 +145,7 @@ OFFSET = Case(
             lambda dy, x: dy * np.cos(x) * (np.arange(len(x)) < len(x) - 1),
             kind="offset",
             remakes="a loop that ends one entry too early",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
     ),
 )
@@ -204,7 +204,7 @@ ONE_IN_A_MILLION = Case(
             at_one_entry(last_forgotten),
             kind="sparse",
             remakes="a loop over blocks that ends one entry too early",
-            cause="wrong-on-special-values",
+            cause="zero-where-it-should-not-be",
         ),
     ),
 )
