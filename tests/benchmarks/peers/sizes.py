@@ -216,8 +216,9 @@ def tables(found):
         )
 
         def timing(c, n, best=best):
-            ratio = brief(c.seconds / best[c.form, n])
-            return f"{duration(c.seconds)}, {ratio}× {c.form[0]}{'' if c.accepted else ' !'}"
+            fastest_peer = best[c.form, n]
+            ratio = "" if np.isnan(fastest_peer) else f", {brief(c.seconds / fastest_peer)}×"
+            return f"{duration(c.seconds)}{ratio} {c.form[0]}{'' if c.accepted else ' !'}"
 
         formats = (
             timing,
