@@ -114,8 +114,9 @@ def function_noise(values: Values, floor: Array) -> Array:
         if not loud.any():
             break
         near = _look(values, (0,), SPACING * CLOSER**k, floor)
-        # What vanishes faster than fourth differences do vanishes by chance: the function is quantised.
-        by_chance = (10 * near.noise < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor)
+        # What vanishes at once, faster than fourth differences do, vanishes by chance: the function is
+        # quantised. What shrank before as a kink's trace does, and now is gone, was one.
+        by_chance = (10 * near.noise < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor) & (k == 1)
         shrinks = shrinking & ~near.same & ~by_chance & (near.noise < SHRINKS * noise)
         # A smooth function is seen as such where it is steeper than from afar, or as steep, and what looked
         # like noise was comparable to its changes, as the trace of a kink is and a small jump is not.
