@@ -27,7 +27,6 @@ def test_rule_that_is_wrong_for_large_numbers_is_found_with_more_points():
     assert verify(wrong_rule("large: clipped above 5"), max_examples=400, raise_exception=False).failed
 
 
-@pytest.mark.xfail(reason="the jumps of two outputs cancel when contracted, and no kink is seen")
 def test_right_rule_passes_where_two_kinks_cancel():
     relu = RIGHT["relu"]
     gradcheck(relu.forward, relu.backward, np.array([[1.0], [0.0], [0.0]]), rng=1)

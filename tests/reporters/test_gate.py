@@ -20,7 +20,7 @@ def report(name, slope, **changes):
     checked = gradcheck(
         lambda x: x * x, lambda dy, x: slope * x * dy, POINT, name=name, raise_exception=False
     )
-    return replace(checked, **changes)
+    return replace(checked, **{"causes": (), **changes})
 
 
 RIGHT = Outcome(report("right", 2.0, seconds=0.5), "shop", None, "shop.py", 3)
