@@ -53,6 +53,7 @@ CURVATURE = 1e-3  # of the slope: what truncation may add to one difference, for
 COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
 STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
 BENT = 3e-4  # of the usual first difference; one step of curvature where the slope is none adds half of it
+ENOUGH_CURVED = 2  # entries without slope that turn out to be curved, before the rest is taken to be
 FEW = 0.01  # of the outputs may straddle a kink and be left out
 
 
@@ -120,6 +121,9 @@ class Prober:
     def __init__(self, upstream: Upstream, *, rtol: float) -> None:
         self.upstream, self.rtol = upstream, rtol
         self.problem: Problem = upstream.problem
+        self.curved = self.bent = (
+            0  # single entries where curvature, or a kink, was found behind a difference
+        )
         # From each kink to the side whose slope backward gives; known once all entries were probed.
         self.towards_the_gradient: dict[int, Array] = {}
 
@@ -197,6 +201,8 @@ class Prober:
         """
         if (reading.slope - np.abs(reading.numeric) <= STRADDLING * reading.slope).all():
             return None
+        if self.curved >= ENOUGH_CURVED and not self.bent:
+            return None  # so are the others, and each would cost two calls
         plus, minus, width = sample(cheap_step(self.problem.eps) * RATIO**2)
         if width == 0:
             return None
@@ -206,7 +212,9 @@ class Prober:
         )
         first = reading.slope - np.abs(reading.numeric)
         if not (np.abs(right - left) / 2 > first / 2).any():
+            self.curved += 1
             return None
+        self.bent += 1
         return Sides(np.minimum(left, right), np.maximum(left, right), bool(right.sum() > left.sum()))
 
     def _nothing(self, claim: Claim) -> Reading:
