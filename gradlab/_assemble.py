@@ -15,6 +15,7 @@ from gradlab.problem import Problem
 from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
+ALIKE = 0.99
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,14 @@ def assemble(
 
 def wrong_gradients(problem: Problem, probes: Sequence[Probes], rtol: float) -> list[Finding]:
     """Return a finding for each input whose gradient some probe contradicts."""
-    wrong = [p for p in probes if p.wrong(rtol).any()]
+    wrong = [p for p in probes if p.readings.wrong(rtol).any()]
     if any(p.position is not None for p in wrong):
         wrong = [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
     return [_wrong_gradient(problem, p, rtol) for p in wrong]
 
 
 def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
-    mask = probes.wrong(rtol)
+    mask = probes.readings.wrong(rtol)
     worst = _worst(probes, rtol)
     numbers = (
         f"backward gives {worst.analytic:.6g}, central differences give "
@@ -85,7 +86,7 @@ def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
         probed = "entries" + (" probed" if probes.unprobed else "")
         message = f"gradient of {who} is wrong at {mask.sum()} of {mask.size} {probed}; worst {at}: {numbers}"
     kind = "wrong-gradient"
-    if probes.precise[mask].all():
+    if probes.readings.precise[mask].all():
         kind = "precision"
         dtype = problem.arguments.value(problem.wrt[0] if probes.position is None else probes.position).dtype
         message += f"; in float64 backward is right: it loses digits in {dtype}"
@@ -94,15 +95,15 @@ def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
 
 def _worst(probes: Probes, rtol: float) -> Entry:
     """Return the probe that disagrees most: a wrong one if there is one."""
-    entries = []
-    for k, wrong in enumerate(probes.wrong(rtol)):
-        index = probes.indices[k] if probes.indices is not None else None
-        for numbers in zip(
-            probes.analytic[k], probes.numeric[k], probes.error_bar[k], probes.scale[k], strict=True
-        ):
-            entries.append((wrong, Entry(index, *map(_plain, numbers))))
-    # Of errors that are alike to three digits the first is taken, so that rounding does not choose.
-    return max(entries, key=lambda pair: (pair[0], float(f"{pair[1].error:.2e}")))[1]
+    readings = probes.readings
+    error, wrong = readings.error, readings.wrong(rtol)
+    if wrong.any():
+        error = np.where(wrong[:, np.newaxis], error, -1.0)
+    # Of errors that are alike the first is taken, so that rounding does not choose.
+    k, part = np.unravel_index(np.argmax(error >= ALIKE * error.max()), error.shape)
+    index = probes.indices[k] if probes.indices is not None else None
+    numbers = (readings.analytic, readings.numeric, readings.error_bar, readings.scale)
+    return Entry(index, *(_plain(array[k, part]) for array in numbers))
 
 
 def _plain(value: np.float64) -> float:
@@ -113,17 +114,17 @@ def _plain(value: np.float64) -> float:
 def _input_result(problem: Problem, position: int, found: Found, rtol: float) -> InputResult:
     name, findings = problem.names[position], found.findings
     own = next((p for p in found.probes if p.position == position), None)
-    probed = own is not None and own.analytic.size > 0
+    probed = own is not None and own.readings.analytic.size > 0
     region = found.regions.get(position)
     wrong: list[tuple[int, ...]] = []
     if region is not None:
         wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
     elif own is not None and own.indices is not None:
-        wrong = [own.indices[k] for k in np.flatnonzero(own.wrong(rtol))]
+        wrong = [own.indices[k] for k in np.flatnonzero(own.readings.wrong(rtol))]
     if any(f.input in (name, None) for f in findings):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
     else:
-        blind = own is None or not probed or own.unprobed or own.undecided(rtol).any()
+        blind = own is None or not probed or own.unprobed or own.readings.undecided(rtol).any()
         verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
     return InputResult(
         name=name,
@@ -159,11 +160,11 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -
     ]
     if left_out:
         return f"max_calls={problem.max_calls} left entries unprobed: {', '.join(left_out)}"
-    undecided = [p for p in probes if p.undecided(rtol).any()]
+    undecided = [p for p in probes if p.readings.undecided(rtol).any()]
     if not undecided:
         return ""
-    count = sum(int(p.undecided(rtol).sum()) for p in undecided)
-    needed = max(p.deciding_rtol() for p in undecided)
+    count = sum(int(p.readings.undecided(rtol).sum()) for p in undecided)
+    needed = max(p.readings.deciding_rtol() for p in undecided)
     names = ", ".join(
         "joint directions" if p.position is None else problem.names[p.position] for p in undecided
     )
@@ -177,17 +178,19 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -
 
 def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:
     notes = []
-    left_out = max((p.left_out for p in probes), default=0)
+    left_out = max((p.readings.left_out for p in probes), default=0)
     if left_out:
         notes.append(
             f"{left_out} of {problem.form.size} outputs, within one step of a kink, were left out: "
             "entries that matter only there are unchecked"
         )
     for p in probes:
-        if p.position is not None and p.kinked.any():
+        if p.position is not None and p.readings.kinked.any():
             at = ""
             if p.indices is not None:
-                first = problem.arguments.label(p.position, p.indices[int(np.argmax(p.kinked))])
-                at = f" at {first}" + (f" and {p.kinked.sum() - 1} more" if p.kinked.sum() > 1 else "")
+                first = problem.arguments.label(p.position, p.indices[int(np.argmax(p.readings.kinked))])
+                at = f" at {first}" + (
+                    f" and {p.readings.kinked.sum() - 1} more" if p.readings.kinked.sum() > 1 else ""
+                )
             notes.append(f"forward has a kink{at}: any slope between those on both sides passes")
     return notes

@@ -221,7 +221,7 @@ def _compare(
     causes: list[Cause] = []
     if question.explain and findings:
         for p in probes:
-            region = locate(prober, p, rtol) if p.wrong(rtol).any() else None
+            region = locate(prober, p, rtol) if p.readings.wrong(rtol).any() else None
             if region is not None and p.position is not None:
                 regions[p.position] = region
         causes = find_causes(problem, findings, regions, rtol=rtol)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.values import describe, is_floating, like, private, strided
+from gradlab.values import copier, describe, is_floating, like, private, strided
 
 __tracebackhide__ = is_deliberate
 
@@ -52,6 +52,7 @@ class Arguments:
         self._kwargs = dict(kwargs or {})
         self._form, self.names, values = arrange(forward, inputs)
         self.values = tuple(private(value) for value in values)
+        self._copiers = tuple(copier(value) for value in self.values)
         self.floating = tuple(i for i, value in enumerate(self.values) if is_floating(value))
         self.wrt = self._resolve(wrt)
         self._check_inputs()
@@ -87,13 +88,13 @@ class Arguments:
             Give arrays that are not contiguous in memory.
         """
         arguments = []
-        for i, original in enumerate(self.values):
+        for i, copied in enumerate(self._copiers):
             if i in displaced:
-                value = like(original, displaced[i])
+                value = like(self.values[i], displaced[i])
             elif wide and i in self.floating:
-                value = like(original, np.array(original, dtype=np.float64))
+                value = like(self.values[i], np.array(self.values[i], dtype=np.float64))
             else:
-                value = private(original)
+                value = copied()
             arguments.append(strided(value) if scattered else value)
         keyword = {name: private(value) for name, value in self._kwargs.items()}
         if self._form == "keyword":

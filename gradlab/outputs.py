@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,10 +46,15 @@ class OutputForm:
             tuple(not isinstance(output, np.ndarray) for output in outputs),
         )
 
-    @property
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of entries of each output."""
+        return tuple(map(math.prod, self.shapes))
+
+    @cached_property
     def size(self) -> int:
         """The number of entries of all outputs together."""
-        return sum(int(np.prod(shape)) for shape in self.shapes)
+        return sum(self.sizes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,8 +64,8 @@ class OutputForm:
     def unflatten(self, vector: Array) -> Any:
         """Return a vector in the outputs' form, shapes and dtypes."""
         parts, start = [], 0
-        for shape, dtype, scalar in zip(self.shapes, self.dtypes, self.scalar, strict=True):
-            end = start + int(np.prod(shape))
+        for shape, size, dtype, scalar in zip(self.shapes, self.sizes, self.dtypes, self.scalar, strict=True):
+            end = start + size
             part = vector[start:end].astype(dtype).reshape(shape)
             parts.append(part[()] if scalar else part)
             start = end

@@ -6,6 +6,7 @@ which returns its argument, or the same buffer each time, does no harm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -159,23 +160,55 @@ class Problem:
             All outputs as one vector; all NaN where ``forward`` raises, or returns something of another
             shape, since there it has no value to compare.
         """
+        with np.errstate(all="ignore"):  # the point is of our making, and so would be a warning about it
+            return self._evaluate(displaced)
+
+    def evaluate_entries(self, position: int, first: int, to: npt.NDArray[np.floating]) -> Array:
+        """Evaluate ``forward`` with consecutive entries of one input displaced, one at a time.
+
+        Parameters
+        ----------
+        position : int
+            The input.
+        first : int
+            The first of ``k`` entries, by its flat index.
+        to : array of shape (k,)
+            Their new values.
+
+        Returns
+        -------
+        Array
+            Shape ``(k, m)``: for each, what `evaluate` returns.
+        """
+        x, outputs = self.value(position), np.empty((to.size, self.output.size))
+        with np.errstate(all="ignore"):
+            for row, value in enumerate(to):
+                moved = x.copy()
+                moved.flat[first + row] = value
+                outputs[row] = self._evaluate({position: moved})
+        return outputs
+
+    def _evaluate(self, displaced: Displaced) -> Array:
         try:
-            # The point is of our making, and so would be a warning about it.
-            with np.errstate(all="ignore"):
-                _, outputs, _ = self.call_forward(displaced, wide=self.wide)
+            _, outputs, _ = self.call_forward(displaced, wide=self.wide)
         except (RuleRaised, UsageError) as error:
             self.obstacle = str(error)
             return np.full_like(self.output, np.nan)
-        shapes = tuple(np.shape(output) for output in outputs)
+        shapes = tuple(map(np.shape, outputs))
         if shapes != self.form.shapes:
             found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
             self.obstacle = f"forward returned an output of shape {found}, and of {expected} at the point"
             return np.full_like(self.output, np.nan)
         return flatten(outputs)
 
+    @property
+    def calls_left(self) -> float:
+        """How often ``forward`` may still be called."""
+        return math.inf if self.max_calls is None else self.max_calls - self.forward_calls
+
     def affords(self, calls: int) -> bool:
         """Whether ``forward`` may be called so many times more."""
-        return self.max_calls is None or self.forward_calls + calls <= self.max_calls
+        return calls <= self.calls_left
 
     def moved(self, direction: Mapping[int, Array], t: float) -> dict[int, npt.NDArray[Any]]:
         """Return the inputs at ``x + td``, those that the direction names."""
@@ -239,7 +272,7 @@ class Problem:
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
         positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
-        if not self.affords(1):
+        if self.calls_left < 1:
             raise RuleRaised("forward", BudgetSpent(f"max_calls={self.max_calls} was reached"))
         self.forward_calls += 1
         try:

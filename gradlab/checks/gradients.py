@@ -8,21 +8,20 @@ directions of its own; entries whose gradient is exactly zero are a stratum too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Direction, Joint, SingleEntry, random_joint
-from gradlab.checks.probe import COARSE, LADDER_RTOL, Prober, Reading
+from gradlab.checks.directions import Direction, Joint, random_joint
+from gradlab.checks.probe import Prober
+from gradlab.checks.reading import Reading, Readings
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import exact_displacement, random_direction, scales
 from gradlab.problem import Problem
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
 PER_STRATUM = 2  # random directions
@@ -33,64 +32,33 @@ STRATA = 4  # at most, besides that of exact zeros
 
 @dataclass(frozen=True)
 class Probes:
-    """The probes of one input, or of all inputs jointly: ``k`` directions, ``s`` parts of the upstream.
+    """The probes of one input, or of all inputs jointly.
 
     Attributes
     ----------
     position : int or None
         The input; ``None`` for joint directions in all of them.
-    indices : tuple of tuple of int, or None
-        The entry that each probe moves; ``None`` where many of them move along a random direction.
+    readings : Readings
+        What ``k`` probes found.
     stratum : array of shape (k,)
         Which entries a probe moves: probes of the same stratum move the same ones.
     resolution : Array of shape (k,)
         The smallest relative change of any single entry that the probe was certain to catch.
-    analytic, numeric, error_bar, slope, size : Array of shape (k, s)
-        As in `Reading` and `Claim`.
-    kinked, precise : arrays of shape (k,)
-        Where a kink was found at the point; what is wrong only in the dtype given.
-    left_out : int
-        How many outputs were left out at most, being within one step of a kink.
     unprobed : int
         How many entries were left out because no call was left.
+    indices : tuple of tuple of int, or None
+        The entry that each probe moves; ``None`` where many of them move along a random direction.
     wrong_direction : Direction or None
         Of the random directions that contradict backward, the one that moves the most entries.
     """
 
     position: int | None
-    indices: tuple[tuple[int, ...], ...] | None
+    readings: Readings
     stratum: npt.NDArray[np.int_]
     resolution: Array
-    analytic: Array
-    numeric: Array
-    error_bar: Array
-    slope: Array
-    size: Array
-    kinked: Mask
-    precise: Mask
-    left_out: int
     unprobed: int
-    wrong_direction: Direction | None
-
-    @property
-    def scale(self) -> Array:
-        """What a disagreement is relative to: the larger side, or the slope nearby where both vanish."""
-        return np.maximum(self.size, self.slope)
-
-    def wrong(self, rtol: float) -> Mask:
-        """Which directions differ by more than the error bar and ``rtol`` together can explain."""
-        return np.asarray(self._wrong(rtol).any(axis=1))
-
-    def undecided(self, rtol: float) -> Mask:
-        """Which directions have an error bar too wide to tell."""
-        visible = np.maximum(max(rtol, COARSE) * self.size, rtol * self.slope)
-        return np.asarray(~self.wrong(rtol) & ~(self.error_bar <= visible).all(axis=1))
-
-    def deciding_rtol(self) -> float:
-        """Return the smallest ``rtol`` at which no probe would be undecided."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.error_bar == 0, 0.0, self.error_bar / self.scale)
-        return float(ratio.max(initial=0.0))
+    indices: tuple[tuple[int, ...], ...] | None = None
+    wrong_direction: Direction | None = None
 
     def overall_resolution(self) -> float:
         """Return the smallest relative change of any single entry that was certain to be caught.
@@ -100,12 +68,6 @@ class Probes:
         best = np.full(int(self.stratum.max(initial=-1)) + 1, np.nan)
         np.fmin.at(best, self.stratum, self.resolution)
         return float(np.fmax.reduce(best, initial=np.nan))
-
-    def _wrong(self, rtol: float) -> Mask:
-        with np.errstate(invalid="ignore"):
-            difference = np.abs(self.analytic - self.numeric)
-            explained = np.isfinite(self.analytic) & (difference <= self.error_bar + rtol * self.size)
-        return ~explained & np.isfinite(self.error_bar)  # what is not finite agrees with nothing
 
 
 def probe_gradients(prober: Prober, *, rng: np.random.Generator) -> list[Probes]:
@@ -132,42 +94,59 @@ def probe_gradients(prober: Prober, *, rng: np.random.Generator) -> list[Probes]
     kinks = _Kinks(problem)
     for i in positions:
         if i in small:
-            probes, readings = _probe_all(prober, _entries(problem, i), i)
-            kinks.add(i, readings, upstream)
+            probes, others = _probe_entries(prober, i)
+            kinks.add(i, others)
         else:
-            probes, _ = _probe_all(prober, _strata(upstream, i, rng), i)
+            probes = _probe_all(prober, _strata(upstream, i, rng), i)
         found.append(probes)
-    prober.towards_the_gradient = kinks.towards
+    prober.ladders.towards_the_gradient = kinks.towards
     joint: list[_Planned] = []
     if positions:
         joint = [
-            _Planned(random_joint(problem, dict.fromkeys(positions), rng), 0, None)
-            for _ in range(JOINT_DIRECTIONS)
+            _Planned(random_joint(problem, dict.fromkeys(positions), rng), 0) for _ in range(JOINT_DIRECTIONS)
         ]
     if kinks.count >= 2:
         joint += [
-            _Planned(Joint(parts), stratum, None)
+            _Planned(Joint(parts), stratum)
             for stratum, parts in ((1, kinks.across), (2, kinks.towards))
             if any(d.any() for d in parts.values())
         ]
-    return [*found, _probe_all(prober, joint, None)[0]] if joint else found
+    return [*found, _probe_all(prober, joint, None)] if joint else found
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """A direction to probe, its stratum, and the entry it moves where it moves one only."""
+    """A direction to probe, the stratum of entries that it moves, and how many these are."""
 
     direction: Direction
     stratum: int
-    index: tuple[int, ...] | None
     entries: int = 1
 
 
-def _entries(problem: Problem, i: int) -> Iterator[_Planned]:
+def _probe_entries(prober: Prober, i: int) -> tuple[Probes, dict[int, Reading]]:
+    """Probe every entry of one input by itself, as far as there are calls for it."""
+    problem = prober.problem
     x = problem.value(i)
-    lengths = exact_displacement(x, scales(x)).ravel().tolist()
-    for j, (index, scale) in enumerate(zip(np.ndindex(x.shape), lengths, strict=True)):
-        yield _Planned(SingleEntry(i, j, scale), j, index)
+    count = int(min(x.size, problem.calls_left // 2))
+    scale = exact_displacement(x, scales(x)).ravel()[:count]
+    readings, others = prober.probe_entries(i, scale)
+    noticed = readings.noticed(prober.rtol)
+    for j, other in others.items():
+        noticed[j] = other.noticed(prober.rtol)
+    contribution = np.abs(readings.claim.value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        caught = np.where(contribution > 0, noticed / contribution, np.nan)
+    return (
+        Probes(
+            position=i,
+            readings=Readings.of(readings, others),
+            stratum=np.arange(count),
+            resolution=np.fmin.reduce(caught, axis=1, initial=np.nan),
+            unprobed=x.size - count,
+            indices=tuple(itertools.islice(np.ndindex(x.shape), count)),
+        ),
+        others,
+    )
 
 
 def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_Planned]:
@@ -183,7 +162,7 @@ def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_P
         for _ in range(PER_STRATUM):
             direction = random_direction(x, rng)
             direction *= mask
-            yield _Planned(Joint({i: direction}), stratum, None, int(mask.sum()))
+            yield _Planned(Joint({i: direction}), stratum, int(mask.sum()))
 
 
 def strata(weight: Array) -> npt.NDArray[np.int8]:
@@ -205,14 +184,11 @@ def strata(weight: Array) -> npt.NDArray[np.int8]:
     return (np.cumsum(filled, dtype=np.int8) - np.int8(1))[labels]
 
 
-def _probe_all(
-    prober: Prober, planned: Sequence[_Planned] | Iterator[_Planned], position: int | None
-) -> tuple[Probes, list[Reading]]:
-    done: list[
-        tuple[int, tuple[int, ...] | None]
-    ] = []  # stratum and index; a direction is as large as its input
-    resolutions: list[float] = []
+def _probe_all(prober: Prober, planned: Iterable[_Planned], position: int | None) -> Probes:
+    """Probe some directions, as far as there are calls for it."""
     readings: list[Reading] = []
+    strata: list[int] = []  # the directions are not kept: each is as large as its input
+    resolutions: list[float] = []
     left_out: dict[int, int] = {}
     widest: tuple[int, Direction | None] = (0, None)
     for plan in planned:
@@ -221,57 +197,21 @@ def _probe_all(
             continue
         reading = prober.probe(plan.direction)
         readings.append(reading)
-        done.append((plan.stratum, plan.index))
-        resolutions.append(_resolution(plan.direction, reading, prober))
-        certain = plan.index is None and bool(np.isfinite(reading.error_bar).all())
-        if certain and prober.disagreement(reading) > 0 and plan.entries > widest[0]:
+        strata.append(plan.stratum)
+        gradients = reading.gradients or prober.upstream.gradients
+        resolutions.append(_weakest_link(plan.direction, reading.noticed(prober.rtol), gradients))
+        certain = bool(np.isfinite(reading.error_bar).all())
+        if certain and reading.disagreement(prober.rtol) > 0 and plan.entries > widest[0]:
             widest = plan.entries, plan.direction
-    shape = (len(done), len(prober.upstream.gradients))
-    analytic = np.array([reading.claim.value for reading in readings], dtype=np.float64).reshape(shape)
-    numeric, error_bar, slope, size = (
-        np.array([getattr(reading, name) for reading in readings], dtype=np.float64).reshape(shape)
-        for name in ("numeric", "error_bar", "slope", "size")
+    unknown = Reading.unknown(len(readings), len(prober.upstream.gradients))
+    return Probes(
+        position=position,
+        readings=Readings.of(unknown, dict(enumerate(readings))),
+        stratum=np.array(strata, dtype=int),
+        resolution=np.array(resolutions, dtype=np.float64),
+        unprobed=sum(entries for stratum, entries in left_out.items() if stratum not in strata),
+        wrong_direction=widest[1],
     )
-    indices = tuple(index for _, index in done if index is not None)
-    probes = Probes(
-        position,
-        indices if len(indices) == len(done) and indices else None,
-        np.array([stratum for stratum, _ in done], dtype=int),
-        np.array(resolutions, dtype=np.float64),
-        analytic,
-        numeric,
-        error_bar,
-        slope,
-        size,
-        np.array([_has_two_sides(reading) for reading in readings], dtype=bool),
-        np.array([reading.precise for reading in readings], dtype=bool),
-        max((reading.left_out for reading in readings), default=0),
-        sum(entries for stratum, entries in left_out.items() if stratum not in dict(done)),
-        widest[1],
-    )
-    return probes, readings
-
-
-def _resolution(direction: Direction, reading: Reading, prober: Prober) -> float:
-    """Return the smallest relative change of any single entry that a probe was certain to catch.
-
-    A change ``δ`` of one entry moves the analytic value by ``δ`` times that entry's contribution. Two ladders
-    have to contradict it, the second with up to twice the error bar of the first, which also lies on both
-    sides of the numeric value; hence four error bars, and ``rtol`` on top, in any part of the upstream.
-    Entries whose gradient is zero have no relative change: NaN when there is none other.
-    """
-    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
-    ladder_bar = LADDER_RTOL * prober.rtol * np.maximum(reading.size, reading.slope)
-    needed = 4 * np.maximum(reading.error_bar, ladder_bar) + prober.rtol * reading.size
-    if reading.blind is not None:
-        needed = np.maximum(needed, reading.blind)
-    if reading.sides is not None:
-        needed = needed + reading.sides.highest - reading.sides.lowest
-    if isinstance(direction, SingleEntry):
-        contribution = np.abs(reading.claim.value)
-        caught = needed[contribution > 0] / contribution[contribution > 0]
-        return float(caught.min()) if caught.size else float("nan")
-    return _weakest_link(direction, needed, reading.gradients or prober.upstream.gradients)
 
 
 def _weakest_link(direction: Direction, needed: Array, gradients: Sequence[dict[int, Array]]) -> float:
@@ -285,12 +225,6 @@ def _weakest_link(direction: Direction, needed: Array, gradients: Sequence[dict[
         if present.any():
             worst = float(np.fmax(worst, caught.max(initial=0.0, where=present)))
     return worst
-
-
-def _has_two_sides(reading: Reading) -> bool:
-    return reading.sides is not None and bool(
-        (reading.sides.highest - reading.sides.lowest > 2 * reading.error_bar).any()
-    )
 
 
 class _Kinks:
@@ -308,11 +242,11 @@ class _Kinks:
         self.across: dict[int, Array] = {}
         self.count = 0
 
-    def add(self, i: int, readings: list[Reading], upstream: Upstream) -> None:
+    def add(self, i: int, readings: Mapping[int, Reading]) -> None:
         """Note the entries of one input at which a reading found two sides."""
         scale = scales(self.problem.value(i))
-        for j, reading in enumerate(readings):
-            if reading.sides is None or not _has_two_sides(reading):
+        for j, reading in readings.items():
+            if reading.sides is None or not reading.has_two_sides:
                 continue
             lowest, highest = float(reading.sides.lowest.sum()), float(reading.sides.highest.sum())
             gradient = float(reading.claim.value.sum())

@@ -71,9 +71,9 @@ def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
     x, name = problem.value(position), problem.names[position]
     if probes.indices is not None:
         mask, largest = np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
-        for k in np.flatnonzero(probes.wrong(rtol)):
+        for k in np.flatnonzero(probes.readings.wrong(rtol)):
             mask[probes.indices[k]] = True
-            numeric, bar = np.abs(probes.numeric[k]), probes.error_bar[k]
+            numeric, bar = np.abs(probes.readings.numeric[k]), probes.readings.error_bar[k]
             largest[probes.indices[k]] = (numeric + bar).sum() if (numeric <= bar).all() else np.inf
         return Region(mask, describe_region(name, mask, x), not probes.unprobed, largest[mask])
     if probes.wrong_direction is None:
@@ -169,7 +169,7 @@ class _Search:
         flat = int(np.ravel_multi_index(tuple(index), self.x.shape))
         scale = exact_displacement(self.x, scales(self.x)).flat[flat]
         entry = SingleEntry(self.position, flat, float(scale))
-        return self.prober.contradicts(entry) if certainly else self.prober.disagrees_at_once(entry)
+        return self.prober.ladders.contradicts(entry) if certainly else self.prober.disagrees_at_once(entry)
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -40,11 +40,10 @@ class Upstream:
     gradients: tuple[dict[int, Array], ...]
 
     def contract(self, outputs: Array) -> Array:
-        """Return ``⟨u_s, y⟩`` for each part ``s``."""
-        u = self.problem.grad_output
+        """Return ``⟨u_s, y⟩`` for each part ``s``: of ``(..., m)`` outputs, shape ``(..., s)``."""
         if self.labels is None:
-            return np.array([u @ outputs])
-        return np.bincount(self.labels, u * outputs, len(self.gradients)).astype(np.float64)
+            return np.asarray((outputs @ self.problem.grad_output)[..., np.newaxis])
+        return self._sum(self.problem.grad_output * outputs)
 
     def spread(self, errors: Array) -> Array:
         """Return what independent errors of the outputs amount to in each part."""
@@ -57,8 +56,20 @@ class Upstream:
         """Return in each part the norm of ``u ∘ y`` over the outputs that move, their rounding over eps."""
         largest, squares = self._squares
         if self.labels is None:
-            return largest * np.sqrt(squares @ moving)
-        return largest * np.sqrt(np.bincount(self.labels, squares * moving, len(self.gradients)))
+            return np.asarray(largest * np.sqrt(moving @ squares)[..., np.newaxis])
+        return np.asarray(largest * np.sqrt(self._sum(squares * moving)))
+
+    def _sum(self, terms: Array) -> Array:
+        """Return the sums over each part. No product with zeros: what is not finite stays in its part."""
+        order, starts = self._order
+        return np.add.reduceat(terms[..., order], starts, axis=-1)
+
+    @cached_property
+    def _order(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The outputs sorted by part, and where each part begins."""
+        labels = np.zeros(self.problem.form.size, np.int8) if self.labels is None else self.labels
+        order = np.argsort(labels, kind="stable")
+        return order, np.searchsorted(labels[order], np.arange(len(self.gradients)))
 
     @cached_property
     def _squares(self) -> tuple[Array, Array]:

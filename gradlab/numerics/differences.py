@@ -244,6 +244,6 @@ def richardson(
     return Derivative(value, error_bar, slope, jump.value, jump.error_bar, central.conflicts)
 
 
-def rounding(noise: Array, change: Array, width: float, eps: float) -> Array:
+def rounding(noise: Array, change: Array, width: float | Array, eps: float) -> Array:
     """Return the error of a central difference whose values are off by ``noise`` and their own rounding."""
     return np.asarray(2 * (noise + eps * change) / width)

@@ -1,0 +1,194 @@
+"""What probes find: both sides of a comparison along a direction, and what is known of the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.checks.kinks import Sides
+from gradlab.numerics import Array
+from gradlab.numerics.differences import Derivative
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+COARSE = 0.1  # with an error bar wider than this part of the gradient, a probe tells nothing
+LADDER_RTOL = 0.1  # of the caller's rtol: what the error bar of a ladder has to come down to
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What backward says along a direction, for each part of the upstream gradient.
+
+    Attributes
+    ----------
+    value : Array
+        Shape ``(..., s)``: ``⟨g, d⟩``.
+    size : Array
+        Shape ``(..., s)``: the norm of its terms, which is what a relative error is relative to: the terms
+        may happen to cancel.
+    """
+
+    value: Array
+    size: Array
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one probe found, for each part of the upstream gradient; of ``k`` probes, with ``...`` for ``k``.
+
+    Attributes
+    ----------
+    claim : Claim
+        What backward says.
+    numeric, error_bar : Array
+        Shape ``(..., s)``: what the forward function shows, and what that may be off by. At a kink, the
+        numeric value is the slope nearest to the analytic one among those around the point.
+    slope : Array
+        Shape ``(..., s)``: how steep the forward function is nearby, the scale of a derivative that vanishes.
+    sides : Sides or None
+        At a kink, the slopes between both sides.
+    precise : bool
+        Whether a contradiction vanishes when backward, too, works in float64.
+    blind : Array or float
+        Shape ``(..., s)``: which change of the claim one difference would have taken for truncation.
+    gradients : tuple of dict, or None
+        What backward returned for the upstream gradient that was compared, where that is not the whole.
+    left_out : int
+        How many outputs were left out of it, because they are within one step of a kink.
+    """
+
+    claim: Claim
+    numeric: Array
+    error_bar: Array
+    slope: Array
+    sides: Sides | None = None
+    precise: bool = False
+    blind: Array | float = 0.0
+    gradients: tuple[dict[int, Array], ...] | None = None
+    left_out: int = 0
+
+    def row(self, j: int) -> Reading:
+        """Return the ``j``-th of many readings of one difference each."""
+        claim = Claim(self.claim.value[j], self.claim.size[j])
+        return Reading(claim, self.numeric[j], self.error_bar[j], self.slope[j])
+
+    @classmethod
+    def unknown(cls, probes: int, parts: int) -> Reading:
+        """Return readings of which nothing is known."""
+        nothing = np.full((probes, parts), np.nan)
+        return cls(Claim(nothing, nothing), nothing, nothing, nothing)
+
+    @property
+    def analytic(self) -> Array:
+        """The value of the claim."""
+        return self.claim.value
+
+    @property
+    def size(self) -> Array:
+        """What the disagreement of both sides is relative to."""
+        return np.maximum(self.claim.size, np.maximum(np.abs(self.claim.value), np.abs(self.numeric)))
+
+    def noticed(self, rtol: float) -> Array:
+        """Return which change of the claim was certain to be noticed.
+
+        Two ladders have to contradict it, the second with up to twice the error bar of the first, which also
+        lies on both sides of the numeric value; hence four error bars, and ``rtol`` on top. At a kink, it
+        has to leave the slopes between both sides.
+        """
+        # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+        ladder_bar = LADDER_RTOL * rtol * np.maximum(self.size, self.slope)
+        contradicted = 4 * np.maximum(self.error_bar, ladder_bar) + rtol * self.size
+        swing = 0.0 if self.sides is None else self.sides.highest - self.sides.lowest
+        return np.asarray(np.maximum(contradicted, self.blind) + swing)
+
+    @property
+    def has_two_sides(self) -> bool:
+        """Whether the slopes on both sides of the point certainly differ."""
+        if self.sides is None:
+            return False
+        return bool((self.sides.highest - self.sides.lowest > 2 * self.error_bar).any())
+
+    def disagreement(self, rtol: float) -> float:
+        """Return by how much both sides differ beyond what is explained, relative to their size."""
+        with np.errstate(invalid="ignore"):
+            excess = np.abs(self.numeric - self.claim.value) - self.error_bar
+            excess = excess - rtol * self.size
+        return float(np.where(excess <= 0, 0.0, np.nan_to_num(excess / self.size, nan=np.inf)).max())
+
+    @classmethod
+    def of(cls, found: Derivative, claim: Claim) -> Reading:
+        """Compare a claim with what a ladder found."""
+        return cls(claim, found.value, found.error_bar, found.slope)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What ``k`` probes found, as arrays.
+
+    Attributes
+    ----------
+    analytic, numeric, error_bar, slope, size : Array
+        Shape ``(k, s)``: as in `Reading` and `Claim`.
+    kinked, precise : arrays of shape (k,)
+        Where a kink was found at the point; what is wrong only in the dtype given.
+    left_out : int
+        How many outputs were left out at most, being within one step of a kink.
+    """
+
+    analytic: Array
+    numeric: Array
+    error_bar: Array
+    slope: Array
+    size: Array
+    kinked: Mask
+    precise: Mask
+    left_out: int
+
+    @classmethod
+    def of(cls, readings: Reading, others: Mapping[int, Reading]) -> Readings:
+        """Collect ``k`` readings of one difference each, some of which are replaced by others."""
+        names = ("analytic", "numeric", "error_bar", "slope", "size")
+        arrays = {name: np.array(getattr(readings, name), dtype=np.float64) for name in names}
+        kinked, precise = (np.zeros(len(readings.numeric), dtype=bool) for _ in range(2))
+        for j, other in others.items():
+            for name, array in arrays.items():
+                array[j] = getattr(other, name)
+            kinked[j], precise[j] = other.has_two_sides, other.precise
+        left_out = max((other.left_out for other in others.values()), default=0)
+        return cls(**arrays, kinked=kinked, precise=precise, left_out=left_out)
+
+    @property
+    def scale(self) -> Array:
+        """What a disagreement is relative to: the larger side, or the slope nearby where both vanish."""
+        return np.maximum(self.size, self.slope)
+
+    @property
+    def error(self) -> Array:
+        """The difference of both sides, relative to their scale; infinite where one is not finite."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            difference, scale = np.abs(self.analytic - self.numeric), self.scale
+            relative = np.where(scale > 0, difference / scale, 0.0)
+        return np.where(np.isfinite(difference), relative, np.inf)
+
+    def wrong(self, rtol: float) -> Mask:
+        """Which directions differ by more than the error bar and ``rtol`` together can explain."""
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(self.analytic - self.numeric)
+            explained = np.isfinite(self.analytic) & (difference <= self.error_bar + rtol * self.size)
+        # What is not finite agrees with nothing.
+        return np.asarray((~explained & np.isfinite(self.error_bar)).any(axis=1))
+
+    def undecided(self, rtol: float) -> Mask:
+        """Which directions have an error bar too wide to tell."""
+        visible = np.maximum(max(rtol, COARSE) * self.size, rtol * self.slope)
+        return np.asarray(~self.wrong(rtol) & ~(self.error_bar <= visible).all(axis=1))
+
+    def deciding_rtol(self) -> float:
+        """Return the smallest ``rtol`` at which no probe would be undecided."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(self.error_bar == 0, 0.0, self.error_bar / self.scale)
+        return float(ratio.max(initial=0.0))
