@@ -163,15 +163,17 @@ class Problem:
         with np.errstate(all="ignore"):  # the point is of our making, and so would be a warning about it
             return self._evaluate(displaced)
 
-    def evaluate_entries(self, position: int, first: int, to: npt.NDArray[np.floating]) -> Array:
-        """Evaluate ``forward`` with consecutive entries of one input displaced, one at a time.
+    def evaluate_entries(
+        self, position: int, entries: npt.NDArray[np.intp], to: npt.NDArray[np.floating]
+    ) -> Array:
+        """Evaluate ``forward`` with entries of one input displaced, one at a time.
 
         Parameters
         ----------
         position : int
             The input.
-        first : int
-            The first of ``k`` entries, by its flat index.
+        entries : array of int, shape (k,)
+            Their flat indices.
         to : array of shape (k,)
             Their new values.
 
@@ -180,11 +182,11 @@ class Problem:
         Array
             Shape ``(k, m)``: for each, what `evaluate` returns.
         """
-        x, outputs = self.value(position), np.empty((to.size, self.output.size))
+        x, outputs = self.value(position), np.empty((entries.size, self.output.size))
         with np.errstate(all="ignore"):
-            for row, value in enumerate(to):
+            for row, (entry, value) in enumerate(zip(entries.tolist(), to, strict=True)):
                 moved = x.copy()
-                moved.flat[first + row] = value
+                moved.flat[entry] = value
                 outputs[row] = self._evaluate({position: moved})
         return outputs
 

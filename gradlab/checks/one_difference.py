@@ -27,6 +27,7 @@ CHEAP_RTOL = 0.5  # of the caller's rtol: what rounding may have made of one dif
 UNKNOWN_NOISE = 4  # roundings: what an estimate of noise finds, times its safety factor
 STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
 BENT = 3e-4  # of the usual first difference; one step of curvature where the slope is none adds half of it
+LONGEST = 16  # times the usual step: truncation may then be as large as rtol, for third derivatives of 1
 FEW = 0.01  # of the outputs may straddle a kink and be left out
 BLOCK = 65_536  # output entries on either side that are held at once
 
@@ -59,34 +60,36 @@ def one_difference(upstream: Upstream, claim: Claim, plus: Array, minus: Array, 
     )
 
 
-def differences_of_entries(upstream: Upstream, claim: Claim, position: int, scale: Array) -> Reading:
-    """Take one difference for each of the first ``k`` entries of an input.
+def differences_of_entries(
+    upstream: Upstream, claim: Claim, position: int, entries: npt.NDArray[np.intp], step: Array
+) -> Reading:
+    """Take one difference for each of ``k`` entries of an input.
 
     Parameters
     ----------
     upstream : Upstream
         Contracts the outputs, of many entries at a time.
     claim : Claim
-        Shape ``(k, s)``.
+        What backward says of each, shape ``(k, s)``.
     position : int
         The input.
-    scale : Array
-        Shape ``(k,)``: the length on which forward is expected to vary.
+    entries : array of int, shape (k,)
+        Their flat indices.
+    step : Array
+        Shape ``(k,)``: how far they are moved to either side.
     """
     problem = upstream.problem
-    x, step = problem.value(position), cheap_step(problem.eps) * scale
-    moving = x.ravel()[: scale.size]
+    x = problem.value(position)
     displacement = step.astype(x.dtype)
-    points = moving + displacement, moving - displacement
+    points = x.ravel()[entries] + displacement, x.ravel()[entries] - displacement
     # The width that floating point really took.
     width = points[0].astype(np.float64) - points[1].astype(np.float64)
     rows = max(1, BLOCK // max(1, problem.form.size))
     readings = []
-    for start in range(0, scale.size, rows):
+    for start in range(0, entries.size, rows):
         block = slice(start, start + rows)
-        plus, minus = (problem.evaluate_entries(position, start, to[block]) for to in points)
-        part = Claim(claim.value[block], claim.size[block])
-        readings.append(one_difference(upstream, part, plus, minus, width[block]))
+        plus, minus = (problem.evaluate_entries(position, entries[block], to[block]) for to in points)
+        readings.append(one_difference(upstream, claim.rows(block), plus, minus, width[block]))
     if not readings:
         return Reading.unknown(0, len(upstream.gradients))
     numeric, error_bar, slope = (
@@ -102,6 +105,21 @@ def settled(reading: Reading, rtol: float) -> npt.NDArray[np.bool_]:
     difference = np.abs(reading.numeric - reading.claim.value)
     agrees = (difference <= tolerance) & (reading.error_bar <= CHEAP_RTOL * tolerance)
     return np.asarray(agrees.all(axis=-1))
+
+
+def lengthening(reading: Reading, rtol: float) -> Array:
+    """Return how much longer a step has to be for rounding to be told from a defect.
+
+    1 where it need not be, where the two sides disagree by more than rounding, and where a step that is so
+    much longer would show truncation instead.
+    """
+    tolerance = rtol * np.maximum(reading.slope, reading.claim.size)
+    difference = np.abs(reading.numeric - reading.claim.value)
+    agrees = (difference <= tolerance + UNKNOWN_NOISE * reading.error_bar).all(axis=-1)
+    with np.errstate(all="ignore"):
+        needed = (reading.error_bar / (CHEAP_RTOL * tolerance)).max(axis=-1)
+        longer = np.exp2(np.ceil(np.log2(needed)))
+    return np.where(agrees & (longer > 1) & (longer <= LONGEST), longer, 1.0)
 
 
 def accepted(reading: Reading) -> Reading:
@@ -147,7 +165,8 @@ def sides_of_a_difference(upstream: Upstream, sample: Sample, reading: Reading) 
         for side, sign in ((plus, 1), (minus, -1))
     )
     first = reading.slope - np.abs(reading.numeric)
-    if not (np.abs(right - left) / 2 > first / 2).any():
+    off = 2 * problem.eps * upstream.rounding(plus != minus) / width
+    if not (np.abs(right - left) / 2 > first / 2 + UNKNOWN_NOISE * off).any():
         return None
     return Sides(np.minimum(left, right), np.maximum(left, right), bool(right.sum() > left.sum()))
 

@@ -18,6 +18,7 @@ from gradlab.checks.one_difference import (
     beyond_rounding,
     blind_to,
     differences_of_entries,
+    lengthening,
     looks_bent,
     one_difference,
     settled,
@@ -54,8 +55,7 @@ class Prober:
     def probe(self, direction: Direction) -> Reading:
         """Compare both sides along one direction."""
         sample = direction.sample(self.problem)
-        plus, minus, width = sample(cheap_step(self.problem.eps))
-        pair = plus, minus, np.array(width)
+        pair = self._pair(sample)
         reading = one_difference(self.upstream, self.analytic.claim(direction), *pair)
         if settled(reading, self.rtol):
             single = isinstance(direction, SingleEntry)
@@ -64,6 +64,11 @@ class Prober:
             without = without_straddling(self.upstream, direction, *pair)
             if without is not None and settled(without, self.rtol):
                 return accepted(without)
+        longer = float(lengthening(reading, self.rtol))
+        if longer > 1 and self.problem.affords(2):
+            reading = one_difference(self.upstream, reading.claim, *self._pair(sample, longer))
+            if settled(reading, self.rtol):
+                return accepted(reading)
         return self._look_further(direction, sample, reading)
 
     def probe_entries(self, position: int, scale: Array) -> tuple[Reading, dict[int, Reading]]:
@@ -84,7 +89,15 @@ class Prober:
             What has to be said instead, where that does not settle it, or where there is a kink.
         """
         claim = self.analytic.claim_of_entries(position, scale.size)
-        readings = differences_of_entries(self.upstream, claim, position, scale)
+        step = cheap_step(self.problem.eps) * scale
+        entries = np.arange(scale.size)
+        readings = differences_of_entries(self.upstream, claim, position, entries, step)
+        longer = lengthening(readings, self.rtol)
+        noisy = entries[longer > 1][: int(min(scale.size, self.problem.calls_left // 2))]
+        again = differences_of_entries(
+            self.upstream, claim.rows(noisy), position, noisy, (longer * step)[noisy]
+        )
+        readings.put(noisy, again)
         is_settled, others = settled(readings, self.rtol), {}
         for j in np.flatnonzero(~is_settled | looks_bent(readings)).tolist():
             direction, one = SingleEntry(position, j, float(scale[j])), readings.row(j)
@@ -97,8 +110,7 @@ class Prober:
 
     def disagrees_at_once(self, direction: Direction) -> bool:
         """Whether one central difference contradicts the claim by more than its rounding."""
-        plus, minus, width = direction.sample(self.problem)(cheap_step(self.problem.eps))
-        pair = plus, minus, np.array(width)
+        pair = self._pair(direction.sample(self.problem))
         reading = one_difference(self.upstream, self.analytic.claim(direction), *pair)
         if not beyond_rounding(reading, self.rtol):
             return False
@@ -106,6 +118,10 @@ class Prober:
             without_straddling(self.upstream, direction, *pair) if isinstance(direction, Joint) else None
         )
         return without is None or beyond_rounding(without, self.rtol)
+
+    def _pair(self, sample: Sample, longer: float = 1.0) -> tuple[Array, Array, Array]:
+        plus, minus, width = sample(longer * cheap_step(self.problem.eps))
+        return plus, minus, np.array(width)
 
     def _accept_entry(self, sample: Sample, reading: Reading) -> Reading:
         """Accept one difference along a single entry, with the slopes on both sides if it is at a kink."""

@@ -35,6 +35,10 @@ class Claim:
     value: Array
     size: Array
 
+    def rows(self, which: slice | int | npt.NDArray[np.intp]) -> Claim:
+        """Return some of many claims."""
+        return Claim(self.value[which], self.size[which])
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -73,8 +77,12 @@ class Reading:
 
     def row(self, j: int) -> Reading:
         """Return the ``j``-th of many readings of one difference each."""
-        claim = Claim(self.claim.value[j], self.claim.size[j])
-        return Reading(claim, self.numeric[j], self.error_bar[j], self.slope[j])
+        return Reading(self.claim.rows(j), self.numeric[j], self.error_bar[j], self.slope[j])
+
+    def put(self, rows: npt.NDArray[np.intp], others: Reading) -> None:
+        """Replace some of many readings of one difference each."""
+        self.numeric[rows], self.error_bar[rows] = others.numeric, others.error_bar
+        self.slope[rows] = others.slope
 
     @classmethod
     def unknown(cls, probes: int, parts: int) -> Reading:
