@@ -243,8 +243,11 @@ class Problem:
                 for k in OFFSETS
             ]
 
+        def at(t: float) -> Array:
+            return self.evaluate(self.moved(directions[0], t))
+
         with np.errstate(all="ignore"):
-            return function_noise(values, self.eps * np.abs(self.output) + SMALLEST)
+            return function_noise(values, at, self.eps * np.abs(self.output) + SMALLEST)
 
     def call_forward(
         self,

@@ -18,9 +18,11 @@ from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction, richardson
 from gradlab.numerics.extrapolation import RATIO
+from gradlab.numerics.leaps import INTERVALS, leap
 from gradlab.problem import Problem
 
 ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink still has its jump
+LEAP = 0.1  # of the least change seen: less is left of a kink as it is looked at ever closer
 KEPT = 1_000_000  # output entries of all samples together that are kept
 NEARBY = 6  # random points around a kink
 NEARBY_DISTANCE, NEARBY_STEP = (
@@ -77,6 +79,16 @@ class Displacements:
                 change = np.abs(upstream.contract(side))
                 least = np.where(change > 0, np.fmin(least, change), least)
         return np.where(np.isfinite(least), least, 0.0)
+
+    def leaps(self, upstream: Upstream, part: int, least: float) -> bool:
+        """Whether one part of the contracted outputs leaps to the least change that any step showed."""
+
+        def at(t: float) -> float:
+            plus, minus, _ = self(abs(t))
+            return float(upstream.contract(plus if t > 0 else minus)[part]) if t else 0.0
+
+        moving = min(h for h in list(self._kept) if at(h) or at(-h))
+        return not leap(at, moving * 2 / INTERVALS, enough=LEAP * least) < LEAP * least
 
 
 def slopes_between_sides(

@@ -55,17 +55,17 @@ class Ladders:
         first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = Reading.of(first, claim)
-            if (reading.error_bar <= COARSE * reading.size).all():
+            if _decided(reading):
                 return reading
         # What was seen from afar may be shorter than the steps: aliased, or beyond a kink. Look closely.
         first, close = self._close_up(seen, first, claim)
         near = Reading.of(close, claim)
-        if not self._contradicts(first, claim):
-            reading = Reading.of(first, claim)
-            closer = not self._contradicts(close, claim) and relative_bar(near) < relative_bar(reading)
-            return near if closer else reading
-        decided = bool((near.error_bar <= COARSE * near.size).all())
-        if not self._contradicts(close, claim) and decided and not _agree(first, close):
+        reading = Reading.of(first, claim)
+        blurred = not _decided(reading) and _decided(near) and self._contradicts(close, claim)
+        if not self._contradicts(first, claim) and not blurred:
+            narrower = bool((near.error_bar < reading.error_bar).all())
+            return near if narrower and not self._contradicts(close, claim) else reading
+        if not self._contradicts(close, claim) and _decided(near) and not _agree(first, close):
             return near  # the shorter steps see what the longer ones step over
         return self._confirmed(direction, seen, claim, first, close)
 
@@ -101,8 +101,8 @@ class Ladders:
     ) -> tuple[Derivative, Derivative]:
         """Return a ladder of shorter steps, and the first one as it has to be read after that."""
         close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim)
-        least = seen.least_change(self.upstream)
-        if ((close.slope == 0) & (least > 0)).any():
+        least = np.where(close.slope == 0, seen.least_change(self.upstream), 0.0)
+        if any(least[s] > 0 and seen.leaps(self.upstream, s, float(least[s])) for s in range(least.size)):
             # Shorter steps change nothing: the function is quantised, its quantum the least change seen.
             first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim, least)
             close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim, least)
@@ -125,8 +125,7 @@ class Ladders:
             if (far.kinked | close.kinked | (far.conflicts > 0)).any():
                 first = close  # the kink is beside the point
         if first is far and not _agree(far, close):
-            decided = bool((near.error_bar <= COARSE * near.size).all())
-            if not decided or close.conflicts.any():
+            if not _decided(near) or close.conflicts.any():
                 unresolved = near.error_bar + np.nan_to_num(np.abs(far.value - close.value), nan=np.inf)
                 return replace(near, error_bar=unresolved)
             first = close
@@ -190,6 +189,11 @@ def _agree(far: Derivative, close: Derivative) -> bool:
     near = np.abs(far.value - close.value) <= far.error_bar + close.error_bar
     steeper = close.slope > GROWING * (np.abs(far.value) + far.error_bar)
     return bool(((~known | near) & ~steeper).all())
+
+
+def _decided(reading: Reading) -> bool:
+    """Whether the error bar is narrow enough for a probe to tell anything."""
+    return bool((reading.error_bar <= COARSE * reading.size).all())
 
 
 def relative_bar(reading: Reading) -> float:

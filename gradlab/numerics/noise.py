@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.differences import GROWING
+from gradlab.numerics.leaps import leap
 
 # The first spacing is 64 roundings of float32, relative to the input's scale: so wide that a function which
 # computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
@@ -35,6 +36,7 @@ CLOSER, FARTHER, ZOOMS = 1 / 64, 64, 4  # where the first spacing shows too much
 SHRINKS = 1 / 8  # a kink's trace shrinks by 64, that of curvature by its third power, and nothing by more
 WHOLE, COMMON = 1e-9, 1e-6  # of the largest change: what counts as zero, and as a common divisor
 LOUD = 30  # times its rounding: what has to be told from such traces
+MOST_LOUD = 4  # outputs that are looked at for leaps, each of which takes as many calls as four looks
 STRAIGHT = 1e-3  # of a step: what curvature adds to it
 KINKLIKE = 0.02  # of the spread of the values: a kink among them leaves a trace of about a tenth
 RESOLVED = 0.01  # of the spread of the values: less noise than that is a smooth function seen as such
@@ -73,13 +75,14 @@ class Look:
     hinged: npt.NDArray[np.bool_]
 
 
-def function_noise(values: Values, floor: Array) -> Array:
+def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -> Array:
     """Return what each output of a function may be off by.
 
     Seven values along each of two lines show it. Where an output stays the same on all of them, it is looked
     at from farther away, for a quantum of which its changes are multiples. Where they show more than
     rounding, it is looked at from closer and closer: noise stays; what shrinks as smooth functions do, or
-    turns out to be a smooth function that is steeper than was seen from farther away, is none.
+    turns out to be a smooth function that is steeper than was seen from farther away, is none. Where a few
+    outputs still show more, halving tells leaps from kinks that are many or near.
 
     Parameters
     ----------
@@ -96,9 +99,11 @@ def function_noise(values: Values, floor: Array) -> Array:
 
     Examples
     --------
+    >>> def at(t):
+    ...     return 1e8 + np.sin([1 + t]) - 1e8
     >>> def values(line, spacing):
-    ...     return [1e8 + np.sin([1 + k * spacing]) - 1e8 for k in OFFSETS]
-    >>> bool(1e-9 < function_noise(values, np.array([2e-16]))[0] < 1e-6)
+    ...     return [at(k * spacing) for k in OFFSETS]
+    >>> bool(1e-9 < function_noise(values, at, np.array([2e-16]))[0] < 1e-6)
     True
     """
     first = _look(values, (0, 1), SPACING, floor)
@@ -128,7 +133,17 @@ def function_noise(values: Values, floor: Array) -> Array:
         noise = np.where(shrinks | smooth, near.noise, noise)
         loud = loud & (noise > LOUD * floor)
         shrinking = loud & (shrinks | smooth)
+    still_loud = np.flatnonzero(noise > LOUD * floor)
+    if still_loud.size <= MOST_LOUD:
+        seen = cache(lambda t: at(t)[still_loud])  # by all of them together
+        for k, j in enumerate(still_loud):
+            enough = float(noise[j]) / (10 * SAFETY)
+            noise[j] = np.fmin(noise[j], SAFETY * leap(_component(seen, k), SPACING, enough=enough))
     return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
+
+
+def _component(at: Callable[[float], Array], j: int) -> Callable[[float], float]:
+    return lambda t: float(at(t)[j])
 
 
 def _look(values: Values, lines: Sequence[int], spacing: float, like: Array) -> Look:

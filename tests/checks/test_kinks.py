@@ -1,5 +1,7 @@
 """Kinks: a subgradient passes, anything else fails, at the point and beside it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,36 @@ def test_infinite_slope_is_not_called_wrong():
         )
         is not Verdict.FAIL
     )
+
+
+@pytest.mark.parametrize("seed", [0, 34])  # at the second, kinks were once taken for noise, and a defect seen
+def test_thousands_of_kinks_in_one_number_are_no_noise(seed):
+    rng = np.random.default_rng(seed)
+    point = rng.normal(size=(40, 40)), rng.normal(size=(40, 60)) / 10, rng.normal(size=(60, 5)) / 14
+
+    def loss(x, w, v):
+        return (relu(x @ w) @ v).sum() ** 2
+
+    def backward(dy, x, w, v, *, leak=0.0):
+        z = x @ w
+        dh = 2 * dy * (relu(z) @ v).sum()
+        dz = dh * v.sum(axis=1) * ((z > 0) + leak)
+        return dz @ w.T, x.T @ dz, dh * relu(z).sum(axis=0)[:, np.newaxis] * np.ones(v.shape)
+
+    assert verdict(loss, backward, point, rng=seed) == "pass"
+    assert verdict(loss, partial(backward, leak=0.1), point, rng=seed) == "fail"
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e-7])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_entry_just_beside_a_kink_has_the_slope_of_its_own_side(distance, side):
+    x = np.array([1 + side * distance, 0.3])
+
+    def backward(dy, x, *, bound=1.0):
+        return dy * (np.abs(x) < bound)
+
+    def clip(x):
+        return np.clip(x, -1, 1)
+
+    assert verdict(clip, backward, x) == "pass"
+    assert verdict(clip, partial(backward, bound=1 + 2 * side * distance), x) == "fail"

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from gradlab.numerics.leaps import leap
+from gradlab.numerics.noise import SPACING
+
+HEIGHT = 1e-9  # of what is to be told
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("height", [1e-9, 1e-7])
+def test_what_leaps_keeps_its_height(height, seed):
+    offset = np.random.default_rng(seed).uniform()
+
+    def quantised(t):
+        return t + height * np.floor(t / height + offset)
+
+    assert 0.9 * height <= leap(quantised, SPACING) <= 4 * height
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_noise_keeps_its_level(seed):
+    rng = np.random.default_rng(seed)
+    assert (
+        0.5 * HEIGHT < leap(lambda t: np.sin(1 + t) + HEIGHT * rng.standard_normal(), SPACING) < 20 * HEIGHT
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_kinks_leave_nothing(count, seed):
+    places = SPACING * np.random.default_rng(seed).uniform(-4, 4, count)
+
+    def kinked(t):
+        return np.maximum(t - places, 0).sum() / count
+
+    assert leap(kinked, SPACING) < 1e-3 * SPACING
+
+
+def test_enough_ends_the_search():
+    def calls(**options):
+        seen = []
+
+        def quantised(t):
+            seen.append(t)
+            return np.floor(t / HEIGHT)
+
+        leap(quantised, SPACING, **options)
+        return len(seen)
+
+    assert calls(enough=0.1) < calls() / 1.5
+
+
+def test_what_is_not_finite_tells_nothing():
+    assert np.isnan(leap(lambda t: np.nan, SPACING))
