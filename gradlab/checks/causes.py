@@ -54,8 +54,8 @@ def find_causes(
         At most one for each input, besides those that the findings name themselves.
     """
     causes = [Cause(f.kind, f.message, f.input) for f in findings if f.kind in OWN_CAUSE]
-    infinite = {f.input for f in findings if f.kind == NOT_FINITE}
-    explained = {cause.input for cause in causes} | infinite
+    nonfinite = {f.input for f in findings if f.kind == NOT_FINITE}
+    explained = {cause.input for cause in causes} | nonfinite
     wrong = {f.input for f in findings if f.kind in (WRONG, SHAPE)}
     jointly = any(f.kind == WRONG and f.input is None for f in findings)
     for i in problem.wrt:
@@ -66,9 +66,10 @@ def find_causes(
             cause = _cause(problem, i, regions.get(i), wrong, rtol=rtol)
         elif jointly:
             cause = wrong_together(problem, i, rtol=rtol)
-        elif name in infinite:
+        elif name in nonfinite:
             cause = not_finite(problem, i)
-        causes += [cause] if cause is not None else []
+        if cause is not None:
+            causes.append(cause)
     return causes
 
 

@@ -26,6 +26,12 @@ def test_absolute_upstream_is_nonlinear():
     assert codes(np.tanh, lambda u, x: abs(u) * d_tanh(x), X)[0] == "nonlinear-in-upstream"
 
 
+def test_term_that_does_not_depend_on_the_upstream_is_nonlinear():
+    code, message = first(linear, lambda u, x, w: (u @ w.T, x.T @ u + 0.01 * w), M, W)
+    assert code == "nonlinear-in-upstream"
+    assert "grad_output = 0" in message
+
+
 def test_constant_gradient_that_uses_the_upstream_does_not_ignore_it():
     found = codes(np.tanh, lambda u, x: u, X)
     assert not {"ignores-upstream", "nonlinear-in-upstream"} & set(found)

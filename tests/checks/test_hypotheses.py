@@ -24,6 +24,12 @@ def test_transposed_gradient_of_another_shape():
     assert "gradient of w is transposed" in message
 
 
+def test_column_whose_gradient_is_a_row_is_transposed():
+    code, message = first(np.tanh, lambda u, x: (u * d_tanh(x)).T, X[:, None])
+    assert code == "transposed"
+    assert "gradient of x is transposed" in message
+
+
 def test_missing_transpose_of_an_input():
     code, message = first(linear, lambda u, x, w: (u @ w, x.T @ u), SQUARE, SQUARE + 1)
     assert code == "transposed"
