@@ -9,12 +9,12 @@ from gradlab.checks.evidence import JOINT_DIRECTIONS, Evidence, gather, joint
 from gradlab.numerics.differences import exact_displacement, random_direction, scales
 from gradlab.problem import Problem
 
-# At most LITTLE derivatives that are certainly not zero at the first point: then several others are asked.
+# One other point is enough, unless at most LITTLE derivatives at the first are certainly not zero.
 LITTLE, SEVERAL = 6, 3
-# How far away they are, relative to each number; the second where forward has no value at the first. Farther
-# away, an iteration may no longer end.
+# How far away the others are, relative to each number: between these two, and if forward has no value there,
+# between the next two. Farther away, an iteration may no longer end.
 DISTANCES = ((0.02, 0.06), (1e-3, 3e-3))
-# How far equal entries are moved apart, in units of their scale; the second as above.
+# How far equal entries are moved apart, on their scale, and if forward has no value there.
 APART = (0.1, 1e-3)
 
 
