@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.checks.directions import Direction, Joint, SingleEntry
 from gradlab.checks.returned import raw_gradients
@@ -25,15 +26,15 @@ from gradlab.numerics.differences import (
 )
 from gradlab.problem import Problem, RuleRaised
 
-MOST_ENTRIES, FEW_ENTRIES = 64, 6  # that are looked at one by one, in small inputs and in large ones
-LARGE = 1000  # entries
-JOINT_DIRECTIONS = 2
+Indices: TypeAlias = npt.NDArray[np.intp]
+
+# Up to LARGE entries, MOST_ENTRIES are looked at one by one, in a larger input FEW_ENTRIES.
+LARGE, MOST_ENTRIES, FEW_ENTRIES = 1000, 64, 6
+JOINT_DIRECTIONS = 2  # besides those
 STEP, ROWS, ACCURACY = 1 / 8, 10, 1e-9  # of the ladder, as for the explicit Jacobian
 CLOSE_UP = 2.0**-13  # where the first ladder meets a kink
 CLEAR = 10  # error bars: from here on a derivative is certainly not zero
-# Relative: how far away the second point is, and if forward has no value there. Farther away, an iteration
-# may no longer end.
-DISTANCES = ((0.02, 0.06), (1e-3, 3e-3))
+MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants, that prove something
 
 
 @dataclass(frozen=True)
@@ -87,26 +88,20 @@ class Evidence:
         """The input's shape."""
         return self.problem.value(self.position).shape
 
-    def value(self, position: int) -> Array:
-        """Return an input at this point."""
-        return np.asarray(self.displaced.get(position, self.problem.value(position)), dtype=np.float64)
-
-    def gradient(self, s: int) -> Array | None:
-        """Return what backward gave for this input, in the input's shape; ``None`` of another size."""
-        raw = self.returned[s].get(self.position)
-        if raw is None or raw.size != int(np.prod(self.shape)):
+    @property
+    def gradients(self) -> list[Array] | None:
+        """What backward gave for this input, one per upstream, in its shape; ``None`` of another size."""
+        returned = self.returned_for(self.position)
+        if returned is None or any(g.size != int(np.prod(self.shape)) for g in returned):
             return None
-        return raw.reshape(self.shape)
+        return [g.reshape(self.shape) for g in returned]
 
-    def along(self, gradients: Sequence[Array]) -> Array:
-        """Return ``⟨g, d⟩`` for one gradient per upstream, along every direction: shape ``(k, s)``."""
-        return np.array([[d.project({self.position: g}) for g in gradients] for d in self.directions])
-
-    def agrees(self, gradients: Sequence[Array]) -> bool:
-        """Whether gradients, one per upstream, are what forward shows along every direction."""
-        size = np.array([[d.spread({self.position: g}) for g in gradients] for d in self.directions])
-        tolerance = self.error_bar + self.rtol * np.maximum(size, np.abs(self.numeric))
-        return bool((np.abs(self.along(gradients) - self.numeric) <= tolerance).all())
+    @property
+    def single_entries(self) -> tuple[Indices, Indices]:
+        """Which directions move one entry alone, and its flat index in the input."""
+        found = [(k, d.index) for k, d in enumerate(self.directions) if isinstance(d, SingleEntry)]
+        directions, entries = np.array(found, dtype=np.intp).reshape(-1, 2).T
+        return directions, entries
 
     @property
     def clear(self) -> int:
@@ -119,6 +114,38 @@ class Evidence:
         seen = np.abs(self.numeric) > CLEAR * self.error_bar + self.rtol * np.abs(self.numeric)
         entries = int(np.prod(self.shape))
         return min(int(seen[:, :independent].sum()), entries * independent)
+
+    def value(self, position: int) -> Array:
+        """Return an input at this point."""
+        return np.asarray(self.displaced.get(position, self.problem.value(position)), dtype=np.float64)
+
+    def returned_for(self, position: int) -> list[Array] | None:
+        """Return what backward gave for an input, one per upstream, in any shape; ``None`` where nothing."""
+        if any(position not in gradients for gradients in self.returned):
+            return None
+        return [gradients[position] for gradients in self.returned]
+
+    def returned_shape(self, position: int) -> tuple[int, ...] | None:
+        """Return the shape of what backward gave for an input, for the first upstream."""
+        return self.returned[0][position].shape if position in self.returned[0] else None
+
+    def along(self, gradients: Sequence[Array]) -> Array:
+        """Return ``⟨g, d⟩`` for one gradient per upstream, along every direction: shape ``(k, s)``."""
+        return np.array([[d.project({self.position: g}) for g in gradients] for d in self.directions])
+
+    def agrees(self, gradients: Sequence[Array]) -> bool:
+        """Whether gradients, one per upstream, are what forward shows along every direction."""
+        size = np.array([[d.spread({self.position: g}) for g in gradients] for d in self.directions])
+        tolerance = self.error_bar + self.rtol * np.maximum(size, np.abs(self.numeric))
+        return bool((np.abs(self.along(gradients) - self.numeric) <= tolerance).all())
+
+    def is_right(self) -> bool:
+        """Whether the gradients that backward returned are what forward shows along every direction.
+
+        Only the numbers count: a gradient of another shape but the same size may be right.
+        """
+        gradients = self.gradients
+        return gradients is not None and self.agrees(gradients)
 
 
 def gather(
@@ -143,8 +170,9 @@ def gather(
             returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
     except RuleRaised:
         return None
-    if len({shape_of(gradients, position) for gradients in returned}) > 1:
-        return None  # it answers now in one shape, now in another
+    # Nothing can be said of a backward that answers now in one shape, now in another.
+    if len({g[position].shape if position in g else None for g in returned}) > 1:
+        return None
     derivatives = [_derivative(problem, position, d, displaced, output, upstreams) for d in directions]
     # Where forward has no values on either side, or a kink, nothing is known.
     known = [k for k, (_, bar, _) in enumerate(derivatives) if np.isfinite(bar).all()]
@@ -166,11 +194,6 @@ def gather(
         own,
         rtol,
     )
-
-
-def shape_of(gradients: Mapping[int, Array], position: int) -> tuple[int, ...] | None:
-    """Return the shape of one of the gradients that backward returned."""
-    return gradients[position].shape if position in gradients else None
 
 
 def entries_and_joint(
@@ -196,52 +219,6 @@ def joint(problem: Problem, position: int, rng: np.random.Generator) -> list[Dir
     return [Joint({position: random_direction(x, rng)}) for _ in range(JOINT_DIRECTIONS)]
 
 
-def own_scale(problem: Problem, position: int, rng: np.random.Generator) -> list[Direction]:
-    """Return joint directions that move each entry by its own magnitude, and so within most domains."""
-    x = problem.value(position)
-    size = np.where(x == 0, scales(x), np.abs(x))
-    drawn = (random_direction(np.ones(x.shape), rng) for _ in range(JOINT_DIRECTIONS))
-    return [Joint({position: exact_displacement(x, d * size)}) for d in drawn]
-
-
-def second_point(first: Evidence, rng: np.random.Generator) -> Evidence | None:
-    """Return evidence at a point nearby, where what holds by accident at the first does not.
-
-    Every differentiated input is moved by some part of its own magnitude, so that positive numbers stay
-    positive; zeros become positive too, where forward has a value there.
-    """
-    problem, position = first.problem, first.position
-    for least, most in DISTANCES:
-        for zeros_too in (True, False):
-            displaced = {}
-            for i in problem.wrt:
-                x = problem.value(i)
-                zeros = scales(x) * (x == 0) if zeros_too else 0.0
-                displaced[i] = x + (x + zeros) * rng.uniform(least, most, x.shape)
-            directions = own_scale(problem, position, rng)
-            found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
-            if found is not None:
-                return found if _same_shape(first, found) else None
-    return None
-
-
-def mirrored(first: Evidence, rng: np.random.Generator) -> Evidence | None:
-    """Return evidence where the input has the opposite sign; ``None`` where forward has no value there.
-
-    At numbers of one sign, a forgotten absolute value looks like a sign or a factor.
-    """
-    problem, position = first.problem, first.position
-    displaced = {position: -problem.value(position)}
-    directions = own_scale(problem, position, rng)
-    found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
-    return found if found is not None and _same_shape(first, found) else None
-
-
-def _same_shape(one: Evidence, other: Evidence) -> bool:
-    shapes = {shape_of(e.returned[0], e.position) for e in (one, other)}
-    return len(shapes) == 1
-
-
 def _upstreams(problem: Problem) -> tuple[Array, ...]:
     rng = np.random.default_rng(2)
     other = rng.uniform(1, 2, problem.form.size) * rng.choice([-1.0, 1.0], problem.form.size)
@@ -259,10 +236,8 @@ def _derivative(
     """Differentiate ``⟨u, y⟩`` for each upstream, and the output of the same index, along a direction."""
     parts, length = direction.joint(problem)
     base = {i: np.asarray(displaced.get(i, problem.value(i))) for i in parts.parts}
-    own = isinstance(direction, SingleEntry) and problem.form.shape == problem.value(position).shape
     rows = list(upstreams)
-    if own:
-        assert isinstance(direction, SingleEntry)
+    if isinstance(direction, SingleEntry) and problem.form.shape == problem.value(position).shape:
         rows.append(np.eye(1, output.size, direction.index)[0])
 
     def at(t: float) -> Array:
@@ -281,4 +256,4 @@ def _derivative(
             break
     value, bar = found.value / length, np.where(kinked, np.inf, found.error_bar / length)
     s = len(upstreams)
-    return value[:s], bar[:s], float(value[s]) if own else np.nan
+    return value[:s], bar[:s], float(value[s]) if len(rows) > s else np.nan

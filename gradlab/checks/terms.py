@@ -1,0 +1,82 @@
+"""Terms that a gradient may miss: sums of the upstream gradient, and its products with inputs and output."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import methodcaller
+from typing import TypeAlias
+
+import numpy as np
+
+from gradlab.checks.evidence import Evidence
+from gradlab.checks.factors import near
+from gradlab.numerics import Array
+
+Term: TypeAlias = Callable[[Evidence], list[Array]]
+
+MOST_FACTORS = 2  # besides the upstream gradient
+DECIMALS = 6  # of a coefficient that is called by a round number
+
+
+def terms(e: Evidence) -> dict[str, Term]:
+    """Return the terms that are tried, by what they are in words: functions that give one array per upstream.
+
+    They are linear in the upstream gradient, as every gradient is, and of the input's shape.
+    """
+    problem = e.problem
+    output = problem.form.shape
+    if problem.form.several or output != e.shape[: len(output)]:
+        return {}
+    factors: dict[str, Callable[[Evidence], Array]] = {
+        problem.names[i]: methodcaller("value", i) for i in problem.wrt if e.value(i).shape in ((), e.shape)
+    }
+    factors["output"] = lambda p: _spread(p, p.output)
+    found: dict[str, Term] = {}
+    for count in range(MOST_FACTORS + 1):
+        for names in itertools.combinations_with_replacement(factors, count):
+            chosen = tuple(factors[name] for name in names)
+            found[" * ".join(["grad_output", *names])] = _product(chosen)
+    for axis in range(len(output) if output == e.shape else 0):
+        found[f"grad_output.sum(axis={axis}, keepdims=True)"] = _sum_along(axis)
+    return found
+
+
+def fitted_coefficient(e: Evidence, term: Term) -> float | None:
+    """Return how often a term is missing, from the derivative that most clearly misses something."""
+    if e.gradients is None:
+        return None
+    missing = e.numeric - e.along(e.gradients)
+    there = e.along(term(e))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        clarity = np.abs(missing) / (e.error_bar + np.finfo(np.float64).tiny) * (there != 0)
+    k = np.unravel_index(int(np.argmax(clarity)), clarity.shape)
+    if not there[k] or abs(missing[k]) <= e.error_bar[k]:
+        return None
+    coefficient = float(missing[k] / there[k])
+    rounded = round(coefficient, DECIMALS)
+    return rounded if rounded and near(coefficient, rounded) else coefficient
+
+
+def _product(factors: Sequence[Callable[[Evidence], Array]]) -> Term:
+    def term(e: Evidence) -> list[Array]:
+        upstreams = (_spread(e, u) for u in e.upstreams)
+        products = (reduce(np.multiply, (f(e) for f in factors), u) for u in upstreams)
+        return [np.broadcast_to(product, e.shape) for product in products]
+
+    return term
+
+
+def _sum_along(axis: int) -> Term:
+    def term(e: Evidence) -> list[Array]:
+        upstreams = (u.reshape(e.problem.form.shape) for u in e.upstreams)
+        return [np.broadcast_to(u.sum(axis=axis, keepdims=True), e.shape) for u in upstreams]
+
+    return term
+
+
+def _spread(e: Evidence, vector: Array) -> Array:
+    """Return an output, or an upstream gradient, with axes of size 1 for those that forward reduces."""
+    shape = e.problem.form.shape
+    return vector.reshape(shape + (1,) * (len(e.shape) - len(shape)))
