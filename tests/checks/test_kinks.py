@@ -103,16 +103,25 @@ def test_thousands_of_kinks_in_one_number_are_no_noise(seed):
     assert verdict(loss, partial(backward, leak=0.1), point, rng=seed) == "fail"
 
 
-@pytest.mark.parametrize("distance", [1e-6, 1e-7])
-@pytest.mark.parametrize("side", [-1, 1])
-def test_entry_just_beside_a_kink_has_the_slope_of_its_own_side(distance, side):
-    x = np.array([1 + side * distance, 0.3])
+def clip(x):
+    return np.clip(x, -1, 1)
 
-    def backward(dy, x, *, bound=1.0):
-        return dy * (np.abs(x) < bound)
 
-    def clip(x):
-        return np.clip(x, -1, 1)
+@pytest.mark.parametrize("seed", range(4))
+def test_entries_at_a_kink_and_just_beside_it_pass(seed):
+    x = np.array([1.0, 1 + 1e-7, 1 - 1e-7, -1 + 1e-7, 1.7, -2.3, 3.1, 0.6, -0.6, -0.7, -0.25, 0.2])
+    assert verdict(clip, lambda dy, x: dy * (np.abs(x) < 1), x, rng=seed) == "pass"
+    assert verdict(clip, lambda dy, x: dy * (np.abs(x) < 1 - 1e-6), x, rng=seed) == "fail"
 
-    assert verdict(clip, backward, x) == "pass"
-    assert verdict(clip, partial(backward, bound=1 + 2 * side * distance), x) == "fail"
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_nearly_tied_is_not_tied(seed):
+    a = np.array([-1.7678, -0.4374, 1.09784, 0.55026])
+    b = a + np.array([0.0, 0.0, 1e-7, -1e-7])
+
+    def backward(dy, a, b, *, tolerance=0.0):
+        tied = np.abs(a - b) <= tolerance
+        return dy * np.where(tied, 0.5, a > b), dy * np.where(tied, 0.5, b > a)
+
+    assert verdict(np.maximum, backward, (a, b), rng=seed) == "pass"
+    assert verdict(np.maximum, partial(backward, tolerance=1e-6), (a, b), rng=seed) == "fail"
