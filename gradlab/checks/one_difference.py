@@ -29,7 +29,7 @@ STRADDLING = 1e-2  # second difference of an output, relative to its first: a ki
 BENT = 3e-4  # of the usual first difference; one step of curvature where the slope is none adds half of it
 LONGEST = 16  # times the usual step: truncation may then be as large as rtol, for third derivatives of 1
 FEW = 0.01  # of the outputs may straddle a kink and be left out
-BLOCK = 65_536  # output entries on either side that are held at once
+BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
 
 
 def one_difference(upstream: Upstream, claim: Claim, plus: Array, minus: Array, width: Array) -> Reading:
