@@ -20,6 +20,7 @@ from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.report import Report
 from gradlab.rule import Rule
 from gradlab.values import describe
+from gradlab.words import counted
 
 __tracebackhide__ = is_deliberate
 
@@ -177,9 +178,7 @@ def _explained(question: Question, failure: _PointFailed, tally: Tally, *, seed:
         return failure.report  # it fails now and then
     if not simplest.causes and tally.largest is not None:
         largest, _ = _check(question, tally.largest, seed=seed)
-        shapes = ", ".join(
-            f"{r.name} of {r.size} entr{'y' if r.size == 1 else 'ies'}" for r in largest.inputs
-        )
+        shapes = ", ".join(f"{r.name} of {counted(r.size, 'entry', 'entries')}" for r in largest.inputs)
         if largest.causes:
             note = f"the cause was tested at a larger failing point, with {shapes}"
             return replace(simplest, causes=largest.causes, notes=(*simplest.notes, note))

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gradlab.words import counted
+
 SCHEMA_VERSION = 1  # of `Report.to_dict`
 
 
@@ -281,7 +283,7 @@ class Report:
         return self.passed
 
     def __repr__(self) -> str:
-        return f"<Report {self.name}: {self.verdict} at {self.points} point{'s' * (self.points != 1)}>"
+        return f"<Report {self.name}: {self.verdict} at {counted(self.points, 'point')}>"
 
     def __str__(self) -> str:
         # Deferred, and the one arrow that points upwards: how a report reads is the reporters' matter.

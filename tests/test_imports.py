@@ -13,7 +13,7 @@ PACKAGE = Path(gradlab.__file__).parent
 
 # Each layer may import from those above it, and from itself where it is a folder.
 LAYERS = [
-    ["errors"],
+    ["errors", "words"],
     ["rule", "report"],
     ["numerics", "values"],
     ["arguments", "outputs"],

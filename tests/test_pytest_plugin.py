@@ -341,7 +341,7 @@ class TestSummary:
             "fail: gradient of x is wrong at 1"
         )
         assert properties["test_rules[blind]", "gradlab.blind"].startswith(
-            "inconclusive: 0 of 1 points passed"
+            "inconclusive: 0 of 1 point passed"
         )
 
     def test_long_reasons_are_cut_and_lines_are_joined(self, run):
@@ -380,7 +380,7 @@ class TestInconclusive:
         result.stdout.re_match_lines(
             [
                 r"INCONCLUSIVE blind \(.*",
-                r"SKIPPED \[1\] test_\w+\.py:\d+: inconclusive: blind: 0 of 1 points passed; the num.*",
+                r"SKIPPED \[1\] test_\w+\.py:\d+: inconclusive: blind: 0 of 1 point passed; the num.*",
                 r"SKIPPED \[1\] test_\w+\.py:\d+: inconclusive: blind: the numerical error bar is too wide.*",
             ]
         )

@@ -20,6 +20,7 @@ from gradlab.report import Report, Verdict
 from gradlab.rule import Rule
 from gradlab.runner.one import Options, Result, check
 from gradlab.targets import Found, find_rules
+from gradlab.words import counted
 
 FAREWELL = 5.0  # seconds in which a process that has nothing left to do may end by itself
 
@@ -117,12 +118,12 @@ class _Worker:
         return self._no_verdict(f"its process ended by itself, with exit code {code}")
 
     def _no_verdict(self, reason: str) -> Result:
-        so_far = f"{self.points} point{'s' * (self.points != 1)}" if self.points else "the first point"
+        so_far = f"after {counted(self.points, 'point')}" if self.points else "at the first point"
         return Result(
             Report(
                 name=self.name,
                 verdict=Verdict.INCONCLUSIVE,
-                reason=f"{reason}, {'after' if self.points else 'at'} {so_far}",
+                reason=f"{reason}, {so_far}",
                 inputs=(),
                 findings=(),
                 causes=(),
