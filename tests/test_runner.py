@@ -87,6 +87,19 @@ def test_rule_that_hangs_is_inconclusive_and_the_others_go_on(checked):
     assert results[1].report.passed
 
 
+def test_rule_that_was_stopped_is_reproduced_by_the_check_of_the_rule(checked):
+    report = checked("leaver", jobs=2, timeout=60.0)[0].report
+    assert report.example is None
+    assert str(report).splitlines()[1:] == [
+        "  reproduce:",
+        "    import gradlab",
+        "    from mixed import leaver as rule",
+        "    gradlab.verify(rule, max_examples=5, rng=0)",
+    ]
+    pasted = subprocess.run([sys.executable, "-c", report.snippet], capture_output=True, check=False)
+    assert pasted.returncode == 3  # as the rule has it
+
+
 def test_rule_that_is_slow_from_point_to_point_exceeds_the_timeout_too(checked):
     reason = checked("last", points=10**9, timeout=1.0)[0].report.reason
     assert reason.startswith("not done within the timeout of 1 s, after ")

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from gradlab._snippet import verify_call
 from gradlab.errors import UsageError
 from gradlab.report import Report, Verdict
 from gradlab.rule import Rule
@@ -82,7 +83,7 @@ class _Worker:
         theirs.close()
 
     def give(self, position: int, one: Found) -> None:
-        self.position, self.name = position, one.rule.name
+        self.position, self.rule = position, one.rule
         self.busy, self.points, self.deadline = True, 0, math.inf
         self.began = time.monotonic()
         with suppress(OSError):  # it has died; `listen` will say so
@@ -118,10 +119,11 @@ class _Worker:
         return self._no_verdict(f"its process ended by itself, with exit code {code}")
 
     def _no_verdict(self, reason: str) -> Result:
+        options = self.options
         so_far = f"after {counted(self.points, 'point')}" if self.points else "at the first point"
         return Result(
             Report(
-                name=self.name,
+                name=self.rule.name,
                 verdict=Verdict.INCONCLUSIVE,
                 reason=f"{reason}, {so_far}",
                 inputs=(),
@@ -135,7 +137,11 @@ class _Worker:
                 forward_calls=0,
                 backward_calls=0,
                 seconds=time.monotonic() - self.began,
-                seed=self.options.seed,
+                seed=options.seed,
+                # The point is in the process that has ended: what can be repeated is the check of the rule.
+                call=verify_call(
+                    self.rule, max_examples=options.max_examples, rtol=options.rtol, seed=options.seed
+                ),
             )
         )
 
