@@ -1,6 +1,8 @@
+import math
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import hypothesis
@@ -187,6 +189,10 @@ class TestShrinking:
         assert tied.size == 2
 
 
+def raising_log(x):
+    return np.vectorize(math.log)(x)
+
+
 class TestDomain:
     def test_degenerate_points_outside_of_it_are_left_out(self):
         report = verify(Rule("reciprocal", lambda x: 1 / x, lambda dy, x: -dy / x**2, "(n)"))
@@ -201,6 +207,47 @@ class TestDomain:
                 raise_exception=False,
             )
         assert report.failed
+
+    @pytest.mark.parametrize("signature", ["(n)", "()"])
+    @pytest.mark.parametrize("forward", [np.log, raising_log])
+    def test_positive_numbers_are_proposed_where_negative_ones_are_outside_of_it(self, forward, signature):
+        rule = Rule("log", forward, lambda dy, x: dy / x, signature)
+        with np.errstate(all="ignore"):
+            report = verify(rule, raise_exception=False)
+        assert report.example == ("x = np.array([-1.0])" if signature == "(n)" else "x = np.array(-1.0)")
+        (note,) = report.notes
+        assert note == (
+            "forward has a value at abs(x): if x has to be positive, say so by "
+            "gradlab.strategies.inputs(..., elements=gradlab.strategies.positive)"
+        )
+        assert verify(replace(rule, inputs=inputs(signature, elements=positive))).passed
+
+    def test_input_for_which_positive_numbers_are_proposed_is_the_one_concerned(self):
+        rule = Rule(
+            "scaled log",
+            lambda scale, of: scale * np.log(of),
+            lambda dy, scale, of: (dy * np.log(of), dy * scale / of),
+            "(n),(n)",
+        )
+        with np.errstate(all="ignore"):
+            (note,) = verify(rule, raise_exception=False).notes
+        assert note.startswith("forward has a value at abs(of): if of has to be positive")
+
+    @pytest.mark.parametrize(
+        ("forward", "inputs"),
+        [
+            (lambda x: x / 0, "(n)"),
+            (lambda x: np.log(-np.abs(x)), "(n)"),
+            (np.log, (np.array([-1.0]),)),
+            (np.log, lambda rng: (-rng.random(2),)),
+        ],
+        ids=["nowhere", "for no sign", "example", "function"],
+    )
+    def test_nothing_is_said_of_positive_numbers_where_they_would_not_help(self, forward, inputs):
+        with np.errstate(all="ignore"):
+            report = verify(Rule("rule", forward, lambda dy, x: dy, inputs), raise_exception=False)
+        assert report.failed
+        assert "positive" not in str(report)
 
     def test_gradient_without_a_value_inside_of_it_fails(self):
         norm = Rule(
