@@ -25,7 +25,7 @@ LAYERS = [
     ["strategies", "reporters"],
     ["_points", "_tally"],
     ["_verify"],
-    ["_pytest_records"],
+    ["_pytest_records", "_pytest_settings"],
     ["pytest_plugin"],
     ["rules"],
     ["networks"],
