@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from gradlab.words import counted
+
 if TYPE_CHECKING:
     from gradlab.report import Report
 
@@ -71,7 +73,7 @@ def summarize(terminal: pytest.TerminalReporter, *, undecided_fails: bool) -> No
                 terminal.write_line(text, **LISTED[outcome])
     if any(lines.values()) or (functions and terminal.verbosity >= 0):
         said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-        terminal.write_line(f"gradlab checked {len(functions)} function{'s' * (len(functions) != 1)}: {said}")
+        terminal.write_line(f"gradlab checked {counted(len(functions), 'function')}: {said}")
 
 
 class _Found(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.report import InputResult, Report, Verdict
+from gradlab.words import counted
 
 ENOUGH = 0.9  # of the points must pass
 
@@ -76,7 +77,7 @@ class Tally:
             verdict, reason = Verdict.PASS, ""
         else:
             verdict = Verdict.INCONCLUSIVE
-            reason = f"{self.passed} of {self.points} points passed"
+            reason = f"{self.passed} of {counted(self.points, 'point')} passed"
             reason += f"; at another, {self.reason}" if self.passed else f"; {self.reason}"
         return Report(
             name=name,
@@ -98,7 +99,9 @@ class Tally:
 
     def _remark(self) -> Iterator[str]:
         if self.left_out:
-            yield f"{self.left_out} degenerate points were left out: forward has no finite value there"
+            were = "was" if self.left_out == 1 else "were"
+            points = counted(self.left_out, "degenerate point")
+            yield f"{points} {were} left out: forward has no finite value there"
 
 
 def _merge(old: InputResult | None, new: InputResult) -> InputResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,12 @@ from gradlab._gradcheck import Question, check_point, seed_of
 from gradlab._points import points, run
 from gradlab._snippet import point_snippet, verify_call
 from gradlab._tally import Tally
+from gradlab.arguments import names_of
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.report import Report
 from gradlab.rule import Rule
-from gradlab.values import describe
+from gradlab.values import describe, is_floating
+from gradlab.words import counted
 
 __tracebackhide__ = is_deliberate
 
@@ -126,7 +128,8 @@ def verify(
     if failure is not None:
         explicit = all(finding.check == "jacobian" for finding in report.findings)
         snippet = point_snippet(rule, failure.inputs, rtol=rtol, seed=seed, explicit=explicit)
-        report = replace(report, example=snippet.example, call=snippet.call)
+        notes = (*report.notes, *_domain(question, failure.inputs, report, seed=seed))
+        report = replace(report, example=snippet.example, call=snippet.call, notes=notes)
     elif not report.passed:
         report = replace(report, call=verify_call(rule, max_examples=max_examples, rtol=rtol, seed=seed))
     if raise_exception and not report.passed:
@@ -177,13 +180,26 @@ def _explained(question: Question, failure: _PointFailed, tally: Tally, *, seed:
         return failure.report  # it fails now and then
     if not simplest.causes and tally.largest is not None:
         largest, _ = _check(question, tally.largest, seed=seed)
-        shapes = ", ".join(
-            f"{r.name} of {r.size} entr{'y' if r.size == 1 else 'ies'}" for r in largest.inputs
-        )
+        shapes = ", ".join(f"{r.name} of {counted(r.size, 'entry', 'entries')}" for r in largest.inputs)
         if largest.causes:
             note = f"the cause was tested at a larger failing point, with {shapes}"
             return replace(simplest, causes=largest.causes, notes=(*simplest.notes, note))
     return simplest
+
+
+def _domain(question: Question, inputs: Any, report: Report, *, seed: int) -> Iterator[str]:
+    """Say how to draw positive numbers, where ``forward`` has no value only for want of these."""
+    if not isinstance(inputs, strategies.Point) or not _has_no_value(report):
+        return
+    for k, (name, x) in enumerate(zip(names_of(question.forward, len(inputs)), inputs, strict=True)):
+        if not is_floating(x) or not (x < 0).any():
+            continue
+        magnitudes = tuple(np.abs(y) if i == k else y for i, y in enumerate(inputs))
+        if not _has_no_value(_check(question, magnitudes, seed=seed)[0]):
+            yield (
+                f"forward has a value at abs({name}): if {name} has to be positive, say so by "
+                "gradlab.strategies.inputs(..., elements=gradlab.strategies.positive)"
+            )
 
 
 class _PointFailed(Exception):
@@ -198,7 +214,11 @@ def _is_degenerate(inputs: Any) -> bool:
 
 def _outside_the_domain(inputs: Any, report: Report) -> bool:
     """Whether ``forward`` has no value at a point that was made degenerate on purpose."""
-    return _is_degenerate(inputs) and any(
+    return _is_degenerate(inputs) and _has_no_value(report)
+
+
+def _has_no_value(report: Report) -> bool:
+    return any(
         finding.input is None and finding.kind in ("forward-raises", "not-finite")
         for finding in report.findings
     )

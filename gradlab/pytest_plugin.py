@@ -18,13 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from gradlab._pytest_records import VERDICTS, is_record, record, summarize
+from gradlab._pytest_settings import (
+    POLICY,
+    add_options,
+    configure,
+    raises_undecided,
+    refuse_bad_markers,
+    settings_of,
+)
 from gradlab.errors import GradientError, UsageError
 
 if TYPE_CHECKING:
     from gradlab.report import Report
     from gradlab.rule import Rule
-
-POLICIES = ("fail", "skip", "warn")  # what an inconclusive verdict does to a test
 
 
 class InconclusiveWarning(UserWarning):
@@ -48,7 +54,6 @@ class _Running:
 Exc = TypeVar("Exc", bound=BaseException)
 
 RUNNING = pytest.StashKey[_Running]()
-POLICY = pytest.StashKey[str]()
 
 
 # What a test file uses.
@@ -73,7 +78,7 @@ def gradcheck(request: pytest.FixtureRequest) -> Callable[..., Report]:
     def checked(*args: Any, **options: Any) -> Report:
         __tracebackhide__ = True
         running = config.stash.get(RUNNING, None)
-        settings = _settings(config, running.item if running is not None else None)
+        settings = settings_of(config, running.item if running is not None else None)
         for option, setting in (("rng", "seed"), ("rtol", "rtol")):
             if options.get(option) is None:
                 options[option] = settings.get(setting)
@@ -91,7 +96,7 @@ def gradcheck(request: pytest.FixtureRequest) -> Callable[..., Report]:
         # On two lines: Hypothesis tells failures apart by the line, and would shrink one kind to the other.
         if failure is not None and report.failed:
             raise failure
-        if failure is not None and _raises_undecided(config):
+        if failure is not None and raises_undecided(config):
             raise failure
         return report
 
@@ -163,7 +168,7 @@ def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
     __tracebackhide__ = _speaks_for_itself
     from gradlab._verify import verify
 
-    settings = _settings(item.config, item)
+    settings = settings_of(item.config, item)
     settings |= {name: value for name, value in given.items() if value is not None}
     if "seed" in settings:
         settings["rng"] = settings.pop("seed")
@@ -178,7 +183,7 @@ def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
     if running is not None:
         running.note(report)
     # A known failure is one until its rule is shown to be right.
-    if report.failed or (report.inconclusive and (rule.known_failure or _raises_undecided(item.config))):
+    if report.failed or (report.inconclusive and (rule.known_failure or raises_undecided(item.config))):
         text = str(report)
         if cause is not None and _without_own_frames(cause).__traceback__ is not None:
             text += f"\n\n{''.join(traceback.format_exception(cause)).rstrip()}"
@@ -187,10 +192,6 @@ def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
 
 def _speaks_for_itself(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     return excinfo.errisinstance((UsageError, InconclusiveWarning))
-
-
-def _raises_undecided(config: pytest.Config) -> bool:
-    return config.stash.get(POLICY, "fail") == "fail"
 
 
 def _without_own_frames(error: Exc) -> Exc:
@@ -203,81 +204,17 @@ def _without_own_frames(error: Exc) -> Exc:
     return error.with_traceback(rest)
 
 
-# Options, and the marker, which goes before them.
+# Before the tests run.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, in a group of their own."""
-    group = parser.getgroup("gradlab", "gradlab: are hand-written gradients right")
-    group.addoption(
-        "--gradlab-max-examples",
-        type=functools.partial(_at_least, 1),
-        metavar="N",
-        help="points for each rule of gradlab.pytest_plugin.rule_tests (default: 100)",
-    )
-    group.addoption(
-        "--gradlab-seed",
-        type=functools.partial(_at_least, 0),
-        metavar="N",
-        help="draws the points, upstream gradients and directions (default: 0)",
-    )
-    parser.addini(
-        "gradlab_inconclusive",
-        "what an inconclusive verdict does to a gradlab test: fail, skip or warn (default: fail)",
-        default="fail",
-    )
-
-
-def _at_least(least: int, text: str) -> int:
-    import argparse
-
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} was given; expected a whole number, at least {least}")
-    return int(text)
+    """Add the options."""
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and read the policy."""
-    config.addinivalue_line(
-        "markers",
-        "gradlab(max_examples, seed, rtol): what the fixture gradcheck (seed, rtol) and rule tests (all "
-        "three) use in this test, unless the call says otherwise.",
-    )
-    policy = config.getini("gradlab_inconclusive")
-    if policy not in POLICIES:
-        raise pytest.UsageError(f"gradlab_inconclusive is {policy!r}; expected one of {', '.join(POLICIES)}")
-    config.stash[POLICY] = policy
-
-
-def _is_integer(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-MARKER_ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "max_examples": ("a positive integer", lambda value: _is_integer(value, 1)),
-    "seed": ("a non-negative integer", lambda value: _is_integer(value, 0)),
-    "rtol": ("a number between 0 and 1", lambda value: isinstance(value, int | float) and 0 < value < 1),
-}
-
-
-def _settings(config: pytest.Config, item: pytest.Item | None) -> dict[str, Any]:
-    """Return what the options and, over them, the markers of a test set; the closest marker wins."""
-    options = {name: config.getoption(f"gradlab_{name}", None) for name in ("max_examples", "seed")}
-    settings = {name: value for name, value in options.items() if value is not None}
-    for marker in reversed(list(item.iter_markers("gradlab")) if item is not None else []):
-        settings |= marker.kwargs
-    return settings
-
-
-def _refuse_bad_markers(item: pytest.Item) -> None:
-    for marker in item.iter_markers("gradlab"):
-        wrong = [f"the positional argument {value!r}" for value in marker.args]
-        for name, value in marker.kwargs.items():
-            if name not in MARKER_ARGUMENTS or not MARKER_ARGUMENTS[name][1](value):
-                wrong.append(f"{name}={value!r}")
-        if wrong:
-            known = ", ".join(f"{name} ({expected})" for name, (expected, _) in MARKER_ARGUMENTS.items())
-            pytest.fail(f"the marker gradlab was given {', '.join(wrong)}; expected {known}", pytrace=False)
+    configure(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -311,7 +248,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     # When a test is run again, what its first run found is no longer true.
     item.user_properties[:] = [entry for entry in item.user_properties if not is_record(entry)]
     result = yield from _watch(item)
-    _refuse_bad_markers(item)
+    refuse_bad_markers(item)
     return result
 
 
@@ -350,4 +287,4 @@ def _watch(item: pytest.Item) -> Generator[None, object, object]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """List the functions that are wrong or inconclusive, and count all."""
-    summarize(terminalreporter, undecided_fails=_raises_undecided(config))
+    summarize(terminalreporter, undecided_fails=raises_undecided(config))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-SCHEMA_VERSION = 1  # of `Report.to_dict`
+from gradlab.words import counted
 
 
 def rounded_up(value: float) -> str:
@@ -230,6 +230,8 @@ class Report:
         body = "\n".join(filter(None, [*imports, self.example, call]))
         return f"import gradlab{', numpy as np' if 'np.' in body else ''}\n{body}"
 
+    # How a report is written is the reporters' matter: deferred, and the only arrows that point upwards.
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data that any JSON writer takes.
 
@@ -259,32 +261,17 @@ class Report:
         >>> data["schema_version"], data["verdict"], data["inputs"][0]["worst"]["index"]
         (1, 'pass', [0])
         """
-        import platform
+        from gradlab.reporters.json import plain
 
-        import numpy as np
-
-        from gradlab import __version__
-
-        data: dict[str, Any] = _plain(asdict(self))
-        for result, given in zip(self.inputs, data["inputs"], strict=True):
-            if result.worst is not None:
-                given["worst"]["error"] = _plain(result.worst.error)
-        environment = {
-            "gradlab": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "platform": platform.platform(),
-        }
-        return {"schema_version": SCHEMA_VERSION, "environment": environment, **data}
+        return plain(self)
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __repr__(self) -> str:
-        return f"<Report {self.name}: {self.verdict} at {self.points} point{'s' * (self.points != 1)}>"
+        return f"<Report {self.name}: {self.verdict} at {counted(self.points, 'point')}>"
 
     def __str__(self) -> str:
-        # Deferred, and the one arrow that points upwards: how a report reads is the reporters' matter.
         from gradlab.reporters.text import render
 
         return render(self)
@@ -293,19 +280,3 @@ class Report:
         from gradlab.reporters.html import render
 
         return render(self)
-
-
-def _plain(value: Any) -> Any:
-    """Return data in the types that JSON has."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, str):
-        return str(value)
-    if value is None or isinstance(value, bool | int):
-        return value
-    number = float(value)
-    if math.isfinite(number):
-        return number
-    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from gradlab.report import Report
+from gradlab.words import counted
 
 OK, WRONG, USAGE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130  # 130 is 128 + SIGINT, as shells have it
 
@@ -114,4 +115,4 @@ class Run:
     def summary(self) -> str:
         """Return one line that counts statuses, such as ``5 rules: 3 pass, 1 fail, 1 known failure``."""
         said = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        return f"{len(self.outcomes)} rule{'s' * (len(self.outcomes) != 1)}: {said or 'none checked'}"
+        return f"{counted(len(self.outcomes), 'rule')}: {said or 'none checked'}"

@@ -13,7 +13,7 @@ PACKAGE = Path(gradlab.__file__).parent
 
 # Each layer may import from those above it, and from itself where it is a folder.
 LAYERS = [
-    ["errors"],
+    ["errors", "words"],
     ["rule", "report"],
     ["numerics", "values"],
     ["arguments", "outputs"],
@@ -25,7 +25,7 @@ LAYERS = [
     ["strategies", "reporters"],
     ["_points", "_tally"],
     ["_verify"],
-    ["_pytest_records"],
+    ["_pytest_records", "_pytest_settings"],
     ["pytest_plugin"],
     ["rules"],
     ["networks"],

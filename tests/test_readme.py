@@ -1,4 +1,4 @@
-"""What the README shows but doctest does not run: the test file and the table of replacements."""
+"""What the README shows but doctest does not run: test file, table of replacements, a checker's table."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 import scipy.optimize
 
 from gradlab import GradientError, gradcheck, numerical_vjp
+from gradlab.cli import main
 
 pytest_plugins = ["pytester"]
 
@@ -107,3 +108,13 @@ def test_test_file_runs_as_it_stands(pytester):
     outcomes = result.parseoutcomes()
     assert outcomes.keys() == {"passed"}
     assert outcomes["passed"] > 10
+
+
+def test_checker_of_ones_own_gets_the_table_that_is_shown(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(import.*?)```", section("Check the checker"), flags=re.DOTALL)
+    ((command, shown),) = re.findall(r"```console\n\$ gradlab (.*?)\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "my_checks.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 1
+    seconds = re.compile(r"\d+\.\d$", flags=re.MULTILINE)
+    assert seconds.sub("", capsys.readouterr().out) == seconds.sub("", shown)

@@ -21,8 +21,8 @@ from gradlab import Rule
 def make(name, forward=lambda x: x):
     return Rule(name, forward, lambda dy, x: dy, "(n)")
 
-def mark(x):
-    Path(f"started-{os.getpid()}").touch()
+def mark(x, process=None):
+    Path(f"started-{process or os.getpid()}").touch()
     return x
 
 def late(x):
@@ -33,8 +33,12 @@ first = make("first", late)
 wrong = Rule("wrong", lambda x: x * x, lambda dy, x: 3 * x * dy, "(n)")
 none = make("none", lambda x: None)
 last = make("last")
+def start(x):
+    with subprocess.Popen(["sleep", "600"]) as started:
+        mark(x, started.pid)
+
 sleeper = make("sleeper", lambda x: time.sleep(600))
-starter = make("starter", lambda x: subprocess.run(["sleep", "600"]))
+starter = make("starter", start)
 crash = make("crash", lambda x: os.abort())
 leaver = make("leaver", lambda x: os._exit(3))
 marked = [make(f"marked {k}", lambda x: time.sleep(600 if mark(x) is x else 0)) for k in range(2)]
@@ -81,6 +85,19 @@ def test_rule_that_hangs_is_inconclusive_and_the_others_go_on(checked):
     assert results[0].report.reason == "not done within the timeout of 1 s, at the first point"
     assert results[0].report.name == "sleeper"
     assert results[1].report.passed
+
+
+def test_rule_that_was_stopped_is_reproduced_by_the_check_of_the_rule(checked):
+    report = checked("leaver", jobs=2, timeout=60.0)[0].report
+    assert report.example is None
+    assert str(report).splitlines()[1:] == [
+        "  reproduce:",
+        "    import gradlab",
+        "    from mixed import leaver as rule",
+        "    gradlab.verify(rule, max_examples=5, rng=0)",
+    ]
+    pasted = subprocess.run([sys.executable, "-c", report.snippet], capture_output=True, check=False)
+    assert pasted.returncode == 3  # as the rule has it
 
 
 def test_rule_that_is_slow_from_point_to_point_exceeds_the_timeout_too(checked):
@@ -177,23 +194,50 @@ def test_ctrl_c_leaves_no_process_behind(write):
     assert "gradlab: interrupted; 1 of 3 rules were checked" in err
     assert "1 rule: 1 pass" in out
     assert "Traceback" not in err
-    assert not any(alive(path) for path in Path.cwd().glob("started-*"))
+    assert outliving() == []
 
 
-def alive(path):
+def outliving():
+    """Return which of the processes that marked their start are alive, once their end has had its time."""
+    patience = time.monotonic() + 10  # a process closes its output a moment before it is gone
+    started = [int(path.name.removeprefix("started-")) for path in Path.cwd().glob("started-*")]
+    assert started
+    while (left := [process for process in started if alive(process)]) and time.monotonic() < patience:
+        time.sleep(0.05)
+    return left
+
+
+def alive(process):
     try:
-        os.kill(int(path.name.removeprefix("started-")), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
-    return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # gone since, or a system that has no such files
+        return not Path("/proc/self/stat").exists()
+    return state not in "ZX"  # a zombie has ended; that nobody has asked for its exit code is no matter
+
+
+def test_zombie_is_not_alive():
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert alive(process.pid)
+        process.stdin.close()
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # leaves it a zombie
+            assert not Path("/proc/self/stat").exists() or not alive(process.pid)
+    assert not alive(process.pid)
 
 
 def test_killed_command_leaves_no_process_behind(write):
-    write("mixed.py", MIXED + "RULES = [marked[0], make('marking', lambda x: starter.forward(mark(x)))]\n")
+    write("mixed.py", MIXED + "RULES = [marked[0], make('both', lambda x: starter.forward(mark(x)))]\n")
     process = start("mixed:RULES", "--jobs", "2")
-    wait_for(2)
+    wait_for(3)
     process.kill()
     end_of(process)
+    assert process.returncode == -signal.SIGKILL
+    assert outliving() == []
 
 
 def test_ctrl_c_twice_leaves_no_process_behind(write):
@@ -204,7 +248,7 @@ def test_ctrl_c_twice_leaves_no_process_behind(write):
     process.send_signal(signal.SIGINT)
     end_of(process)
     assert process.returncode == 130
-    assert not any(alive(path) for path in Path.cwd().glob("started-*"))
+    assert outliving() == []
 
 
 def test_timeout_ends_what_a_rule_has_started(write):
@@ -214,6 +258,7 @@ def test_timeout_ends_what_a_rule_has_started(write):
     assert process.returncode == 3
     assert "INCONCLUSIVE starter: not done within the timeout of 1 s" in out
     assert err == ""
+    assert outliving() == []
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")

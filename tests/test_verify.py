@@ -97,7 +97,7 @@ def test_what_is_seldom_decided_is_inconclusive():
     rule = Rule("blind", lambda x: x @ slopes, lambda dy, x: dy * slopes, (np.ones(2),))
     report = verify(rule, raise_exception=False)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert "0 of 1 points passed; the numerical error bar" in report.reason
+    assert "0 of 1 point passed; the numerical error bar" in report.reason
 
 
 def test_exception_of_the_rule_is_the_cause():

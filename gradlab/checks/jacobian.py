@@ -21,6 +21,7 @@ from gradlab.numerics.jacobian import jacobian
 from gradlab.problem import Problem
 from gradlab.report import Finding
 from gradlab.values import describe
+from gradlab.words import counted
 
 
 def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
@@ -97,8 +98,9 @@ def compare_jacobian(
         wrong = _differ(exact, numeric, bars, rtol)
         if wrong.any():
             k = tuple(int(index) for index in np.argwhere(wrong)[0])
+            entries = counted(wrong.size, "entry", "entries")
             message = (
-                f"closed-form Jacobian of {name} is wrong at {wrong.sum()} of {wrong.size} entries; "
+                f"closed-form Jacobian of {name} is wrong at {wrong.sum()} of {entries}; "
                 f"first {list(k)}: it gives {exact[k]:.6g}, "
                 f"central differences give {numeric[k]:.6g} ± {bars[k]:.1g}"
             )
@@ -121,7 +123,8 @@ def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> tuple[dic
     if len(given) != len(problem.arguments.floating):
         names = ", ".join(problem.names[i] for i in problem.arguments.floating)
         message = (
-            f"jacobian returns {len(given)} arrays; expected {len(problem.arguments.floating)}, for {names}"
+            f"jacobian returns {counted(len(given), 'array')}; "
+            f"expected {len(problem.arguments.floating)}, for {names}"
         )
         return {}, [Finding("jacobian", None, "closed-form-jacobian", message)]
     # Of scalars, formulas in NumPy give scalars.

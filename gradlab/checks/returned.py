@@ -11,6 +11,7 @@ from gradlab.numerics import Array
 from gradlab.problem import Problem
 from gradlab.report import Finding
 from gradlab.values import describe
+from gradlab.words import counted
 
 
 def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], list[Finding]]:
@@ -73,7 +74,7 @@ def _match(problem: Problem, returned: Any) -> tuple[dict[int, Any], list[Findin
             matched = dict(zip(positions, gradients, strict=True))
             return {i: matched[i] for i in problem.wrt}, []
     message = (
-        f"backward returns {_count(len(gradients), 'gradient')}; expected {len(everything)}, "
+        f"backward returns {counted(len(gradients), 'gradient')}; expected {len(everything)}, "
         f"one for each of {', '.join(names)}"
     )
     if len(problem.wrt) < len(everything):
@@ -98,7 +99,7 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
     finite = np.isfinite(array)
     if not finite.all():
         index = tuple(int(k) for k in np.argwhere(~finite)[0])
-        count = _count(int((~finite).sum()), "entry", "entries")
+        count = counted(int((~finite).sum()), "entry", "entries")
         return finding(
             "not-finite", f"is {array[index]} at {problem.arguments.label(i, index)} ({count} not finite)"
         )
@@ -110,7 +111,3 @@ def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
         return False
     array = np.asarray(gradient)
     return array.dtype.kind in "fiu" and array.size == problem.arguments.value(i).size
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

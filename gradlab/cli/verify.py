@@ -17,6 +17,7 @@ from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, Progress, complain, say
 from gradlab.config import FORMATS, KINDS, Settings, read_configuration
 from gradlab.run import USAGE, Run
+from gradlab.words import counted
 
 if TYPE_CHECKING:
     from gradlab.run import Outcome
@@ -141,10 +142,10 @@ def _check(settings: Settings, expression: str) -> Run:
     found, problems = collect(settings.targets or list(builtin_rules()))
     least = settings.expect_rules
     if least is not None and len(found) < least:
-        problems.append(f"the targets give {_rules(len(found))}; at least {least} were expected")
+        problems.append(f"the targets give {counted(len(found), 'rule')}; at least {least} were expected")
     chosen = [one for one in found if selected(one.rule.name)]
     if found and not chosen:
-        problems.append(f"-k {expression!r} matches no rule; the targets give {_rules(len(found))}")
+        problems.append(f"-k {expression!r} matches no rule; the targets give {counted(len(found), 'rule')}")
 
     results: dict[int, Result] = {}
     progress = Progress(sys.stderr)
@@ -175,10 +176,6 @@ def _check(settings: Settings, expression: str) -> Run:
         seconds=time.perf_counter() - started,
         interrupted=interrupt.came,
     )
-
-
-def _rules(count: int) -> str:
-    return f"{count} rule{'s' * (count != 1)}"
 
 
 def _outcomes(chosen: Sequence[Found], results: Mapping[int, Result]) -> tuple[Outcome, ...]:

@@ -13,10 +13,10 @@ COLUMNS = (
     "defects",
     "caught",
     "missed",
-    "undecided",
+    "defects undecided",
     "right",
     "false alarms",
-    "undecided",
+    "right undecided",
     "calls",
     "seconds",
 )

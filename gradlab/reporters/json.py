@@ -1,15 +1,19 @@
-"""A whole run as one JSON document."""
+"""A report as data that JSON has, and a whole run as one JSON document."""
 
 from __future__ import annotations
 
 import json
+import math
 import platform
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from gradlab.report import Report
 from gradlab.run import Outcome, Run
 
-SCHEMA_VERSION = 1  # of the document; a key that is removed or changes its meaning makes it 2
+# Of a report, and of the document; a key that is removed or changes its meaning makes it 2.
+REPORT_VERSION, SCHEMA_VERSION = 1, 1
 PACKAGES = ("numpy", "scipy", "hypothesis")  # on which numbers and points depend
 
 
@@ -26,10 +30,10 @@ def render(run: Run) -> str:
     """
     document = {
         "schema_version": SCHEMA_VERSION,
-        "environment": environment(),
+        "environment": environment(*PACKAGES),
         "seed": run.settings["seed"],
         "settings": dict(run.settings),
-        "reports": [{**outcome.report.to_dict(), "gate": _gate(outcome)} for outcome in run.outcomes],
+        "reports": [{**plain(outcome.report), "gate": _gate(outcome)} for outcome in run.outcomes],
         "counts": {str(status).replace(" ", "_"): count for status, count in run.counts.items()},
         "problems": list(run.problems),
         "seconds": run.seconds,
@@ -38,15 +42,40 @@ def render(run: Run) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def environment() -> dict[str, str]:
-    """Return the versions on which a report depends."""
+def plain(report: Report) -> dict[str, Any]:
+    """Return a report as plain data: what `Report.to_dict` says."""
+    data: dict[str, Any] = _plain(asdict(report))
+    for result, given in zip(report.inputs, data["inputs"], strict=True):
+        if result.worst is not None:
+            given["worst"]["error"] = _plain(result.worst.error)
+    return {"schema_version": REPORT_VERSION, "environment": environment("numpy"), **data}
+
+
+def _plain(value: Any) -> Any:
+    """Return data in the types that JSON has."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    number = float(value)
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def environment(*packages: str) -> dict[str, str]:
+    """Return the versions on which a report depends, with those of some packages."""
     from gradlab import __version__
 
     return {
         "gradlab": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{name: metadata.version(name) for name in PACKAGES},
+        **{name: metadata.version(name) for name in packages},
     }
 
 

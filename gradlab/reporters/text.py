@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.reporters import wording
 from gradlab.reporters.style import PLAIN, Style, style_of
+from gradlab.words import counted
 
 __all__ = ["PLAIN", "Style", "render", "style_of", "summary", "table"]
 
@@ -85,7 +86,7 @@ def summary(reports: Sequence[Report]) -> str:
     """Return one line that counts verdicts, such as ``13 rules: 12 pass, 1 fail``."""
     counts = {verdict: sum(report.verdict is verdict for report in reports) for verdict in Verdict}
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    return f"{len(reports)} rule{'s' * (len(reports) != 1)}: {said or 'none checked'}"
+    return f"{counted(len(reports), 'rule')}: {said or 'none checked'}"
 
 
 def _row(report: Report) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from gradlab.report import Entry, Finding, InputResult, Report, Verdict, rounded_up
+from gradlab.words import counted
 
 VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
 NAMES = 4  # written out in one sentence
@@ -161,7 +162,7 @@ def _has_line(finding: Finding) -> bool:
 
 
 def _entries(count: int) -> str:
-    return f"{count} {'entry' if count == 1 else 'entries'}"
+    return counted(count, "entry", "entries")
 
 
 def _s(names: Sequence[str]) -> str:

@@ -15,11 +15,13 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from gradlab._snippet import verify_call
 from gradlab.errors import UsageError
 from gradlab.report import Report, Verdict
 from gradlab.rule import Rule
 from gradlab.runner.one import Options, Result, check
 from gradlab.targets import Found, find_rules
+from gradlab.words import counted
 
 FAREWELL = 5.0  # seconds in which a process that has nothing left to do may end by itself
 
@@ -81,7 +83,7 @@ class _Worker:
         theirs.close()
 
     def give(self, position: int, one: Found) -> None:
-        self.position, self.name = position, one.rule.name
+        self.position, self.rule = position, one.rule
         self.busy, self.points, self.deadline = True, 0, math.inf
         self.began = time.monotonic()
         with suppress(OSError):  # it has died; `listen` will say so
@@ -117,12 +119,13 @@ class _Worker:
         return self._no_verdict(f"its process ended by itself, with exit code {code}")
 
     def _no_verdict(self, reason: str) -> Result:
-        so_far = f"{self.points} point{'s' * (self.points != 1)}" if self.points else "the first point"
+        options = self.options
+        so_far = f"after {counted(self.points, 'point')}" if self.points else "at the first point"
         return Result(
             Report(
-                name=self.name,
+                name=self.rule.name,
                 verdict=Verdict.INCONCLUSIVE,
-                reason=f"{reason}, {'after' if self.points else 'at'} {so_far}",
+                reason=f"{reason}, {so_far}",
                 inputs=(),
                 findings=(),
                 causes=(),
@@ -134,7 +137,11 @@ class _Worker:
                 forward_calls=0,
                 backward_calls=0,
                 seconds=time.monotonic() - self.began,
-                seed=self.options.seed,
+                seed=options.seed,
+                # The point is in the process that has ended: what can be repeated is the check of the rule.
+                call=verify_call(
+                    self.rule, max_examples=options.max_examples, rtol=options.rtol, seed=options.seed
+                ),
             )
         )
 

@@ -15,9 +15,8 @@ from gradlab.strategies.elements import (
     positive,
     probabilities,
     reals,
-    spd,
-    symmetric,
 )
+from gradlab.strategies.matrices import spd, symmetric
 from gradlab.strategies.points import MAX_SIDE, Point, inputs
 
 __all__ = [

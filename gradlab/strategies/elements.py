@@ -1,12 +1,10 @@
-"""What an array of a point holds: real numbers, probabilities, labels, matrices of a kind."""
+"""What an array of a point holds: real numbers, probabilities, labels."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -15,15 +13,10 @@ from hypothesis.extra import numpy as hnp
 from gradlab.errors import UsageError
 from gradlab.strategies import degenerate
 from gradlab.strategies.degenerate import Alteration, Array
+from gradlab.strategies.matrices import DEFINITE, mirrored, not_square, spd, symmetric
+from gradlab.strategies.numbers import Arrays, Shape, Sizes, distinct, grid, sample, steps
 from gradlab.strategies.signature import Core
 from gradlab.values import describe
-
-Shape: TypeAlias = tuple[int, ...]
-Sizes: TypeAlias = Mapping[str, int]
-Arrays: TypeAlias = st.SearchStrategy[Any]
-
-LARGEST = 2  # of the readable numbers
-EVERYWHERE = {"layout": degenerate.layout}
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity, as functions are
@@ -66,7 +59,7 @@ def reals(shape: Shape, sizes: Sizes | None = None) -> Arrays:
     >>> find(reals((1, 3)), lambda x: True)
     array([[ 1., -1.,  2.]])
     """
-    return _distinct(shape, signed=True)
+    return distinct(shape, signed=True)
 
 
 def positive(shape: Shape, sizes: Sizes | None = None) -> Arrays:
@@ -76,7 +69,7 @@ def positive(shape: Shape, sizes: Sizes | None = None) -> Arrays:
     >>> find(positive((3,)), lambda x: True)
     array([1. , 2. , 0.5])
     """
-    return _distinct(shape, signed=False)
+    return distinct(shape, signed=False)
 
 
 def probabilities(shape: Shape, sizes: Sizes | None = None) -> Arrays:
@@ -86,7 +79,7 @@ def probabilities(shape: Shape, sizes: Sizes | None = None) -> Arrays:
     >>> find(probabilities((2, 3)), lambda p: True).sum(axis=-1)
     array([1., 1.])
     """
-    return _distinct(shape, signed=False).map(_normalised)
+    return distinct(shape, signed=False).map(_normalised)
 
 
 def one_hot(shape: Shape, sizes: Sizes | None = None) -> Arrays:
@@ -103,43 +96,6 @@ def one_hot(shape: Shape, sizes: Sizes | None = None) -> Arrays:
     return hnp.arrays(np.int64, shape[:-1], elements=st.integers(0, classes - 1), fill=st.nothing()).map(
         lambda index: np.eye(classes, dtype=np.int64)[index]
     )
-
-
-def symmetric(shape: Shape, sizes: Sizes | None = None) -> Arrays:
-    """Draw symmetric matrices of readable numbers, and stacks of them.
-
-    Whatever is drawn, the forward function is differentiated with respect to every entry by itself: one that
-    reads only a triangle, as a Cholesky factorization does, should make its argument symmetric first.
-
-    >>> from hypothesis import find
-    >>> find(symmetric((2, 2)), lambda a: True)
-    array([[ 1.,  2.],
-           [ 2., -2.]])
-    """
-    return reals(shape).map(_mirrored)
-
-
-def spd(shape: Shape, sizes: Sizes | None = None) -> Arrays:
-    """Draw symmetric positive definite matrices, and stacks of them, all well conditioned.
-
-    The diagonal is between 1 and 2. The entries beside it are so small that their sum along a row is below 1,
-    hence no eigenvalue is below ``1 / n``.
-
-    >>> from hypothesis import find
-    >>> find(spd((2, 2)), lambda a: True)
-    array([[1.  , 0.25],
-           [0.25, 1.  ]])
-    """
-    n = shape[-1]
-    from_one = [v for v in _grid(0, 2 * LARGEST, 64) if 1 <= v <= LARGEST]
-    room = LARGEST * 2.0 ** n.bit_length()
-    diagonal = hnp.arrays(np.float64, shape[:-1], elements=st.sampled_from(from_one), fill=st.nothing())
-
-    def matrix(drawn: tuple[Array, Array]) -> Array:
-        beside, on = drawn
-        return np.where(np.eye(n, dtype=bool), on[..., None], _mirrored(beside) / room)
-
-    return st.tuples(reals(shape), diagonal).map(matrix)
 
 
 def between(low: float, high: float) -> Elements:
@@ -172,7 +128,7 @@ def between(low: float, high: float) -> Elements:
     low, high = float(low), float(high)
 
     def draw(shape: Shape, sizes: Sizes) -> Arrays:
-        return _sample(shape, _grid(low, high, _steps(shape)))
+        return sample(shape, grid(low, high, steps(shape)))
 
     def near_a_bound(draw: st.DrawFn, array: Array) -> Array:
         margin = (high - low) / 1024
@@ -239,65 +195,13 @@ def constant(value: Any) -> Elements:
     return Elements(lambda shape, sizes: st.just(value))
 
 
-def _simplest_first(value: float) -> tuple[int, float, bool]:
-    return Fraction(value).denominator, abs(value), value < 0
-
-
-def _steps(shape: Shape) -> int:
-    """Return how many steps a grid has that leaves plenty of room for an array of this shape."""
-    return max(64, 4 << int(np.prod(shape)).bit_length())
-
-
-@functools.lru_cache
-def _grid(low: float, high: float, steps: int) -> tuple[float, ...]:
-    """Return the points strictly between two bounds that are not zero, the simplest first."""
-    points = {low + (high - low) * k / steps for k in range(1, steps)}
-    return tuple(sorted((v for v in points if low < v < high and v), key=_simplest_first))
-
-
-@functools.lru_cache
-def _distinct(shape: Shape, *, signed: bool) -> Arrays:
-    # Multiples of a power of two, 1/16 where there is room, are exact in every floating dtype.
-    grid = _grid(-2 * LARGEST, 2 * LARGEST, 2 * _steps(shape))
-    return _sample(shape, [v for v in grid if abs(v) <= LARGEST and (signed or v > 0)])
-
-
-def _sample(shape: Shape, values: Sequence[float]) -> Arrays:
-    return hnp.arrays(np.float64, shape, elements=st.sampled_from(values), unique=True, fill=st.nothing())
-
-
 def _normalised(p: Array) -> Array:
     normalised: Array = p / p.sum(axis=-1, keepdims=True)
     return normalised
 
 
-def _mirrored(a: Array) -> Array:
-    return np.tril(a) + np.tril(a, -1).swapaxes(-1, -2)
-
-
-def _square(core: Core, names: Sequence[str]) -> str:
-    if len(core) >= 2 and core[-1] == core[-2]:
-        return ""
-    return f"a matrix that is symmetric has dimensions such as (n,n), not ({','.join(core)})"
-
-
 def _has_an_axis(core: Core, names: Sequence[str]) -> str:
     return "" if core else "an array without axes has no last axis to sum over"
-
-
-def _tied_definite(draw: st.DrawFn, a: Array) -> Array:
-    """Give matrices one value on the diagonal and one beside it: eigenvalues that coincide."""
-    on = np.broadcast_to(a[..., :1, :1], a.shape)
-    return np.where(np.eye(a.shape[-1], dtype=bool), on, np.broadcast_to(a[..., -1:, :1], a.shape))
-
-
-def _without_some_beside(draw: st.DrawFn, a: Array) -> Array:
-    thinned = _mirrored(degenerate.zeros(draw, a))
-    return np.where(np.eye(a.shape[-1], dtype=bool), a, thinned)
-
-
-def _scaled_as_a_whole(draw: st.DrawFn, a: Array) -> Array:
-    return a * 2.0 ** draw(st.sampled_from(degenerate.POWERS))
 
 
 def _each_then(
@@ -314,17 +218,12 @@ def _each_then(
 LAYOUT: dict[str, Alteration] = {"layout": degenerate.layout}
 POSITIVE: dict[str, Alteration] = {"ties": degenerate.ties, "magnitude": degenerate.magnitude}
 REAL = POSITIVE | {"zeros": degenerate.zeros}
-DEFINITE: dict[str, Alteration] = {
-    "ties": _tied_definite,
-    "zeros": _without_some_beside,
-    "magnitude": _scaled_as_a_whole,
-}
 # The functions that need no arguments stand for themselves.
 NAMED: dict[Callable[..., Any], Elements] = {
     reals: Elements(reals, REAL | LAYOUT),
     positive: Elements(positive, POSITIVE | LAYOUT),
     probabilities: Elements(probabilities, _each_then(_normalised, POSITIVE) | LAYOUT, _has_an_axis),
     one_hot: Elements(one_hot, LAYOUT, _has_an_axis),
-    symmetric: Elements(symmetric, _each_then(_mirrored, REAL) | LAYOUT, _square),
-    spd: Elements(spd, DEFINITE | LAYOUT, _square),
+    symmetric: Elements(symmetric, _each_then(mirrored, REAL) | LAYOUT, not_square),
+    spd: Elements(spd, DEFINITE | LAYOUT, not_square),
 }

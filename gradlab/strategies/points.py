@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from gradlab.errors import UsageError
 from gradlab.strategies import elements as of
-from gradlab.strategies.elements import NAMED, Arrays, Elements, Shape, Sizes
+from gradlab.strategies.elements import NAMED, Elements
+from gradlab.strategies.numbers import Arrays, Shape, Sizes
 from gradlab.strategies.signature import Core, read_signature
 from gradlab.values import describe
 

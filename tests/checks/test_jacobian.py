@@ -56,6 +56,15 @@ def test_wrong_closed_form_is_found():
     assert {finding.kind for finding in report.findings} == {"closed-form-jacobian"}
 
 
+@pytest.mark.parametrize(("size", "said"), [(1, "wrong at 1 of 1 entry; "), (2, "wrong at 2 of 4 entries; ")])
+def test_wrong_entries_of_a_closed_form_are_counted(size, said):
+    problem = Problem(np.square, lambda dy, x: 2 * x * dy, (np.full(size, 3.0),))
+    gradients = {0: problem.grad_output.reshape(size) * 6}
+    assert compare_jacobian(problem, gradients, lambda x: np.diag(2 * x), rtol=1e-7) == []
+    (finding,) = compare_jacobian(problem, gradients, lambda x: np.diag(3 * x), rtol=1e-7)
+    assert said in finding.message
+
+
 def test_closed_form_of_another_shape_is_found():
     rule = replace(linear.RULE, jacobian=lambda x, w: (w, x))
     report = verify(rule, raise_exception=False, max_examples=20)

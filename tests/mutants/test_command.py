@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from gradlab.cli import main
@@ -26,6 +28,13 @@ def module(tmp_path, monkeypatch):
     return "own_checks"
 
 
+def numbers(out):
+    """Return the numbers of the first rule, by the titles of their columns."""
+    titles, row = (re.split(" {2,}", line) for line in out.splitlines()[:2])
+    assert len(set(titles)) == len(titles)
+    return dict(zip(titles, row, strict=True))
+
+
 def test_gradlab_catches_the_defects_of_a_rule(capsys):
     assert main(["mutants", "-k", "bias_add"]) == 0
     header, row, total, *_ = capsys.readouterr().out.splitlines()
@@ -52,6 +61,16 @@ def test_checker_that_raises_is_told_apart(module, capsys):
     out = capsys.readouterr().out
     assert "the checker raised: 6" in out
     assert "  bias_add, seed 0: the right rule (RuntimeError: out of order)" in out
+
+
+def test_what_the_checker_did_not_decide_is_counted_apart_for_defects_and_for_right_rules(module, capsys):
+    main(["mutants", "--checker", f"{module}:breaks", "-k", "bias_add"])
+    undecided = numbers(capsys.readouterr().out)
+    assert (undecided["defects"], undecided["defects undecided"]) == ("5", "5")
+    assert (undecided["right"], undecided["right undecided"]) == ("1", "1")
+    main(["mutants", "--checker", f"{module}:along_ones", "-k", "bias_add"])
+    decided = numbers(capsys.readouterr().out)
+    assert (decided["defects undecided"], decided["right undecided"]) == ("0", "0")
 
 
 def test_list_prints_the_catalogue(capsys):

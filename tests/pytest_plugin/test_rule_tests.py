@@ -1,0 +1,118 @@
+"""Tests made of a list of rules."""
+
+import pytest
+
+from gradlab import Rule, UsageError
+from gradlab.pytest_plugin import rule_tests
+
+pytest_plugins = ["pytester"]
+
+RULES = """
+    test_rules = rule_tests([RIGHT, WRONG])
+"""
+
+
+class TestRuleTests:
+    def test_ids_are_the_names_and_the_tests_stand_in_the_callers_file(self, run):
+        result = run(RULES, "-v", "--gradlab-max-examples=5")
+        result.assert_outcomes(failed=1, passed=1)
+        result.stdout.re_match_lines(
+            [r"test_\w+\.py::test_rules\[right\] PASSED.*", r"test_\w+\.py::test_rules\[wrong\] FAILED.*"]
+        )
+
+    def test_keyword_selects_one(self, run):
+        run(RULES, "-k", "right", "--gradlab-max-examples=5").assert_outcomes(passed=1, deselected=1)
+
+    def test_failure_shows_the_report_alone(self, run):
+        result = run(RULES, "--gradlab-max-examples=5")
+        lines = result.stdout.lines
+        start = next(k for k, line in enumerate(lines) if "test_rules[wrong]" in line)
+        stop = next(k for k, line in enumerate(lines) if "= gradlab =" in line)
+        assert lines[start + 1].startswith("FAIL wrong: gradient of x is wrong")
+        assert lines[stop - 1] == "    gradlab.gradcheck(rule.forward, rule.backward, (x,), rng=0)"
+        assert stop - start < 20
+
+    def test_exception_of_a_rule_shows_where_it_was_raised(self, run):
+        result = run(
+            """
+    def raises(dy, x):
+        raise KeyError("mine")
+
+    test_rules = rule_tests([Rule("broken", square, raises, "(n)")])
+    """
+        )
+        result.stdout.fnmatch_lines(
+            ["FAIL broken: *", '  File "*test_*.py", line *, in raises', "KeyError: 'mine'"]
+        )
+        result.stdout.no_fnmatch_line("*problem.py*")
+
+    def test_malformed_rule_is_told_in_a_line(self, run):
+        result = run("    test_rules = rule_tests([Rule('odd', square, right, 'n,d')])")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["E*UsageError: rule 'odd': signature is 'n,d'; expected*"])
+        result.stdout.no_fnmatch_line("*_verify.py*")
+
+    @pytest.mark.parametrize("policy", ["fail", "skip", "warn"])
+    def test_known_failure_is_expected_as_long_as_it_is_not_right(self, run, policy):
+        result = run(
+            """
+    from dataclasses import replace
+
+    RULES = [RIGHT, WRONG, BLIND, Rule("malformed", square, right, "n,d")]
+    test_rules = rule_tests([replace(rule, known_failure=f"{rule.name}: ticket 12") for rule in RULES])
+    """,
+            "-rx",
+            "--gradlab-max-examples=5",
+            ini=f"gradlab_inconclusive = {policy}",
+        )
+        result.assert_outcomes(xfailed=2, failed=2)
+        result.stdout.fnmatch_lines(
+            [
+                "[[]XPASS(strict)[]] right: ticket 12",
+                "E*UsageError: rule 'malformed'*",
+                "gradlab checked 3 functions: 2 fail as expected, 1 pass",
+                "XFAIL *test_rules[[]wrong[]] - wrong: ticket 12",
+            ]
+        )
+
+    def test_what_is_given_goes_before_the_marker_and_the_marker_before_the_option(self, run):
+        result = run(
+            """
+    SEEN = []
+    def seen(rng):
+        SEEN.append(1)
+        return (x,)
+
+    SQUARE = Rule("square", square, right, seen)
+    by_call = rule_tests([SQUARE], max_examples=2, rtol=1e-3)
+    test_call = pytest.mark.gradlab(max_examples=3)(by_call)
+    test_marker = pytest.mark.gradlab(max_examples=3)(rule_tests([SQUARE]))
+    test_option = rule_tests([SQUARE])
+
+    @pytest.fixture(autouse=True)
+    def count(request):
+        SEEN.clear()
+        yield
+        print(request.node.name, len(SEEN))
+    """,
+            "-s",
+            "--gradlab-max-examples=4",
+        )
+        result.assert_outcomes(passed=3)
+        for name, count in (("call", 2), ("marker", 3), ("option", 4)):
+            result.stdout.fnmatch_lines([f"*test_{name}[[]square[]] {count}"])
+
+    def test_rtol_given_lets_a_small_defect_pass(self, run):
+        result = run(
+            """
+    small = Rule("small", square, lambda dy, x: 2.001 * x * dy, "(n)")
+    test_loose = rule_tests([small], rtol=0.01, max_examples=5)
+    test_strict = rule_tests([small], max_examples=5)
+    """
+        )
+        result.assert_outcomes(passed=1, failed=1)
+
+    @pytest.mark.parametrize("rules", [[], 3, [3], Rule("f", abs, abs, "(n)")])
+    def test_what_is_no_list_of_rules_is_refused(self, rules):
+        with pytest.raises(UsageError, match="rule_tests was given"):
+            rule_tests(rules)
