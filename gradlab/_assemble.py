@@ -12,7 +12,8 @@ import numpy as np
 from gradlab.checks.gradients import Probes
 from gradlab.checks.locate import Region
 from gradlab.problem import Problem
-from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict, rounded_up
+from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict
+from gradlab.words import counted, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
 ALIKE = 0.99
@@ -79,12 +80,12 @@ def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
     names = ", ".join(problem.names[i] for i in problem.wrt)
     who = names if probes.position is None else problem.names[probes.position]
     if probes.position is None or worst.index is None:
-        where = f"along {mask.sum()} of {mask.size} random directions"
+        where = f"along {mask.sum()} of {counted(mask.size, 'random direction')}"
         message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
     else:
         at = problem.arguments.label(probes.position, worst.index)
-        probed = "entries" + (" probed" if probes.unprobed else "")
-        message = f"gradient of {who} is wrong at {mask.sum()} of {mask.size} {probed}; worst {at}: {numbers}"
+        entries = counted(mask.size, "entry", "entries") + (" probed" if probes.unprobed else "")
+        message = f"gradient of {who} is wrong at {mask.sum()} of {entries}; worst {at}: {numbers}"
     kind = "wrong-gradient"
     if probes.readings.precise[mask].all():
         kind = "precision"
@@ -171,8 +172,7 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -
     advice = f"rtol={rounded_up(needed)} would decide" if needed < 1 else "no rtol below 1 would decide"
     why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
     return (
-        f"the numerical error bar is too wide to tell at {count} probe{'s' * (count != 1)} ({names}); "
-        f"{advice}{why}"
+        f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"
     )
 
 

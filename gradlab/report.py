@@ -10,18 +10,6 @@ from typing import Any
 from gradlab.words import counted
 
 
-def rounded_up(value: float) -> str:
-    """Return a bound with one digit, rounded so that it stays a bound.
-
-    >>> rounded_up(1.2e-7), rounded_up(2e-7)
-    ('2e-07', '2e-07')
-    """
-    if not 0 < value < math.inf:
-        return f"{value:g}"
-    unit = 10.0 ** math.floor(math.log10(value))
-    return f"{math.ceil(round(value / unit, 6)) * unit:.0e}"
-
-
 class Verdict(StrEnum):
     """The answer of a check."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, in the singular where it is one.
@@ -10,3 +12,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     ('1 point', '0 points', '3 entries')
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def rounded_up(value: float) -> str:
+    """Return a bound with one digit, rounded so that it stays a bound.
+
+    >>> rounded_up(1.2e-7), rounded_up(2e-7)
+    ('2e-07', '2e-07')
+    """
+    if not 0 < value < math.inf:
+        return f"{value:g}"
+    unit = 10.0 ** math.floor(math.log10(value))
+    return f"{math.ceil(round(value / unit, 6)) * unit:.0e}"

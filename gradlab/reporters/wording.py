@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gradlab.report import Entry, Finding, InputResult, Report, Verdict, rounded_up
-from gradlab.words import counted
+from gradlab.report import Entry, Finding, InputResult, Report, Verdict
+from gradlab.words import counted, rounded_up
 
 VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
 NAMES = 4  # written out in one sentence

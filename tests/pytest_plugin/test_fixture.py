@@ -81,7 +81,7 @@ class TestFixture:
         simplest = [r"inputs = \(array\(\[\[ 1\.\],", r" +\[-1\.\]\]\), array\(\[\[1\.\]\]\)\)"]
         result.stdout.re_match_lines(simplest)
         result.stdout.fnmatch_lines(
-            ["FAIL matmul (*): * wrong at 1 of 1 entries*", "gradlab checked 2 functions: 1 fail, 1 pass"]
+            ["FAIL matmul (*): * wrong at 1 of 1 entry*", "gradlab checked 2 functions: 1 fail, 1 pass"]
         )
         names = [entry.get("name") for entry in ElementTree.parse("results.xml").iter("property")]
         assert [name for name in names if name.startswith("gradlab")] == ["gradlab.matmul", "gradlab.square"]
