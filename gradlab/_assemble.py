@@ -30,16 +30,14 @@ class Found:
     regions: Mapping[int, Region] = field(default_factory=dict)
 
 
-def assemble(
-    name: str, found: Found, *, problem: Problem | None = None, rtol: float, started: float, seed: int
-) -> Report:
+def assemble(name: str, found: Found, *, problem: Problem | None = None, started: float, seed: int) -> Report:
     """Return the report of one point; without a problem, of one at which forward raised."""
     findings, probes, notes = found.findings, found.probes, found.notes
     inputs: tuple[InputResult, ...] = ()
     reason, calls = "", (1, 0)
     if problem is not None:
-        inputs = tuple(_input_result(problem, i, found, rtol) for i in problem.wrt)
-        reason = _undecided_reason(problem, probes, rtol)
+        inputs = tuple(_input_result(problem, i, found) for i in problem.wrt)
+        reason = _undecided_reason(problem, probes)
         calls = (problem.forward_calls, problem.backward_calls)
         notes = (*notes, *_kinks(problem, probes))
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
@@ -62,17 +60,17 @@ def assemble(
     )
 
 
-def wrong_gradients(problem: Problem, probes: Sequence[Probes], rtol: float) -> list[Finding]:
+def wrong_gradients(problem: Problem, probes: Sequence[Probes]) -> list[Finding]:
     """Return a finding for each input whose gradient some probe contradicts."""
-    wrong = [p for p in probes if p.readings.wrong(rtol).any()]
+    wrong = [p for p in probes if p.readings.wrong.any()]
     if any(p.position is not None for p in wrong):
         wrong = [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
-    return [_wrong_gradient(problem, p, rtol) for p in wrong]
+    return [_wrong_gradient(problem, p) for p in wrong]
 
 
-def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
-    mask = probes.readings.wrong(rtol)
-    worst = _worst(probes, rtol)
+def _wrong_gradient(problem: Problem, probes: Probes) -> Finding:
+    mask = probes.readings.wrong
+    worst = _worst(probes)
     numbers = (
         f"backward gives {worst.analytic:.6g}, central differences give "
         f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
@@ -94,10 +92,10 @@ def _wrong_gradient(problem: Problem, probes: Probes, rtol: float) -> Finding:
     return Finding("gradients", None if probes.position is None else who, kind, message)
 
 
-def _worst(probes: Probes, rtol: float) -> Entry:
+def _worst(probes: Probes) -> Entry:
     """Return the probe that disagrees most: a wrong one if there is one."""
     readings = probes.readings
-    error, wrong = readings.error, readings.wrong(rtol)
+    error, wrong = readings.error, readings.wrong
     if wrong.any():
         error = np.where(wrong[:, np.newaxis], error, -1.0)
     # Of errors that are alike the first is taken, so that rounding does not choose.
@@ -112,7 +110,7 @@ def _plain(value: np.float64) -> float:
     return math.nan if np.isnan(value) else float(value)
 
 
-def _input_result(problem: Problem, position: int, found: Found, rtol: float) -> InputResult:
+def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
     name, findings = problem.names[position], found.findings
     own = next((p for p in found.probes if p.position == position), None)
     probed = own is not None and own.readings.analytic.size > 0
@@ -121,11 +119,11 @@ def _input_result(problem: Problem, position: int, found: Found, rtol: float) ->
     if region is not None:
         wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
     elif own is not None and own.indices is not None:
-        wrong = [own.indices[k] for k in np.flatnonzero(own.readings.wrong(rtol))]
+        wrong = [own.indices[k] for k in np.flatnonzero(own.readings.wrong)]
     if any(f.input in (name, None) for f in findings):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
     else:
-        blind = own is None or not probed or own.unprobed or own.readings.undecided(rtol).any()
+        blind = own is None or not probed or own.unprobed or own.readings.undecided.any()
         verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
     return InputResult(
         name=name,
@@ -134,7 +132,7 @@ def _input_result(problem: Problem, position: int, found: Found, rtol: float) ->
         probed=len(own.indices) if own is not None and own.indices is not None else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
-        worst=_worst(own, rtol) if own is not None and probed else None,
+        worst=_worst(own) if own is not None and probed else None,
         resolution=_resolution(own) if own is not None and probed else None,
         where=region.words if region is not None else "",
     )
@@ -145,7 +143,7 @@ def _resolution(probes: Probes) -> float | None:
     return None if probes.unprobed or math.isnan(resolution) else resolution
 
 
-def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -> str:
+def _undecided_reason(problem: Problem, probes: Sequence[Probes]) -> str:
     """Say why nothing more is known; an empty string when every probe tells."""
     empty = [problem.names[i] for i in problem.wrt if problem.value(i).size == 0]
     if len(empty) == len(problem.wrt):
@@ -161,10 +159,10 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes], rtol: float) -
     ]
     if left_out:
         return f"max_calls={problem.max_calls} left entries unprobed: {', '.join(left_out)}"
-    undecided = [p for p in probes if p.readings.undecided(rtol).any()]
+    undecided = [p for p in probes if p.readings.undecided.any()]
     if not undecided:
         return ""
-    count = sum(int(p.readings.undecided(rtol).sum()) for p in undecided)
+    count = sum(int(p.readings.undecided.sum()) for p in undecided)
     needed = max(p.readings.deciding_rtol() for p in undecided)
     names = ", ".join(
         "joint directions" if p.position is None else problem.names[p.position] for p in undecided

@@ -171,7 +171,6 @@ def check_point(
     """Check one point; return the report, and what a function under test raised there, if it did."""
     started = time.perf_counter()
     generator = np.random.default_rng(seed)
-    rtol = question.rtol or 0.0
     found = Found()
     cause: BaseException | None = None
     problem: Problem | None = None
@@ -198,7 +197,7 @@ def check_point(
         with np.errstate(all="ignore"):
             found = _compare(problem, returned, question, rtol=rtol, rng=generator)
     with np.errstate(all="ignore"):
-        report = assemble(question.title, found, problem=problem, rtol=rtol, started=started, seed=seed)
+        report = assemble(question.title, found, problem=problem, started=started, seed=seed)
     return report, cause
 
 
@@ -216,12 +215,12 @@ def _compare(
         return Found(tuple(findings), notes=tuple(notes))  # there is no number to compare with
     prober = Prober(split_upstream(problem, gradients), rtol=rtol)
     probes = probe_gradients(prober, rng=rng)
-    findings += wrong_gradients(problem, probes, rtol)
+    findings += wrong_gradients(problem, probes)
     regions: dict[int, Region] = {}
     causes: list[Cause] = []
     if question.explain and findings:
         for p in probes:
-            region = locate(prober, p, rtol) if p.readings.wrong(rtol).any() else None
+            region = locate(prober, p) if p.readings.wrong.any() else None
             if region is not None and p.position is not None:
                 regions[p.position] = region
         causes = find_causes(problem, findings, regions, rtol=rtol)

@@ -139,7 +139,7 @@ def _probe_entries(prober: Prober, i: int) -> tuple[Probes, dict[int, Reading]]:
     return (
         Probes(
             position=i,
-            readings=Readings.of(readings, others),
+            readings=Readings.of(readings, others, rtol=prober.rtol),
             stratum=np.arange(count),
             resolution=np.fmin.reduce(caught, axis=1, initial=np.nan),
             unprobed=x.size - count,
@@ -206,7 +206,7 @@ def _probe_all(prober: Prober, planned: Iterable[_Planned], position: int | None
     unknown = Reading.unknown(len(readings), len(prober.upstream.gradients))
     return Probes(
         position=position,
-        readings=Readings.of(unknown, dict(enumerate(readings))),
+        readings=Readings.of(unknown, dict(enumerate(readings)), rtol=prober.rtol),
         stratum=np.array(strata, dtype=int),
         resolution=np.array(resolutions, dtype=np.float64),
         unprobed=sum(entries for stratum, entries in left_out.items() if stratum not in strata),

@@ -52,7 +52,7 @@ class Region:
     derivatives: Array | None = None
 
 
-def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
+def locate(prober: Prober, probes: Probes) -> Region | None:
     """Return the wrong entries of one input, or ``None`` where they could not be told apart.
 
     Parameters
@@ -61,8 +61,6 @@ def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
         Of the problem.
     probes : Probes
         Of one input, some of them wrong.
-    rtol : float
-        The relative disagreement that the caller does not care about.
     """
     position = probes.position
     if position is None:
@@ -71,7 +69,7 @@ def locate(prober: Prober, probes: Probes, rtol: float) -> Region | None:
     x, name = problem.value(position), problem.names[position]
     if probes.indices is not None:
         mask, largest = np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
-        for k in np.flatnonzero(probes.readings.wrong(rtol)):
+        for k in np.flatnonzero(probes.readings.wrong):
             mask[probes.indices[k]] = True
             numeric, bar = np.abs(probes.readings.numeric[k]), probes.readings.error_bar[k]
             largest[probes.indices[k]] = (numeric + bar).sum() if (numeric <= bar).all() else np.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -145,6 +146,8 @@ class Readings:
         Where a kink was found at the point; what is wrong only in the dtype given.
     left_out : int
         How many outputs were left out at most, being within one step of a kink.
+    rtol : float
+        The relative disagreement that the caller does not care about.
     """
 
     analytic: Array
@@ -155,9 +158,10 @@ class Readings:
     kinked: Mask
     precise: Mask
     left_out: int
+    rtol: float
 
     @classmethod
-    def of(cls, readings: Reading, others: Mapping[int, Reading]) -> Readings:
+    def of(cls, readings: Reading, others: Mapping[int, Reading], *, rtol: float) -> Readings:
         """Collect ``k`` readings of one difference each, some of which are replaced by others."""
         names = ("analytic", "numeric", "error_bar", "slope", "size")
         arrays = {name: np.array(getattr(readings, name), dtype=np.float64) for name in names}
@@ -167,7 +171,7 @@ class Readings:
                 array[j] = getattr(other, name)
             kinked[j], precise[j] = other.has_two_sides, other.precise
         left_out = max((other.left_out for other in others.values()), default=0)
-        return cls(**arrays, kinked=kinked, precise=precise, left_out=left_out)
+        return cls(**arrays, kinked=kinked, precise=precise, left_out=left_out, rtol=rtol)
 
     @property
     def scale(self) -> Array:
@@ -182,18 +186,20 @@ class Readings:
             relative = np.where(scale > 0, difference / scale, 0.0)
         return np.where(np.isfinite(difference), relative, np.inf)
 
-    def wrong(self, rtol: float) -> Mask:
+    @cached_property
+    def wrong(self) -> Mask:
         """Which directions differ by more than the error bar and ``rtol`` together can explain."""
         with np.errstate(invalid="ignore"):
             difference = np.abs(self.analytic - self.numeric)
-            explained = np.isfinite(self.analytic) & (difference <= self.error_bar + rtol * self.size)
+            explained = np.isfinite(self.analytic) & (difference <= self.error_bar + self.rtol * self.size)
         # What is not finite agrees with nothing.
         return np.asarray((~explained & np.isfinite(self.error_bar)).any(axis=1))
 
-    def undecided(self, rtol: float) -> Mask:
+    @cached_property
+    def undecided(self) -> Mask:
         """Which directions have an error bar too wide to tell."""
-        visible = np.maximum(max(rtol, COARSE) * self.size, rtol * self.slope)
-        return np.asarray(~self.wrong(rtol) & ~(self.error_bar <= visible).all(axis=1))
+        visible = np.maximum(max(self.rtol, COARSE) * self.size, self.rtol * self.slope)
+        return np.asarray(~self.wrong & ~(self.error_bar <= visible).all(axis=1))
 
     def deciding_rtol(self) -> float:
         """Return the smallest ``rtol`` at which no probe would be undecided."""

@@ -34,9 +34,9 @@ def located(forward, backward, *inputs):
     """Return the report, and how many calls of forward each search took."""
     counts = []
 
-    def counted(prober, probes, rtol):
+    def counted(prober, probes):
         before = prober.problem.forward_calls
-        region = locate(prober, probes, rtol)
+        region = locate(prober, probes)
         counts.append(prober.problem.forward_calls - before)
         return region
 
