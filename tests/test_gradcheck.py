@@ -4,8 +4,8 @@ import traceback
 import numpy as np
 import pytest
 
-import gradlab
 from gradlab import GradientError, Verdict, gradcheck
+from gradlab.rules import cross_entropy, square_loss
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
 W = np.array([[1.0, -2.0], [0.5, 3.0], [-1.5, 0.75]])
@@ -78,7 +78,7 @@ def test_rule_that_ignores_the_upstream_gradient_fails():
 @pytest.mark.parametrize("size", [1, 30, 20_000])
 def test_gradient_of_zero_is_right_at_a_minimum(size):
     o = np.linspace(-1, 1, size)
-    rule = gradlab.rules.square_loss.SUM
+    rule = square_loss.SUM
     assert gradcheck(rule.forward, rule.backward, (o, o.copy()))
 
 
@@ -155,7 +155,7 @@ def test_backward_that_loses_digits_is_not_called_wrong():
 
 @pytest.mark.parametrize("logit", [20.0, 25.0, 30.0, 35.0])
 def test_plateau_of_a_quantised_function_is_no_evidence(logit):
-    rule = gradlab.rules.cross_entropy.LOGITS
+    rule = cross_entropy.LOGITS
     z, target = np.array([[logit, 0.0, 1.0]]), np.array([0])
     report = gradcheck(rule.forward, rule.backward, (z, target), cached=True, raise_exception=False)
     assert not report.failed

@@ -18,7 +18,7 @@ from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction, richardson
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.leaps import INTERVALS, leap
+from gradlab.numerics.leaps import INTERVALS, leaps_by
 from gradlab.problem import Problem
 
 ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink still has its jump
@@ -88,7 +88,7 @@ class Displacements:
             return float(upstream.contract(plus if t > 0 else minus)[part]) if t else 0.0
 
         moving = min(h for h in list(self._kept) if at(h) or at(-h))
-        return not leap(at, moving * 2 / INTERVALS, enough=LEAP * least) < LEAP * least
+        return leaps_by(LEAP * least, at, moving * 2 / INTERVALS)
 
 
 def slopes_between_sides(

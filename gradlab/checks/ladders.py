@@ -101,7 +101,9 @@ class Ladders:
     ) -> tuple[Derivative, Derivative]:
         """Return a ladder of shorter steps, and the first one as it has to be read after that."""
         close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim)
-        least = np.where(close.slope == 0, seen.least_change(self.upstream), 0.0)
+        matters = self._contradicts(first, claim) or self._contradicts(close, claim)
+        matters = matters or bool((close.error_bar < first.error_bar).any())
+        least = np.where(matters & (close.slope == 0), seen.least_change(self.upstream), 0.0)
         if any(least[s] > 0 and seen.leaps(self.upstream, s, float(least[s])) for s in range(least.size)):
             # Shorter steps change nothing: the function is quantised, its quantum the least change seen.
             first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim, least)

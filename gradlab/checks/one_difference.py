@@ -116,10 +116,23 @@ def lengthening(reading: Reading, rtol: float) -> Array:
     tolerance = rtol * np.maximum(reading.slope, reading.claim.size)
     difference = np.abs(reading.numeric - reading.claim.value)
     agrees = (difference <= tolerance + UNKNOWN_NOISE * reading.error_bar).all(axis=-1)
+    return np.where(agrees, _longer(reading.error_bar, tolerance), 1.0)
+
+
+def foreseen_lengthening(upstream: Upstream, claim: Claim, step: Array, rtol: float) -> Array:
+    """Return the same before a difference is taken, where the rounding is known: of a single output."""
+    problem = upstream.problem
+    if problem.form.size != 1:
+        return np.ones_like(step)  # it depends on which outputs move
+    off = problem.eps * upstream.rounding(np.ones(1, dtype=bool)) / step[:, np.newaxis]
+    return _longer(off, rtol * claim.size)
+
+
+def _longer(off: Array, tolerance: Array) -> Array:
+    """Return the least power of two that brings rounding down to the tolerance; 1 if that is too much."""
     with np.errstate(all="ignore"):
-        needed = (reading.error_bar / (CHEAP_RTOL * tolerance)).max(axis=-1)
-        longer = np.exp2(np.ceil(np.log2(needed)))
-    return np.where(agrees & (longer > 1) & (longer <= LONGEST), longer, 1.0)
+        longer = np.exp2(np.ceil(np.log2((off / (CHEAP_RTOL * tolerance)).max(axis=-1))))
+    return np.where((longer > 1) & (longer <= LONGEST), longer, 1.0)
 
 
 def accepted(reading: Reading) -> Reading:

@@ -18,6 +18,7 @@ from gradlab.checks.one_difference import (
     beyond_rounding,
     blind_to,
     differences_of_entries,
+    foreseen_lengthening,
     lengthening,
     looks_bent,
     one_difference,
@@ -90,6 +91,7 @@ class Prober:
         """
         claim = self.analytic.claim_of_entries(position, scale.size)
         step = cheap_step(self.problem.eps) * scale
+        step *= foreseen_lengthening(self.upstream, claim, step, self.rtol)
         entries = np.arange(scale.size)
         readings = differences_of_entries(self.upstream, claim, position, entries, step)
         longer = lengthening(readings, self.rtol)

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
+
+Function: TypeAlias = Callable[[float], float]
 
 INTERVALS = 8  # that are looked at first
 STARTS = 3  # of them that show most are followed: equal leaps in both halves cancel
 HALVINGS = 12
 
 
-def leap(at: Callable[[float], float], spacing: float, *, enough: float = np.inf) -> float:
+def leap(at: Function, spacing: float) -> float:
     """Return the largest change that stays when the function is looked at ever closer.
 
     Parameters
@@ -29,8 +32,6 @@ def leap(at: Callable[[float], float], spacing: float, *, enough: float = np.inf
         The function along a line.
     spacing : float
         How far apart the first points are, on both sides of 0.
-    enough : float
-        A leap as large as this ends the search.
 
     Returns
     -------
@@ -45,19 +46,35 @@ def leap(at: Callable[[float], float], spacing: float, *, enough: float = np.inf
     1e-07
     """
     value = cache(at)
+    return float(np.max([_descend(value, start, spacing) for start in _starts(value, spacing)]))
 
-    def bend(left: float, width: float) -> float:
-        return abs(value(left) + value(left + 2 * width) - 2 * value(left + width))
 
+def leaps_by(height: float, at: Function, spacing: float) -> bool:
+    """Whether a function leaps by so much, or is not finite; with fewer calls than it takes to say how much.
+
+    >>> leaps_by(5e-8, lambda t: t + 1e-7 * (t > 2e-6), 1e-5)
+    True
+    """
+    value = cache(at)
+    return any(not _descend(value, start, spacing, height) < height for start in _starts(value, spacing))
+
+
+def _starts(value: Function, spacing: float) -> list[float]:
+    """Return where those of the first points begin between which the function bends most."""
     starts = [spacing * (k - INTERVALS / 2) for k in range(INTERVALS - 1)]
-    largest = 0.0
-    for start in sorted(starts, key=lambda left: bend(left, spacing), reverse=True)[:STARTS]:
-        left, width = start, spacing
-        for _ in range(HALVINGS):
-            width /= 2
-            if bend(left + 2 * width, width) > bend(left, width):
-                left += 2 * width
-        largest = float(np.maximum(largest, bend(left, width)))  # NaN if it is
-        if largest >= enough:
+    return sorted(starts, key=lambda left: _bend(value, left, spacing), reverse=True)[:STARTS]
+
+
+def _descend(value: Function, left: float, width: float, least: float = 0.0) -> float:
+    """Return what is left of a bend after halving, or after less of it is left than asked for."""
+    for _ in range(HALVINGS):
+        if _bend(value, left, width) < least:
             break
-    return largest
+        width /= 2
+        if _bend(value, left + 2 * width, width) > _bend(value, left, width):
+            left += 2 * width
+    return _bend(value, left, width)
+
+
+def _bend(value: Function, left: float, width: float) -> float:
+    return abs(value(left) + value(left + 2 * width) - 2 * value(left + width))

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.differences import GROWING
-from gradlab.numerics.leaps import leap
+from gradlab.numerics.leaps import leap, leaps_by
 
 # The first spacing is 64 roundings of float32, relative to the input's scale: so wide that a function which
 # computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
@@ -133,12 +133,14 @@ def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -
         noise = np.where(shrinks | smooth, near.noise, noise)
         loud = loud & (noise > LOUD * floor)
         shrinking = loud & (shrinks | smooth)
-    still_loud = np.flatnonzero(noise > LOUD * floor)
+    # (Not of what stays the same so close by: its quantum was seen from afar.)
+    still_loud = np.flatnonzero((noise > LOUD * floor) & ~first.same)
     if still_loud.size <= MOST_LOUD:
         seen = cache(lambda t: at(t)[still_loud])  # by all of them together
         for k, j in enumerate(still_loud):
-            enough = float(noise[j]) / (10 * SAFETY)
-            noise[j] = np.fmin(noise[j], SAFETY * leap(_component(seen, k), SPACING, enough=enough))
+            component = _component(seen, k)
+            if not leaps_by(float(noise[j]) / (10 * SAFETY), component, SPACING):
+                noise[j] = SAFETY * leap(component, SPACING)
     return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
 
 

@@ -41,7 +41,11 @@ def further(report: Report) -> list[str]:
 
 def by_urgency(results: Sequence[InputResult]) -> list[InputResult]:
     """Return inputs in the order in which one wants to read of them: failures first, the worst first."""
-    return sorted(results, key=lambda r: (URGENCY.index(r.verdict), -r.worst.error if r.worst else 0.0))
+
+    def error(result: InputResult) -> float:  # of what is right it is rounding
+        return result.worst.error if result.verdict is Verdict.FAIL and result.worst else 0.0
+
+    return sorted(results, key=lambda result: (URGENCY.index(result.verdict), -error(result)))
 
 
 def extent(result: InputResult) -> str:

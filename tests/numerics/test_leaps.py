@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gradlab.numerics.leaps import leap
+from gradlab.numerics.leaps import leap, leaps_by
 from gradlab.numerics.noise import SPACING
 
 HEIGHT = 1e-9  # of what is to be told
@@ -37,19 +37,29 @@ def test_kinks_leave_nothing(count, seed):
     assert leap(kinked, SPACING) < 1e-3 * SPACING
 
 
-def test_enough_ends_the_search():
-    def calls(**options):
+def test_whether_it_leaps_takes_fewer_calls_than_by_how_much():
+    def calls(ask):
         seen = []
 
         def quantised(t):
             seen.append(t)
             return np.floor(t / HEIGHT)
 
-        leap(quantised, SPACING, **options)
+        ask(quantised)
         return len(seen)
 
-    assert calls(enough=0.1) < calls() / 1.5
+    everything = calls(lambda at: leap(at, SPACING))
+    assert calls(lambda at: leaps_by(0.1, at, SPACING)) < everything / 1.5
+    assert calls(lambda at: leaps_by(1e9, at, SPACING)) < everything / 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_leaps_are_told_from_kinks(seed):
+    place = SPACING * np.random.default_rng(seed).uniform(-3, 3)
+    assert leaps_by(HEIGHT, lambda t: t + 2 * HEIGHT * (t > place), SPACING)
+    assert not leaps_by(HEIGHT, lambda t: np.abs(t - place) / 10, SPACING)
 
 
 def test_what_is_not_finite_tells_nothing():
     assert np.isnan(leap(lambda t: np.nan, SPACING))
+    assert leaps_by(HEIGHT, lambda t: np.nan, SPACING)
