@@ -109,7 +109,8 @@ class Joint:
         parts = {}
         for i, d in self.parts.items():
             x = problem.value(i)
-            parts[i] = exact_displacement(x, np.clip(d, -np.abs(x), np.abs(x)))
+            own = np.where(x == 0, np.abs(d), np.abs(x))  # zero has no magnitude
+            parts[i] = exact_displacement(x, np.clip(d, -own, own))
         smaller = any((np.abs(parts[i]) < np.abs(d)).any() for i, d in self.parts.items())
         return Joint(parts) if smaller and any(d.any() for d in parts.values()) else None
 

@@ -108,7 +108,7 @@ def probe_gradients(prober: Prober, *, rng: np.random.Generator) -> list[Probes]
     if kinks.count >= 2:
         joint += [
             _Planned(Joint(parts), stratum)
-            for stratum, parts in ((1, kinks.across), (2, kinks.towards))
+            for stratum, parts in enumerate((kinks.across, kinks.towards, kinks.together), 1)
             if any(d.any() for d in parts.values())
         ]
     return [*found, _probe_all(prober, joint, None)] if joint else found
@@ -228,19 +228,39 @@ def _weakest_link(direction: Direction, needed: Array, gradients: Sequence[dict[
 
 
 class _Kinks:
-    """The entries at kinks, and two directions in them.
+    """The entries at kinks, and three directions in them.
 
     ``towards`` leads to the side of each kink whose slope backward gives. ``across`` moves each entry by its
     scale in the direction in which backward's slope deviates from the middle of both sides: two equal entries
     of a maximum, each given the full gradient, agree with one side each, and only moved together show twice
-    the slope that there is.
+    the slope that there is. ``together`` moves entries of equal value by the same amount, so that those tied
+    stay tied: whatever share of the gradient each of them gets, the sum is known.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.towards: dict[int, Array] = {}
         self.across: dict[int, Array] = {}
-        self.count = 0
+        self._steps: dict[tuple[int, int], float] = {}
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._steps)
+
+    @property
+    def together(self) -> dict[int, Array]:
+        """The third direction; its step suits the entry that varies on the shortest length."""
+        rng = np.random.default_rng(0)
+        step = float(np.exp2(np.floor(np.log2(min(self._steps.values())))))
+        amounts: dict[float, float] = {}
+        direction = {i: np.zeros_like(d) for i, d in self.across.items()}
+        for i, j in self._steps:
+            value = float(self.problem.value(i).flat[j])
+            if value not in amounts:
+                amounts[value] = step * rng.choice([-1.0, 1.0]) * rng.uniform(1, 2)
+            direction[i].flat[j] = amounts[value]
+        return direction
 
     def add(self, i: int, readings: Mapping[int, Reading]) -> None:
         """Note the entries of one input at which a reading found two sides."""
@@ -257,4 +277,4 @@ class _Kinks:
             nearer_highest = abs(gradient - highest) <= 1.001 * abs(gradient - lowest)
             self.towards[i].flat[j] = step if nearer_highest == reading.sides.rises else -step
             self.across[i].flat[j] = step * np.sign(gradient - (lowest + highest) / 2)
-            self.count += 1
+            self._steps[i, j] = step

@@ -8,7 +8,8 @@ zeros then lies outside in 26 % of all directions, at ten zeros in 50 %.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from gradlab.checks.directions import Joint
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, random_direction, richardson
+from gradlab.numerics.differences import Sample, random_direction, richardson, scales
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.leaps import INTERVALS, leaps_by
 from gradlab.problem import Problem
@@ -24,11 +25,8 @@ from gradlab.problem import Problem
 ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink still has its jump
 LEAP = 0.1  # of the least change seen: less is left of a kink as it is looked at ever closer
 KEPT = 1_000_000  # output entries of all samples together that are kept
-NEARBY = 6  # random points around a kink
-NEARBY_DISTANCE, NEARBY_STEP = (
-    1e-4,
-    1e-6,
-)  # how far away they are, and the step there, which stays on one side
+NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
+NEARBY_DISTANCE, NEARBY_STEP = 1e-4, 1e-6  # how far away they are, and the step there, on one side of all
 
 
 @dataclass(frozen=True)
@@ -148,8 +146,8 @@ def slopes_between_sides(
     return Sides(middle - swing, middle + swing, rises), error_bar
 
 
-def slopes_around(upstream: Upstream, direction: Joint, towards: Mapping[int, Array]) -> Array:
-    """Return the derivatives along a direction at points around the kink, of shape ``(points, s)``.
+def slopes_around(upstream: Upstream, direction: Joint, towards: Mapping[int, Array]) -> Iterator[Array]:
+    """Yield the derivatives along a direction at points around the kink, of shape ``(s,)`` each.
 
     Parameters
     ----------
@@ -158,14 +156,12 @@ def slopes_around(upstream: Upstream, direction: Joint, towards: Mapping[int, Ar
     direction : Joint
         The direction.
     towards : mapping of int to Array
-        One more direction in which to look: to the side of each kink whose slope is the analytic one. Where
-        the kinks are independent of each other, the analytic gradient is the derivative there.
+        Where to look first: to the side of each kink whose slope is the analytic one. Where the kinks are
+        independent of each other, the analytic gradient is the derivative there.
     """
     problem, rng = upstream.problem, np.random.default_rng(0)
-    looks = [{i: random_direction(problem.value(i), rng) for i in problem.wrt} for _ in range(NEARBY)]
-    looks += [dict(towards)] if towards else []
-    slopes = []
-    for look in looks:
+    drawn = ({i: random_direction(problem.value(i), rng) for i in problem.wrt} for _ in range(NEARBY))
+    for look in itertools.chain([dict(towards)] if towards else [], _in_order(problem), drawn):
         if not problem.affords(2):
             break
         sides = []
@@ -174,5 +170,16 @@ def slopes_around(upstream: Upstream, direction: Joint, towards: Mapping[int, Ar
             for i, d in direction.parts.items():
                 moved[i] = np.asarray(moved.get(i, problem.value(i)) + h * d, dtype=problem.value(i).dtype)
             sides.append(upstream.contract(problem.evaluate(moved) - problem.output))
-        slopes.append((sides[0] - sides[1]) / (2 * NEARBY_STEP))
-    return np.array(slopes) if slopes else np.full((1, len(upstream.gradients)), np.nan)
+        yield (sides[0] - sides[1]) / (2 * NEARBY_STEP)
+
+
+def _in_order(problem: Problem) -> Iterator[dict[int, Array]]:
+    """Yield directions in which equal entries become ordered as sorting and maxima order them."""
+    places = np.linspace(-2, 2, sum(problem.value(i).size for i in problem.wrt))
+    for order in (places, places[::-1]):
+        start, look = 0, {}
+        for i in problem.wrt:
+            x = problem.value(i)
+            look[i] = order[start : start + x.size].reshape(x.shape) * scales(x)
+            start += x.size
+        yield look

@@ -169,16 +169,22 @@ class Ladders:
         self, direction: Direction, claim: Claim, sides: Sides, bar: Array, whole: Derivative
     ) -> Reading:
         lowest, highest = sides.lowest, sides.highest
-        outside = (claim.value < lowest - bar) | (claim.value > highest + bar)
-        if outside.any():
-            # Where outputs are coupled, a subgradient need not lie between the slopes along a line: compare
-            # with what the derivative really is around the point.
+        # Where outputs are coupled, a subgradient need not lie between the slopes along a line: compare with
+        # what the derivative really is around the point, until the claim is no longer outside.
+        if _outside(claim, lowest - bar, highest + bar):
             joint, length = direction.joint(self.problem)
-            around = slopes_around(self.upstream, joint, self.towards_the_gradient) / length
-            lowest, highest = np.fmin(lowest, around.min(axis=0)), np.fmax(highest, around.max(axis=0))
-            curvature = AROUND_BAR * np.maximum(np.abs(lowest), np.abs(highest))
+            curvature = np.zeros_like(bar)
+            for slope in slopes_around(self.upstream, joint, self.towards_the_gradient):
+                lowest, highest = np.fmin(lowest, slope / length), np.fmax(highest, slope / length)
+                curvature = AROUND_BAR * np.maximum(np.abs(lowest), np.abs(highest))
+                if not _outside(claim, lowest - curvature, highest + curvature):
+                    break
             lowest, highest = lowest - curvature, highest + curvature
         return Reading(claim, np.clip(claim.value, lowest, highest), bar, whole.slope, sides)
+
+
+def _outside(claim: Claim, lowest: Array, highest: Array) -> bool:
+    return bool(((claim.value < lowest) | (claim.value > highest)).any())
 
 
 def _agree(far: Derivative, close: Derivative) -> bool:

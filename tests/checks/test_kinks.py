@@ -125,3 +125,36 @@ def test_what_is_nearly_tied_is_not_tied(seed):
 
     assert verdict(np.maximum, backward, (a, b), rng=seed) == "pass"
     assert verdict(np.maximum, partial(backward, tolerance=1e-6), (a, b), rng=seed) == "fail"
+
+
+def sort_backward(dy, x):
+    gradient = np.zeros_like(x)
+    gradient[np.argsort(x, kind="stable")] = dy
+    return gradient
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_order_of_equal_numbers_is_free_but_their_sum_is_known(seed):
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.normal(size=8))  # three to five of them are equal
+    assert verdict(np.sort, sort_backward, x, rng=seed) == "pass"
+
+    def one_entry_zero(dy, x):
+        gradient = sort_backward(dy, x)
+        gradient[seed % x.size] = 0
+        return gradient
+
+    assert verdict(np.sort, one_entry_zero, x, rng=seed) == "fail"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shares_of_numbers_equal_in_two_inputs_add_up_to_the_whole(seed):
+    a = np.array([0.0, 2.0, -3.0, 0.5])
+    b = np.array([0.0, 2.0, -3.0, 1.5])
+
+    def backward(dy, a, b, *, share):
+        tied = a == b
+        return dy * np.where(tied, share, a > b), dy * np.where(tied, 0.4, b > a)
+
+    assert verdict(np.maximum, partial(backward, share=0.6), (a, b), rng=seed) == "pass"
+    assert verdict(np.maximum, partial(backward, share=0.59), (a, b), rng=seed) == "fail"
