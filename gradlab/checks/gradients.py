@@ -198,11 +198,12 @@ def _probe_all(prober: Prober, planned: Iterable[_Planned], position: int | None
         reading = prober.probe(plan.direction)
         readings.append(reading)
         strata.append(plan.stratum)
+        direction = reading.direction or plan.direction
         gradients = reading.gradients or prober.upstream.gradients
-        resolutions.append(_weakest_link(plan.direction, reading.noticed(prober.rtol), gradients))
+        resolutions.append(_weakest_link(direction, reading.noticed(prober.rtol), gradients))
         certain = bool(np.isfinite(reading.error_bar).all())
         if certain and reading.disagreement(prober.rtol) > 0 and plan.entries > widest[0]:
-            widest = plan.entries, plan.direction
+            widest = plan.entries, direction
     unknown = Reading.unknown(len(readings), len(prober.upstream.gradients))
     return Probes(
         position=position,

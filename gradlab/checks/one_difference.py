@@ -29,6 +29,7 @@ STRADDLING = 1e-2  # second difference of an output, relative to its first: a ki
 BENT = 3e-4  # of the usual first difference; one step of curvature where the slope is none adds half of it
 LONGEST = 16  # times the usual step: truncation may then be as large as rtol, for third derivatives of 1
 FEW = 0.01  # of the outputs may straddle a kink and be left out
+MOST = 0.5  # of the claim has to stay: an entry by itself among many outputs may be curved, not kinked
 BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
 
 
@@ -210,5 +211,7 @@ def without_straddling(
         return None
     plus, minus = (np.where(straddling, problem.output, side) for side in (plus, minus))
     claim = Claim(np.array([direction.project(gradients)]), np.array([direction.spread(gradients)]))
+    if claim.size[0] < MOST * direction.spread(upstream.gradients[0]):
+        return None
     reading = one_difference(upstream, claim, plus, minus, width)
     return replace(reading, gradients=(gradients,), left_out=int(straddling.sum()))

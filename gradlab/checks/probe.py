@@ -138,7 +138,7 @@ class Prober:
         if not np.isfinite(reading.numeric).all():  # the edge of a domain is nearer than one step
             closer = direction.closer(self.problem)
             if closer is not None:
-                return self.probe(closer)
+                return self._probe_instead(closer)
         found = self.ladders.read(direction, sample, reading.claim)
         told = found.error_bar <= COARSE * found.size
         if not told.all() or found.disagreement(self.rtol) > 0:
@@ -151,12 +151,16 @@ class Prober:
             blind=blind_to(reading, found.numeric, self.rtol),
         )
 
+    def _probe_instead(self, direction: Direction) -> Reading:
+        reading = self.probe(direction)
+        return reading if reading.direction is not None else replace(reading, direction=direction)
+
     def _on_own_scale(self, direction: Direction, found: Reading) -> Reading:
         """Probe a direction on the scale of each entry by itself; return what shows more."""
         closer = direction.closer(self.problem)
         if closer is None:
             return found
-        nearer = self.probe(closer)
+        nearer = self._probe_instead(closer)
         # Along many entries this is another derivative; relative error bars can be compared all the same.
         better = relative_bar(nearer) < min(relative_bar(found), COARSE)
         return nearer if better else found

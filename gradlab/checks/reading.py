@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.checks.directions import Direction
 from gradlab.checks.kinks import Sides
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Derivative
@@ -64,6 +65,8 @@ class Reading:
         What backward returned for the upstream gradient that was compared, where that is not the whole.
     left_out : int
         How many outputs were left out of it, because they are within one step of a kink.
+    direction : Direction or None
+        Along which it was compared, where that is not the direction asked for.
     """
 
     claim: Claim
@@ -75,6 +78,7 @@ class Reading:
     blind: Array | float = 0.0
     gradients: tuple[dict[int, Array], ...] | None = None
     left_out: int = 0
+    direction: Direction | None = None
 
     def row(self, j: int) -> Reading:
         """Return the ``j``-th of many readings of one difference each."""

@@ -243,3 +243,15 @@ class TestKindsOfInput:
             lambda dy, a, b: (dy[:0], dy),
             (np.zeros(0), normal(3)),
         )
+
+
+@pytest.mark.parametrize("forward", [np.log, np.square])
+def test_entry_far_smaller_than_all_others_is_compared(forward):
+    x = np.concatenate([[1e-6], np.ones(2000)])
+    slope = {np.log: lambda x: 1 / x, np.square: lambda x: 2 * x}[forward]
+
+    def first_entry_wrong(dy, x):
+        return dy * slope(x) * np.where(np.arange(x.size) == 0, 1.5, 1.0)
+
+    assert gradcheck(forward, lambda dy, x: dy * slope(x), x)
+    assert gradcheck(forward, first_entry_wrong, x, raise_exception=False).failed
