@@ -95,7 +95,7 @@ class Prober:
         entries = np.arange(scale.size)
         readings = differences_of_entries(self.upstream, claim, position, entries, step)
         longer = lengthening(readings, self.rtol)
-        noisy = entries[longer > 1][: int(min(scale.size, self.problem.calls_left // 2))]
+        noisy = entries[longer > 1][: int(min(scale.size, self.problem.calls_left / 2))]
         again = differences_of_entries(
             self.upstream, claim.rows(noisy), position, noisy, (longer * step)[noisy]
         )

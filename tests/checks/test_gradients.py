@@ -105,10 +105,8 @@ class TestPrecision:
         x = normal(6)
         for dtype in (np.float32, np.float16):
             report = gradcheck(np.tanh, tanh_backward, x.astype(dtype))
-            worst = report.inputs[0].worst
-            assert (
-                0 < worst.error < 8 * np.finfo(dtype).eps
-            )  # backward's rounding; none of central differences
+            # Backward's rounding; none of central differences.
+            assert 0 < report.inputs[0].worst.error < 8 * np.finfo(dtype).eps
 
     def test_wrong_formula_in_float32_is_wrong(self):
         report = gradcheck(
