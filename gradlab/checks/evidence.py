@@ -166,8 +166,7 @@ def gather(
     returned = []
     try:
         for u in upstreams:
-            given = {i: x.astype(problem.arguments.value(i).dtype) for i, x in displaced.items()}
-            returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
+            returned.append(raw_gradients(problem, problem.call_backward(u, displaced=displaced)))
     except RuleRaised:
         return None
     # Nothing can be said of a backward that answers now in one shape, now in another.

@@ -193,9 +193,8 @@ def _with_transposed(j: int) -> Prediction:
 
     def predict(e: Evidence) -> list[Array] | None:
         displaced = {**e.displaced, j: e.value(j).swapaxes(-1, -2).copy()}
-        given = {i: np.asarray(x).astype(e.problem.arguments.value(i).dtype) for i, x in displaced.items()}
         try:
-            answers = [e.problem.call_backward(u, displaced=dict(given)) for u in e.upstreams]
+            answers = [e.problem.call_backward(u, displaced=displaced) for u in e.upstreams]
         except RuleRaised:
             return None
         returned = [raw_gradients(e.problem, answer).get(e.position) for answer in answers]
