@@ -17,13 +17,12 @@ from gradlab.checks.kinks import Displacements, Sides, slopes_around, slopes_bet
 from gradlab.checks.reading import COARSE, LADDER_RTOL, Claim, Reading
 from gradlab.numerics import Array
 from gradlab.numerics.differences import GROWING, Derivative, Sample, ladder, richardson
-from gradlab.numerics.noise import SMALLEST
 
 LARGEST_STEP = 1 / 8  # of the scale
 # Of it, for the second ladder, which shares no step with the first; all are multiples of FINEST.
 OTHER = 5 / 8
 ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
-CLOSE_UP, CLOSE_ROWS = 2.0**-13, 12  # at most, down to 3e-11, half the smallest exact step
+CLOSE_UP, CLOSE_ROWS = 2.0**-13, 12  # at most, down to 3e-11, twice FINEST
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
@@ -55,17 +54,17 @@ class Ladders:
         first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = Reading.of(first, claim)
-            if _decided(reading):
+            if reading.sharp:
                 return reading
         # What was seen from afar may be shorter than the steps: aliased, or beyond a kink. Look closely.
         first, close = self._close_up(seen, first, claim)
         near = Reading.of(close, claim)
         reading = Reading.of(first, claim)
-        blurred = not _decided(reading) and _decided(near) and self._contradicts(close, claim)
+        blurred = not reading.sharp and near.sharp and self._contradicts(close, claim)
         if not self._contradicts(first, claim) and not blurred:
             narrower = bool((near.error_bar < reading.error_bar).all())
             return near if narrower and not self._contradicts(close, claim) else reading
-        if not self._contradicts(close, claim) and _decided(near) and not _agree(first, close):
+        if not self._contradicts(close, claim) and near.sharp and not _agree(first, close):
             return near  # the shorter steps see what the longer ones step over
         return self._confirmed(direction, seen, claim, first, close)
 
@@ -127,7 +126,7 @@ class Ladders:
             if (far.kinked | close.kinked | (far.conflicts > 0)).any():
                 first = close  # the kink is beside the point
         if first is far and not _agree(far, close):
-            if not _decided(near) or close.conflicts.any():
+            if not near.sharp or close.conflicts.any():
                 unresolved = near.error_bar + np.nan_to_num(np.abs(far.value - close.value), nan=np.inf)
                 return replace(near, error_bar=unresolved)
             first = close
@@ -151,15 +150,15 @@ class Ladders:
             off = np.where(unexplained & (distance <= COARSE * np.abs(best.value)), distance, 0.0)
             bar = np.maximum(bar, best.error_bar + off)
         lost = np.array([direction.spread(noise) for noise in self.analytic.noise])
-        precise = False
+        imprecise = False
         if self.problem.wide:
             widened = np.array([direction.project(g) for g in self.analytic.in_float64])
-            precise = bool(
+            imprecise = bool(
                 (np.abs(best.value - widened) <= bar + 1e-2 * self.rtol * np.abs(best.value)).all()
             )
         bar = bar + np.finfo(np.float64).tiny  # below it, either side may have been flushed to zero
         slope = np.maximum.reduce([found.slope for found in ladders])
-        return Reading(claim, best.value, bar + lost, slope, precise=precise)
+        return Reading(claim, best.value, bar + lost, slope, imprecise=imprecise)
 
     def _sides(self, seen: Displacements) -> tuple[Sides, Array]:
         far, close = ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
@@ -191,13 +190,3 @@ def _agree(far: Derivative, close: Derivative) -> bool:
     near = np.abs(far.value - close.value) <= far.error_bar + close.error_bar
     steeper = close.slope > GROWING * (np.abs(far.value) + far.error_bar)
     return bool(((~known | near) & ~steeper).all())
-
-
-def _decided(reading: Reading) -> bool:
-    """Whether the error bar is narrow enough for a probe to tell anything."""
-    return bool((reading.error_bar <= COARSE * reading.size).all())
-
-
-def relative_bar(reading: Reading) -> float:
-    """Return the widest error bar, relative to the size of what is compared."""
-    return float(np.nan_to_num(reading.error_bar / np.maximum(reading.size, SMALLEST), nan=np.inf).max())
