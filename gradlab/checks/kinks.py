@@ -81,8 +81,10 @@ class Displacements:
         """Whether one part of the contracted outputs leaps to the least change that any step showed."""
 
         def at(t: float) -> float:
+            if not t:
+                return 0.0
             plus, minus, _ = self(abs(t))
-            return float(upstream.contract(plus if t > 0 else minus)[part]) if t else 0.0
+            return float(upstream.contract(plus if t > 0 else minus)[part])
 
         moving = min(h for h in list(self._kept) if at(h) or at(-h))
         return leaps_by(LEAP * least, at, moving * 2 / INTERVALS)
