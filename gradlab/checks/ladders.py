@@ -16,13 +16,19 @@ from gradlab.checks.directions import Direction
 from gradlab.checks.kinks import Displacements, Sides, slopes_around, slopes_between_sides
 from gradlab.checks.reading import COARSE, LADDER_RTOL, Claim, Reading
 from gradlab.numerics import Array
-from gradlab.numerics.differences import GROWING, Derivative, Sample, ladder, richardson
+from gradlab.numerics.differences import (
+    CLOSE_UP,
+    GROWING,
+    LARGEST_STEP,
+    Derivative,
+    Sample,
+    ladder,
+    richardson,
+)
 
-LARGEST_STEP = 1 / 8  # of the scale
-# Of it, for the second ladder, which shares no step with the first; all are multiples of FINEST.
+# Of the largest step, for the second ladder, which shares none with the first; all are multiples of FINEST.
 OTHER = 5 / 8
-ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
-CLOSE_UP, CLOSE_ROWS = 2.0**-13, 12  # at most, down to 3e-11, twice FINEST
+CLOSE_ROWS = 12  # of the close-up, at most, down to 3e-11, twice FINEST
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
@@ -51,7 +57,7 @@ class Ladders:
     def read(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
         """Compare a claim along a direction."""
         seen = Displacements(self.problem, sample)
-        first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
+        first = self._ladder(seen, ladder(), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = Reading.of(first, claim)
             if reading.sharp:
@@ -72,7 +78,7 @@ class Ladders:
         """Whether both sides disagree along a direction by more than the error bar of one ladder."""
         claim = self.analytic.claim(direction)
         seen = Displacements(self.problem, direction.sample(self.problem))
-        found = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
+        found = self._ladder(seen, ladder(), claim)
         return bool(np.isfinite(found.error_bar).all()) and self._contradicts(found, claim)
 
     def _contradicts(self, found: Derivative, claim: Claim) -> bool:
@@ -105,7 +111,7 @@ class Ladders:
         least = np.where(matters & (close.slope == 0), seen.least_change(self.upstream), 0.0)
         if any(least[s] > 0 and seen.leaps(self.upstream, s, float(least[s])) for s in range(least.size)):
             # Shorter steps change nothing: the function is quantised, its quantum the least change seen.
-            first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim, least)
+            first = self._ladder(seen, ladder(), claim, least)
             close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim, least)
         if not np.isfinite(first.error_bar).any() and np.isfinite(close.error_bar).all():
             first = close  # all longer steps step over what the function does
@@ -131,7 +137,7 @@ class Ladders:
                 return replace(near, error_bar=unresolved)
             first = close
         largest = CLOSE_UP if first is close else LARGEST_STEP
-        second = self._ladder(seen, ladder(OTHER * largest, ROWS), claim)
+        second = self._ladder(seen, ladder(OTHER * largest), claim)
         if not self._contradicts(second, claim):
             return Reading.of(second, claim)
         if between.all():  # where noise hides which of the slopes around it the point has
@@ -161,7 +167,7 @@ class Ladders:
         return Reading(claim, best.value, bar + lost, slope, imprecise=imprecise)
 
     def _sides(self, seen: Displacements) -> tuple[Sides, Array]:
-        far, close = ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
+        far, close = ladder(), ladder(CLOSE_UP, CLOSE_ROWS)
         return slopes_between_sides(self.upstream, seen, far, close)
 
     def _at_a_kink(

@@ -27,6 +27,9 @@ STEEPER = 5 / 4  # the same of the last two steps: towards an infinite slope it 
 WITNESS = 8  # times its rounding: what the finest step must differ by to be believed
 KNOWN = 1e-3  # relative error bar with which something is known about a derivative
 FINEST = 2.0**-36  # of which every step of float64 is a multiple
+LARGEST_STEP = 1 / 8  # of the scale
+ROWS = 10  # of a ladder, at most, down to 5e-7 of the scale; few functions need more than five
+CLOSE_UP = 2.0**-13  # the first step of a ladder that sees what is closer by: a shorter period, another kink
 
 Sample: TypeAlias = Callable[[float], tuple[Array, Array, float]]
 
@@ -62,7 +65,7 @@ class Derivative:
         return np.isfinite(self.jump_bar) & (np.abs(self.jump) > np.maximum(self.jump_bar, visible))
 
 
-def ladder(first: float, rows: int) -> list[float]:
+def ladder(first: float = LARGEST_STEP, rows: int = ROWS) -> list[float]:
     """Return the steps ``first · ρ^k``.
 
     >>> ladder(0.125, 3)
