@@ -138,8 +138,8 @@ class Ladders:
             first = close
         largest = CLOSE_UP if first is close else LARGEST_STEP
         second = self._ladder(seen, ladder(OTHER * largest), claim)
-        if not self._contradicts(second, claim):
-            return Reading.of(second, claim)
+        if not self._contradicts(second, claim) or not np.isfinite(second.error_bar).all():
+            return Reading.of(second, claim)  # where no call is left for it, nothing is known
         if between.all():  # where noise hides which of the slopes around it the point has
             return self._at_a_kink(direction, claim, sides, bar, far)
         return self._wrong(direction, claim, first, second, far, close)
