@@ -85,7 +85,7 @@ def _wrong_gradient(problem: Problem, probes: Probes) -> Finding:
         entries = counted(mask.size, "entry", "entries") + (" probed" if probes.unprobed else "")
         message = f"gradient of {who} is wrong at {mask.sum()} of {entries}; worst {at}: {numbers}"
     kind = "wrong-gradient"
-    if probes.readings.precise[mask].all():
+    if probes.readings.imprecise[mask].all():
         kind = "precision"
         dtype = problem.arguments.value(problem.wrt[0] if probes.position is None else probes.position).dtype
         message += f"; in float64 backward is right: it loses digits in {dtype}"

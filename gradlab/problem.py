@@ -304,7 +304,9 @@ class Problem:
         ----------
         upstream : Array, optional
             As one vector; `grad_output` by default.
-        displaced, wide, scattered, watch
+        displaced : mapping of int to array, optional
+            New values of some inputs, which are not given away: backward sees them in the dtypes given.
+        wide, scattered, watch
             As in `call_forward`, which is called first where a cache of another point is needed.
         cache : tuple of one object, optional
             The cache of such a call that was made already.
@@ -315,6 +317,7 @@ class Problem:
             When it raises, or ``forward`` does.
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
+        displaced = {i: x.astype(self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
         vector = self.grad_output if upstream is None else upstream
         form = self.form.unflatten(vector)
         if wide:
@@ -337,7 +340,7 @@ class Problem:
                 snapshot = _arrays_in(kept_cache) if watch else []
                 kept = [array.copy() for array in snapshot]
             else:
-                positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+                positional, keyword = self.arguments.fresh(displaced, wide=wide, scattered=scattered)
         except UsageError as error:
             raise RuleRaised("forward", error) from error
         self.backward_calls += 1

@@ -1,6 +1,7 @@
 """The structure: imports point one way, and `import gradlab` is cheap."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,23 @@ def test_no_arrow_runs_back():
     assert len(found) > 30
     assert [arrow for arrow in found if LEVEL[arrow[0]] <= LEVEL[arrow[1]] and arrow not in ALLOWED] == []
     assert [arrow for arrow in found if arrow[1] in BLIND.get(arrow[0], ())] == []
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def test_within_a_layer_too_imports_run_one_way():
+    paths = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+    graph = {}
+    for importer, path in paths.items():
+        # What a function imports is deferred to its call.
+        nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        names = [(node.module, f"{node.module}.{alias.name}") for node in nodes for alias in node.names]
+        graph[importer] = {inner if inner in paths else outer for outer, inner in names} & set(paths)
+    assert "gradlab.checks.reading" in graph["gradlab.checks.probe"]
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(paths)  # or it names a cycle
 
 
 def test_all_is_exactly_what_is_public():

@@ -29,6 +29,25 @@ def test_calls_are_counted():
     assert (problem.forward_calls, problem.backward_calls) == (2, 1)
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_backward_gets_displaced_inputs_in_the_dtype_given_and_cannot_spoil_them(cached):
+    seen = []
+
+    def forward(x):
+        return (np.sin(x), x) if cached else np.sin(x)
+
+    def backward(dy, x):
+        seen.append((x.dtype, x.tolist()))
+        x[:] = 0
+        return dy
+
+    problem = Problem(forward, backward, X.astype(np.float32), cached=cached)
+    displaced = {0: np.array([3.0, 4.0])}
+    for _ in range(2):
+        problem.call_backward(displaced=displaced)
+    assert seen == [(np.float32, [3.0, 4.0])] * 2
+
+
 def test_forward_that_raises_or_changes_shape_beside_the_point_has_no_value_there():
     def moody(x):
         if x[0] > 1:

@@ -52,7 +52,7 @@ class Analytic:
             around: dict[int, list[Array]] = {i: [] for i in gradients}
             for k in OFFSETS:
                 try:
-                    displaced = self._in_given_dtype(problem.moved(direction, k * SPACING))
+                    displaced = problem.moved(direction, k * SPACING)
                     returned = problem.call_backward(self.upstream.part(s), displaced=displaced)
                 except RuleRaised:
                     return [
@@ -79,9 +79,6 @@ class Analytic:
                 returned = {}
             found.append({i: returned.get(i, np.full_like(g, np.nan)) for i, g in gradients.items()})
         return found
-
-    def _in_given_dtype(self, displaced: dict[int, Array]) -> dict[int, Array]:
-        return {i: x.astype(self.problem.arguments.value(i).dtype) for i, x in displaced.items()}
 
 
 def _rounding(noise: Array, gradient: Array) -> Array:

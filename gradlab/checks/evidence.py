@@ -17,6 +17,8 @@ from gradlab.checks.directions import Direction, Joint, SingleEntry
 from gradlab.checks.returned import raw_gradients
 from gradlab.numerics import Array
 from gradlab.numerics.differences import (
+    CLOSE_UP,
+    LARGEST_STEP,
     exact_displacement,
     ladder,
     norm,
@@ -31,8 +33,7 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 # Up to LARGE entries, MOST_ENTRIES are looked at one by one, in a larger input FEW_ENTRIES.
 LARGE, MOST_ENTRIES, FEW_ENTRIES = 1000, 64, 6
 JOINT_DIRECTIONS = 2  # besides those
-STEP, ROWS, ACCURACY = 1 / 8, 10, 1e-9  # of the ladder, as for the explicit Jacobian
-CLOSE_UP = 2.0**-13  # where the first ladder meets a kink
+ACCURACY = 1e-9  # of a derivative, as of the explicit Jacobian
 CLEAR = 10  # error bars: from here on a derivative is certainly not zero
 MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants, that prove something
 
@@ -166,8 +167,7 @@ def gather(
     returned = []
     try:
         for u in upstreams:
-            given = {i: x.astype(problem.arguments.value(i).dtype) for i, x in displaced.items()}
-            returned.append(raw_gradients(problem, problem.call_backward(u, displaced=given)))
+            returned.append(raw_gradients(problem, problem.call_backward(u, displaced=displaced)))
     except RuleRaised:
         return None
     # Nothing can be said of a backward that answers now in one shape, now in another.
@@ -247,9 +247,9 @@ def _derivative(
 
     noise = np.array([norm(u * problem.noise) for u in rows])
     kinked = True
-    for step in (STEP, CLOSE_UP):
+    for step in (LARGEST_STEP, CLOSE_UP):  # the second where the first meets a kink
         found = richardson(
-            lambda h: (at(h), at(-h), 2 * h), ladder(step, ROWS), noise=noise, eps=problem.eps, rtol=ACCURACY
+            lambda h: (at(h), at(-h), 2 * h), ladder(step), noise=noise, eps=problem.eps, rtol=ACCURACY
         )
         kinked = bool(found.kinked.any() or found.conflicts.any())
         if not kinked:

@@ -127,7 +127,7 @@ def _probe_entries(prober: Prober, i: int) -> tuple[Probes, dict[int, Reading]]:
     """Probe every entry of one input by itself, as far as there are calls for it."""
     problem = prober.problem
     x = problem.value(i)
-    count = int(min(x.size, problem.calls_left // 2))
+    count = int(min(x.size, problem.calls_left / 2))
     scale = exact_displacement(x, scales(x)).ravel()[:count]
     readings, others = prober.probe_entries(i, scale)
     noticed = readings.noticed(prober.rtol)

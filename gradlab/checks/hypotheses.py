@@ -89,7 +89,8 @@ def transposed(e: Evidence) -> Iterator[Hypothesis]:
         shape = e.value(j).shape
         if len(shape) >= 2 and shape[-1] == shape[-2] > 1:
             other = e.problem.names[j]
-            message = f"gradient of {e.name} uses {other} where it has to use its transpose: write {other}.T"
+            write = f"write {other}.{'T' if len(shape) == 2 else 'mT'}"
+            message = f"gradient of {e.name} uses {other} where it has to use its transpose: {write}"
             yield Hypothesis("transposed", message, _with_transposed(j))
 
 
@@ -133,9 +134,10 @@ def not_summed_over_broadcast(e: Evidence) -> Iterator[Hypothesis]:
     if shape is None or np.prod(shape) <= np.prod(e.shape):
         return
     for axes in _broadcast_axes(shape, e.shape):
+        over = f"{'axis' if len(axes) == 1 else 'axes'} {' and '.join(map(str, axes))}"
         message = (
-            f"gradient of {e.name} has the broadcast shape {shape}: sum it over axis "
-            f"{' and '.join(map(str, axes))}, along which {e.name} was broadcast"
+            f"gradient of {e.name} has the broadcast shape {shape}: sum it over {over}, along which {e.name} "
+            "was broadcast"
         )
         yield Hypothesis("not-summed-over-broadcast", message, _rearranged(partial(_summed, axes, e.shape)))
 
@@ -193,9 +195,8 @@ def _with_transposed(j: int) -> Prediction:
 
     def predict(e: Evidence) -> list[Array] | None:
         displaced = {**e.displaced, j: e.value(j).swapaxes(-1, -2).copy()}
-        given = {i: np.asarray(x).astype(e.problem.arguments.value(i).dtype) for i, x in displaced.items()}
         try:
-            answers = [e.problem.call_backward(u, displaced=dict(given)) for u in e.upstreams]
+            answers = [e.problem.call_backward(u, displaced=displaced) for u in e.upstreams]
         except RuleRaised:
             return None
         returned = [raw_gradients(e.problem, answer).get(e.position) for answer in answers]

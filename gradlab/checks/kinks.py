@@ -17,8 +17,7 @@ import numpy as np
 from gradlab.checks.directions import Joint
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, random_direction, richardson, scales
-from gradlab.numerics.extrapolation import RATIO
+from gradlab.numerics.differences import Sample, ladder, random_direction, richardson, scales
 from gradlab.numerics.leaps import INTERVALS, leaps_by
 from gradlab.problem import Problem
 
@@ -26,7 +25,8 @@ ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink sti
 LEAP = 0.1  # of the least change seen: less is left of a kink as it is looked at ever closer
 KEPT = 1_000_000  # output entries of all samples together that are kept
 NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
-NEARBY_DISTANCE, NEARBY_STEP = 1e-4, 1e-6  # how far away they are, and the step there, on one side of all
+NEARBY_DISTANCE = 1e-4  # how far away they are
+NEARBY_STEP = 1e-6  # of the differences there, which stay on one side
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,10 @@ class Displacements:
         """Whether one part of the contracted outputs leaps to the least change that any step showed."""
 
         def at(t: float) -> float:
+            if not t:
+                return 0.0
             plus, minus, _ = self(abs(t))
-            return float(upstream.contract(plus if t > 0 else minus)[part]) if t else 0.0
+            return float(upstream.contract(plus if t > 0 else minus)[part])
 
         moving = min(h for h in list(self._kept) if at(h) or at(-h))
         return leaps_by(LEAP * least, at, moving * 2 / INTERVALS)
@@ -118,11 +120,10 @@ def slopes_between_sides(
     suspicious = far.kinked | (far.conflicts > 0) | close.kinked
     # Zoomed in on, a kink at the point keeps its jump; strong curvature, and a kink beside it, lose it.
     height = np.where(far.kinked, np.abs(far.jump), np.abs(close.jump))
-    visible = at_the_point = np.zeros_like(suspicious)
+    visible, at_the_point = np.zeros_like(suspicious), np.zeros_like(suspicious)
     value, bar, jump, jump_bar = far.value, far.error_bar, np.zeros_like(height), np.zeros_like(height)
     for zoom in (ZOOM, FARTHER_ZOOM):
-        steps_there = [close_steps[0] * zoom * RATIO**k for k in range(3)]
-        there = richardson(seen, steps_there, noise=noise, eps=problem.eps)
+        there = richardson(seen, ladder(close_steps[0] * zoom, 3), noise=noise, eps=problem.eps)
         seen_there = suspicious & (there.jump_bar < height / 2)
         same_jump = np.abs(np.abs(there.jump) - height) < height / 10 + there.jump_bar
         at_the_point = np.where(seen_there, same_jump, at_the_point)

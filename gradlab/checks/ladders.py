@@ -16,14 +16,19 @@ from gradlab.checks.directions import Direction
 from gradlab.checks.kinks import Displacements, Sides, slopes_around, slopes_between_sides
 from gradlab.checks.reading import COARSE, LADDER_RTOL, Claim, Reading
 from gradlab.numerics import Array
-from gradlab.numerics.differences import GROWING, Derivative, Sample, ladder, richardson
-from gradlab.numerics.noise import SMALLEST
+from gradlab.numerics.differences import (
+    CLOSE_UP,
+    GROWING,
+    LARGEST_STEP,
+    Derivative,
+    Sample,
+    ladder,
+    richardson,
+)
 
-LARGEST_STEP = 1 / 8  # of the scale
-# Of it, for the second ladder, which shares no step with the first; all are multiples of FINEST.
+# Of the largest step, for the second ladder, which shares none with the first; all are multiples of FINEST.
 OTHER = 5 / 8
-ROWS = 10  # at most, down to 5e-7 of the scale; few functions need more than five
-CLOSE_UP, CLOSE_ROWS = 2.0**-13, 12  # at most, down to 3e-11, half the smallest exact step
+CLOSE_ROWS = 12  # of the close-up, at most, down to 3e-11, twice FINEST
 PER_OUTPUT = 10_000  # outputs; up to here slopes on both sides are taken for each output by itself
 AROUND_BAR = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
@@ -52,20 +57,20 @@ class Ladders:
     def read(self, direction: Direction, sample: Sample, claim: Claim) -> Reading:
         """Compare a claim along a direction."""
         seen = Displacements(self.problem, sample)
-        first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
+        first = self._ladder(seen, ladder(), claim)
         if not self._contradicts(first, claim) and not first.conflicts.any():
             reading = Reading.of(first, claim)
-            if _decided(reading):
+            if reading.sharp:
                 return reading
         # What was seen from afar may be shorter than the steps: aliased, or beyond a kink. Look closely.
         first, close = self._close_up(seen, first, claim)
         near = Reading.of(close, claim)
         reading = Reading.of(first, claim)
-        blurred = not _decided(reading) and _decided(near) and self._contradicts(close, claim)
+        blurred = not reading.sharp and near.sharp and self._contradicts(close, claim)
         if not self._contradicts(first, claim) and not blurred:
             narrower = bool((near.error_bar < reading.error_bar).all())
             return near if narrower and not self._contradicts(close, claim) else reading
-        if not self._contradicts(close, claim) and _decided(near) and not _agree(first, close):
+        if not self._contradicts(close, claim) and near.sharp and not _agree(first, close):
             return near  # the shorter steps see what the longer ones step over
         return self._confirmed(direction, seen, claim, first, close)
 
@@ -73,7 +78,7 @@ class Ladders:
         """Whether both sides disagree along a direction by more than the error bar of one ladder."""
         claim = self.analytic.claim(direction)
         seen = Displacements(self.problem, direction.sample(self.problem))
-        found = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim)
+        found = self._ladder(seen, ladder(), claim)
         return bool(np.isfinite(found.error_bar).all()) and self._contradicts(found, claim)
 
     def _contradicts(self, found: Derivative, claim: Claim) -> bool:
@@ -106,7 +111,7 @@ class Ladders:
         least = np.where(matters & (close.slope == 0), seen.least_change(self.upstream), 0.0)
         if any(least[s] > 0 and seen.leaps(self.upstream, s, float(least[s])) for s in range(least.size)):
             # Shorter steps change nothing: the function is quantised, its quantum the least change seen.
-            first = self._ladder(seen, ladder(LARGEST_STEP, ROWS), claim, least)
+            first = self._ladder(seen, ladder(), claim, least)
             close = self._ladder(seen, ladder(CLOSE_UP, CLOSE_ROWS), claim, least)
         if not np.isfinite(first.error_bar).any() and np.isfinite(close.error_bar).all():
             first = close  # all longer steps step over what the function does
@@ -127,14 +132,14 @@ class Ladders:
             if (far.kinked | close.kinked | (far.conflicts > 0)).any():
                 first = close  # the kink is beside the point
         if first is far and not _agree(far, close):
-            if not _decided(near) or close.conflicts.any():
+            if not near.sharp or close.conflicts.any():
                 unresolved = near.error_bar + np.nan_to_num(np.abs(far.value - close.value), nan=np.inf)
                 return replace(near, error_bar=unresolved)
             first = close
         largest = CLOSE_UP if first is close else LARGEST_STEP
-        second = self._ladder(seen, ladder(OTHER * largest, ROWS), claim)
-        if not self._contradicts(second, claim):
-            return Reading.of(second, claim)
+        second = self._ladder(seen, ladder(OTHER * largest), claim)
+        if not self._contradicts(second, claim) or not np.isfinite(second.error_bar).all():
+            return Reading.of(second, claim)  # where no call is left for it, nothing is known
         if between.all():  # where noise hides which of the slopes around it the point has
             return self._at_a_kink(direction, claim, sides, bar, far)
         return self._wrong(direction, claim, first, second, far, close)
@@ -151,18 +156,18 @@ class Ladders:
             off = np.where(unexplained & (distance <= COARSE * np.abs(best.value)), distance, 0.0)
             bar = np.maximum(bar, best.error_bar + off)
         lost = np.array([direction.spread(noise) for noise in self.analytic.noise])
-        precise = False
+        imprecise = False
         if self.problem.wide:
             widened = np.array([direction.project(g) for g in self.analytic.in_float64])
-            precise = bool(
+            imprecise = bool(
                 (np.abs(best.value - widened) <= bar + 1e-2 * self.rtol * np.abs(best.value)).all()
             )
         bar = bar + np.finfo(np.float64).tiny  # below it, either side may have been flushed to zero
         slope = np.maximum.reduce([found.slope for found in ladders])
-        return Reading(claim, best.value, bar + lost, slope, precise=precise)
+        return Reading(claim, best.value, bar + lost, slope, imprecise=imprecise)
 
     def _sides(self, seen: Displacements) -> tuple[Sides, Array]:
-        far, close = ladder(LARGEST_STEP, ROWS), ladder(CLOSE_UP, CLOSE_ROWS)
+        far, close = ladder(), ladder(CLOSE_UP, CLOSE_ROWS)
         return slopes_between_sides(self.upstream, seen, far, close)
 
     def _at_a_kink(
@@ -197,13 +202,3 @@ def _agree(far: Derivative, close: Derivative) -> bool:
     near = np.abs(far.value - close.value) <= far.error_bar + close.error_bar
     steeper = close.slope > GROWING * (np.abs(far.value) + far.error_bar)
     return bool(((~known | near) & ~steeper).all())
-
-
-def _decided(reading: Reading) -> bool:
-    """Whether the error bar is narrow enough for a probe to tell anything."""
-    return bool((reading.error_bar <= COARSE * reading.size).all())
-
-
-def relative_bar(reading: Reading) -> float:
-    """Return the widest error bar, relative to the size of what is compared."""
-    return float(np.nan_to_num(reading.error_bar / np.maximum(reading.size, SMALLEST), nan=np.inf).max())

@@ -121,7 +121,7 @@ def lengthening(reading: Reading, rtol: float) -> Array:
 
 
 def foreseen_lengthening(upstream: Upstream, claim: Claim, step: Array, rtol: float) -> Array:
-    """Return the same before a difference is taken, where the rounding is known: of a single output."""
+    """Return what `lengthening` will, before a difference is taken: where there is but one output, else 1."""
     problem = upstream.problem
     if problem.form.size != 1:
         return np.ones_like(step)  # it depends on which outputs move
@@ -190,7 +190,7 @@ def without_straddling(
 ) -> Reading | None:
     """Leave the few outputs that straddle a kink out of the upstream gradient, and compare again."""
     problem = upstream.problem
-    if upstream.labels is not None or problem.form.size < 100:
+    if upstream.labels is not None or FEW * problem.form.size < 1:
         return None
     second = np.abs(plus + minus - 2 * problem.output)
     first = np.abs(plus - minus)

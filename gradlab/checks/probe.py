@@ -12,7 +12,7 @@ import numpy as np
 
 from gradlab.checks.analytic import Analytic
 from gradlab.checks.directions import Direction, Joint, SingleEntry
-from gradlab.checks.ladders import Ladders, relative_bar
+from gradlab.checks.ladders import Ladders
 from gradlab.checks.one_difference import (
     accepted,
     beyond_rounding,
@@ -95,7 +95,7 @@ class Prober:
         entries = np.arange(scale.size)
         readings = differences_of_entries(self.upstream, claim, position, entries, step)
         longer = lengthening(readings, self.rtol)
-        noisy = entries[longer > 1][: int(min(scale.size, self.problem.calls_left // 2))]
+        noisy = entries[longer > 1][: int(min(scale.size, self.problem.calls_left / 2))]
         again = differences_of_entries(
             self.upstream, claim.rows(noisy), position, noisy, (longer * step)[noisy]
         )
@@ -140,8 +140,7 @@ class Prober:
             if closer is not None:
                 return self._probe_instead(closer)
         found = self.ladders.read(direction, sample, reading.claim)
-        told = found.error_bar <= COARSE * found.size
-        if not told.all() or found.disagreement(self.rtol) > 0:
+        if not found.sharp or found.disagreement(self.rtol) > 0:
             found = self._on_own_scale(direction, found)
         # A claim that is off by just the truncation of the one difference would have been settled by it.
         # Of a derivative that vanishes, how steep the function is at the distance of the one difference.
@@ -162,5 +161,5 @@ class Prober:
             return found
         nearer = self._probe_instead(closer)
         # Along many entries this is another derivative; relative error bars can be compared all the same.
-        better = relative_bar(nearer) < min(relative_bar(found), COARSE)
+        better = nearer.relative_bar < min(found.relative_bar, COARSE)
         return nearer if better else found

@@ -14,6 +14,7 @@ from gradlab.checks.directions import Direction
 from gradlab.checks.kinks import Sides
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Derivative
+from gradlab.numerics.noise import SMALLEST
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -57,7 +58,7 @@ class Reading:
         Shape ``(..., s)``: how steep the forward function is nearby, the scale of a derivative that vanishes.
     sides : Sides or None
         At a kink, the slopes between both sides.
-    precise : bool
+    imprecise : bool
         Whether a contradiction vanishes when backward, too, works in float64.
     blind : Array or float
         Shape ``(..., s)``: which change of the claim one difference would have taken for truncation.
@@ -74,7 +75,7 @@ class Reading:
     error_bar: Array
     slope: Array
     sides: Sides | None = None
-    precise: bool = False
+    imprecise: bool = False
     blind: Array | float = 0.0
     gradients: tuple[dict[int, Array], ...] | None = None
     left_out: int = 0
@@ -104,6 +105,16 @@ class Reading:
     def size(self) -> Array:
         """What the disagreement of both sides is relative to."""
         return np.maximum(self.claim.size, np.maximum(np.abs(self.claim.value), np.abs(self.numeric)))
+
+    @property
+    def sharp(self) -> bool:
+        """Whether every error bar is narrow enough to tell anything."""
+        return bool((self.error_bar <= COARSE * self.size).all())
+
+    @property
+    def relative_bar(self) -> float:
+        """The widest error bar, relative to the size of what is compared."""
+        return float(np.nan_to_num(self.error_bar / np.maximum(self.size, SMALLEST), nan=np.inf).max())
 
     def noticed(self, rtol: float) -> Array:
         """Return which change of the claim was certain to be noticed.
@@ -146,7 +157,7 @@ class Readings:
     ----------
     analytic, numeric, error_bar, slope, size : Array
         Shape ``(k, s)``: as in `Reading` and `Claim`.
-    kinked, precise : arrays of shape (k,)
+    kinked, imprecise : arrays of shape (k,)
         Where a kink was found at the point; what is wrong only in the dtype given.
     left_out : int
         How many outputs were left out at most, being within one step of a kink.
@@ -160,7 +171,7 @@ class Readings:
     slope: Array
     size: Array
     kinked: Mask
-    precise: Mask
+    imprecise: Mask
     left_out: int
     rtol: float
 
@@ -169,13 +180,13 @@ class Readings:
         """Collect ``k`` readings of one difference each, some of which are replaced by others."""
         names = ("analytic", "numeric", "error_bar", "slope", "size")
         arrays = {name: np.array(getattr(readings, name), dtype=np.float64) for name in names}
-        kinked, precise = (np.zeros(len(readings.numeric), dtype=bool) for _ in range(2))
+        kinked, imprecise = (np.zeros(len(readings.numeric), dtype=bool) for _ in range(2))
         for j, other in others.items():
             for name, array in arrays.items():
                 array[j] = getattr(other, name)
-            kinked[j], precise[j] = other.has_two_sides, other.precise
+            kinked[j], imprecise[j] = other.has_two_sides, other.imprecise
         left_out = max((other.left_out for other in others.values()), default=0)
-        return cls(**arrays, kinked=kinked, precise=precise, left_out=left_out, rtol=rtol)
+        return cls(**arrays, kinked=kinked, imprecise=imprecise, left_out=left_out, rtol=rtol)
 
     @property
     def scale(self) -> Array:

@@ -32,7 +32,7 @@ def terms(e: Evidence) -> dict[str, Term]:
     factors: dict[str, Callable[[Evidence], Array]] = {
         problem.names[i]: methodcaller("value", i) for i in problem.wrt if e.value(i).shape in ((), e.shape)
     }
-    factors["output"] = lambda p: _spread(p, p.output)
+    factors["output"] = lambda e: _spread(e, e.output)
     found: dict[str, Term] = {}
     for count in range(MOST_FACTORS + 1):
         for names in itertools.combinations_with_replacement(factors, count):

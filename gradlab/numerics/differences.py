@@ -22,11 +22,14 @@ import numpy.typing as npt
 from gradlab.numerics import Array
 from gradlab.numerics.extrapolation import RATIO, Extrapolation
 
-GROWING = 2  # a secant that grows by more with a shorter step is of one that is longer than f varies on
-STEEPER = 5 / 4  # likewise, of the last two steps: an infinite slope grows by 1.4 at |x|^¾, by 2 at √x
+GROWING = 2  # where the secant of a shorter step is steeper by more, the longer one steps over something
+STEEPER = 5 / 4  # the same of the last two steps: towards an infinite slope it is 1.4 at |x|^¾, 2 at √x
 WITNESS = 8  # times its rounding: what the finest step must differ by to be believed
 KNOWN = 1e-3  # relative error bar with which something is known about a derivative
 FINEST = 2.0**-36  # of which every step of float64 is a multiple
+LARGEST_STEP = 1 / 8  # of the scale
+ROWS = 10  # of a ladder, at most, down to 5e-7 of the scale; few functions need more than five
+CLOSE_UP = 2.0**-13  # the first step of a ladder that sees what is closer by: a shorter period, another kink
 
 Sample: TypeAlias = Callable[[float], tuple[Array, Array, float]]
 
@@ -62,7 +65,7 @@ class Derivative:
         return np.isfinite(self.jump_bar) & (np.abs(self.jump) > np.maximum(self.jump_bar, visible))
 
 
-def ladder(first: float, rows: int) -> list[float]:
+def ladder(first: float = LARGEST_STEP, rows: int = ROWS) -> list[float]:
     """Return the steps ``first · ρ^k``.
 
     >>> ladder(0.125, 3)
@@ -84,7 +87,7 @@ def finest_step(eps: float) -> float:
     """Return the step, relative to the input's scale, that shows whether longer ones step over something.
 
     Its secant is no derivative, but rounded as little as this tells whether the function is steeper than
-    longer steps have it: 2⁻³⁰ in float64, 2⁻¹² in float32, both multiples of what is exact.
+    longer steps have it: 2⁻²⁶ in float64, 2⁻¹² in float32, and nowhere below 2⁻³⁰.
     """
     return float(max(FINEST * 2**6, 2.0 ** round(np.log2(eps) / 2)))
 
@@ -193,8 +196,8 @@ def richardson(
     finest_bar = WITNESS * rounding(noise, np.fmax(np.abs(plus), np.abs(minus)), width, eps)
 
     def seen_close_up() -> npt.NDArray[np.bool_]:
-        off = np.abs(central.value - finest) <= central.error_bar + finest_bar + KNOWN * rtol * np.abs(finest)
-        return off | ~np.isfinite(finest)
+        known_to = central.error_bar + finest_bar + KNOWN * rtol * np.abs(finest)
+        return (np.abs(central.value - finest) <= known_to) | ~np.isfinite(finest)
 
     central, jump = Extrapolation((2, 4, 6), noise.size), Extrapolation((1, 3, 5), noise.size)
     right, left = Extrapolation((1, 2, 3), noise.size), Extrapolation((1, 2, 3), noise.size)

@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, exact_displacement, ladder, richardson, scales
+from gradlab.numerics.differences import (
+    Sample,
+    exact_displacement,
+    ladder,
+    richardson,
+    scales,
+)
 
 Vector: TypeAlias = npt.NDArray[np.floating]
 
@@ -59,7 +65,7 @@ def jacobian(
     for j in range(x.size):
         column = richardson(
             from_centre(entry_sample(function, x, j, float(scale[j])), output),
-            ladder(1 / 8, 10),
+            ladder(),
             noise=noise,
             eps=eps,
             rtol=rtol,

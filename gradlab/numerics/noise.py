@@ -107,18 +107,24 @@ def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -
     True
     """
     first = _look(values, (0, 1), SPACING, floor)
+    if first is None:
+        return floor
     noise, same, steepness = first.noise, first.same, first.spread / SPACING
     kinklike, hinged = noise > KINKLIKE * first.spread, first.hinged
     for k in (1, 2):
         if not same.any():
             break
         far = _look(values, (0, 1), SPACING * FARTHER**k, floor)
+        if far is None:
+            break
         noise, same = np.where(same & (far.quantum > 0), far.quantum, noise), same & far.same
     shrinking = loud = noise > LOUD * floor
     for k in range(1, ZOOMS + 1):
         if not loud.any():
             break
         near = _look(values, (0,), SPACING * CLOSER**k, floor)
+        if near is None:
+            break  # what was not looked at more closely stays noise
         # What vanishes at once, faster than fourth differences do, vanishes by chance: the function is
         # quantised. What shrank before as a kink's trace does, and now is gone, was one.
         by_chance = (10 * near.noise < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor) & (k == 1)
@@ -148,13 +154,16 @@ def _component(at: Callable[[float], Array], j: int) -> Callable[[float], float]
     return lambda t: float(at(t)[j])
 
 
-def _look(values: Values, lines: Sequence[int], spacing: float, like: Array) -> Look:
+def _look(values: Values, lines: Sequence[int], spacing: float, like: Array) -> Look | None:
+    """Return what values along some lines show, or ``None`` when no more may be asked for."""
     noise, spread, steps = (np.zeros_like(like) for _ in range(3))
     same, hinged = np.ones(like.shape, dtype=bool), np.ones(like.shape, dtype=bool)
     for line in lines:
         seen = values(line, spacing)
+        if seen is None and line == lines[0]:
+            return None
         if seen is None:
-            return Look(noise, ~same, spread, steps, ~hinged)
+            break
         noise = np.fmax(noise, SAFETY * noise_level(seen))
         same &= all_same(seen)
         spread = np.fmax(spread, reduce(np.maximum, seen) - reduce(np.minimum, seen))

@@ -96,6 +96,22 @@ class TestBudget:
         assert report.reason == "max_calls=5 left entries unprobed: 30 in w"
         assert report.inputs[1].resolution is None
 
+    def test_right_rule_is_not_called_wrong_for_want_of_calls(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=11)[3:]
+
+        def check(backward, max_calls):
+            return gradcheck(
+                lambda x: np.round(np.cos(x).sum(), 9),
+                backward,
+                x,
+                max_calls=max_calls,
+                raise_exception=False,
+            )
+
+        assert not any(check(lambda dy, x: -dy * np.sin(x), calls).failed for calls in range(40, 80))
+        assert check(lambda dy, x: -1.1 * dy * np.sin(x), 1000).failed
+
     def test_few_calls_are_spent_on_directions(self):
         assert self.check(20).passed
 
@@ -105,10 +121,8 @@ class TestPrecision:
         x = normal(6)
         for dtype in (np.float32, np.float16):
             report = gradcheck(np.tanh, tanh_backward, x.astype(dtype))
-            worst = report.inputs[0].worst
-            assert (
-                0 < worst.error < 8 * np.finfo(dtype).eps
-            )  # backward's rounding; none of central differences
+            # Backward's rounding; none of central differences.
+            assert 0 < report.inputs[0].worst.error < 8 * np.finfo(dtype).eps
 
     def test_wrong_formula_in_float32_is_wrong(self):
         report = gradcheck(

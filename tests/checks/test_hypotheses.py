@@ -36,6 +36,13 @@ def test_missing_transpose_of_an_input():
     assert "w.T" in message
 
 
+def test_missing_transpose_of_a_stack_of_matrices():
+    stack = np.random.default_rng(1).normal(size=(3, 4, 4))
+    code, message = first(linear, lambda u, x, w: (u @ w, x.mT @ u), stack, stack[::-1] + 1)
+    assert code == "transposed"
+    assert message.endswith("write w.mT")
+
+
 def test_transpose_is_told_at_a_symmetric_point():
     symmetric = SQUARE + SQUARE.T
     code, _ = first(linear, lambda u, x, w: (u @ w, u.T @ x), SQUARE, symmetric)
@@ -131,6 +138,12 @@ def test_gradient_of_a_broadcast_column_has_to_be_summed_over_the_last_axis():
     code, message = first(lambda x, c: x * c, lambda u, x, c: (u * c, u * x), M, column)
     assert code == "not-summed-over-broadcast"
     assert "axis 1" in message
+
+
+def test_gradient_that_was_broadcast_along_two_axes_has_to_be_summed_over_both():
+    code, message = first(lambda x, c: x * c, lambda u, x, c: (u * c, u * x), M, 0.7)
+    assert code == "not-summed-over-broadcast"
+    assert "over axes 0 and 1" in message
 
 
 @pytest.mark.parametrize("x", [M, SQUARE], ids=["rectangular", "square"])
