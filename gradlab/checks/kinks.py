@@ -87,8 +87,10 @@ class Displacements:
             plus, minus, _ = self(abs(t))
             return float(upstream.contract(plus if t > 0 else minus)[part])
 
-        moving = min(h for h in list(self._kept) if at(h) or at(-h))
-        return leaps_by(LEAP * least, at, moving * 2 / INTERVALS)
+        moving = [h for h in list(self._kept) if at(h) or at(-h)]
+        if not moving:
+            return True  # large outputs are not kept: nothing tells that it does not
+        return leaps_by(LEAP * least, at, min(moving) * 2 / INTERVALS)
 
 
 def slopes_between_sides(

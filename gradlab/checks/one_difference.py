@@ -13,23 +13,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Joint
-from gradlab.checks.kinks import Sides
 from gradlab.checks.reading import Claim, Reading
-from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
-from gradlab.numerics.differences import WITNESS, Sample, cheap_step, norm, rounding
-from gradlab.numerics.extrapolation import RATIO
-from gradlab.problem import RuleRaised
+from gradlab.numerics.differences import WITNESS, rounding
 
 CHEAP_RTOL = 0.5  # of the caller's rtol: what rounding may have made of one difference
 UNKNOWN_NOISE = 4  # roundings: what an estimate of noise finds, times its safety factor
-STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
-BENT = 3e-4  # of the usual first difference; one step of curvature where the slope is none adds half of it
 LONGEST = 16  # times the usual step: truncation may then be as large as rtol, for third derivatives of 1
-FEW = 0.01  # of the outputs may straddle a kink and be left out
-MOST = 0.5  # of the claim has to stay: an entry by itself among many outputs may be curved, not kinked
 BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
 
 
@@ -102,7 +93,7 @@ def differences_of_entries(
 
 def settled(reading: Reading, rtol: float) -> npt.NDArray[np.bool_]:
     """Return where both sides agree to ``rtol`` and rounding cannot have made them agree."""
-    tolerance = rtol * np.maximum(reading.slope, reading.claim.size)
+    tolerance = reading.tolerance(rtol)
     difference = np.abs(reading.numeric - reading.claim.value)
     agrees = (difference <= tolerance) & (reading.error_bar <= CHEAP_RTOL * tolerance)
     return np.asarray(agrees.all(axis=-1))
@@ -114,7 +105,7 @@ def lengthening(reading: Reading, rtol: float) -> Array:
     1 where it need not be, where the two sides disagree by more than rounding, and where a step that is so
     much longer would show truncation instead.
     """
-    tolerance = rtol * np.maximum(reading.slope, reading.claim.size)
+    tolerance = reading.tolerance(rtol)
     difference = np.abs(reading.numeric - reading.claim.value)
     agrees = (difference <= tolerance + UNKNOWN_NOISE * reading.error_bar).all(axis=-1)
     return np.where(agrees, _longer(reading.error_bar, tolerance), 1.0)
@@ -147,71 +138,12 @@ def accepted(reading: Reading) -> Reading:
 
 def blind_to(reading: Reading, numeric: Array, rtol: float) -> Array:
     """Return which change of the claim would have been settled, being off by just the truncation."""
-    tolerance = rtol * np.maximum(reading.slope, reading.claim.size)
+    tolerance = reading.tolerance(rtol)
     blind = np.abs(reading.numeric - numeric) + tolerance
     return np.where(reading.error_bar <= CHEAP_RTOL * tolerance, blind, 0.0)
 
 
 def beyond_rounding(reading: Reading, rtol: float) -> bool:
     """Whether a difference contradicts the claim by more than its rounding."""
-    tolerance = WITNESS * reading.error_bar + rtol * np.maximum(reading.slope, reading.claim.size)
+    tolerance = WITNESS * reading.error_bar + reading.tolerance(rtol)
     return bool((np.abs(reading.numeric - reading.claim.value) > tolerance).any())
-
-
-def looks_bent(reading: Reading) -> npt.NDArray[np.bool_]:
-    """Return where one difference lies in the middle of two that differ: at a kink, or by curvature."""
-    missing = reading.slope - np.abs(reading.numeric)
-    return np.asarray((missing > STRADDLING * reading.slope).any(axis=-1))
-
-
-def sides_of_a_difference(upstream: Upstream, sample: Sample, reading: Reading) -> Sides | None:
-    """Return the slopes on both sides where they differ as much closer to the point; ``None`` by curvature.
-
-    A gradient in the middle of a kink agrees with one difference at once. Curvature looks like a kink at
-    first, but its slopes come together as the step shrinks.
-    """
-    problem = upstream.problem
-    plus, minus, width = sample(cheap_step(problem.eps) * RATIO**2)
-    if width == 0:
-        return None
-    right, left = (
-        upstream.contract(side - problem.output) * (sign * 2 / width)
-        for side, sign in ((plus, 1), (minus, -1))
-    )
-    first = reading.slope - np.abs(reading.numeric)
-    off = 2 * problem.eps * upstream.rounding(plus != minus) / width
-    if not (np.abs(right - left) / 2 > first / 2 + UNKNOWN_NOISE * off).any():
-        return None
-    return Sides(np.minimum(left, right), np.maximum(left, right), bool(right.sum() > left.sum()))
-
-
-def without_straddling(
-    upstream: Upstream, direction: Joint, plus: Array, minus: Array, width: Array
-) -> Reading | None:
-    """Leave the few outputs that straddle a kink out of the upstream gradient, and compare again."""
-    problem = upstream.problem
-    if upstream.labels is not None or FEW * problem.form.size < 1:
-        return None
-    second = np.abs(plus + minus - 2 * problem.output)
-    first = np.abs(plus - minus)
-    # A jump between slopes stands out beside the slopes of other outputs too, which curvature where an
-    # output has none does not.
-    usual = norm(first) / np.sqrt(first.size)
-    visible = np.maximum(STRADDLING * first, BENT * usual)
-    visible = np.maximum(visible, 16 * problem.eps * np.abs(problem.output))
-    straddling = second > visible
-    if not 0 < straddling.sum() <= FEW * problem.form.size:
-        return None
-    kept = np.where(straddling, 0.0, problem.grad_output)
-    try:
-        gradients, _ = read_gradients(problem, problem.call_backward(kept))
-    except RuleRaised:
-        return None
-    if gradients.keys() != upstream.gradients[0].keys():
-        return None
-    plus, minus = (np.where(straddling, problem.output, side) for side in (plus, minus))
-    claim = Claim(np.array([direction.project(gradients)]), np.array([direction.spread(gradients)]))
-    if claim.size[0] < MOST * direction.spread(upstream.gradients[0]):
-        return None
-    reading = one_difference(upstream, claim, plus, minus, width)
-    return replace(reading, gradients=(gradients,), left_out=int(straddling.sum()))

@@ -20,13 +20,11 @@ from gradlab.checks.one_difference import (
     differences_of_entries,
     foreseen_lengthening,
     lengthening,
-    looks_bent,
     one_difference,
     settled,
-    sides_of_a_difference,
-    without_straddling,
 )
 from gradlab.checks.reading import COARSE, Reading
+from gradlab.checks.straddling import looks_bent, sides_of_a_difference, without_straddling
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, cheap_step

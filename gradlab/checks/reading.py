@@ -116,6 +116,10 @@ class Reading:
         """The widest error bar, relative to the size of what is compared."""
         return float(np.nan_to_num(self.error_bar / np.maximum(self.size, SMALLEST), nan=np.inf).max())
 
+    def tolerance(self, rtol: float) -> Array:
+        """Return what is not cared about: ``rtol`` of the claim, or of the slope where that vanishes."""
+        return rtol * np.maximum(self.slope, self.claim.size)
+
     def noticed(self, rtol: float) -> Array:
         """Return which change of the claim was certain to be noticed.
 
