@@ -37,6 +37,10 @@ class Direction(Protocol):
         """Return the same with every entry on the scale of its own magnitude, where it is not yet."""
         ...
 
+    def moves_zeros(self, problem: Problem) -> bool:
+        """Whether it moves entries that are zero, which have no magnitude of their own to be moved by."""
+        ...
+
     def spread(self, errors: Mapping[int, Array]) -> float:
         """Return what independent errors of the gradients' entries amount to along ``d``."""
         ...
@@ -77,6 +81,10 @@ class SingleEntry:
         own = float(exact_displacement(x, np.abs(x))[0])
         return SingleEntry(self.position, self.index, own) if 0 < own < self.scale else None
 
+    def moves_zeros(self, problem: Problem) -> bool:
+        """Whether the entry is zero."""
+        return bool(problem.value(self.position).flat[self.index] == 0)
+
     def spread(self, errors: Mapping[int, Array]) -> float:
         """Return the error of that entry."""
         return float(errors[self.position].flat[self.index])
@@ -109,10 +117,13 @@ class Joint:
         parts = {}
         for i, d in self.parts.items():
             x = problem.value(i)
-            own = np.where(x == 0, np.abs(d), np.abs(x))  # zero has no magnitude
-            parts[i] = exact_displacement(x, np.clip(d, -own, own))
+            parts[i] = exact_displacement(x, np.clip(d, -np.abs(x), np.abs(x)))
         smaller = any((np.abs(parts[i]) < np.abs(d)).any() for i, d in self.parts.items())
         return Joint(parts) if smaller and any(d.any() for d in parts.values()) else None
+
+    def moves_zeros(self, problem: Problem) -> bool:
+        """Whether some of the entries are zero."""
+        return any(bool((problem.value(i)[d != 0] == 0).any()) for i, d in self.parts.items())
 
     def spread(self, errors: Mapping[int, Array]) -> float:
         """Return the norm of the errors times ``d``."""

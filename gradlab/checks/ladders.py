@@ -68,8 +68,7 @@ class Ladders:
         reading = Reading.of(first, claim)
         blurred = not reading.sharp and near.sharp and self._contradicts(close, claim)
         if not self._contradicts(first, claim) and not blurred:
-            narrower = bool((near.error_bar < reading.error_bar).all())
-            return near if narrower and not self._contradicts(close, claim) else reading
+            return reading if self._contradicts(close, claim) else reading.narrowed(near)
         if not self._contradicts(close, claim) and near.sharp and not _agree(first, close):
             return near  # the shorter steps see what the longer ones step over
         return self._confirmed(direction, seen, claim, first, close)

@@ -96,6 +96,7 @@ def settled(reading: Reading, rtol: float) -> npt.NDArray[np.bool_]:
     tolerance = reading.tolerance(rtol)
     difference = np.abs(reading.numeric - reading.claim.value)
     agrees = (difference <= tolerance) & (reading.error_bar <= CHEAP_RTOL * tolerance)
+    agrees &= np.isfinite(reading.numeric)  # an infinite change tolerates anything
     return np.asarray(agrees.all(axis=-1))
 
 

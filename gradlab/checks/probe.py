@@ -155,8 +155,8 @@ class Prober:
     def _on_own_scale(self, direction: Direction, found: Reading) -> Reading:
         """Probe a direction on the scale of each entry by itself; return what shows more."""
         closer = direction.closer(self.problem)
-        if closer is None:
-            return found
+        if closer is None or (found.sharp and direction.moves_zeros(self.problem)):
+            return found  # what entries that are zero show is not undone by leaving them where they are
         nearer = self._probe_instead(closer)
         # Along many entries this is another derivative; relative error bars can be compared all the same.
         better = nearer.relative_bar < min(found.relative_bar, COARSE)

@@ -85,6 +85,16 @@ class Reading:
         """Return the ``j``-th of many readings of one difference each."""
         return Reading(self.claim.rows(j), self.numeric[j], self.error_bar[j], self.slope[j])
 
+    def narrowed(self, other: Reading) -> Reading:
+        """Return in each part the one of two readings whose error bar is narrower."""
+        narrower = other.error_bar < self.error_bar
+        return Reading(
+            self.claim,
+            np.where(narrower, other.numeric, self.numeric),
+            np.where(narrower, other.error_bar, self.error_bar),
+            np.where(narrower, other.slope, self.slope),
+        )
+
     def put(self, rows: npt.NDArray[np.intp], others: Reading) -> None:
         """Replace some of many readings of one difference each."""
         self.numeric[rows], self.error_bar[rows] = others.numeric, others.error_bar

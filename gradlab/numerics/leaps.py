@@ -10,7 +10,7 @@ its square. So the half that shows more is halved again and again: what is left 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TypeAlias
 
@@ -18,9 +18,10 @@ import numpy as np
 
 Function: TypeAlias = Callable[[float], float]
 
-INTERVALS = 8  # that are looked at first
+INTERVALS = 8  # of one spacing that are looked at first
 STARTS = 3  # of them that show most are followed: equal leaps in both halves cancel
 HALVINGS = 12
+SHRINKING = 4  # times by which a kink's trace shrinks at least, of 16, in the last four halvings
 
 
 def leap(at: Function, spacing: float) -> float:
@@ -36,17 +37,20 @@ def leap(at: Function, spacing: float) -> float:
     Returns
     -------
     float
-        NaN where the function is not finite.
+        0 where what is left still shrinks at the end; NaN where the function is not finite.
 
     Examples
     --------
-    >>> leap(lambda t: max(t - 2e-6, 0.0), 1e-5) < 1e-8
-    True
+    >>> leap(lambda t: max(t - 2e-6, 0.0), 1e-5)
+    0.0
     >>> round(leap(lambda t: t + 1e-7 * (t > 2e-6), 1e-5), 12)
     1e-07
     """
-    value = cache(at)
-    return float(np.max([_descend(value, start, spacing) for start in _starts(value, spacing)]))
+    value, left = cache(at), []
+    for start in _starts(value, spacing):
+        *_, before, _, _, _, last = _descend(value, *start)
+        left.append(0.0 if last < before / SHRINKING else last)
+    return float(np.max(left))
 
 
 def leaps_by(height: float, at: Function, spacing: float) -> bool:
@@ -56,24 +60,34 @@ def leaps_by(height: float, at: Function, spacing: float) -> bool:
     True
     """
     value = cache(at)
-    return any(not _descend(value, start, spacing, height) < height for start in _starts(value, spacing))
+    return any(_keeps(value, *start, height, HALVINGS) for start in _starts(value, spacing))
 
 
-def _starts(value: Function, spacing: float) -> list[float]:
-    """Return where those of the first points begin between which the function bends most."""
-    starts = [spacing * (k - INTERVALS / 2) for k in range(INTERVALS - 1)]
-    return sorted(starts, key=lambda left: _bend(value, left, spacing), reverse=True)[:STARTS]
+def _keeps(value: Function, left: float, width: float, height: float, halvings: int) -> bool:
+    """Whether some half of some half … bends by so much; equal leaps in both halves of one may cancel."""
+    if _bend(value, left, width) < height:
+        return False
+    halves = sorted((left, left + width), key=lambda start: _bend(value, start, width / 2), reverse=True)
+    return halvings == 0 or any(_keeps(value, half, width / 2, height, halvings - 1) for half in halves)
 
 
-def _descend(value: Function, left: float, width: float, least: float = 0.0) -> float:
-    """Return what is left of a bend after halving, or after less of it is left than asked for."""
+def _starts(value: Function, spacing: float) -> list[tuple[float, float]]:
+    """Return where those of the first triples begin between which the function bends most, and their widths.
+
+    No two widths are the same: stairs that are as regular as one of them look straight to it.
+    """
+    triples = [(spacing * (k - INTERVALS / 2), spacing * (1 - k / (2 * INTERVALS))) for k in range(INTERVALS)]
+    return sorted(triples, key=lambda triple: _bend(value, *triple), reverse=True)[:STARTS]
+
+
+def _descend(value: Function, left: float, width: float) -> Iterator[float]:
+    """Yield how much the function bends, in the half that bends more each time."""
+    yield _bend(value, left, width)
     for _ in range(HALVINGS):
-        if _bend(value, left, width) < least:
-            break
         width /= 2
         if _bend(value, left + 2 * width, width) > _bend(value, left, width):
             left += 2 * width
-    return _bend(value, left, width)
+        yield _bend(value, left, width)
 
 
 def _bend(value: Function, left: float, width: float) -> float:

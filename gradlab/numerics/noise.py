@@ -139,13 +139,15 @@ def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -
         noise = np.where(shrinks | smooth, near.noise, noise)
         loud = loud & (noise > LOUD * floor)
         shrinking = loud & (shrinks | smooth)
-    # (Not of what stays the same so close by: its quantum was seen from afar.)
-    still_loud = np.flatnonzero((noise > LOUD * floor) & ~first.same)
-    if still_loud.size <= MOST_LOUD:
-        seen = cache(lambda t: at(t)[still_loud])  # by all of them together
-        for k, j in enumerate(still_loud):
+    # Of a few outputs it can be known. (What stays the same so close by has its quantum from afar.)
+    few = np.flatnonzero((first.noise > LOUD * floor) & ~first.same)
+    if few.size <= MOST_LOUD:
+        seen = cache(lambda t: at(t)[few])  # by all of them together
+        for k, j in enumerate(few):
             component = _component(seen, k)
-            if not leaps_by(float(noise[j]) / (10 * SAFETY), component, SPACING):
+            if leaps_by(float(first.noise[j]) / (10 * SAFETY), component, SPACING):
+                noise[j] = first.noise[j]
+            elif noise[j] > LOUD * floor[j]:
                 noise[j] = SAFETY * leap(component, SPACING)
     return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
 

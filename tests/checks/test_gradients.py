@@ -1,5 +1,7 @@
 """Strata, budgets, precision, resolution: what the probes are made to see."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -269,3 +271,17 @@ def test_entry_far_smaller_than_all_others_is_compared(forward):
 
     assert gradcheck(forward, lambda dy, x: dy * slope(x), x)
     assert gradcheck(forward, first_entry_wrong, x, raise_exception=False).failed
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0, 1e6])
+def test_infinite_change_on_one_side_settles_nothing(factor):
+    x = np.array([1.0, 0.5, 0.2])
+
+    def forward(x):
+        return np.where(x <= 1, np.exp(x), np.inf)
+
+    def backward(dy, x, *, first=1.0):
+        return dy * np.exp(x) * np.array([first, 1.0, 1.0])
+
+    assert gradcheck(forward, backward, x)
+    assert gradcheck(forward, partial(backward, first=factor), x, raise_exception=False).failed

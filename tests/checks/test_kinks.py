@@ -158,3 +158,28 @@ def test_shares_of_numbers_equal_in_two_inputs_add_up_to_the_whole(seed):
 
     assert verdict(np.maximum, partial(backward, share=0.6), (a, b), rng=seed) == "pass"
     assert verdict(np.maximum, partial(backward, share=0.59), (a, b), rng=seed) == "fail"
+
+
+@pytest.mark.parametrize("distance", [1e-5, 1e-6, 1e-7, 1e-8])
+def test_kink_beside_the_point_and_outputs_of_other_magnitudes_pass(distance):
+    x, k = np.array([0.7, 1.3]), np.array([0.7 * (1 + distance), 50.0])
+
+    def forward(x):
+        return np.abs(x - k) * np.exp(x)
+
+    def backward(dy, x, *, side=1.0):
+        return -dy * np.exp(x) * (np.array([side, 1.0]) + x - k)
+
+    assert verdict(forward, backward, x) == "pass"
+    assert verdict(forward, partial(backward, side=-1.0), x) == "fail"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stairs_on_a_slope_are_noise_and_not_kinks(seed):
+    x = np.random.default_rng(seed).normal(size=3)
+
+    def forward(x):
+        return x + 0.3 * np.round(x * x, 6)
+
+    assert verdict(forward, lambda dy, x: dy * (1 + 0.6 * x), x) != "fail"
+    assert verdict(forward, lambda dy, x: dy * np.ones(3), x) == "fail"
