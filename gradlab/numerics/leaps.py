@@ -19,8 +19,9 @@ import numpy as np
 Function: TypeAlias = Callable[[float], float]
 
 INTERVALS = 8  # of one spacing that are looked at first
-STARTS = 3  # of them that show most are followed: equal leaps in both halves cancel
+STARTS = 3  # of them, which show most, are halved
 HALVINGS = 12
+FOLLOWED = 2  # halves at a time: equal leaps in both halves of one cancel
 SHRINKING = 4  # times by which a kink's trace shrinks at least, of 16, in the last four halvings
 
 
@@ -60,15 +61,17 @@ def leaps_by(height: float, at: Function, spacing: float) -> bool:
     True
     """
     value = cache(at)
-    return any(_keeps(value, *start, height, HALVINGS) for start in _starts(value, spacing))
+    return any(_keeps(value, *start, height) for start in _starts(value, spacing))
 
 
-def _keeps(value: Function, left: float, width: float, height: float, halvings: int) -> bool:
-    """Whether some half of some half … bends by so much; equal leaps in both halves of one may cancel."""
-    if _bend(value, left, width) < height:
-        return False
-    halves = sorted((left, left + width), key=lambda start: _bend(value, start, width / 2), reverse=True)
-    return halvings == 0 or any(_keeps(value, half, width / 2, height, halvings - 1) for half in halves)
+def _keeps(value: Function, left: float, width: float, height: float) -> bool:
+    """Whether, halving after halving, some of the halves bend by so much."""
+    bent = [left] if not _bend(value, left, width) < height else []
+    for _ in range(HALVINGS):
+        halves = [(_bend(value, half, width / 2), half) for left in bent for half in (left, left + width)]
+        bent = [half for bend, half in sorted(halves, reverse=True)[:FOLLOWED] if not bend < height]
+        width /= 2
+    return bool(bent)
 
 
 def _starts(value: Function, spacing: float) -> list[tuple[float, float]]:
