@@ -62,3 +62,15 @@ def test_leaps_are_told_from_kinks(seed):
 def test_what_is_not_finite_tells_nothing():
     assert np.isnan(leap(lambda t: np.nan, SPACING))
     assert leaps_by(HEIGHT, lambda t: np.nan, SPACING)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_of_the_height_asked_for_makes_the_search_no_longer(seed):
+    rng, calls = np.random.default_rng(seed), []
+
+    def noisy(t):
+        calls.append(t)
+        return HEIGHT * rng.standard_normal()
+
+    leaps_by(2 * HEIGHT, noisy, SPACING)
+    assert len(calls) < 250
