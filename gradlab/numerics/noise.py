@@ -119,6 +119,7 @@ def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -
             break
         noise, same = np.where(same & (far.quantum > 0), far.quantum, noise), same & far.same
     shrinking = loud = noise > LOUD * floor
+    steeper = np.zeros_like(loud)
     for k in range(1, ZOOMS + 1):
         if not loud.any():
             break
@@ -131,16 +132,21 @@ def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -
         shrinks = shrinking & ~near.same & ~by_chance & (near.noise < SHRINKS * noise)
         # A smooth function is seen as such where it is steeper than from afar, or as steep, and what looked
         # like noise was comparable to its changes, as the trace of a kink is and a small jump is not.
-        least = np.where(kinklike, 1 / 4, GROWING) * steepness
-        smooth = loud & (near.noise < RESOLVED * near.spread) & (near.spread / (SPACING * CLOSER**k) > least)
+        growth, resolved = (
+            near.spread / (SPACING * CLOSER**k * steepness),
+            near.noise < RESOLVED * near.spread,
+        )
+        smooth = loud & resolved & (growth > np.where(kinklike, 1 / 4, GROWING))
+        steeper |= loud & resolved & (growth > 1 / CLOSER)
         smooth |= hinged & near.same  # now all the points are on the flat side
         kinklike, hinged = near.noise > KINKLIKE * near.spread, near.hinged
         noise = np.where(shrinking & ~shrinks & ~near.same, np.fmax(noise, near.noise), noise)
         noise = np.where(shrinks | smooth, near.noise, noise)
         loud = loud & (noise > LOUD * floor)
         shrinking = loud & (shrinks | smooth)
-    # Of a few outputs it can be known. (What stays the same so close by has its quantum from afar.)
-    few = np.flatnonzero((first.noise > LOUD * floor) & ~first.same)
+    # Of a few outputs it can be known. (Not of what stays the same so close by: its quantum is from afar. Nor
+    # of what is far steeper than it looked: it varies on less, and a leap may be a pole beside the point.)
+    few = np.flatnonzero((first.noise > LOUD * floor) & ~first.same & ~steeper)
     if few.size <= MOST_LOUD:
         seen = cache(lambda t: at(t)[few])  # by all of them together
         for k, j in enumerate(few):

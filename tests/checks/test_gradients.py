@@ -285,3 +285,22 @@ def test_infinite_change_on_one_side_settles_nothing(factor):
 
     assert gradcheck(forward, backward, x)
     assert gradcheck(forward, partial(backward, first=factor), x, raise_exception=False).failed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_functions_that_vary_on_far_less_than_the_input(seed):
+    rng = np.random.default_rng(seed)
+    near_a_pole, far_out = np.append(1 + 0.1 * rng.normal(size=2), 0.0), 1e8 * rng.normal(size=6)
+
+    def reciprocal_backward(dy, x, *, power=2.0):
+        return -dy / (x + 1e-8) ** power
+
+    def sine_backward(dy, x, *, kept=1.0):
+        return dy * np.cos(x) * np.where(np.arange(x.size) == 0, kept, 1.0)
+
+    for forward, backward, wrong, x in (
+        (lambda x: 1 / (x + 1e-8), reciprocal_backward, partial(reciprocal_backward, power=1.9), near_a_pole),
+        (lambda x: np.sin(x).sum(), sine_backward, partial(sine_backward, kept=0.0), far_out),
+    ):
+        assert gradcheck(forward, backward, x, rng=seed)
+        assert gradcheck(forward, wrong, x, rng=seed, raise_exception=False).failed
