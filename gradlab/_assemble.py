@@ -11,7 +11,7 @@ import numpy as np
 
 from gradlab.checks.gradients import Probes
 from gradlab.checks.locate import Region
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up
 

@@ -18,12 +18,12 @@ from gradlab.checks.gradients import probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
 from gradlab.checks.probe import Prober
-from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import split_upstream
 from gradlab.errors import GradientError, UsageError, is_deliberate
-from gradlab.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.returned import read_gradients
+from gradlab.point.values import describe
 from gradlab.report import Cause, Finding, Report
-from gradlab.values import describe
 
 __tracebackhide__ = is_deliberate
 

@@ -12,7 +12,7 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.differences import norm
 from gradlab.numerics.jacobian import jacobian
-from gradlab.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem, RuleRaised
 
 __tracebackhide__ = is_deliberate
 

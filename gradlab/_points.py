@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from gradlab import strategies
 from gradlab.errors import UsageError
+from gradlab.point.values import describe
 from gradlab.rule import Rule
-from gradlab.values import describe
 
 # Points in one run of Hypothesis: once it has drawn ten, it makes most of them of parts of one that it drew
 # before. They are alike in what makes them degenerate: of runs of 100, one in twenty had next to no zeros,

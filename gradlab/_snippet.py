@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.arguments import arrange
-from gradlab.values import describe
+from gradlab.point.arguments import arrange
+from gradlab.point.values import describe
 
 if TYPE_CHECKING:
     from gradlab.rule import Rule

@@ -16,11 +16,11 @@ from gradlab._gradcheck import Question, check_point, seed_of
 from gradlab._points import points, run
 from gradlab._snippet import point_snippet, verify_call
 from gradlab._tally import Tally
-from gradlab.arguments import names_of
 from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.point.arguments import names_of
+from gradlab.point.values import describe, is_floating
 from gradlab.report import Report
 from gradlab.rule import Rule
-from gradlab.values import describe, is_floating
 from gradlab.words import counted
 
 __tracebackhide__ = is_deliberate

@@ -16,8 +16,8 @@ from types import ModuleType
 
 from gradlab import networks, rules
 from gradlab.errors import UsageError
+from gradlab.point.values import describe, text_of
 from gradlab.rule import Rule
-from gradlab.values import describe, text_of
 
 OWN = Path(__file__).parent
 PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has

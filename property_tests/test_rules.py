@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradlab import gradcheck, networks, numerical_jacobian, rules, verify
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 from gradlab.rules import linear
 from gradlab.strategies import inputs
 

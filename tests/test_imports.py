@@ -16,9 +16,9 @@ PACKAGE = Path(gradlab.__file__).parent
 LAYERS = [
     ["errors", "words"],
     ["rule", "report"],
-    ["numerics", "values"],
-    ["arguments", "outputs"],
-    ["problem", "_snippet"],
+    ["numerics"],
+    ["point"],
+    ["_snippet"],
     ["checks"],
     ["_assemble", "_numerical"],
     ["_gradcheck"],
@@ -41,8 +41,8 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ALLOWED = {("report", "reporters")}
 # Rules are what is checked: they know nothing of what checks them.
 BLIND = {
-    "rules": {"problem", "checks", "_gradcheck", "_verify", "numerics"},
-    "reporters": {"problem", "checks"},
+    "rules": {"point", "checks", "_gradcheck", "_verify", "numerics"},
+    "reporters": {"point", "checks"},
 }
 
 

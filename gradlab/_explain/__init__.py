@@ -11,12 +11,12 @@ import numpy as np
 from gradlab._explain import derivation, linear_page, neuron_page
 from gradlab._gradcheck import seed_of
 from gradlab._points import points
-from gradlab.arguments import arrange
 from gradlab.errors import UsageError
 from gradlab.networks import neuron
+from gradlab.point.arguments import arrange
+from gradlab.point.values import describe
 from gradlab.rule import Rule
 from gradlab.rules import linear
-from gradlab.values import describe
 
 PAGES = {linear.RULE: linear_page.page, neuron.RULE: neuron_page.page}
 READABLE = 6  # entries of one array, so that every block can be read

@@ -8,10 +8,10 @@ import numpy as np
 
 from gradlab._explain.layout import digits, factor, labelled, number
 from gradlab.checks.jacobian import contract, full_jacobian
-from gradlab.checks.returned import read_gradients
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.returned import read_gradients
 from gradlab.rule import Rule
 
 PRINTABLE = 600  # entries of all blocks together

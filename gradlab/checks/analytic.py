@@ -8,11 +8,11 @@ import numpy as np
 
 from gradlab.checks.directions import Direction, random_joint
 from gradlab.checks.reading import Claim
-from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.noise import OFFSETS, SAFETY, SPACING, noise_level
-from gradlab.problem import RuleRaised
+from gradlab.point.problem import RuleRaised
+from gradlab.point.returned import read_gradients
 
 NO_ROUNDING = 0.01  # of a gradient: what jumps by more around the point is a step between the sides of a kink
 

@@ -20,7 +20,7 @@ from gradlab.checks.evidence import MORE_THAN_CONSTANTS, Evidence, entries_and_j
 from gradlab.checks.hypotheses import HYPOTHESES, Hypothesis
 from gradlab.checks.locate import Region
 from gradlab.checks.nearby import mirrored, nearby
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 from gradlab.report import Cause, Finding
 
 # Kinds of findings that say why by themselves.

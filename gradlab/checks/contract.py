@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.returned import read_gradients
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.outputs import flatten
-from gradlab.problem import Problem, RuleRaised
+from gradlab.point.outputs import flatten
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.returned import read_gradients
 from gradlab.report import Finding
 
 Gradients = dict[int, Array]

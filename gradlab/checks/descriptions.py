@@ -17,10 +17,10 @@ from gradlab.checks.evidence import MORE_THAN_CONSTANTS, Evidence, Indices, gath
 from gradlab.checks.locate import Region
 from gradlab.checks.nearby import apart
 from gradlab.checks.regions import Mask, special_values, tied
-from gradlab.checks.returned import raw_gradients
 from gradlab.numerics import Array
 from gradlab.numerics.differences import scales
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
+from gradlab.point.returned import raw_gradients
 from gradlab.report import Cause
 
 SPECIAL = "wrong-on-special-values"

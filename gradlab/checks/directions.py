@@ -11,7 +11,7 @@ import numpy as np
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, exact_displacement, norm, random_direction
 from gradlab.numerics.jacobian import entry_sample
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 
 
 class Direction(Protocol):

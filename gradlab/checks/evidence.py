@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.directions import Direction, Joint, SingleEntry
-from gradlab.checks.returned import raw_gradients
 from gradlab.numerics import Array
 from gradlab.numerics.differences import (
     CLOSE_UP,
@@ -26,7 +25,8 @@ from gradlab.numerics.differences import (
     richardson,
     scales,
 )
-from gradlab.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.returned import raw_gradients
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 

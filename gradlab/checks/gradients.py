@@ -21,7 +21,7 @@ from gradlab.checks.reading import Reading, Readings
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import exact_displacement, random_direction, scales
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
 PER_STRATUM = 2  # random directions

@@ -17,10 +17,10 @@ import numpy as np
 
 from gradlab.checks.evidence import Evidence, Indices
 from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_counts
-from gradlab.checks.returned import raw_gradients
 from gradlab.checks.terms import Term, fitted_coefficient, terms
 from gradlab.numerics import Array
-from gradlab.problem import RuleRaised
+from gradlab.point.problem import RuleRaised
+from gradlab.point.returned import raw_gradients
 
 Prediction: TypeAlias = Callable[[Evidence], Sequence[Array] | None]
 

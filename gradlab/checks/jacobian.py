@@ -18,9 +18,9 @@ import numpy as np
 from gradlab.numerics import Array
 from gradlab.numerics.extrapolation import DOUBLE_EPS
 from gradlab.numerics.jacobian import jacobian
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
+from gradlab.point.values import describe
 from gradlab.report import Finding
-from gradlab.values import describe
 from gradlab.words import counted
 
 

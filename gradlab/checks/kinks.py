@@ -19,7 +19,7 @@ from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, ladder, random_direction, richardson, scales
 from gradlab.numerics.leaps import INTERVALS, leaps_by
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 
 ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink still has its jump
 LEAP = 0.1  # of the least change seen: less is left of a kink as it is looked at ever closer

@@ -7,7 +7,7 @@ import numpy as np
 from gradlab.checks.directions import Direction, Joint
 from gradlab.checks.evidence import JOINT_DIRECTIONS, Evidence, gather, joint
 from gradlab.numerics.differences import exact_displacement, random_direction, scales
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 
 # One other point is enough, unless at most LITTLE derivatives at the first are certainly not zero.
 LITTLE, SEVERAL = 6, 3

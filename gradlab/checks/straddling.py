@@ -11,12 +11,12 @@ from gradlab.checks.directions import Joint
 from gradlab.checks.kinks import Sides
 from gradlab.checks.one_difference import UNKNOWN_NOISE, one_difference
 from gradlab.checks.reading import Claim, Reading
-from gradlab.checks.returned import read_gradients
 from gradlab.checks.upstream import Upstream
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, cheap_step, norm
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.problem import RuleRaised
+from gradlab.point.problem import RuleRaised
+from gradlab.point.returned import read_gradients
 
 STRADDLING = 1e-2  # second difference of an output, relative to its first: a kink, not curvature
 # Of the first difference that outputs usually have: one that has none is then not taken for kinked because it

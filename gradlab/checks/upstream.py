@@ -11,10 +11,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.returned import read_gradients
 from gradlab.numerics import Array
 from gradlab.numerics.differences import norm
-from gradlab.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together
 MOST = 4  # parts

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from gradlab.values import strided
+from gradlab.point.values import strided
 
 Array: TypeAlias = npt.NDArray[Any]
 Alteration: TypeAlias = Callable[[st.DrawFn, Array], Array]

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gradlab.errors import UsageError
+from gradlab.point.values import describe
 from gradlab.strategies import degenerate
 from gradlab.strategies.degenerate import Alteration, Array
 from gradlab.strategies.matrices import DEFINITE, mirrored, not_square, spd, symmetric
 from gradlab.strategies.numbers import Arrays, Shape, Sizes, distinct, grid, sample, steps
 from gradlab.strategies.signature import Core
-from gradlab.values import describe
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity, as functions are

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gradlab.errors import UsageError
+from gradlab.point.values import describe
 from gradlab.strategies import elements as of
 from gradlab.strategies.elements import NAMED, Elements
 from gradlab.strategies.numbers import Arrays, Shape, Sizes
 from gradlab.strategies.signature import Core, read_signature
-from gradlab.values import describe
 
 Holds: TypeAlias = Elements | Callable[[Shape, Sizes], Arrays]
 

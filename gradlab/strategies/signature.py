@@ -6,7 +6,7 @@ import re
 from typing import TypeAlias
 
 from gradlab.errors import UsageError
-from gradlab.values import describe
+from gradlab.point.values import describe
 
 Core: TypeAlias = tuple[str, ...]
 

@@ -3,7 +3,7 @@ import pytest
 from explaining import X, d_tanh
 
 from gradlab.checks.evidence import entries_and_joint, gather
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 
 
 def evidence(backward):

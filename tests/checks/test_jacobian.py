@@ -5,7 +5,7 @@ import pytest
 
 from gradlab import verify
 from gradlab.checks.jacobian import compare_jacobian, contract, full_jacobian
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
 from gradlab.rules import linear, softmax
 
 X = np.array([[1.0, -2.0], [0.5, 3.0]])

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from gradlab.numerics import Array
-from gradlab.problem import Problem
+from gradlab.point.problem import Problem
+from gradlab.point.values import describe
 from gradlab.report import Finding
-from gradlab.values import describe
 from gradlab.words import counted
 
 

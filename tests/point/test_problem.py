@@ -3,8 +3,8 @@ import functools
 import numpy as np
 import pytest
 
-from gradlab.problem import Problem
-from gradlab.values import describe
+from gradlab.point.problem import Problem
+from gradlab.point.values import describe
 
 X = np.array([1.0, 2.0])
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.values import copier, describe, is_floating, like, private, strided
+from gradlab.point.values import copier, describe, is_floating, like, private, strided
 
 __tracebackhide__ = is_deliberate
 

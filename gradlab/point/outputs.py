@@ -12,7 +12,7 @@ import numpy as np
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.values import describe, is_floating, is_number
+from gradlab.point.values import describe, is_floating, is_number
 
 __tracebackhide__ = is_deliberate
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.arguments import Arguments, Displaced
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction
 from gradlab.numerics.noise import OFFSETS, SMALLEST, function_noise
-from gradlab.outputs import OutputForm, flatten, split
-from gradlab.values import describe, strided, text_of
+from gradlab.point.arguments import Arguments, Displaced
+from gradlab.point.outputs import OutputForm, flatten, split
+from gradlab.point.values import describe, strided, text_of
 
 __tracebackhide__ = is_deliberate
 
