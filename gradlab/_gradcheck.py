@@ -56,11 +56,13 @@ def gradcheck(
     inputs : tuple, list, dict or array
         The point. Floating-point arrays and Python floats are differentiated; anything else is a constant,
         passed through untouched, whose gradient may be left out, ``None`` or zeros. With a dict the
-        functions are called by keyword, and gradients may come in a dict too.
+        functions are called by keyword, and gradients may come in a dict too. An input may itself be a
+        tuple, list, dict, named tuple or dataclass of arrays, to any depth; so is its gradient then.
     cached : bool, default False
         Whether the functions have the form of course notes, ``out, cache``.
     wrt : str, int or sequence of them, optional
-        Names or positions of the inputs to differentiate; all floating-point ones by default.
+        Names or positions of the inputs to differentiate, or names of arrays in them, such as ``p['W']``;
+        all floating-point ones by default.
     kwargs : mapping, optional
         Further keyword arguments of both functions (with ``cached=True``, of ``forward`` alone).
     grad_output : array or tuple of arrays, optional

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from gradlab.point.trees import items_of
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.words import counted
 
@@ -124,8 +125,7 @@ def _fingerprint(inputs: Any) -> Hashable:
     """Return what two inputs have in common exactly when they are the same."""
     if isinstance(inputs, np.ndarray) and inputs.dtype != object:
         return str(inputs.dtype), inputs.shape, inputs.strides, inputs.tobytes()
-    if isinstance(inputs, Mapping):
-        return tuple((name, _fingerprint(value)) for name, value in inputs.items())
-    if isinstance(inputs, tuple | list):
-        return tuple(map(_fingerprint, inputs))
+    items = items_of(inputs)
+    if items is not None:
+        return type(inputs), tuple((name, _fingerprint(value)) for name, value in items.items())
     return type(inputs), repr(inputs)

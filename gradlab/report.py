@@ -98,10 +98,10 @@ class Finding:
         The input concerned.
     kind : str
         A stable word for this kind of defect: ``gradient-count``, ``gradient-none``, ``gradient-dtype``,
-        ``gradient-shape``, ``not-finite``, ``forward-raises``, ``backward-raises``, ``mutates-input``,
-        ``mutates-upstream``, ``not-deterministic``, ``ignores-upstream``, ``nonlinear-in-upstream``,
-        ``depends-on-memory-layout``, ``wrong-gradient``, ``precision``, ``jacobian-contraction`` or
-        ``closed-form-jacobian``.
+        ``gradient-shape``, ``gradient-of-constant``, ``not-finite``, ``forward-raises``,
+        ``backward-raises``, ``mutates-input``, ``mutates-upstream``, ``not-deterministic``,
+        ``ignores-upstream``, ``nonlinear-in-upstream``, ``depends-on-memory-layout``, ``wrong-gradient``,
+        ``precision``, ``jacobian-contraction`` or ``closed-form-jacobian``.
     message : str
         One sentence for people, with the numbers.
     """

@@ -1,5 +1,6 @@
 """What a report offers for pasting is pasted here."""
 
+import collections
 import functools
 
 import numpy as np
@@ -47,6 +48,7 @@ class Layer:
         return x * dy
 
 
+Pair = collections.namedtuple("Pair", "a b")
 CUBE = Rule("cube", lambda x: x**3, lambda dy, x: x * dy, "(n)")
 WRONG_FORM = Rule("form", linear.forward, linear.backward, "(n,d),(d,m)", jacobian=lambda x, w: (x, w))
 
@@ -160,6 +162,27 @@ class TestPasting:
         assert pasted(report, forward=forward, backward=backward) == report
         report = gradcheck(forward, backward, (X, linear.np.tanh), raise_exception=False)
         assert "f = np.tanh" in report.example
+
+    @pytest.mark.parametrize("form", [lambda p: (p,), lambda p: [p], lambda p: {"p": p}])
+    def test_nested_inputs_are_written_out(self, form):
+        def forward(p):
+            return p["W"][0] * p["b"][0] * p["n"]
+
+        def backward(dy, p):
+            return ({"W": [dy], "b": (dy,)},)
+
+        tree = form({"W": [X], "b": (X + 1,), "n": 3})
+        report = gradcheck(forward, backward, tree, wrt="p['W']", raise_exception=False)
+        assert report.failed
+        assert report.example.startswith("p = {'W': [np.array(")
+        assert pasted(report, forward=forward, backward=backward) == report
+
+    def test_named_tuples_and_dataclasses_are_taken_from_where_the_call_is_pasted(self):
+        tree = Pair(X, [X])
+        forward, backward = (lambda p: p.a * p.b[0]), (lambda dy, p: Pair(dy, [dy]))
+        report = gradcheck(forward, backward, (tree,), raise_exception=False)
+        assert report.example.startswith("# p is a ")
+        assert pasted(report, forward=forward, backward=backward, p=tree).inputs == report.inputs
 
     def test_point_that_verify_found(self):
         report = verify(CUBE, rng=3, rtol=1e-5, raise_exception=False)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.point.values import copier, describe, is_floating, like, private, strided
+from gradlab.point.trees import Leaves, Node, flatten, is_record, positions, replaced, unflatten
+from gradlab.point.values import copier, describe, is_floating, is_foreign, like, private, same, strided
 
 __tracebackhide__ = is_deliberate
 
@@ -19,6 +20,9 @@ Displaced: TypeAlias = Mapping[int, npt.NDArray[Any]]
 
 class Arguments:
     """The inputs of one point, private copies of them, and which of them are differentiated.
+
+    Inputs may be nested; what counts are the arrays and other values in them, the leaves, each by its
+    position among all. Where nothing is nested, these are the inputs themselves.
 
     Parameters
     ----------
@@ -30,11 +34,15 @@ class Arguments:
     Attributes
     ----------
     names : tuple of str
-        The inputs' names.
+        The leaves' names, such as ``x`` or ``p['W']``.
     values : tuple
-        The inputs, arrays and containers as private copies.
+        The leaves, arrays and containers as private copies.
     floating, wrt : tuple of int
-        The positions of the floating-point inputs, and of those that are differentiated.
+        The positions of the floating-point leaves, and of those that are differentiated.
+    tree : Node
+        All inputs, as a container of the arguments by their names.
+    by_keyword : bool
+        Whether the inputs are passed by keyword.
 
     Raises
     ------
@@ -50,88 +58,123 @@ class Arguments:
         ):
             raise UsageError(f"kwargs is {describe(kwargs)}; expected a dict of keyword arguments")
         self._kwargs = dict(kwargs or {})
-        self._form, self.names, values = arrange(forward, inputs)
-        self.values = tuple(private(value) for value in values)
+        self._form, arguments, self._given = arrange(forward, inputs)
+        self.by_keyword = self._form == "keyword"
+        leaves: Leaves = []
+        children = tuple(flatten(*item, leaves) for item in zip(arguments, self._given, strict=True))
+        self.tree = Node("", arguments, arguments, children, list)
+        self._flat = all(isinstance(child, int) for child in children)
+        self.names = tuple(name for name, _ in leaves)
+        for name, value in leaves:
+            _check_kind(name, value)
+        self.values = tuple(private(value) for _, value in leaves)
         self._copiers = tuple(copier(value) for value in self.values)
-        self.floating = tuple(i for i, value in enumerate(self.values) if is_floating(value))
+        self._is_floating = tuple(map(is_floating, self.values))
+        self.floating = tuple(i for i, floating in enumerate(self._is_floating) if floating)
         self.wrt = self._resolve(wrt)
         self._check_inputs()
         self._check_call(forward)
 
     def value(self, position: int) -> npt.NDArray[Any]:
-        """Return one input as an array in its own dtype, to read, not to write."""
+        """Return one leaf as an array in its own dtype, to read, not to write."""
         return np.asarray(self.values[position])
 
     def label(self, position: int, index: tuple[int, ...]) -> str:
-        """Name one entry of one input, such as ``x[0, 1]``."""
+        """Name one entry of one leaf, such as ``x[0, 1]``."""
         return f"{self.names[position]}[{', '.join(map(str, index))}]" if index else self.names[position]
 
     def in_callers_form(self, by_position: Mapping[int, Any]) -> Any:
-        """Arrange one value per input as the caller arranged the inputs; ``None`` where there is none."""
-        everything = [by_position.get(i) for i in range(len(self.values))]
-        if self._form == "keyword":
-            return dict(zip(self.names, everything, strict=True))
+        """Arrange one value per leaf as the caller arranged the inputs; ``None`` where there is none."""
+        everything = self._nested([by_position.get(i) for i in range(len(self.values))])
+        if self.by_keyword:
+            return dict(zip(self.tree.keys, everything, strict=True))
         return everything[0] if self._form == "single" else tuple(everything)
 
-    def fresh(
-        self, displaced: Displaced, *, wide: bool = False, scattered: bool = False
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Return positional and keyword arguments for one call: copies, which the call may keep or spoil.
+    def fresh(self, displaced: Displaced, *, wide: bool = False, scattered: bool = False) -> list[Any]:
+        """Return the leaves for one call: copies, which the call may keep or spoil.
 
         Parameters
         ----------
         displaced : mapping of int to array
             New values by position; they are given away, not copied.
         wide : bool
-            Give the floating-point inputs in float64, whatever their own dtype.
+            Give the floating-point leaves in float64, whatever their own dtype.
         scattered : bool
             Give arrays that are not contiguous in memory.
         """
-        arguments = []
+        leaves = []
         for i, copied in enumerate(self._copiers):
             if i in displaced:
                 value = like(self.values[i], displaced[i])
-            elif wide and i in self.floating:
+            elif wide and self._is_floating[i]:
                 value = like(self.values[i], np.array(self.values[i], dtype=np.float64))
             else:
                 value = copied()
-            arguments.append(strided(value) if scattered else value)
+            leaves.append(strided(value) if scattered else value)
+        return leaves
+
+    def passed(self, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the positional and the keyword arguments of a call, in the caller's nesting."""
+        arguments = self._nested(leaves)
         keyword = {name: private(value) for name, value in self._kwargs.items()}
-        if self._form == "keyword":
-            return [], dict(zip(self.names, arguments, strict=True)) | keyword
+        if self.by_keyword:
+            return [], dict(zip(self.tree.keys, arguments, strict=True)) | keyword
         return arguments, keyword
+
+    def written_to(self, leaves: list[Any], positional: list[Any], keyword: dict[str, Any]) -> Iterator[str]:
+        """Yield the names of what a call that was given these leaves, as these arguments, wrote to."""
+        if not self._flat:
+            arguments = [keyword[name] for name in self.tree.keys] if self.by_keyword else positional
+            for child, argument in zip(self.tree.children, arguments, strict=True):
+                yield from replaced(child, argument, leaves)
+        for name, original, leaf in zip(self.names, self.values, leaves, strict=True):
+            if isinstance(original, np.ndarray) and not same(original, leaf):
+                yield name
+
+    def _nested(self, leaves: list[Any]) -> list[Any]:
+        return leaves if self._flat else [unflatten(child, leaves) for child in self.tree.children]
 
     def _resolve(self, wrt: Any) -> tuple[int, ...]:
         if wrt is None:
             return self.floating
-        chosen = []
+        chosen: set[int] = set()
         known = f"the inputs are {', '.join(self.names)}"
         if not isinstance(wrt, str | int | np.integer | tuple | list | set | frozenset | np.ndarray):
             raise UsageError(f"wrt is {describe(wrt)}; expected names or positions; {known}")
         for item in [wrt] if isinstance(wrt, str | int | np.integer) else list(wrt):
-            if isinstance(item, str) and item in self.names:
-                position = self.names.index(item)
-            elif (
-                isinstance(item, int | np.integer)
-                and not isinstance(item, bool)
-                and -len(self.names) <= item < len(self.names)
-            ):
-                position = int(item) % len(self.names)
-            else:
+            named = self._named(item)
+            if not named:
                 raise UsageError(f"wrt names {item}, which is not an input; {known}")
-            if position not in self.floating:
+            floating = named & set(self.floating)
+            if not floating:
+                first = min(named)
+                what = describe(self.values[first]) if len(named) == 1 else "a tree of constants"
+                name = self.names[first] if len(named) == 1 else item
                 raise UsageError(
-                    f"wrt names {self.names[position]}, which is {describe(self.values[position])}; "
-                    "expected a floating-point array or a float"
+                    f"wrt names {name}, which is {what}; expected a floating-point array or a float"
                 )
-            chosen.append(position)
-        return tuple(sorted(set(chosen)))
+            chosen |= floating
+        return tuple(sorted(chosen))
+
+    def _named(self, item: Any) -> set[int]:
+        """Return the positions of the leaves that one item of ``wrt`` stands for."""
+        count = len(self.tree.children)
+        if isinstance(item, int | np.integer) and not isinstance(item, bool) and -count <= item < count:
+            return set(positions(self.tree.children[int(item)]))
+        if not isinstance(item, str):
+            return set()
+        if item in self.tree.keys:
+            return set(positions(self.tree.children[self.tree.keys.index(item)]))
+        if item in self.names:
+            return {self.names.index(item)}
+        # A container further in, such as `layers[0]`.
+        return {i for i, name in enumerate(self.names) if name.startswith((f"{item}[", f"{item}."))}
 
     def _check_call(self, forward: Callable[..., Any]) -> None:
         """Refuse a call that the signature of ``forward`` does not take, before blaming the rule for it."""
-        positional, keyword = self.fresh({})
-        twice = [name for name in self._kwargs if name in self.names]
-        if self._form == "keyword" and twice:
+        positional, keyword = self.passed(self.fresh({}))
+        twice = [name for name in self._kwargs if name in self.tree.keys]
+        if self.by_keyword and twice:
             raise UsageError(f"kwargs gives {', '.join(twice)}, which inputs gives too; expected it once")
         try:
             signature = inspect.signature(forward)
@@ -140,17 +183,12 @@ class Arguments:
         try:
             signature.bind(*positional, **keyword)
         except TypeError as error:
-            given = ", ".join([*self.names, *self._kwargs])
+            given = ", ".join([*self.tree.keys, *self._kwargs])
             raise UsageError(
                 f"forward{signature} cannot be called with {given or 'no inputs'}: {error}"
             ) from None
 
     def _check_inputs(self) -> None:
-        for name, value in zip(self.names, self.values, strict=True):
-            if isinstance(value, complex | np.complexfloating) or (
-                isinstance(value, np.ndarray) and np.iscomplexobj(value)
-            ):
-                raise UsageError(f"input {name} is {describe(value)}; complex inputs are not supported")
         if not self.wrt:
             given = ", ".join(f"{n} is {describe(v)}" for n, v in zip(self.names, self.values, strict=True))
             raise UsageError(
@@ -162,6 +200,25 @@ class Arguments:
             if not finite.all():
                 index = tuple(int(k) for k in np.argwhere(~finite)[0])
                 raise UsageError(f"{self.label(i, index)} is {self.value(i)[index]}; expected finite inputs")
+
+
+def _check_kind(name: str, value: Any) -> None:
+    """Refuse a leaf that is neither differentiated nor certain to be a constant."""
+    if isinstance(value, complex | np.complexfloating) or (
+        isinstance(value, np.ndarray) and np.iscomplexobj(value)
+    ):
+        raise UsageError(f"input {name} is {describe(value)}; complex inputs are not supported")
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        raise UsageError(
+            f"input {name} is {describe(value)}, and what its entries are cannot be known; expected an array "
+            f"of numbers: convert it with np.asarray({name}, dtype=float), or give a list of arrays"
+        )
+    if is_foreign(value):
+        kind = type(value)
+        raise UsageError(
+            f"input {name} is {describe(value)} of {kind.__module__.partition('.')[0]}, not a NumPy array: "
+            f"convert it with np.asarray({name})"
+        )
 
 
 def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, ...], list[Any]]:
@@ -176,7 +233,7 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
         return "keyword", tuple(inputs), list(inputs.values())
     if isinstance(inputs, tuple | list):
         return "positional", names_of(forward, len(inputs)), list(inputs)
-    if isinstance(inputs, np.ndarray) or is_floating(inputs):
+    if isinstance(inputs, np.ndarray) or is_floating(inputs) or is_foreign(inputs) or is_record(inputs):
         return "single", names_of(forward, 1), [inputs]
     raise UsageError(
         f"inputs is {describe(inputs)}; expected a tuple or list of inputs, a dict of them, or one array"

@@ -20,7 +20,7 @@ from gradlab.numerics.differences import Sample, random_direction
 from gradlab.numerics.noise import OFFSETS, SMALLEST, function_noise
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.outputs import OutputForm, flatten, split
-from gradlab.point.values import describe, strided, text_of
+from gradlab.point.values import describe, same, strided, text_of
 
 __tracebackhide__ = is_deliberate
 
@@ -276,7 +276,8 @@ class Problem:
             When it returns no floating-point array.
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
-        positional, keyword = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+        leaves = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+        positional, keyword = self.arguments.passed(leaves)
         if self.calls_left < 1:
             raise RuleRaised("forward", BudgetSpent(f"max_calls={self.max_calls} was reached"))
         self.forward_calls += 1
@@ -285,7 +286,7 @@ class Problem:
         except (Exception, SystemExit) as error:
             raise RuleRaised("forward", error) from error
         if watch:
-            self._watch("forward", positional, keyword)
+            self._watch("forward", leaves, positional, keyword)
         return split(returned, self._cached)
 
     def call_backward(
@@ -317,7 +318,7 @@ class Problem:
             When it raises, or ``forward`` does.
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
-        displaced = {i: x.astype(self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
+        displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
         vector = self.grad_output if upstream is None else upstream
         form = self.form.unflatten(vector)
         if wide:
@@ -340,7 +341,8 @@ class Problem:
                 snapshot = _arrays_in(kept_cache) if watch else []
                 kept = [array.copy() for array in snapshot]
             else:
-                positional, keyword = self.arguments.fresh(displaced, wide=wide, scattered=scattered)
+                leaves = self.arguments.fresh(displaced, wide=wide, scattered=scattered)
+                positional, keyword = self.arguments.passed(leaves)
         except UsageError as error:
             raise RuleRaised("forward", error) from error
         self.backward_calls += 1
@@ -353,28 +355,18 @@ class Problem:
             if not np.array_equal(before, after):
                 self.changed.append(("backward", "grad_output"))
             if not self._cached:
-                self._watch("backward", positional, keyword)
-            elif not all(map(_same, kept, snapshot)):
+                self._watch("backward", leaves, positional, keyword)
+            elif not all(map(same, kept, snapshot)):
                 self.changed.append(("backward", "its cache"))
         return returned
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call another function of the same inputs, such as a rule's closed-form Jacobian, with copies."""
-        positional, keyword = self.arguments.fresh({})
+        positional, keyword = self.arguments.passed(self.arguments.fresh({}))
         return function(*positional, **keyword)
 
-    def _watch(self, role: str, positional: list[Any], keyword: dict[str, Any]) -> None:
-        given = dict(zip(self.names, positional, strict=True)) if positional else keyword
-        for name, original in zip(self.names, self.arguments.values, strict=True):
-            if isinstance(original, np.ndarray) and not _same(original, given[name]):
-                self.changed.append((role, name))
-
-
-def _same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
-    before, after = np.asarray(before), np.asarray(after)
-    if before.shape != after.shape:
-        return False
-    return bool(np.array_equal(before, after, equal_nan=before.dtype.kind == "f"))
+    def _watch(self, role: str, leaves: list[Any], positional: list[Any], keyword: dict[str, Any]) -> None:
+        self.changed += [(role, name) for name in self.arguments.written_to(leaves, positional, keyword)]
 
 
 def _arrays_in(cache: Any) -> list[npt.NDArray[Any]]:

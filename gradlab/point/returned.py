@@ -1,24 +1,29 @@
-"""What backward returned, matched with the inputs: count, shape, kind, finiteness."""
+"""What backward returned, read as one gradient for each leaf: count, shape, kind, finiteness."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gradlab.numerics import Array
+from gradlab.point.matching import match
 from gradlab.point.problem import Problem
-from gradlab.point.values import describe
+from gradlab.point.trees import items_of
+from gradlab.point.values import describe, same
 from gradlab.report import Finding
 from gradlab.words import counted
 
+JAX_ZERO = np.dtype([("float0", "V")])  # of JAX's gradients of integers, which hold nothing
+
 
 def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], list[Finding]]:
-    """Match what backward returned with the inputs.
+    """Match what backward returned with the leaves of the inputs.
 
     Backward may return one gradient for every input, or one for every floating-point input, or one for
-    every input that is differentiated; a bare array stands for a single gradient, a dict is read by name.
+    every input that is differentiated, each nested as the input is; a bare array stands for a single
+    gradient, a dict is read by name.
 
     Parameters
     ----------
@@ -34,9 +39,15 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
     findings : list of Finding
         What is wrong with the others.
     """
-    by_position, findings = _match(problem, returned)
+    found = match(problem.arguments, returned)
+    findings = [_misfit(problem, name, what) for name, what in found.misfits]
     gradients: dict[int, Array] = {}
-    for i, gradient in by_position.items():
+    floating, wrt = set(problem.arguments.floating), set(problem.wrt)
+    for i, gradient in found.gradients.items():
+        if i not in floating:
+            findings += _of_a_constant(problem, i, gradient)
+        if i not in wrt:
+            continue
         finding = _defect(problem, i, gradient)
         if finding is not None:
             findings.append(finding)
@@ -48,38 +59,53 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
 
 def raw_gradients(problem: Problem, returned: Any) -> dict[int, Array]:
     """Return the numeric gradients that backward returned, by position, each in the shape it came in."""
-    by_position, _ = _match(problem, returned)
+    by_position = match(problem.arguments, returned).gradients
     return {
-        i: np.array(gradient, dtype=np.float64)
-        for i, gradient in by_position.items()
-        if isinstance(gradient, np.ndarray | np.generic | int | float)
-        and np.asarray(gradient).dtype.kind in "fiu"
+        i: np.array(by_position[i], dtype=np.float64)
+        for i in problem.wrt
+        if i in by_position and _real(by_position[i])
     }
 
 
-def _match(problem: Problem, returned: Any) -> tuple[dict[int, Any], list[Finding]]:
-    names = problem.names
-    if isinstance(returned, Mapping):
-        unknown = [str(name) for name in returned if name not in names]
-        findings = []
-        if unknown:
-            extra = ", ".join(unknown)
-            message = f"backward returns a gradient for {extra}; the inputs are {', '.join(names)}"
-            findings.append(Finding("contract", None, "gradient-count", message))
-        return {i: returned.get(names[i]) for i in problem.wrt}, findings
-    gradients = returned if isinstance(returned, tuple | list) else (returned,)
-    everything = tuple(range(len(names)))
-    for positions in (everything, problem.arguments.floating, problem.wrt):
-        if len(gradients) == len(positions):
-            matched = dict(zip(positions, gradients, strict=True))
-            return {i: matched[i] for i in problem.wrt}, []
-    message = (
-        f"backward returns {counted(len(gradients), 'gradient')}; expected {len(everything)}, "
-        f"one for each of {', '.join(names)}"
-    )
-    if len(problem.wrt) < len(everything):
-        message += f" (or {len(problem.wrt)}, for {', '.join(names[i] for i in problem.wrt)})"
-    return {}, [Finding("contract", None, "gradient-count", message)]
+def _misfit(problem: Problem, name: str, what: str) -> Finding:
+    message = f"gradient of {name} {what}" if name else f"backward {what}"
+    return Finding("contract", name if name in problem.names else None, "gradient-count", message)
+
+
+def _of_a_constant(problem: Problem, i: int, gradient: Any) -> Iterator[Finding]:
+    name, value = problem.names[i], problem.arguments.values[i]
+    # A number by itself would be taken for its gradient; in a copy of the inputs with the gradients put in,
+    # it is what stood there.
+    may_be_kept = i not in problem.arguments.tree.children or not _real(value, "fiub")
+    if _is_zero(gradient) or (may_be_kept and _is_same_constant(gradient, value)):
+        return
+    numbers = np.atleast_1d(gradient) if _real(gradient) else np.zeros(1)
+    where = tuple(int(k) for k in np.argwhere(numbers)[0]) if numbers.any() else ()
+    what = describe(gradient)
+    if where:
+        at = f" at {[*where]}" if np.ndim(gradient) else ""
+        what = f"{numbers[where]:.6g}{at}"
+    message = f"gradient of {name} is {what}; expected None or zeros, because {name} is {describe(value)}"
+    yield Finding("contract", name, "gradient-of-constant", message)
+
+
+def _is_zero(gradient: Any) -> bool:
+    """Whether a gradient says that there is none: ``None``, zeros, or containers of these."""
+    items = items_of(gradient)
+    if items is not None:
+        return all(map(_is_zero, items.values()))
+    if gradient is None or getattr(gradient, "dtype", None) == JAX_ZERO:
+        return True
+    return _real(gradient, "fiub") and not np.any(gradient)
+
+
+def _is_same_constant(gradient: Any, value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return isinstance(gradient, np.ndarray) and same(gradient, value)
+    try:
+        return bool(gradient is value or (type(gradient) is type(value) and gradient == value))
+    except Exception:  # it cannot be compared
+        return False
 
 
 def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
@@ -90,10 +116,10 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
 
     if gradient is None:
         return finding("gradient-none", f"is None; expected an array of shape {value.shape}")
-    array = np.asarray(gradient) if isinstance(gradient, np.ndarray | np.generic | int | float) else None
-    if array is None or array.dtype.kind not in "fiu" or isinstance(gradient, np.ma.MaskedArray):
+    if not _real(gradient) or isinstance(gradient, np.ma.MaskedArray):
         masked = "masked: " if isinstance(gradient, np.ma.MaskedArray) else ""
         return finding("gradient-dtype", f"is {masked}{describe(gradient)}; expected a {value.dtype} array")
+    array = np.asarray(gradient)
     if array.shape != value.shape:
         return finding("gradient-shape", f"has shape {array.shape}; expected {value.shape}, that of {name}")
     finite = np.isfinite(array)
@@ -103,11 +129,19 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
         return finding(
             "not-finite", f"is {array[index]} at {problem.arguments.label(i, index)} ({count} not finite)"
         )
+    # A Python float takes on the precision of what it meets.
+    own = array.dtype if type(problem.arguments.values[i]) is float else value.dtype
+    if array.dtype.kind == "f" and np.finfo(array.dtype).nmant < np.finfo(own).nmant:
+        return finding("gradient-dtype", f"is {array.dtype}, and {name} is {value.dtype}: digits are lost")
     return None
 
 
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
+    return _real(gradient) and np.size(gradient) == problem.arguments.value(i).size
+
+
+def _real(gradient: Any, kinds: str = "fiu") -> bool:
+    """Whether a gradient is a real number, or an array of them."""
     if not isinstance(gradient, np.ndarray | np.generic | int | float):
         return False
-    array = np.asarray(gradient)
-    return array.dtype.kind in "fiu" and array.size == problem.arguments.value(i).size
+    return np.asarray(gradient).dtype.kind in kinds

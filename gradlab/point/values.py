@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+FOREIGN = ("__array__", "__array_interface__", "__dlpack__")  # how libraries hand their arrays to NumPy
 
 
 def describe(value: Any) -> str:
@@ -55,6 +58,22 @@ def is_floating(value: Any) -> bool:
     return isinstance(value, float | np.floating)
 
 
+def is_numeric(value: Any) -> bool:
+    """Whether a value is an array, of any kind, or a number that is no integer."""
+    return isinstance(value, np.ndarray | float | complex | np.inexact) or is_foreign(value)
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether a value is an array of another library.
+
+    >>> is_foreign(np.ones(2)), is_foreign(2.0), is_foreign(np.ndarray)
+    (False, False, False)
+    """
+    known = isinstance(value, np.ndarray | np.generic | numbers.Number)
+    # Of the type, because an object may answer to any name, and a class has the attributes of its instances.
+    return not known and any(hasattr(type(value), protocol) for protocol in FOREIGN)
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a real number, or an array of them."""
     kind = np.asarray(value).dtype.kind if isinstance(value, np.ndarray | np.generic | int | float) else "O"
@@ -92,7 +111,7 @@ def like(original: Any, value: npt.NDArray[Any]) -> Any:
     3.0
     """
     if type(original) is np.ndarray:
-        return value
+        return np.asarray(value)  # a sum of arrays without axes is a scalar
     if isinstance(original, np.ndarray):
         twin = np.array(original, dtype=value.dtype, copy=True, subok=True)
         twin.view(np.ndarray)[...] = value  # past what the subclass makes of an assignment
@@ -112,3 +131,11 @@ def strided(value: Any) -> Any:
     room = np.zeros((*value.shape[:-1], 2 * value.shape[-1]), dtype=value.dtype)
     room[..., ::2] = value
     return room[..., ::2]
+
+
+def same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
+    """Whether two arrays are equal in shape and in every entry, NaN included."""
+    before, after = np.asarray(before), np.asarray(after)
+    if before.shape != after.shape:
+        return False
+    return bool(np.array_equal(before, after, equal_nan=before.dtype.kind == "f"))
