@@ -212,6 +212,7 @@ def _compare(
         message = "forward returns values that are not finite"
         return Found((*findings, Finding("contract", None, "not-finite", message)))
     breaches, notes = check_contract(problem, gradients)
+    notes = [*problem.notes, *notes]
     findings += breaches
     if any(finding.kind == "not-deterministic" and finding.input is None for finding in findings):
         return Found(tuple(findings), notes=tuple(notes))  # there is no number to compare with

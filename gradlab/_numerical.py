@@ -35,7 +35,8 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     gradients, error_bars : tuple, dict or array
         ``dL/dX`` for each input, in the form and the shapes of ``inputs``, and what each entry may be off
         by; ``None`` for constants. At a kink the bar reaches to the slopes of both sides. Where nothing
-        could be told they are NaN and infinite.
+        could be told, and at entries that are not finite, they are NaN and infinite. Outputs that are not
+        finite are left out.
 
     Raises
     ------
@@ -61,6 +62,8 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
             noise = np.full(1, norm(u * problem.noise))
             row, bars = jacobian(contracted, x, output=np.zeros(1), noise=noise, eps=problem.eps)
             gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
+            if i in problem.fixed:
+                gradients[i][problem.fixed[i]], error_bars[i][problem.fixed[i]] = np.nan, np.inf
     return problem.arguments.in_callers_form(gradients), problem.arguments.in_callers_form(error_bars)
 
 
@@ -81,7 +84,7 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
     tuple, dict or array
         ``dY/dX`` for each input, of shape ``(*Y.shape, *X.shape)``, in the form of ``inputs``; ``None`` for
         constants. Of several outputs, ``Y`` is all of them flattened to one vector. NaN where nothing could
-        be told, because ``forward`` has no values around the point.
+        be told, because ``forward`` has no values around the point, or an input or output is not finite.
 
     Raises
     ------
@@ -98,6 +101,11 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
     problem = _prepare(forward, inputs, None)
     with np.errstate(all="ignore"):
         jacobians = {i: full_jacobian(problem, i)[0] for i in problem.wrt}
+    for i, columns in jacobians.items():
+        if i in problem.fixed:
+            columns[..., problem.fixed[i]] = np.nan
+        if problem.left_out is not None:
+            columns[problem.left_out.reshape(problem.form.shape)] = np.nan
     return problem.arguments.in_callers_form(jacobians)
 
 

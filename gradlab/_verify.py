@@ -18,6 +18,7 @@ from gradlab._snippet import point_snippet, verify_call
 from gradlab._tally import Tally
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
+from gradlab.point.edges import says_outputs_left_out
 from gradlab.point.values import describe, is_floating
 from gradlab.report import Report
 from gradlab.rule import Rule
@@ -213,8 +214,9 @@ def _is_degenerate(inputs: Any) -> bool:
 
 
 def _outside_the_domain(inputs: Any, report: Report) -> bool:
-    """Whether ``forward`` has no value at a point that was made degenerate on purpose."""
-    return _is_degenerate(inputs) and _has_no_value(report)
+    """Whether ``forward`` has no value, or not all of it, at a point that was made degenerate on purpose."""
+    lacking = _has_no_value(report) or any(map(says_outputs_left_out, report.notes))
+    return _is_degenerate(inputs) and lacking
 
 
 def _has_no_value(report: Report) -> bool:

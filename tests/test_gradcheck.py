@@ -124,7 +124,7 @@ def test_backward_that_raises_is_a_finding_with_its_own_traceback():
 
 def test_forward_that_is_not_finite_is_a_finding():
     with np.errstate(divide="ignore"):
-        report = gradcheck(np.log, lambda dy, x: dy, np.array([0.0, 1.0]), raise_exception=False)
+        report = gradcheck(np.log, lambda dy, x: dy, np.array([0.0, 0.0]), raise_exception=False)
     assert [finding.kind for finding in report.findings] == ["not-finite"]
 
 

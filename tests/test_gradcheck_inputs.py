@@ -183,7 +183,7 @@ class TestBadInput:
             ((np.array(["a"]),), "x is a <U1 array of shape .1,."),
             ((np.array([1.0 + 2.0j]),), "complex inputs are not supported"),
             ((1.0 + 2.0j,), "complex inputs are not supported"),
-            ((np.array([1.0, np.nan]),), r"x\[1\] is nan; expected finite inputs"),
+            ((np.array([np.inf, np.nan]),), r"x\[0\] is inf, and no entry is finite; expected finite inputs"),
             ({1: X}, "keys are not all strings"),
         ],
     )

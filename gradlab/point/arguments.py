@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.edges import not_finite
 from gradlab.point.trees import Leaves, Node, flatten, is_record, positions, replaced, unflatten
 from gradlab.point.values import copier, describe, is_floating, is_foreign, like, private, same, strided
 
@@ -39,6 +40,9 @@ class Arguments:
         The leaves, arrays and containers as private copies.
     floating, wrt : tuple of int
         The positions of the floating-point leaves, and of those that are differentiated.
+    fixed : dict of int to array of bool
+        Which entries of the differentiated leaves are constants, because they are not finite; only of those
+        leaves that have any.
     tree : Node
         All inputs, as a container of the arguments by their names.
     by_keyword : bool
@@ -195,11 +199,12 @@ class Arguments:
                 f"nothing to differentiate: {given or 'no input was given'}; expected at least one "
                 "floating-point NumPy array or float"
             )
-        for i in self.wrt:
-            finite = np.isfinite(self.value(i))
-            if not finite.all():
-                index = tuple(int(k) for k in np.argwhere(~finite)[0])
-                raise UsageError(f"{self.label(i, index)} is {self.value(i)[index]}; expected finite inputs")
+        self.fixed = not_finite({i: self.value(i) for i in self.wrt})
+        if self.fixed and not any(np.isfinite(self.value(i)).any() for i in self.wrt):
+            position, mask = next(iter(self.fixed.items()))
+            index = tuple(int(k) for k in np.argwhere(mask)[0])
+            what = f"{self.label(position, index)} is {self.value(position)[index]}"
+            raise UsageError(f"{what}, and no entry is finite; expected finite inputs")
 
 
 def _check_kind(name: str, value: Any) -> None:

@@ -19,6 +19,7 @@ from gradlab.numerics import Array
 from gradlab.numerics.differences import Sample, random_direction
 from gradlab.numerics.noise import OFFSETS, SMALLEST, function_noise
 from gradlab.point.arguments import Arguments, Displaced
+from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
 from gradlab.point.values import describe, same, strided, text_of
 
@@ -76,6 +77,17 @@ class Problem:
         The unit of rounding of the numerical side, and of the coarsest dtype given.
     forward_calls, backward_calls : int
         How often each function was called.
+    fixed : dict of int to array of bool
+        Which entries of an input are constants, where there are any: those that are not finite, and those
+        whose gradient is not, beside outputs that are left out. Whatever is asked for there, the functions
+        are evaluated at the entry itself.
+    settled : bool
+        Whether an answer of backward has been read; `fixed` then stays as it is.
+    left_out : array of bool or None
+        Which of all outputs are not finite, and are zero, like their upstream gradient, in all that is
+        returned here; ``None`` where all are finite, or none is.
+    notes : list of str
+        What to say of these entries and outputs.
     changed : list of (str, str)
         Which function wrote to what at the point, such as ``("forward", "x")``.
     obstacle : str
@@ -112,6 +124,10 @@ class Problem:
         self.obstacle = ""
         self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
         self.names, self.wrt = self.arguments.names, self.arguments.wrt
+        self.fixed = self.arguments.fixed
+        self.notes = [about_entries(self.names[i], mask) for i, mask in self.fixed.items()]
+        self.left_out: Mask | None = None
+        self.settled = False
 
         several, outputs, self._cache = self.call_forward(watch=True)
         self.form = OutputForm.of(several, outputs)
@@ -120,6 +136,11 @@ class Problem:
         self.given_eps = max(float(np.finfo(dtype).eps) for dtype in dtypes)
         self.output, self.wide = self._widened()
         self.eps = float(np.finfo(np.float64).eps) if self.wide else self.given_eps
+        left_out = without_value(self.given_output, self.output)
+        if left_out is not None:
+            self.left_out = left_out
+            self.given_output[left_out] = self.output[left_out] = 0
+            self.notes.append(about_outputs(left_out))
         if grad_output is not None:
             self.grad_output = self.form.read_upstream(grad_output)
         elif rng is None:
@@ -128,6 +149,10 @@ class Problem:
             # With all ones, a rule that ignores it or mixes its entries up would look right.
             upstream = rng.uniform(1, 2, self.form.size) * rng.choice([-1.0, 1.0], self.form.size)
             self.grad_output = self.form.rounded(upstream)  # as rounded as what backward sees of it
+        if self.left_out is not None:
+            self.grad_output[self.left_out] = 0
+            if not self.grad_output.any():
+                raise UsageError("grad_output is zero wherever the output is finite; expected otherwise")
 
     def _widened(self) -> tuple[Array, bool]:
         """Return the output on the numerical side, and whether that is wider than the dtype given."""
@@ -142,9 +167,21 @@ class Problem:
         return (flatten(outputs), True) if accepts else (self.given_output, False)
 
     def value(self, position: int) -> npt.NDArray[Any]:
-        """Return one input as the numerical side sees it, to read, not to write."""
+        """Return one input as the numerical side sees it, to read, not to write.
+
+        Entries that are not finite are zero here, so that the scale of the others can be told.
+        """
         value = self.arguments.value(position)
+        if position in self.fixed:
+            value = np.where(np.isfinite(value), value, np.zeros_like(value))
         return value.astype(np.float64) if self.wide else value
+
+    def _held(self, displaced: Displaced) -> Displaced:
+        """Put entries that are constants back where they are."""
+        held = {i: x for i, x in displaced.items() if i in self.fixed}
+        for i, x in held.items():
+            held[i] = np.where(self.fixed[i], self.arguments.value(i), x).astype(x.dtype)
+        return {**displaced, **held} if held else displaced
 
     def evaluate(self, displaced: Displaced) -> Array:
         """Evaluate ``forward`` on the numerical side, with some inputs displaced.
@@ -157,8 +194,8 @@ class Problem:
         Returns
         -------
         Array
-            All outputs as one vector; all NaN where ``forward`` raises, or returns something of another
-            shape, since there it has no value to compare.
+            All outputs as one vector, zero where they are left out. The others are NaN where ``forward``
+            raises, or returns something of another shape, since there it has no value to compare.
         """
         with np.errstate(all="ignore"):  # the point is of our making, and so would be a warning about it
             return self._evaluate(displaced)
@@ -195,13 +232,19 @@ class Problem:
             _, outputs, _ = self.call_forward(displaced, wide=self.wide)
         except (RuleRaised, UsageError) as error:
             self.obstacle = str(error)
-            return np.full_like(self.output, np.nan)
+            return self._no_value()
         shapes = tuple(map(np.shape, outputs))
         if shapes != self.form.shapes:
             found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
             self.obstacle = f"forward returned an output of shape {found}, and of {expected} at the point"
-            return np.full_like(self.output, np.nan)
+            return self._no_value()
         return flatten(outputs)
+
+    def _no_value(self) -> Array:
+        nothing = np.full_like(self.output, np.nan)
+        if self.left_out is not None:
+            nothing[self.left_out] = 0
+        return nothing
 
     @property
     def calls_left(self) -> float:
@@ -276,7 +319,7 @@ class Problem:
             When it returns no floating-point array.
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
-        leaves = self.arguments.fresh(displaced or {}, wide=wide, scattered=scattered)
+        leaves = self.arguments.fresh(self._held(displaced or {}), wide=wide, scattered=scattered)
         positional, keyword = self.arguments.passed(leaves)
         if self.calls_left < 1:
             raise RuleRaised("forward", BudgetSpent(f"max_calls={self.max_calls} was reached"))
@@ -287,7 +330,10 @@ class Problem:
             raise RuleRaised("forward", error) from error
         if watch:
             self._watch("forward", leaves, positional, keyword)
-        return split(returned, self._cached)
+        several, outputs, cache = split(returned, self._cached)
+        if self.left_out is not None and tuple(map(np.shape, outputs)) == self.form.shapes:
+            outputs = zeroed(outputs, self.left_out)
+        return several, outputs, cache
 
     def call_backward(
         self,
@@ -319,7 +365,10 @@ class Problem:
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
         displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
+        displaced = self._held(displaced)
         vector = self.grad_output if upstream is None else upstream
+        if self.left_out is not None:
+            vector = np.where(self.left_out, 0.0, vector)
         form = self.form.unflatten(vector)
         if wide:
             form = OutputForm(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.numerics import Array
+from gradlab.point.edges import about_gradient
 from gradlab.point.matching import match
 from gradlab.point.problem import Problem
 from gradlab.point.trees import items_of
@@ -25,6 +26,9 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
     every input that is differentiated, each nested as the input is; a bare array stands for a single
     gradient, a dict is read by name.
 
+    Where outputs are left out, entries without a finite gradient in the first answer that is read, which is
+    that at the point itself, are constants from then on, by `Problem.fixed`.
+
     Parameters
     ----------
     problem : Problem
@@ -35,7 +39,8 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
     Returns
     -------
     gradients : dict of int to Array
-        The gradients that can be compared, by position, each in its input's shape, in float64.
+        The gradients that can be compared, by position, each in its input's shape, in float64; zero at
+        entries that are constants.
     findings : list of Finding
         What is wrong with the others.
     """
@@ -49,22 +54,31 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
         if i not in wrt:
             continue
         finding = _defect(problem, i, gradient)
+        if finding is not None and finding.kind == "not-finite" and _accepted(problem, i, gradient):
+            finding = _defect(problem, i, gradient)
         if finding is not None:
             findings.append(finding)
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
         if _comparable(problem, i, gradient):
             gradients[i] = np.array(gradient, dtype=np.float64).reshape(problem.arguments.value(i).shape)
+            if i in problem.fixed:
+                gradients[i][problem.fixed[i]] = 0
+    problem.settled = True
     return gradients, findings
 
 
 def raw_gradients(problem: Problem, returned: Any) -> dict[int, Array]:
     """Return the numeric gradients that backward returned, by position, each in the shape it came in."""
     by_position = match(problem.arguments, returned).gradients
-    return {
+    raw = {
         i: np.array(by_position[i], dtype=np.float64)
         for i in problem.wrt
         if i in by_position and _real(by_position[i])
     }
+    for i, mask in problem.fixed.items():
+        if i in raw and raw[i].shape == mask.shape:
+            raw[i][mask] = 0
+    return raw
 
 
 def _misfit(problem: Problem, name: str, what: str) -> Finding:
@@ -123,6 +137,8 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
     if array.shape != value.shape:
         return finding("gradient-shape", f"has shape {array.shape}; expected {value.shape}, that of {name}")
     finite = np.isfinite(array)
+    if i in problem.fixed:
+        finite |= problem.fixed[i]
     if not finite.all():
         index = tuple(int(k) for k in np.argwhere(~finite)[0])
         count = counted(int((~finite).sum()), "entry", "entries")
@@ -134,6 +150,19 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
     if array.dtype.kind == "f" and np.finfo(array.dtype).nmant < np.finfo(own).nmant:
         return finding("gradient-dtype", f"is {array.dtype}, and {name} is {value.dtype}: digits are lost")
     return None
+
+
+def _accepted(problem: Problem, i: int, gradient: Any) -> bool:
+    """Take entries that are not finite for constants where outputs are left out; return whether they are."""
+    if problem.left_out is None or problem.settled:
+        return False
+    wrong = np.asarray(~np.isfinite(gradient))
+    fixed = problem.fixed.get(i, np.zeros_like(wrong))
+    if (wrong | fixed).all():
+        return False  # then nothing of this input would be compared
+    problem.fixed[i] = wrong | fixed
+    problem.notes.append(about_gradient(problem.names[i], wrong & ~fixed))
+    return True
 
 
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
