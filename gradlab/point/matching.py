@@ -42,13 +42,19 @@ def match(arguments: Arguments, returned: Any) -> Match:
     root, reader = arguments.tree, _Reader(arguments)
     by_keyword = isinstance(returned, Mapping) and arguments.by_keyword
     by_input = reader.read(root, (returned,) if items_of(returned) is None else returned)
+    if by_keyword or not _misplaced(by_input):
+        return by_input
     single = next((kept[0] for kept in reader.restrictions(root) if len(kept) == 1), None)
-    if single is None or by_keyword:
+    if single is None:
         return by_input
     alone = reader.read(root, {root.keys[single]: returned})
     # Of two that fit equally badly, the one that says more about the answer.
     readings = (alone, by_input) if isinstance(root.children[single], Node) else (by_input, alone)
-    return min(readings, key=lambda reading: len(reading.misfits) + reading.nested)
+    return min(readings, key=_misplaced)
+
+
+def _misplaced(reading: Match) -> int:
+    return len(reading.misfits) + reading.nested
 
 
 class _Reader:
@@ -62,8 +68,8 @@ class _Reader:
 
     def restrictions(self, tree: Node) -> Iterator[list[int]]:
         """Yield the children that an answer may be restricted to: all, the floating ones, those asked for."""
+        yield list(range(len(tree.children)))
         leaves = [set(positions(child)) for child in tree.children]
-        yield list(range(len(leaves)))
         for some in (self._floating, self._wrt):
             yield [k for k, own in enumerate(leaves) if own & some]
 

@@ -147,7 +147,7 @@ def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
         )
     # A Python float takes on the precision of what it meets.
     own = array.dtype if type(problem.arguments.values[i]) is float else value.dtype
-    if array.dtype.kind == "f" and np.finfo(array.dtype).nmant < np.finfo(own).nmant:
+    if array.dtype.kind == "f" and array.dtype.itemsize < own.itemsize:
         return finding("gradient-dtype", f"is {array.dtype}, and {name} is {value.dtype}: digits are lost")
     return None
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.values import is_numeric
 
@@ -109,6 +111,8 @@ def items_of(value: Any) -> dict[Any, Any] | None:
     >>> items_of([5, 6]), items_of(5)
     ({0: 5, 1: 6}, None)
     """
+    if isinstance(value, np.ndarray):
+        return None  # by far the most frequent
     if is_record(value):
         if isinstance(value, tuple):
             return dict(zip(value._fields, value, strict=True))  # type: ignore[attr-defined]
