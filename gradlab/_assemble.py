@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.gradients import Probes
 from gradlab.checks.locate import Region
 from gradlab.point.problem import Problem
@@ -16,7 +18,8 @@ from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
-ALIKE = 0.99
+ALIKE, LARGEST = 0.99, 1e300
+MOST_RTOL = 0.5  # that is worth suggesting: above it, a gradient twice as large may pass
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Found:
     notes: tuple[str, ...] = ()
     probes: tuple[Probes, ...] = ()
     regions: Mapping[int, Region] = field(default_factory=dict)
+    criteria: Criteria | None = None
 
 
 def assemble(name: str, found: Found, *, problem: Problem | None = None, started: float, seed: int) -> Report:
@@ -37,7 +41,7 @@ def assemble(name: str, found: Found, *, problem: Problem | None = None, started
     reason, calls = "", (1, 0)
     if problem is not None:
         inputs = tuple(_input_result(problem, i, found) for i in problem.wrt)
-        reason = _undecided_reason(problem, probes)
+        reason = _undecided_reason(problem, found.criteria, probes)
         calls = (problem.forward_calls, problem.backward_calls)
         notes = (*notes, *_kinks(problem, probes))
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
@@ -62,15 +66,15 @@ def assemble(name: str, found: Found, *, problem: Problem | None = None, started
 
 def wrong_gradients(problem: Problem, probes: Sequence[Probes]) -> list[Finding]:
     """Return a finding for each input whose gradient some probe contradicts."""
-    wrong = [p for p in probes if p.readings.wrong.any()]
+    wrong = [p for p in probes if p.mask(p.rows.wrong).any()]
     if any(p.position is not None for p in wrong):
         wrong = [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
     return [_wrong_gradient(problem, p) for p in wrong]
 
 
 def _wrong_gradient(problem: Problem, probes: Probes) -> Finding:
-    mask = probes.readings.wrong
-    worst = _worst(probes)
+    mask = probes.mask(probes.rows.wrong)
+    worst = _worst(problem, probes)
     numbers = (
         f"backward gives {worst.analytic:.6g}, central differences give "
         f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
@@ -85,69 +89,81 @@ def _wrong_gradient(problem: Problem, probes: Probes) -> Finding:
         entries = counted(mask.size, "entry", "entries") + (" probed" if probes.unprobed else "")
         message = f"gradient of {who} is wrong at {mask.sum()} of {entries}; worst {at}: {numbers}"
     kind = "wrong-gradient"
-    if probes.readings.imprecise[mask].all():
+    if probes.mask(probes.rows.imprecise)[mask].all():
         kind = "precision"
         dtype = problem.arguments.value(problem.wrt[0] if probes.position is None else probes.position).dtype
         message += f"; in float64 backward is right: it loses digits in {dtype}"
     return Finding("gradients", None if probes.position is None else who, kind, message)
 
 
-def _worst(probes: Probes) -> Entry:
+def _worst(problem: Problem, probes: Probes) -> Entry:
     """Return the probe that disagrees most: a wrong one if there is one."""
-    readings = probes.readings
-    error, wrong = readings.error, readings.wrong
+    rows, which = probes.rows, probes.which
+    claim, value, bar = rows.claim[which], rows.value[which], rows.error_bar[which]
+    difference, scale = np.abs(claim - value), rows.scale[which]
+    # A derivative that vanishes is compared on the scale of what forward does nearby.
+    scale = np.where(scale > bar, scale, np.fmax(scale, rows.secant[which]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(difference == 0, 0.0, difference / scale)
+    error[np.isnan(error)] = np.inf
+    wrong = probes.mask(rows.wrong)
     if wrong.any():
         error = np.where(wrong[:, np.newaxis], error, -1.0)
     # Of errors that are alike the first is taken, so that rounding does not choose.
-    k, part = np.unravel_index(np.argmax(error >= ALIKE * error.max()), error.shape)
-    index = probes.indices[k] if probes.indices is not None else None
-    numbers = (readings.analytic, readings.numeric, readings.error_bar, readings.scale)
-    return Entry(index, *(_plain(array[k, part]) for array in numbers))
+    k, part = np.unravel_index(int(np.argmax(error >= ALIKE * min(error.max(), LARGEST))), error.shape)
+    length = float(rows.directions.lengths[which[k]])
+    index = None
+    if probes.by_entry and probes.position is not None:
+        flat = probes.index(int(k))
+        index = tuple(int(axis) for axis in np.unravel_index(flat, problem.value(probes.position).shape))
+    numbers = (claim[k, part], value[k, part], bar[k, part], scale[k, part])
+    return Entry(index, *(_plain(number / length) for number in numbers))
 
 
-def _plain(value: np.float64) -> float:
+def _plain(value: float | np.float64) -> float:
     # Two NaNs are equal in a tuple only when they are one object; equal reports need that.
     return math.nan if np.isnan(value) else float(value)
 
 
 def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
     name, findings = problem.names[position], found.findings
+    shape = problem.value(position).shape
     own = next((p for p in found.probes if p.position == position), None)
-    probed = own is not None and own.readings.analytic.size > 0
+    probed = own is not None and bool(own.mask(own.rows.seen).any())
     region = found.regions.get(position)
     wrong: list[tuple[int, ...]] = []
     if region is not None:
         wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
-    elif own is not None and own.indices is not None:
-        wrong = [own.indices[k] for k in np.flatnonzero(own.readings.wrong)]
+    elif own is not None and own.by_entry:
+        flat = [own.index(int(k)) for k in np.flatnonzero(own.mask(own.rows.wrong))]
+        wrong = [tuple(int(axis) for axis in np.unravel_index(k, shape)) for k in flat]
     if any(f.input in (name, None) for f in findings):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
     else:
-        blind = own is None or not probed or own.unprobed or own.readings.undecided.any()
+        nothing = own is None or (bool(own.which.size) and not probed)
+        blind = own is None or nothing or own.unprobed or open_rows(own).any() or own.blunt
         verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
     return InputResult(
         name=name,
         verdict=verdict,
         size=problem.value(position).size,
-        probed=len(own.indices) if own is not None and own.indices is not None else 0,
+        probed=int(own.mask(own.rows.seen).sum()) if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
-        worst=_worst(own) if own is not None and probed else None,
-        resolution=_resolution(own) if own is not None and probed else None,
+        worst=_worst(problem, own) if own is not None and probed else None,
+        resolution=own.resolution if own is not None and probed else None,
         where=region.words if region is not None else "",
+        too_small=own.too_small if own is not None and probed else 0,
     )
 
 
-def _resolution(probes: Probes) -> float | None:
-    resolution = probes.overall_resolution()
-    return None if probes.unprobed or math.isnan(resolution) else resolution
+def open_rows(probes: Probes) -> npt.NDArray[np.bool_]:
+    """Return which probes tell nothing."""
+    return probes.mask(probes.rows.open)
 
 
-def _undecided_reason(problem: Problem, probes: Sequence[Probes]) -> str:
+def _undecided_reason(problem: Problem, criteria: Criteria | None, probes: Sequence[Probes]) -> str:
     """Say why nothing more is known; an empty string when every probe tells."""
-    empty = [problem.names[i] for i in problem.wrt if problem.value(i).size == 0]
-    if len(empty) == len(problem.wrt):
-        return f"{', '.join(empty)} has no entries: there is nothing to compare"
     probed = {p.position for p in probes}
     missing = [problem.names[i] for i in problem.wrt if i not in probed]
     if missing:
@@ -159,16 +175,19 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes]) -> str:
     ]
     if left_out:
         return f"max_calls={problem.max_calls} left entries unprobed: {', '.join(left_out)}"
-    undecided = [p for p in probes if p.readings.undecided.any()]
-    if not undecided:
+    undecided = [p for p in probes if open_rows(p).any() or p.blunt]
+    if not undecided or criteria is None:
         return ""
-    count = sum(int(p.readings.undecided.sum()) for p in undecided)
-    needed = max(p.readings.deciding_rtol() for p in undecided)
+    count = sum(int(open_rows(p).sum()) for p in undecided)
     names = ", ".join(
         "joint directions" if p.position is None else problem.names[p.position] for p in undecided
     )
-    advice = f"rtol={rounded_up(needed)} would decide" if needed < 1 else "no rtol below 1 would decide"
     why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
+    if not count:
+        worst = max(p.resolution or 0.0 for p in undecided)
+        return f"nothing below {worst:.0e} times the gradient of {names} itself would have been seen"
+    needed = max(criteria.deciding_rtol(p.rows, p.which[open_rows(p)]) for p in undecided)
+    advice = f"rtol={rounded_up(needed)} would decide" if needed < MOST_RTOL else "no rtol would decide"
     return (
         f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"
     )
@@ -176,19 +195,13 @@ def _undecided_reason(problem: Problem, probes: Sequence[Probes]) -> str:
 
 def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:
     notes = []
-    left_out = max((p.readings.left_out for p in probes), default=0)
-    if left_out:
-        notes.append(
-            f"{left_out} of {problem.form.size} outputs, within one step of a kink, were left out: "
-            "entries that matter only there are unchecked"
-        )
     for p in probes:
-        if p.position is not None and p.readings.kinked.any():
+        kinked = p.mask(p.rows.kinked)
+        if p.position is not None and kinked.any():
             at = ""
-            if p.indices is not None:
-                first = problem.arguments.label(p.position, p.indices[int(np.argmax(p.readings.kinked))])
-                at = f" at {first}" + (
-                    f" and {p.readings.kinked.sum() - 1} more" if p.readings.kinked.sum() > 1 else ""
-                )
+            if p.by_entry:
+                index = np.unravel_index(p.index(int(np.argmax(kinked))), problem.value(p.position).shape)
+                at = f" at {problem.arguments.label(p.position, tuple(int(k) for k in index))}"
+                at += f" and {kinked.sum() - 1} more" if kinked.sum() > 1 else ""
             notes.append(f"forward has a kink{at}: any slope between those on both sides passes")
     return notes

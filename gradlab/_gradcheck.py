@@ -13,12 +13,11 @@ import numpy as np
 from gradlab._assemble import Found, assemble, wrong_gradients
 from gradlab._snippet import gradcheck_snippet
 from gradlab.checks.causes import find_causes
-from gradlab.checks.contract import check_contract
+from gradlab.checks.contract import call_again, compare_answers
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.gradients import probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
-from gradlab.checks.probe import Prober
-from gradlab.checks.upstream import split_upstream
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.problem import Problem, RuleRaised
 from gradlab.point.returned import read_gradients
@@ -38,6 +37,8 @@ def gradcheck(
     kwargs: Mapping[str, Any] | None = None,
     grad_output: Any = None,
     rtol: float | None = None,
+    atol: float | None = None,
+    probes: str | None = None,
     rng: int | np.random.Generator | None = None,
     max_calls: int | None = None,
     name: str | None = None,
@@ -70,6 +71,11 @@ def gradcheck(
     rtol : float, optional
         The relative defect that you do not care about. By default 1e-7 in float64, and the square root
         of the unit of rounding in float32 (3e-4) and float16 (0.03).
+    atol : float, optional
+        The absolute defect of an entry that you do not care about; 0 by default.
+    probes : {"entries", "directions"}, optional
+        Whether every entry is probed by itself, or random directions of all of them, whose number does not
+        grow with the size; by default entries up to 1000 of them in an input.
     rng : int or numpy.random.Generator, optional
         For the upstream gradient and the random directions. ``None`` is a fixed seed on purpose: the same
         call gives the same report.
@@ -103,7 +109,16 @@ def gradcheck(
     """
     __tracebackhide__ = True  # IPython looks for it here only
     question = Question(
-        forward, backward, cached=cached, wrt=wrt, kwargs=kwargs, rtol=rtol, max_calls=max_calls, name=name
+        forward,
+        backward,
+        cached=cached,
+        wrt=wrt,
+        kwargs=kwargs,
+        rtol=rtol,
+        atol=atol,
+        probes=probes,
+        max_calls=max_calls,
+        name=name,
     )
     report, raised = check_point(question, inputs, grad_output=grad_output, seed=seed_of(rng))
     if report.passed:
@@ -118,6 +133,8 @@ def gradcheck(
         cached=bool(cached),
         wrt=wrt,
         rtol=rtol,
+        atol=atol,
+        probes=probes,
         max_calls=max_calls,
         name=name,
     )
@@ -131,9 +148,8 @@ def gradcheck(
 class Question:
     """What is asked of every point alike; the fields are those of `gradcheck`.
 
-    With ``explain``, wrong entries are located and causes looked for. With ``explicit_jacobian``, the full
-    Jacobian is built as a second witness: numerically, and by ``jacobian`` in closed form when that is not
-    ``None``.
+    With ``explain``, wrong entries are located and causes looked for. ``jacobian`` is the closed form of the
+    full Jacobian, a second witness.
     """
 
     forward: Callable[..., Any]
@@ -143,16 +159,22 @@ class Question:
     wrt: Any = None
     kwargs: Mapping[str, Any] | None = None
     rtol: float | None = None
+    atol: float | None = None
+    probes: str | None = None
     max_calls: int | None = None
     name: str | None = None
     explain: bool = True
-    explicit_jacobian: bool = False
     jacobian: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         rtol, name = self.rtol, self.name
         if rtol is not None and not (isinstance(rtol, int | float | np.floating) and 0 < rtol < 1):
             raise UsageError(f"rtol is {describe(rtol)}; expected a number between 0 and 1")
+        atol = self.atol
+        if atol is not None and not (isinstance(atol, int | float | np.floating) and 0 <= atol < math.inf):
+            raise UsageError(f"atol is {describe(atol)}; expected a number, zero or more")
+        if self.probes not in (None, "entries", "directions"):
+            raise UsageError(f"probes is {describe(self.probes)}; expected 'entries' or 'directions'")
         most = self.max_calls
         if most is not None and (
             isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1
@@ -211,25 +233,34 @@ def _compare(
     if not np.isfinite(problem.output).all():
         message = "forward returns values that are not finite"
         return Found((*findings, Finding("contract", None, "not-finite", message)))
-    breaches, notes = check_contract(problem, gradients)
-    notes = [*problem.notes, *notes]
+    answers, breaches = call_again(problem, gradients)
     findings += breaches
+    notes = [*problem.notes, *answers.notes]
     if any(finding.kind == "not-deterministic" and finding.input is None for finding in findings):
         return Found(tuple(findings), notes=tuple(notes))  # there is no number to compare with
-    prober = Prober(split_upstream(problem, gradients), rtol=rtol)
-    probes = probe_gradients(prober, rng=rng)
+    criteria = Criteria(problem, rtol=rtol, atol=question.atol or 0.0)
+    probes, claims, more = probe_gradients(criteria, gradients, probes=question.probes, rng=rng)
+    notes += more
+    vanishing = {p.position for p in probes if not p.mask(p.rows.told | p.rows.wrong).any()}
+    findings += compare_answers(
+        problem,
+        gradients,
+        answers,
+        influence=criteria.influence,
+        rounding=lambda i: claims.rounding_of(i, vanishes=i in vanishing),
+    )
     findings += wrong_gradients(problem, probes)
     regions: dict[int, Region] = {}
     causes: list[Cause] = []
     if question.explain and findings:
         for p in probes:
-            region = locate(prober, p) if p.readings.wrong.any() else None
+            region = locate(criteria, claims, p) if p.mask(p.rows.wrong).any() else None
             if region is not None and p.position is not None:
                 regions[p.position] = region
         causes = find_causes(problem, findings, regions, rtol=rtol)
-    if question.explicit_jacobian and not findings:
-        findings += compare_jacobian(problem, gradients, question.jacobian, rtol=rtol)
-    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions)
+    if question.jacobian is not None and probes and not findings:
+        findings += compare_jacobian(problem, gradients, probes[0].rows, question.jacobian, rtol=rtol)
+    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions, criteria)
 
 
 def seed_of(rng: int | np.random.Generator | None) -> int:

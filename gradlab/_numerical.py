@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.jacobian import full_jacobian
+from gradlab.checks.directions import Directions
+from gradlab.checks.jacobian import ACCURACY, full_jacobian
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
-from gradlab.numerics.differences import norm
-from gradlab.numerics.jacobian import jacobian
+from gradlab.numerics.table import Table, differentiate
 from gradlab.point.problem import Problem, RuleRaised
 
 __tracebackhide__ = is_deliberate
@@ -50,20 +49,20 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     True
     """
     problem = _prepare(forward, inputs, grad_output)
-    u = problem.grad_output
+    directions = Directions.entries(problem, dict.fromkeys(problem.wrt))
     gradients, error_bars = {}, {}
     with np.errstate(all="ignore"):  # what overflows beside the point is no matter of the caller's
+        evaluate, upstream = directions.evaluate(problem), problem.grad_output[np.newaxis]
+        table = Table(directions.count, evaluate, upstream, problem.output, problem.eps)
+        table.noise = problem.noise
+        value, bar, swing = differentiate(table, rtol=ACCURACY)
         for i in problem.wrt:
-            x = problem.value(i)
-
-            def contracted(moved: Any, i: int = i) -> Array:
-                return np.atleast_1d(u @ (problem.evaluate({i: moved}) - problem.output))
-
-            noise = np.full(1, norm(u * problem.noise))
-            row, bars = jacobian(contracted, x, output=np.zeros(1), noise=noise, eps=problem.eps)
-            gradients[i], error_bars[i] = row.reshape(x.shape), bars.reshape(x.shape)
-            if i in problem.fixed:
-                gradients[i][problem.fixed[i]], error_bars[i][problem.fixed[i]] = np.nan, np.inf
+            mine = directions.position == i
+            gradients[i] = np.full(problem.value(i).shape, np.nan)
+            error_bars[i] = np.full(problem.value(i).shape, np.inf)
+            length = directions.length[mine]
+            gradients[i].flat[directions.index[mine]] = value[mine, 0] / length
+            error_bars[i].flat[directions.index[mine]] = (bar + swing)[mine, 0] / length
     return problem.arguments.in_callers_form(gradients), problem.arguments.in_callers_form(error_bars)
 
 

@@ -70,6 +70,9 @@ class InputResult:
     resolution : float or None
         The smallest relative change of any single nonzero entry that was certain to be caught: a larger one
         always fails, one below ``rtol`` never does. ``None`` where nothing was probed, or all is zero.
+    too_small : int
+        How many entries could not be told and cannot matter: error bar included, their influence is below
+        ``rtol`` times the largest one of the point.
     where : str
         Which entries are wrong, in words such as ``w[:, 37]`` or ``every entry``; empty where none is, or
         where it is not known.
@@ -84,6 +87,7 @@ class InputResult:
     worst: Entry | None
     resolution: float | None
     where: str = ""
+    too_small: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from ordinary_rules import RIGHT, WRONG, wrong_rule
 from gradlab import gradcheck, verify
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("why", [why for why in WRONG if not why.startswith("large")])
-def test_rule_that_is_wrong_at_few_points_is_found_by_default(why, seed):
-    report = verify(wrong_rule(why), rng=seed, raise_exception=False)
+def test_rule_that_is_wrong_at_few_points_is_found_by_default(why):
+    report = verify(wrong_rule(why), raise_exception=False)
     assert report.failed, str(report)
 
 

@@ -1,13 +1,11 @@
 """Every rule, by Hypothesis: backward against central differences, and against the explicit Jacobian."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from gradlab import gradcheck, networks, numerical_jacobian, rules, verify
+from gradlab import gradcheck, networks, numerical_jacobian, rules
 from gradlab.point.problem import Problem
 from gradlab.rules import linear
 from gradlab.strategies import inputs
@@ -80,11 +78,13 @@ def test_gradient_of_a_linear_map_is_the_product_with_the_transpose(point, seed)
 
 
 @each_rule
-@pytest.mark.parametrize("seed", range(2))
-def test_gradient_a_thousandth_too_large_is_caught(rule, seed):
+def test_gradient_a_thousandth_too_large_is_caught(rule):
     def too_large(*arguments):
         returned = rule.backward(*arguments)
         return tuple(1.001 * g for g in returned) if isinstance(returned, tuple) else 1.001 * returned
 
-    wrong = replace(rule, backward=too_large)
-    assert verify(wrong, max_examples=20, rng=seed, raise_exception=False).failed
+    def is_caught(point):
+        return gradcheck(rule.forward, too_large, point, cached=rule.cached, raise_exception=False).failed
+
+    few = settings(max_examples=20, database=None, derandomize=True, phases=[Phase.generate])
+    find(rule.inputs, is_caught, settings=few)

@@ -19,16 +19,16 @@ def check(c, backward=None, **options):
     return gradcheck(c.forward, backward or c.backward, c.x, raise_exception=False, **options)
 
 
-@pytest.mark.parametrize("rng", range(4))
+@pytest.mark.parametrize("rng", range(2))
 @given(seed=seeds)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_right_gradient_never_fails(rng, seed):
     report = check(composition(seed), rng=rng)
     assert not report.failed, str(report)
 
 
 @given(seed=seeds, sign=st.sampled_from([-1, 1]), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_never(seed, sign, data):
     c = composition(seed)
     resolution = check(c).inputs[0].resolution
@@ -53,7 +53,7 @@ def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_n
 
 
 @given(seed=seeds, inputs=powers, outputs=powers, upstream=powers)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_scaling_by_powers_of_two_changes_no_verdict(seed, inputs, outputs, upstream):
     c = composition(seed)
     a, b = 2.0**inputs, 2.0**outputs

@@ -9,8 +9,8 @@ from gradlab import Rule
 
 square = Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, (np.ones(2),))
 cube = Rule("cube", lambda x: x**3, lambda dy, x: 3 * x * dy, (np.full(2, 2.0),))
-slopes = np.array([1.0, 1e-17])
-blind = Rule("blind", lambda x: x @ slopes, lambda dy, x: dy * slopes, (np.ones(2),))
+ones = np.ones(2)
+blind = Rule("blind", lambda x: 1e20 + x.sum(), lambda dy, x: dy * ones, (ones,))
 number = 3
 """
 

@@ -96,11 +96,23 @@ def test_edge_of_a_domain_is_approached_and_not_crossed():
 
 
 def test_what_cannot_be_seen_is_inconclusive_with_the_reason():
-    x = np.array([1.0, 1.0])
-    slopes = np.array([1.0, 1e-17])
     with pytest.raises(GradientError, match="error bar is too wide to tell") as caught:
-        gradcheck(lambda x: x @ slopes, lambda dy, x: dy * slopes, x)
+        gradcheck(lambda x: 1e20 + x.sum(), lambda dy, x: dy * np.ones(2), np.ones(2))
     assert caught.value.report.verdict is Verdict.INCONCLUSIVE
+
+
+def test_entry_that_is_too_small_to_be_seen_is_too_small_to_matter():
+    slopes = np.array([1.0, 1e-17])
+    report = gradcheck(lambda x: x @ slopes, lambda dy, x: dy * slopes, np.ones(2))
+    assert report.inputs[0].too_small == 1
+
+
+@pytest.mark.parametrize("claimed", [1e-3, -1e-5])
+def test_entry_that_is_too_small_to_be_seen_may_not_claim_to_matter(claimed):
+    def backward(dy, x):
+        return dy * np.array([1.0, claimed])
+
+    assert gradcheck(lambda x: x @ np.array([1.0, 1e-17]), backward, np.ones(2), raise_exception=False).failed
 
 
 def test_forward_that_raises_is_a_finding_with_its_own_message():
@@ -136,10 +148,10 @@ def test_error_survives_pickling():
     assert str(again) == str(caught.value)
 
 
-def test_input_without_entries_is_inconclusive():
-    report = gradcheck(lambda x: x**2, lambda dy, x: dy, np.zeros((0, 3)), raise_exception=False)
-    assert report.verdict is Verdict.INCONCLUSIVE
-    assert "x has no entries" in report.reason
+def test_input_without_entries_holds_the_contract_and_nothing_to_compare():
+    x = np.zeros((0, 3))
+    assert gradcheck(lambda x: x**2, lambda dy, x: 2 * dy * x, x)
+    assert not gradcheck(lambda x: x**2, lambda dy, x: (2 * dy * x).T, x, raise_exception=False)
 
 
 def test_backward_that_loses_digits_is_not_called_wrong():

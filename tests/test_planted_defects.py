@@ -51,9 +51,9 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("right", "defect"), PLANTED, ids=[defect.__name__ for _, defect in PLANTED])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_defect_is_caught_and_the_right_rule_passes(right, defect, seed):
-    assert verify(right, rng=seed, max_examples=50)
+    assert verify(right, rng=seed, max_examples=30)
     report = verify(replace(right, backward=defect), rng=seed, raise_exception=False)
     assert report.failed
     assert report.findings[0].kind == "wrong-gradient"
@@ -61,7 +61,7 @@ def test_defect_is_caught_and_the_right_rule_passes(right, defect, seed):
 
 def test_defect_in_one_part_of_the_language_model_is_caught_in_the_whole(monkeypatch):
     monkeypatch.setattr(embedding, "backward", duplicate_word_overwritten)
-    report = verify(language_model.RULE, raise_exception=False)
+    report = verify(language_model.RULE, max_examples=20, raise_exception=False)
     verdicts = {result.name: result.verdict for result in report.inputs}
     assert verdicts == {"table": "fail", "w1": "pass", "w2": "pass"}
 

@@ -1,32 +1,68 @@
 """What can be wrong with a rule without any differences: how its functions behave when they are called.
 
-Neither function writes to what it is given, both answer the same when called again and for arrays that are
-not contiguous, and backward is linear in the upstream gradient. "The same" is meant up to rounding: a sum may
-be taken in another order.
+Neither function writes to what it is given; both answer the same when called again, and for arrays that lie
+in memory in another way; backward answers for the point that it is asked about, not for the last one at which
+forward was called; and it is linear in the upstream gradient. With ``u`` the upstream gradient and ``c``
+another, all of whose entries are one number in memory,
+
+::
+
+    backward(u)       again, with u in reverse order, after forward was called elsewhere
+    backward(c)
+    backward(−2 u + c/2) = −2 backward(u) + ½ backward(c)      in Fortran order, of inputs that are strided
+
+three calls tell all that. Only what differs is asked about further, so that it can be named.
+
+"The same" is meant up to rounding: a sum may be taken in another order, and a gradient that vanishes because
+terms cancel is nothing but rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
+from gradlab.numerics.scales import scales
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem, RuleRaised
 from gradlab.point.returned import read_gradients
+from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
 
 Gradients = dict[int, Array]
 
-CALLS = 2  # of forward
-ZERO = 1e4  # roundings of the gradient; backward(0) is a product with zero, and exact but for odd formulas
-ADDITIVE = 1e-3  # of the gradient: terms that cancel inside backward leave their rounding in a sum
+CALLS = 3  # of forward
+CONSTANT = 1.5  # every entry of another upstream gradient
+U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
+ELSEWHERE = 0.3  # times the scale of an entry: another point
+SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
+ROUNDINGS = 64  # of the largest influence of the point: what may be left where terms cancel
 
 
-def check_contract(problem: Problem, gradients: Gradients) -> tuple[list[Finding], list[str]]:
+@dataclass(frozen=True)
+class Answers:
+    """What backward returned in the three calls, and what it has to be up to rounding.
+
+    Attributes
+    ----------
+    again, constant, combined : dict of int to Array
+        By position; ``None`` where backward raised or was not called.
+    notes : tuple of str
+        What is no defect but worth knowing.
+    """
+
+    again: Gradients | None = None
+    constant: Gradients | None = None
+    combined: Gradients | None = None
+    notes: tuple[str, ...] = ()
+
+
+def call_again(problem: Problem, gradients: Gradients) -> tuple[Answers, list[Finding]]:
     """Call both functions again in several ways.
 
     Parameters
@@ -38,21 +74,132 @@ def check_contract(problem: Problem, gradients: Gradients) -> tuple[list[Finding
 
     Returns
     -------
+    answers : Answers
+        For `compare_answers`, once the scale of rounding at the point is known.
     findings : list of Finding
-        Of kind ``mutates-input``, ``mutates-upstream``, ``not-deterministic``, ``ignores-upstream``,
-        ``nonlinear-in-upstream``, ``depends-on-memory-layout``, and ``backward-raises`` for another upstream.
-    notes : list of str
-        What is no defect but worth knowing, such as a function that refuses some arrays.
+        Of kind ``mutates-input``, ``mutates-upstream``, ``not-deterministic``,
+        ``depends-on-memory-layout`` (of forward), and ``backward-raises`` for another upstream.
     """
     findings = list(_mutations(problem))
-    if findings or not problem.affords(CALLS):
-        return findings, []  # what is spoiled once answers no second question
-    findings += _repeated(problem, gradients)
+    if findings or problem.calls_left < CALLS:
+        return Answers(), findings  # what is spoiled once answers no second question
+    cache, findings, notes = _forward_again(problem)
     if findings:
-        return findings, []
-    findings += _linearity(problem, gradients)
-    scattered, notes = _memory_layout(problem, gradients)
-    return findings + scattered, notes
+        return Answers(notes=tuple(notes)), findings
+    _forward_elsewhere(problem)
+    u = problem.grad_output
+    constant = problem.form.rounded(np.where(u == 0, 0.0, CONSTANT))
+    one_number = broadcast_in_memory if (u != 0).all() else None
+    combined = problem.form.rounded(U * u + C * constant)
+    calls = (
+        (u, {"layout": reversed_in_memory}),
+        (constant, {"layout": one_number}),
+        (combined, {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache}),
+    )
+    answers: list[Gradients] = []
+    for upstream, how in calls:
+        try:
+            try:
+                answers.append(_ask(problem, upstream, **how))
+            except RuleRaised as error:
+                answers.append(_ask(problem, upstream))
+                notes.append(f"with arrays that are not contiguous in memory, {error}")
+        except RuleRaised as error:
+            return Answers(notes=tuple(notes)), [_raised(problem, error)]
+    again, other, both = answers
+    eps = np.sqrt(problem.given_eps)
+    for i, g in gradients.items():  # most answers are what they have to be, and need not be kept
+        if i in again and i in other and i in both and _close(g, again[i], SAME * eps):
+            expected = U * g
+            expected += C * other[i]
+            if _close(expected, both[i], SAME * eps):
+                del again[i], other[i], both[i]
+    return Answers(again, other, both, tuple(dict.fromkeys(notes))), []
+
+
+def compare_answers(
+    problem: Problem,
+    gradients: Gradients,
+    answers: Answers,
+    *,
+    influence: float,
+    rounding: Callable[[int], Array],
+) -> list[Finding]:
+    """Compare what backward returned in several calls.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    gradients : dict of int to Array
+        What backward returned first.
+    answers : Answers
+        What it returned then.
+    influence : float
+        The largest influence of an entry at the point: its rounding is what may be left of terms that cancel.
+    rounding : callable
+        Returns what a few roundings of the inputs change of a gradient; called where something differs.
+
+    Returns
+    -------
+    list of Finding
+        Of kind ``not-deterministic``, ``cache-overwritten``, ``depends-on-memory-layout``,
+        ``ignores-upstream`` and ``nonlinear-in-upstream``.
+    """
+    if answers.again is None or answers.constant is None or answers.combined is None:
+        return []
+    findings: list[Finding] = []
+    for i, g in gradients.items():
+        again, constant, combined = (a.get(i) for a in (answers.again, answers.constant, answers.combined))
+        if again is None or constant is None or combined is None:
+            continue
+        allowed = _Allowed(problem, i, influence, rounding)
+        if allowed.differ(g, again) is not None:
+            finding: Finding | None = _not_the_same(problem, i, g, again, allowed)
+        elif allowed.differ(U * g + C * constant, combined, g, constant) is not None:
+            finding = _not_linear(problem, i, g, constant, combined, allowed)
+        else:
+            continue
+        if finding is not None:
+            findings.append(finding)
+    return findings
+
+
+class _Allowed:
+    """By how much two answers for one input may differ."""
+
+    def __init__(self, problem: Problem, i: int, influence: float, rounding: Callable[[int], Array]) -> None:
+        self.problem, self.i, self.rounding = problem, i, rounding
+        eps = problem.given_eps
+        self.same = SAME * np.sqrt(eps)
+        self.floor = ROUNDINGS * eps * influence / scales(problem.value(i))
+
+    def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
+        """Return where two answers differ by more than rounding can, or ``None``.
+
+        Parameters
+        ----------
+        one, other : Array
+            The answers, of the input's shape.
+        *terms : Array
+            What they are sums of, where they are sums.
+        """
+        if not one.size:
+            return None
+        size = max(float(np.abs(term).max(initial=0.0)) for term in (one, other, *terms))
+        excess = np.abs(one - other) - self.same * size - self.floor
+        if not (excess > 0).any():
+            return None
+        # Rounding is of one size throughout an input, though at some entries it happens to be none.
+        scale = scales(self.problem.value(self.i))
+        excess -= ROUNDINGS * float((self.rounding(self.i) * scale).max(initial=0.0)) / scale
+        return int(np.argmax(excess)) if (excess > 0).any() else None
+
+
+def _close(one: Array, other: Array, rtol: float) -> bool:
+    """Whether two answers are the same, relative to their largest entry."""
+    size = max(float(np.abs(one).max(initial=0.0)), float(np.abs(other).max(initial=0.0)))
+    return not one.size or float(np.abs(one - other).max()) <= rtol * size
 
 
 def _mutations(problem: Problem) -> Iterator[Finding]:
@@ -64,150 +211,160 @@ def _mutations(problem: Problem) -> Iterator[Finding]:
             yield Finding("contract", name, "mutates-input", f"{role} writes to {what}, which it was given")
 
 
-def _repeated(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
-    """Call each function once more with the same arguments."""
-    try:
-        _, outputs, cache = problem.call_forward()
-    except (RuleRaised, UsageError) as error:
-        yield Finding("contract", None, "not-deterministic", f"called again at the same point, {error}")
-        return
-    again = flatten(outputs)
-    k = _first_difference(problem, problem.given_output, again)
-    if k is not None:
-        message = (
-            "forward is not deterministic: called twice with the same inputs, output entry "
-            f"{k} is {problem.given_output.flat[k]:.6g} and then {_at(again, k)}; gradients were not compared"
-        )
-        yield Finding("contract", None, "not-deterministic", message)
-        return
-    try:
-        second, _ = read_gradients(problem, problem.call_backward(cache=(cache,)))
-    except RuleRaised as error:
-        yield Finding("contract", None, "not-deterministic", f"called again at the same point, {error}")
-        return
-    for i, gradient in gradients.items():
-        k = _first_difference(problem, gradient, second.get(i))
-        if k is not None:
-            name = problem.names[i]
-            message = (
-                "backward is not deterministic: called twice with the same arguments, the gradient of "
-                f"{name} is {gradient.flat[k]:.6g} and then {_at(second.get(i), k)} at flat index {k}"
-            )
-            yield Finding("contract", name, "not-deterministic", message)
+def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], list[str]]:
+    """Call forward once more, with inputs that are strided where there are several numbers in one.
 
-
-def _linearity(problem: Problem, gradients: Gradients) -> Iterator[Finding]:
-    """Compare backward at 0, −2u, and u + v with what linearity makes of it."""
-    u = problem.grad_output
-    v = problem.form.rounded(np.random.default_rng(1).uniform(0.5, 1.5, u.size) * np.roll(u, 1))
-    close = np.sqrt(problem.given_eps)
-    try:
-        linear = dict(gradients)  # as far as is known
-        for i, answer in _answer(problem, gradients, np.zeros_like(u)).items():
-            size = _largest(gradients[i])
-            if _largest(answer) > ZERO * problem.given_eps * size:
-                del linear[i]
-                doubled = _answer(problem, gradients, -2 * u).get(i, answer)
-                if _largest(doubled - gradients[i]) <= close * size:
-                    message = f"gradient of {problem.names[i]} does not depend on grad_output: multiply by it"
-                    yield Finding("contract", problem.names[i], "ignores-upstream", message)
-                else:
-                    k = int(np.argmax(np.abs(answer)))
-                    yield _nonlinear(
-                        problem, i, f"for grad_output = 0 it is {answer.flat[k]:.6g}, expected 0", k
-                    )
-        for i, answer in _answer(problem, linear, -2 * u).items():
-            error = answer + 2 * gradients[i]
-            if _largest(error) > close * 2 * _largest(gradients[i]):
-                k = int(np.argmax(np.abs(error)))
-                what = (
-                    f"for −2 × grad_output it is {answer.flat[k]:.6g}, "
-                    f"expected −2 × {gradients[i].flat[k]:.6g}"
-                )
-                yield _nonlinear(problem, i, what, k)
-                del linear[i]
-        remainder = _answer(problem, linear, problem.form.rounded(u + v))
-        for i, answer in _answer(problem, linear, v).items():
-            largest = max(_largest(gradients[i]), _largest(answer))
-            if i not in remainder:
+    Returns the cache of that call, what is wrong, and what is worth knowing.
+    """
+    scattered = any(problem.value(i).size > 1 for i in problem.wrt)
+    refused: list[str] = []
+    for strided in (True, False) if scattered else (False,):
+        try:
+            _, outputs, cache = problem.call_forward(scattered=strided)
+        except (RuleRaised, UsageError) as error:
+            if strided:
+                refused = [f"with inputs that are not contiguous in memory, {error}"]
                 continue
-            remainder[i] -= answer
-            remainder[i] -= gradients[i]
-            if _largest(remainder[i]) > max(ADDITIVE, 32 * problem.given_eps) * largest:
-                k = int(np.argmax(np.abs(remainder[i])))
-                yield _nonlinear(problem, i, "for a sum of two it is not the sum", k)
-    except RuleRaised as error:
-        yield Finding("contract", None, "backward-raises", f"for another upstream gradient, {error}")
+            message = f"called again at the same point, {error}"
+            return None, [Finding("contract", None, "not-deterministic", message)], refused
+        again = flatten(outputs)
+        k = _first_difference(problem, problem.given_output, again)
+        if k is None:
+            return ((cache,) if strided else None), [], refused
+        now = f"{again.flat[k]:.6g}" if k < again.size else "missing"
+        if not strided:
+            message = (
+                f"forward is not deterministic: called twice with the same inputs, output entry {k} is "
+                f"{problem.given_output.flat[k]:.6g} and then {now}; gradients were not compared"
+            )
+            return None, [Finding("contract", None, "not-deterministic", message)], refused
+        _, outputs, _ = problem.call_forward()
+        if _first_difference(problem, problem.given_output, flatten(outputs)) is None:
+            message = (
+                "forward depends on the memory layout of its inputs: for contiguous arrays, output entry "
+                f"{k} is {problem.given_output.flat[k]:.6g}, otherwise {now}"
+            )
+            return None, [Finding("contract", None, "depends-on-memory-layout", message)], refused
+    return None, [], refused
 
 
-def _answer(problem: Problem, gradients: Gradients, upstream: Array) -> Gradients:
-    """Return what backward makes of another upstream gradient, where it can be compared."""
-    returned, _ = read_gradients(problem, problem.call_backward(upstream))
-    return {
-        i: returned[i]
-        for i, gradient in gradients.items()
-        if i in returned and np.isfinite(returned[i]).all() and np.isfinite(gradient).all()
-    }
+def _forward_elsewhere(problem: Problem) -> None:
+    """Call forward at another point: what backward needs of the first must not be lost by that."""
+    moved = {i: problem.value(i) + ELSEWHERE * scales(problem.value(i)) for i in problem.wrt}
+    problem.evaluate({i: x.astype(problem.value(i).dtype, copy=False) for i, x in moved.items()})
 
 
-def _largest(array: Array) -> float:
-    return max(float(array.max(initial=0.0)), -float(array.min(initial=0.0)))
+def _ask(problem: Problem, upstream: Array, **how: Any) -> Gradients:
+    """Return what backward makes of an upstream gradient, where it can be compared."""
+    returned, _ = read_gradients(problem, problem.call_backward(upstream, **how))
+    return {i: g for i, g in returned.items() if np.isfinite(g).all()}
+
+
+def _raised(problem: Problem, error: RuleRaised) -> Finding:
+    """Tell a backward that refuses a number from one that cannot be called twice."""
+    try:
+        problem.call_backward()
+    except RuleRaised as again:
+        return Finding("contract", None, "not-deterministic", f"called again at the same point, {again}")
+    return Finding("contract", None, "backward-raises", f"for another upstream gradient, {error}")
+
+
+def _not_the_same(problem: Problem, i: int, g: Array, again: Array, allowed: _Allowed) -> Finding:
+    """Say why backward gave another answer in reverse order, after forward was called elsewhere."""
+    name = problem.names[i]
+    plain = _ask(problem, problem.grad_output).get(i, np.full_like(g, np.nan))
+    k = allowed.differ(g, plain)
+    if k is None:
+        reverse = _ask(problem, problem.grad_output, layout=reversed_in_memory).get(i)
+        layout = None if reverse is None else _layout_finding(problem, i, g, reverse, allowed)
+        return layout or _stale(problem, i, g, again, allowed.differ(g, again) or 0)
+    # Does it help to call forward at this point first?
+    try:
+        _, _, cache = problem.call_forward()
+        fresh = _ask(problem, problem.grad_output, cache=(cache,)).get(i)
+    except (RuleRaised, UsageError):
+        fresh = None
+    if fresh is not None and allowed.differ(g, fresh) is None:
+        return _stale(problem, i, g, plain, k)
+    at = problem.arguments.label(i, _index(problem, i, k))
+    message = (
+        f"backward is not deterministic: called twice with the same arguments, the gradient of {name} is "
+        f"{g.flat[k]:.6g} and then {plain.flat[k]:.6g} at {at}"
+    )
+    return Finding("contract", name, "not-deterministic", message)
+
+
+def _stale(problem: Problem, i: int, g: Array, later: Array, k: int) -> Finding:
+    what = "the cache of one call of forward is overwritten by the next"
+    if not problem.cached:
+        what = "backward depends on the last call of forward, not on its arguments alone"
+    at = problem.arguments.label(i, _index(problem, i, k))
+    message = (
+        f"{what}: the gradient at {at} is {g.flat[k]:.6g}, and {later.flat[k]:.6g} after forward was called "
+        "at another point"
+    )
+    return Finding("contract", problem.names[i], "cache-overwritten", message)
+
+
+def _not_linear(
+    problem: Problem, i: int, g: Array, constant: Array, combined: Array, allowed: _Allowed
+) -> Finding | None:
+    """Say why the answers for two upstream gradients do not add up to that for their sum."""
+    name, u = problem.names[i], problem.grad_output
+    c = problem.form.rounded(np.where(u == 0, 0.0, CONSTANT))
+    for upstream, answer in ((c, constant), (problem.form.rounded(U * u + C * c), combined)):
+        plain = _ask(problem, upstream).get(i)
+        if plain is not None and allowed.differ(plain, answer) is not None:
+            return _layout_finding(problem, i, plain, answer, allowed)
+    zero, minus = (_ask(problem, t * u).get(i) for t in (0.0, U))
+    if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
+        if minus is not None and allowed.differ(g, minus) is None:
+            message = f"gradient of {name} does not depend on grad_output: multiply by it"
+            return Finding("contract", name, "ignores-upstream", message)
+        worst = int(np.argmax(np.abs(zero)))
+        what = f"for grad_output = 0 it is {zero.flat[worst]:.6g}, expected 0"
+        return _nonlinear(problem, i, what, worst)
+    if minus is not None and (k := allowed.differ(U * g, minus)) is not None:
+        what = f"for −2 × grad_output it is {minus.flat[k]:.6g}, expected −2 × {g.flat[k]:.6g}"
+        return _nonlinear(problem, i, what, k)
+    where = allowed.differ(U * g + C * constant, combined, g, constant)
+    return None if where is None else _nonlinear(problem, i, "for a sum of two it is not the sum", where)
+
+
+def _layout_finding(
+    problem: Problem, i: int, plain: Array, other: Array, allowed: _Allowed
+) -> Finding | None:
+    k = allowed.differ(plain, other)
+    if k is None:
+        return None
+    message = (
+        "backward depends on the memory layout of its arguments: for contiguous arrays the gradient of "
+        f"{problem.names[i]} is {plain.flat[k]:.6g} at {problem.arguments.label(i, _index(problem, i, k))}, "
+        f"otherwise {other.flat[k]:.6g}"
+    )
+    return Finding("contract", problem.names[i], "depends-on-memory-layout", message)
 
 
 def _nonlinear(problem: Problem, i: int, what: str, k: int) -> Finding:
-    index = tuple(int(axis) for axis in np.unravel_index(k, problem.value(i).shape))
-    where = problem.arguments.label(i, index)
+    where = problem.arguments.label(i, _index(problem, i, k))
     message = f"gradient of {problem.names[i]} is not linear in grad_output: {what} (at {where})"
     return Finding("contract", problem.names[i], "nonlinear-in-upstream", message)
 
 
-def _memory_layout(problem: Problem, gradients: Gradients) -> tuple[list[Finding], list[str]]:
-    """Call both functions with arrays that are not contiguous in memory."""
-    findings: list[Finding] = []
-    if max(problem.form.size, *(problem.value(i).size for i in problem.wrt)) <= 1:
-        return [], []  # one number is always contiguous
-    try:
-        _, outputs, cache = problem.call_forward(scattered=True)
-    except (RuleRaised, UsageError) as error:
-        return [], [f"with inputs that are not contiguous in memory, {error}"]
-    k = _first_difference(problem, problem.given_output, flatten(outputs))
-    if k is not None:
-        message = (
-            "forward depends on the memory layout of its inputs: for contiguous arrays, output entry "
-            f"{k} is {problem.given_output.flat[k]:.6g}, otherwise {_at(flatten(outputs), k)}"
-        )
-        return [Finding("contract", None, "depends-on-memory-layout", message)], []
-    try:
-        returned, _ = read_gradients(problem, problem.call_backward(scattered=True, cache=(cache,)))
-    except RuleRaised as error:
-        return [], [f"with arrays that are not contiguous in memory, {error}"]
-    for i, gradient in gradients.items():
-        k = _first_difference(problem, gradient, returned.get(i))
-        if k is not None:
-            name = problem.names[i]
-            message = (
-                f"backward depends on the memory layout of its arguments: for contiguous arrays the gradient "
-                f"of {name} is {gradient.flat[k]:.6g} at flat index {k}, otherwise {_at(returned.get(i), k)}"
-            )
-            findings.append(Finding("contract", name, "depends-on-memory-layout", message))
-    return findings, []
+def _index(problem: Problem, i: int, k: int) -> tuple[int, ...]:
+    return tuple(int(axis) for axis in np.unravel_index(k, problem.value(i).shape))
 
 
-def _first_difference(problem: Problem, one: Array, other: Array | None) -> int | None:
-    """Return where two answers differ by more than rounding can, or ``None``."""
-    if other is None or other.shape != one.shape:
+def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:
+    """Return where the outputs of two calls differ by more than rounding can, or ``None``."""
+    if other.shape != one.shape:
         return 0
     if not one.size:
         return None
     both = np.isfinite(one) & np.isfinite(other)
-    if not np.array_equal(both, np.isfinite(one) | np.isfinite(other)):
-        return int(np.argmax(~both & (np.isfinite(one) | np.isfinite(other))))
+    either = np.isfinite(one) | np.isfinite(other)
+    if not np.array_equal(both, either):
+        return int(np.argmax(~both & either))
     size = float(np.abs(one).max(initial=0.0, where=both))
     differ = both & (np.abs(one - other) > np.sqrt(problem.given_eps) * size)
     return int(np.argmax(differ)) if differ.any() else None
-
-
-def _at(answer: Any, k: int) -> str:
-    return (
-        f"{answer.flat[k]:.6g}" if answer is not None and k < answer.size else "missing, or of another shape"
-    )

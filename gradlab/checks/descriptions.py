@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.directions import SingleEntry
-from gradlab.checks.evidence import MORE_THAN_CONSTANTS, Evidence, Indices, gather
+from gradlab.checks.directions import Directions
+from gradlab.checks.evidence import MORE_THAN_CONSTANTS, Evidence, gather
 from gradlab.checks.locate import Region
 from gradlab.checks.nearby import apart
 from gradlab.checks.regions import Mask, special_values, tied
 from gradlab.numerics import Array
-from gradlab.numerics.differences import scales
+from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 from gradlab.point.returned import raw_gradients
 from gradlab.report import Cause
@@ -58,17 +58,18 @@ def last_write_wins(e: Evidence, region: Region | None) -> Cause | None:
 def diagonal_only(e: Evidence, region: Region | None) -> Cause | None:
     """Compare with the upstream gradient times the diagonal of the Jacobian."""
     directions, entries = e.single_entries
-    slopes = e.own_slope[directions]
+    length = e.directions.lengths[directions, np.newaxis]
+    slopes = e.own_slope[directions] / length[:, 0]
     if e.gradients is None or len(slopes) < MORE_THAN_CONSTANTS or not np.isfinite(slopes).all():
         return None
     analytic, upstreams = (
         np.stack([g.ravel()[entries] for g in vectors], axis=1) for vectors in (e.gradients, e.upstreams)
     )
     diagonal = upstreams * slopes[:, None]
-    tolerance = e.error_bar[directions] + e.rtol * np.abs(diagonal)
+    tolerance = e.error_bar[directions] / length + e.rtol * np.abs(diagonal)
     if (np.abs(analytic - diagonal) > tolerance).any():
         return None
-    if not (np.abs(analytic - e.numeric[directions]) > tolerance).any():
+    if not (np.abs(analytic - e.numeric[directions] / length) > tolerance).any():
         return None
     message = (
         f"gradient of {e.name} holds the diagonal of the Jacobian alone: each output depends on other "
@@ -190,8 +191,8 @@ def _moves_along(e: Evidence, region: Region) -> bool:
     swapped.flat[k], swapped.flat[j] = values.flat[j], values.flat[k]
     answers = []
     for index in (k, j):
-        entry = SingleEntry(e.position, index, float(scales(swapped).flat[index]))
-        found = gather(e.problem, e.position, [entry], displaced={e.position: swapped}, rtol=e.rtol)
+        entry = Directions.entries(e.problem, {e.position: np.array([index])})
+        found = gather(e.problem, e.position, entry, displaced={e.position: swapped}, rtol=e.rtol)
         if found is None:
             return False
         answers.append(found.is_right())

@@ -1,135 +1,186 @@
-"""Directions in the inputs along which forward and backward are compared: single entries, and joint ones."""
+"""Directions in the inputs along which forward and backward are compared: single entries, and joint ones.
+
+A direction is as long as the entries that it moves, so that a derivative along it is an influence: what
+moving these entries by their own size does to the contracted output.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
 
 import numpy as np
 
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, exact_displacement, norm, random_direction
-from gradlab.numerics.jacobian import entry_sample
+from gradlab.numerics.scales import exact_displacement, norm, random_direction, scales
+from gradlab.numerics.table import Evaluate, Indices
+from gradlab.point.arguments import Displaced
 from gradlab.point.problem import Problem
 
+BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
 
-class Direction(Protocol):
-    """A direction ``d`` in the inputs of a problem."""
-
-    def sample(self, problem: Problem) -> Sample:
-        """Return ``h -> (f(x + hd), f(x − hd), width)``."""
-        ...
-
-    def project(self, gradients: Mapping[int, Array]) -> float:
-        """Return ``⟨g, d⟩``, in units of the sample's width."""
-        ...
-
-    def contributions(self, gradients: Mapping[int, Array]) -> list[Array]:
-        """Return the terms of which `project` is the sum, an array for each input."""
-        ...
-
-    def joint(self, problem: Problem) -> tuple[Joint, float]:
-        """Return the same direction as arrays of the inputs' shapes, and its length in units of the claim."""
-        ...
-
-    def closer(self, problem: Problem) -> Direction | None:
-        """Return the same with every entry on the scale of its own magnitude, where it is not yet."""
-        ...
-
-    def moves_zeros(self, problem: Problem) -> bool:
-        """Whether it moves entries that are zero, which have no magnitude of their own to be moved by."""
-        ...
-
-    def spread(self, errors: Mapping[int, Array]) -> float:
-        """Return what independent errors of the gradients' entries amount to along ``d``."""
-        ...
-
-
-@dataclass(frozen=True)
-class SingleEntry:
-    """One entry of one input, moved on its own scale; the displacement is measured as it was taken."""
-
-    position: int
-    index: int
-    scale: float
-
-    def sample(self, problem: Problem) -> Sample:
-        """Return ``h -> (f(x + he), f(x − he), width)``."""
-        position = self.position
-        return entry_sample(
-            lambda moved: problem.evaluate({position: moved}), problem.value(position), self.index, self.scale
-        )
-
-    def project(self, gradients: Mapping[int, Array]) -> float:
-        """Return the entry of the gradient."""
-        return float(gradients[self.position].flat[self.index])
-
-    def contributions(self, gradients: Mapping[int, Array]) -> list[Array]:
-        """Return the one entry of the gradient."""
-        return [np.array([self.project(gradients)])]
-
-    def joint(self, problem: Problem) -> tuple[Joint, float]:
-        """Return the direction that is zero but for the entry, and its length in the entry."""
-        direction = np.zeros(problem.value(self.position).shape)
-        direction.flat[self.index] = self.scale
-        return Joint({self.position: direction}), self.scale
-
-    def closer(self, problem: Problem) -> SingleEntry | None:
-        """Return the same entry on the scale of its own magnitude, if that is smaller and not zero."""
-        x = problem.value(self.position).ravel()[[self.index]]
-        own = float(exact_displacement(x, np.abs(x))[0])
-        return SingleEntry(self.position, self.index, own) if 0 < own < self.scale else None
-
-    def moves_zeros(self, problem: Problem) -> bool:
-        """Whether the entry is zero."""
-        return bool(problem.value(self.position).flat[self.index] == 0)
-
-    def spread(self, errors: Mapping[int, Array]) -> float:
-        """Return the error of that entry."""
-        return float(errors[self.position].flat[self.index])
+Gradients = Mapping[int, Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Joint:
-    """Many entries at once, of one input or of several."""
+class Directions:
+    """Some directions: first those in which one entry moves alone, then those in which many do.
 
-    parts: Mapping[int, Array]
+    Attributes
+    ----------
+    position, index : Indices
+        Shape ``(e,)``: the input of each single entry, and its flat index there.
+    length : Array
+        Shape ``(e,)``: how far it moves, in units of the step.
+    joint : tuple of dict
+        For each of the others, the displacement of every input that moves, by position.
+    """
 
-    def sample(self, problem: Problem) -> Sample:
-        """Return ``h -> (f(x + hd), f(x − hd), 2h)``."""
-        return problem.line(self.parts)
+    position: Indices
+    index: Indices
+    length: Array
+    joint: tuple[Gradients, ...] = ()
 
-    def project(self, gradients: Mapping[int, Array]) -> float:
-        """Return ``Σ g ∘ d``."""
-        return float(sum(np.vdot(gradients[i], d) for i, d in self.parts.items()))
-
-    def contributions(self, gradients: Mapping[int, Array]) -> list[Array]:
-        """Return ``g ∘ d``."""
-        return [gradients[i] * d for i, d in self.parts.items()]
-
-    def joint(self, problem: Problem) -> tuple[Joint, float]:
-        """Return the direction itself, which is its own unit."""
-        return self, 1.0
-
-    def closer(self, problem: Problem) -> Joint | None:
-        """Return the same direction, no entry moved by more than its own magnitude."""
-        parts = {}
-        for i, d in self.parts.items():
+    @classmethod
+    def entries(
+        cls, problem: Problem, which: Mapping[int, Indices | None], joint: Sequence[Gradients] = ()
+    ) -> Directions:
+        """Return single entries of some inputs (all that can move, for ``None``), then joint directions."""
+        position, index, length = [], [], []
+        for i, chosen in which.items():
             x = problem.value(i)
-            parts[i] = exact_displacement(x, np.clip(d, -np.abs(x), np.abs(x)))
-        smaller = any((np.abs(parts[i]) < np.abs(d)).any() for i, d in self.parts.items())
-        return Joint(parts) if smaller and any(d.any() for d in parts.values()) else None
+            every = movable(problem, i) if chosen is None else chosen
+            position.append(np.full(every.size, i, dtype=np.intp))
+            index.append(every)
+            length.append(exact_displacement(x, scales(x)).ravel()[every])
+        if not position:
+            nothing = np.empty(0, dtype=np.intp)
+            return cls(nothing, nothing, np.empty(0), tuple(joint))
+        return cls(np.concatenate(position), np.concatenate(index), np.concatenate(length), tuple(joint))
 
-    def moves_zeros(self, problem: Problem) -> bool:
-        """Whether some of the entries are zero."""
-        return any(bool((problem.value(i)[d != 0] == 0).any()) for i, d in self.parts.items())
+    @property
+    def single(self) -> int:
+        """How many of the directions are single entries."""
+        return self.index.size
 
-    def spread(self, errors: Mapping[int, Array]) -> float:
-        """Return the norm of the errors times ``d``."""
-        return norm(*(errors[i] * d for i, d in self.parts.items()))
+    @property
+    def count(self) -> int:
+        """How many directions there are."""
+        return self.index.size + len(self.joint)
+
+    def rows(self, which: Indices) -> Directions:
+        """Return some of the directions, in ascending order of ``which``."""
+        alone = which[which < self.single]
+        joint = tuple(self.joint[k - self.single] for k in which[which >= self.single].tolist())
+        return Directions(self.position[alone], self.index[alone], self.length[alone], joint)
+
+    @cached_property
+    def lengths(self) -> Array:
+        """What a derivative along each has to be divided by to be that of the entry; 1 for joint ones."""
+        return np.concatenate([self.length, np.ones(len(self.joint))])
+
+    def project(self, gradients: Gradients) -> Array:
+        """Return ``⟨g, d⟩`` for each direction."""
+        return self._along(
+            gradients, lambda parts: float(sum(np.vdot(gradients[i], d) for i, d in parts.items()))
+        )
+
+    def spread(self, errors: Gradients) -> Array:
+        """Return for each direction what independent errors of the gradients' entries amount to."""
+        return np.abs(self._along(errors, lambda parts: norm(*(errors[i] * d for i, d in parts.items()))))
+
+    def _along(self, arrays: Gradients, joint: Callable[[Gradients], float]) -> Array:
+        """Return the entry that moves times its length, or what a function makes of a joint direction."""
+        found = np.empty(self.count)
+        for i in dict.fromkeys(self.position.tolist()):
+            here = np.flatnonzero(self.position == i)
+            found[here] = arrays[i].ravel()[self.index[here]] * self.length[here]
+        found[self.single :] = [joint(parts) for parts in self.joint]
+        return found
+
+    def closer(self, problem: Problem) -> Directions | None:
+        """Return the same, every entry on the scale of its own magnitude; ``None`` where it is already."""
+        length = self.length.copy()
+        for k, (i, j) in enumerate(zip(self.position.tolist(), self.index.tolist(), strict=True)):
+            x = problem.value(i).ravel()[[j]]
+            own = float(exact_displacement(x, np.abs(x))[0])
+            length[k] = own if own else length[k]
+        joint = []
+        for parts in self.joint:
+            clipped = {}
+            for i, d in parts.items():
+                x = problem.value(i)
+                reach = np.where(x == 0, np.abs(d), np.abs(x))
+                clipped[i] = exact_displacement(x, np.clip(d, -reach, reach))
+            joint.append(clipped)
+        nearer = bool((length < self.length).any()) or any(
+            bool((np.abs(new[i]) < np.abs(old[i])).any())
+            for new, old in zip(joint, self.joint, strict=True)
+            for i in old
+        )
+        return Directions(self.position, self.index, length, tuple(joint)) if nearer else None
+
+    def evaluate(self, problem: Problem, displaced: Displaced | None = None) -> Evaluate:
+        """Return the function that evaluates rows of a table of these directions.
+
+        Parameters
+        ----------
+        problem : Problem
+            Whose forward is evaluated; of no more rows than it may be called for.
+        displaced : mapping of int to array, optional
+            Another point: the inputs that differ from the problem's own.
+        """
+        base = dict(displaced or {})
+        output = problem.evaluate(dict(base)) if base else problem.output
+
+        def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
+            which = which[: int(min(which.size, problem.calls_left // 2))]
+            alone = which[which < self.single]
+            for i in dict.fromkeys(self.position[alone].tolist()):
+                rows = alone[self.position[alone] == i]
+                size = max(1, BLOCK // max(1, output.size))
+                for start in range(0, rows.size, size):
+                    block = rows[start : start + size]
+                    entries, reach = self.index[block], step * self.length[block]
+                    plus, minus = problem.evaluate_entries(i, entries, reach, displaced=base)
+                    plus -= output
+                    minus -= output
+                    yield block, plus, minus
+            for row in which[which >= self.single].tolist():
+                parts = self.joint[row - self.single]
+                sides: list[Array] = []
+                for t in (step, -step):
+                    moved = {}
+                    for i, d in parts.items():
+                        x = base.get(i, problem.value(i))
+                        moved[i] = (x + t * d).astype(x.dtype, copy=False)
+                    side = problem.evaluate({**base, **moved})
+                    side -= output
+                    sides.append(side[np.newaxis])
+                yield np.array([row]), sides[0], sides[1]
+
+        return evaluate
 
 
-def random_joint(problem: Problem, positions: Mapping[int, object], rng: np.random.Generator) -> Joint:
+def movable(problem: Problem, i: int) -> Indices:
+    """Return the flat indices of the entries of an input that are differentiated."""
+    if i in problem.fixed:
+        return np.flatnonzero(~problem.fixed[i])
+    return np.arange(problem.value(i).size)
+
+
+def random_joint(problem: Problem, positions: Iterable[int], rng: np.random.Generator) -> Gradients:
     """Draw a direction in which every entry of some inputs moves."""
-    return Joint({i: random_direction(problem.value(i), rng) for i in positions})
+    return {i: random_direction(problem.value(i), rng) for i in positions}
+
+
+def without_fixed(problem: Problem, direction: Gradients) -> Gradients:
+    """Return a direction that leaves entries which are constants where they are."""
+    return {i: np.where(problem.fixed[i], 0.0, d) if i in problem.fixed else d for i, d in direction.items()}
+
+
+def affordable(problem: Problem, rows: int) -> bool:
+    """Whether forward may still be called on both sides of so many rows."""
+    return 2 * rows <= problem.calls_left or math.isinf(problem.calls_left)

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gradlab.checks.directions import Direction, Joint, SingleEntry
+from gradlab.checks.directions import Directions, Gradients, movable, without_fixed
 from gradlab.numerics import Array
-from gradlab.numerics.differences import (
-    CLOSE_UP,
-    LARGEST_STEP,
-    exact_displacement,
-    ladder,
-    norm,
-    random_direction,
-    richardson,
-    scales,
-)
+from gradlab.numerics.scales import random_direction
+from gradlab.numerics.table import Indices, Table, differentiate
 from gradlab.point.problem import Problem, RuleRaised
 from gradlab.point.returned import raw_gradients
-
-Indices: TypeAlias = npt.NDArray[np.intp]
 
 # Up to LARGE entries, MOST_ENTRIES are looked at one by one, in a larger input FEW_ENTRIES.
 LARGE, MOST_ENTRIES, FEW_ENTRIES = 1000, 64, 6
 JOINT_DIRECTIONS = 2  # besides those
 ACCURACY = 1e-9  # of a derivative, as of the explicit Jacobian
 CLEAR = 10  # error bars: from here on a derivative is certainly not zero
+KEPT = 1_000_000  # derivatives of single outputs that are kept
 MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants, that prove something
 
 
@@ -56,7 +46,7 @@ class Evidence:
         ``s`` upstream gradients, as vectors.
     returned : tuple of dict
         What backward returns for each, by position, each gradient in the shape in which it was returned.
-    directions : tuple of Direction
+    directions : Directions
         ``k`` directions in this input.
     numeric, error_bar : Array
         Shape ``(k, s)``: the derivative of ``⟨u, y⟩`` along each.
@@ -73,7 +63,7 @@ class Evidence:
     output: Array
     upstreams: tuple[Array, ...]
     returned: tuple[Mapping[int, Array], ...]
-    directions: tuple[Direction, ...]
+    directions: Directions
     numeric: Array
     error_bar: Array
     own_slope: Array
@@ -100,9 +90,7 @@ class Evidence:
     @property
     def single_entries(self) -> tuple[Indices, Indices]:
         """Which directions move one entry alone, and its flat index in the input."""
-        found = [(k, d.index) for k, d in enumerate(self.directions) if isinstance(d, SingleEntry)]
-        directions, entries = np.array(found, dtype=np.intp).reshape(-1, 2).T
-        return directions, entries
+        return np.arange(self.directions.single), self.directions.index
 
     @property
     def clear(self) -> int:
@@ -132,11 +120,11 @@ class Evidence:
 
     def along(self, gradients: Sequence[Array]) -> Array:
         """Return ``⟨g, d⟩`` for one gradient per upstream, along every direction: shape ``(k, s)``."""
-        return np.array([[d.project({self.position: g}) for g in gradients] for d in self.directions])
+        return np.stack([self.directions.project({self.position: g}) for g in gradients], axis=1)
 
     def agrees(self, gradients: Sequence[Array]) -> bool:
         """Whether gradients, one per upstream, are what forward shows along every direction."""
-        size = np.array([[d.spread({self.position: g}) for g in gradients] for d in self.directions])
+        size = np.stack([self.directions.spread({self.position: g}) for g in gradients], axis=1)
         tolerance = self.error_bar + self.rtol * np.maximum(size, np.abs(self.numeric))
         return bool((np.abs(self.along(gradients) - self.numeric) <= tolerance).all())
 
@@ -152,7 +140,7 @@ class Evidence:
 def gather(
     problem: Problem,
     position: int,
-    directions: Sequence[Direction],
+    directions: Directions,
     *,
     displaced: Mapping[int, Any] | None = None,
     upstreams: tuple[Array, ...] | None = None,
@@ -173,14 +161,20 @@ def gather(
     # Nothing can be said of a backward that answers now in one shape, now in another.
     if len({g[position].shape if position in g else None for g in returned}) > 1:
         return None
-    derivatives = [_derivative(problem, position, d, displaced, output, upstreams) for d in directions]
-    # Where forward has no values on either side, or a kink, nothing is known.
-    known = [k for k, (_, bar, _) in enumerate(derivatives) if np.isfinite(bar).all()]
-    if not known:
-        return None
-    numeric, error_bar, own = (
-        np.array(column) for column in zip(*(derivatives[k] for k in known), strict=True)
+    table = Table(
+        directions.count,
+        directions.evaluate(problem, displaced),
+        np.stack(upstreams),
+        output,
+        problem.eps,
+        keep=directions.single * output.size <= KEPT,
     )
+    table.noise = problem.noise
+    numeric, error_bar, swing = differentiate(table, rtol=ACCURACY)
+    # Where forward has no values on either side, or a kink, nothing is known.
+    known = np.flatnonzero((np.isfinite(error_bar) & (swing == 0)).all(axis=1))
+    if not known.size:
+        return None
     return Evidence(
         problem,
         position,
@@ -188,72 +182,50 @@ def gather(
         output,
         upstreams,
         tuple(returned),
-        tuple(directions[k] for k in known),
-        numeric,
-        error_bar,
-        own,
+        directions.rows(known),
+        numeric[known],
+        error_bar[known],
+        _own_slopes(table, directions, problem)[known],
         rtol,
     )
 
 
 def entries_and_joint(
     problem: Problem, position: int, wanted: Sequence[int], rng: np.random.Generator
-) -> list[Direction]:
+) -> Directions:
     """Return single entries, those wanted first, then others, and a few joint directions, of one input."""
-    x = problem.value(position)
-    lengths = exact_displacement(x, scales(x)).ravel()
-    most = MOST_ENTRIES if x.size <= LARGE else FEW_ENTRIES
+    entries = movable(problem, position)
+    most = MOST_ENTRIES if entries.size <= LARGE else FEW_ENTRIES
     first = list(wanted)[: most // 2]
-    room = min(x.size, most) - len(first)
-    if x.size <= most:
-        others = sorted(set(range(x.size)) - set(first))
+    room = min(entries.size, most) - len(first)
+    if entries.size <= most:
+        others = sorted(set(entries.tolist()) - set(first))
     else:
-        others = [int(k) for k in rng.choice(x.size, room, replace=False) if k not in set(first)]
-    entries: list[Direction] = [SingleEntry(position, k, float(lengths[k])) for k in [*first, *others[:room]]]
-    return entries if x.size == 1 else [*entries, *joint(problem, position, rng)]
+        others = [int(k) for k in rng.choice(entries, room, replace=False) if k not in set(first)]
+    chosen = np.array([*first, *others[:room]], dtype=np.intp)
+    joint = joint_directions(problem, position, rng) if entries.size > 1 else []
+    return Directions.entries(problem, {position: chosen}, joint)
 
 
-def joint(problem: Problem, position: int, rng: np.random.Generator) -> list[Direction]:
+def joint_directions(problem: Problem, position: int, rng: np.random.Generator) -> list[Gradients]:
     """Return a few directions in which every entry of one input moves."""
     x = problem.value(position)
-    return [Joint({position: random_direction(x, rng)}) for _ in range(JOINT_DIRECTIONS)]
+    drawn = (random_direction(x, rng) for _ in range(JOINT_DIRECTIONS))
+    return [without_fixed(problem, {position: d}) for d in drawn]
 
 
 def _upstreams(problem: Problem) -> tuple[Array, ...]:
     rng = np.random.default_rng(2)
     other = rng.uniform(1, 2, problem.form.size) * rng.choice([-1.0, 1.0], problem.form.size)
+    other[problem.grad_output == 0] = 0.0  # what is left out stays so
     return problem.grad_output, problem.form.rounded(other)
 
 
-def _derivative(
-    problem: Problem,
-    position: int,
-    direction: Direction,
-    displaced: Mapping[int, Any],
-    output: Array,
-    upstreams: Sequence[Array],
-) -> tuple[Array, Array, float]:
-    """Differentiate ``⟨u, y⟩`` for each upstream, and the output of the same index, along a direction."""
-    parts, length = direction.joint(problem)
-    base = {i: np.asarray(displaced.get(i, problem.value(i))) for i in parts.parts}
-    rows = list(upstreams)
-    if isinstance(direction, SingleEntry) and problem.form.shape == problem.value(position).shape:
-        rows.append(np.eye(1, output.size, direction.index)[0])
-
-    def at(t: float) -> Array:
-        moved = {i: base[i] + t * d for i, d in parts.parts.items()}
-        change = problem.evaluate({**displaced, **moved}) - output
-        return np.array([u @ change for u in rows])
-
-    noise = np.array([norm(u * problem.noise) for u in rows])
-    kinked = True
-    for step in (LARGEST_STEP, CLOSE_UP):  # the second where the first meets a kink
-        found = richardson(
-            lambda h: (at(h), at(-h), 2 * h), ladder(step), noise=noise, eps=problem.eps, rtol=ACCURACY
-        )
-        kinked = bool(found.kinked.any() or found.conflicts.any())
-        if not kinked:
-            break
-    value, bar = found.value / length, np.where(kinked, np.inf, found.error_bar / length)
-    s = len(upstreams)
-    return value[:s], bar[:s], float(value[s]) if len(rows) > s else np.nan
+def _own_slopes(table: Table, directions: Directions, problem: Problem) -> Array:
+    """Return for each single entry the derivative of the output entry of the same index."""
+    own = np.full(directions.count, np.nan)
+    shapes = {problem.value(int(i)).shape for i in directions.position}
+    if table.slopes is not None and shapes == {problem.form.shape}:
+        single = np.arange(directions.single)
+        own[single] = table.slopes[single, directions.index]
+    return own

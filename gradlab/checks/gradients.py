@@ -1,160 +1,298 @@
-"""Which directions are probed, and what all probes of an input say together.
+"""Which directions are probed, and what they say together of each gradient that backward returned.
 
-Of small inputs every entry is probed by itself, and a few directions jointly. Large ones are probed along
-random directions, whose number does not grow with the size. So that entries of small gradients are not
-drowned by large ones, the entries are sorted into strata of similar ``|gradient| × scale``, each of which has
+Of small inputs every entry is probed by itself: the table of differences is then the Jacobian. Large ones are
+probed along random directions, whose number does not grow with the size. So that entries of small gradients
+are not drowned by large ones, the entries are sorted into strata of similar influence, each of which has
 directions of its own; entries whose gradient is exactly zero are a stratum too.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Direction, Joint, random_joint
-from gradlab.checks.probe import Prober
-from gradlab.checks.reading import Reading, Readings
-from gradlab.checks.upstream import Upstream
+from gradlab.checks.claims import Claims, claims_of
+from gradlab.checks.criteria import CERTAIN, NOTHING, Criteria
+from gradlab.checks.directions import Directions, Gradients, movable, without_fixed
+from gradlab.checks.judge import insist, judge, measure_noise, refine
+from gradlab.checks.ladders import LADDER
+from gradlab.checks.rows import Mask, Rows
 from gradlab.numerics import Array
-from gradlab.numerics.differences import exact_displacement, random_direction, scales
+from gradlab.numerics.scales import random_direction, scales
+from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
 PER_STRATUM = 2  # random directions
-JOINT_DIRECTIONS = 2  # in all inputs together
 STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
+WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
+INSISTED = 8  # entries that are looked at of an input of which nothing was seen
+BEYOND = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Probes:
-    """The probes of one input, or of all inputs jointly.
+    """The probes of one input, or of several inputs jointly.
 
     Attributes
     ----------
     position : int or None
-        The input; ``None`` for joint directions in all of them.
-    readings : Readings
-        What ``k`` probes found.
+        The input; ``None`` for joint directions in several of them.
+    rows : Rows
+        What is known; shared with other inputs whose entries were probed together with these.
+    which : Indices
+        Shape ``(k,)``: the rows of this input.
     stratum : array of shape (k,)
         Which entries a probe moves: probes of the same stratum move the same ones.
-    resolution : Array of shape (k,)
-        The smallest relative change of any single entry that the probe was certain to catch.
-    unprobed : int
-        How many entries were left out because no call was left.
-    indices : tuple of tuple of int, or None
-        The entry that each probe moves; ``None`` where many of them move along a random direction.
-    wrong_direction : Direction or None
-        Of the random directions that contradict backward, the one that moves the most entries.
+    size : int
+        How many entries were to be probed.
+    too_small : int
+        How many entries could not be told, and cannot matter.
+    resolution : float or None
+        The smallest relative change of any single entry that was certain to be caught.
+    blunt : bool
+        Whether, kinks aside, a change of any entry by all that it is could have been missed.
     """
 
     position: int | None
-    readings: Readings
+    rows: Rows
+    which: Indices
     stratum: npt.NDArray[np.int_]
-    resolution: Array
-    unprobed: int
-    indices: tuple[tuple[int, ...], ...] | None = None
-    wrong_direction: Direction | None = None
+    size: int
+    too_small: int = 0
+    resolution: float | None = None
+    blunt: bool = False
 
-    def overall_resolution(self) -> float:
-        """Return the smallest relative change of any single entry that was certain to be caught.
+    @property
+    def by_entry(self) -> bool:
+        """Whether each probe moves one entry alone."""
+        return bool(self.which.size) and int(self.which[-1]) < self.rows.directions.single
 
-        Any one of the probes that move the same entries may catch it. NaN when every gradient is zero.
-        """
-        best = np.full(int(self.stratum.max(initial=-1)) + 1, np.nan)
-        np.fmin.at(best, self.stratum, self.resolution)
-        return float(np.fmax.reduce(best, initial=np.nan))
+    @property
+    def unprobed(self) -> int:
+        """How many entries were left out because no call was left."""
+        seen = self.rows.seen[self.which]
+        if self.by_entry:
+            return int((~seen).sum())
+        return self.size if self.position is not None and not seen.all() else 0
+
+    def mask(self, state: Mask) -> Mask:
+        """Return one of the masks of the rows, for these probes."""
+        return np.asarray(state[self.which])
+
+    def index(self, k: int) -> int:
+        """Return the flat index of the entry that the ``k``-th probe moves."""
+        return int(self.rows.directions.index[self.which[k]])
+
+    def wrong_direction(self) -> Gradients | None:
+        """Return, of the joint directions that contradict backward, the one that moves the most entries."""
+        wrong = [int(k) for k in self.which if self.rows.wrong[k] and k >= self.rows.directions.single]
+        found = [self.rows.directions.joint[k - self.rows.directions.single] for k in wrong]
+        return max(found, key=lambda parts: sum(int((d != 0).sum()) for d in parts.values()), default=None)
 
 
-def probe_gradients(prober: Prober, *, rng: np.random.Generator) -> list[Probes]:
+def probe_gradients(
+    criteria: Criteria,
+    gradients: dict[int, Array],
+    *,
+    probes: str | None = None,
+    rng: np.random.Generator,
+) -> tuple[list[Probes], Claims, list[str]]:
     """Probe every gradient that backward returned.
 
     Parameters
     ----------
-    prober : Prober
-        Of the problem.
+    criteria : Criteria
+        Of the point.
+    gradients : dict of int to Array
+        What backward returned.
+    probes : {"entries", "directions", None}
+        How; by size for ``None``.
     rng : numpy.random.Generator
         Draws the random directions.
 
     Returns
     -------
-    list of Probes
-        One for each input, and one for all of them together.
+    probes : list of Probes
+        One for each input, and one for directions in several of them at once.
+    claims : Claims
+        What was compared.
+    notes : list of str
+        What is worth knowing about how.
     """
-    upstream, problem = prober.upstream, prober.problem
-    positions = list(upstream.gradients[0])
-    small = [i for i in positions if problem.value(i).size <= SMALL]
-    if not problem.affords(2 * sum(problem.value(i).size for i in small) + 8):
+    problem, claims, notes = criteria.problem, claims_of(criteria.problem, gradients), []
+    entries = {i: movable(problem, i) for i in gradients}
+    small = [
+        i for i in gradients if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)
+    ]
+    if probes is None and 2 * sum(entries[i].size for i in small) + 2 > problem.calls_left:
         small = []  # too dear: directions tell less, but of all entries
+    planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
+    for i in gradients:
+        if i not in small and entries[i].size:
+            planned += [(i, *plan) for plan in _strata(claims, i, rng)]
+    # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
+    directions = Directions.entries(problem, {i: entries[i] for i in small}, [d for _, _, d in planned])
+    rows = judge(criteria, directions, claims)
+    if problem.output.size > 1 and _leaves_room(criteria, rows):
+        rows, left_out = _without_kinked_outputs(criteria, rows, claims)
+        notes += left_out
     found = []
+    for i in gradients:
+        alone = np.flatnonzero(directions.position == i)
+        joint = [(k, s) for k, (at, s, _) in enumerate(planned, directions.single) if at == i]
+        which = alone if i in small else np.array([k for k, _ in joint], dtype=np.intp)
+        stratum = np.arange(alone.size) if i in small else np.array([s for _, s in joint], dtype=int)
+        found.append(_summed_up(criteria, Probes(i, rows, which, stratum, entries[i].size)))
     kinks = _Kinks(problem)
-    for i in positions:
-        if i in small:
-            probes, others = _probe_entries(prober, i)
-            kinks.add(i, others)
-        else:
-            probes = _probe_all(prober, _strata(upstream, i, rng), i)
-        found.append(probes)
-    prober.ladders.towards_the_gradient = kinks.towards
-    joint: list[_Planned] = []
-    if positions:
-        joint = [
-            _Planned(random_joint(problem, dict.fromkeys(positions), rng), 0) for _ in range(JOINT_DIRECTIONS)
-        ]
+    kinks.add(rows)
     if kinks.count >= 2:
-        joint += [
-            _Planned(Joint(parts), stratum)
-            for stratum, parts in enumerate((kinks.across, kinks.towards, kinks.together), 1)
-            if any(d.any() for d in parts.values())
+        criteria.towards = kinks.towards
+        together = [
+            d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())
         ]
-    return [*found, _probe_all(prober, joint, None)] if joint else found
+        joint_rows = judge(criteria, Directions.entries(problem, {}, together), claims)
+        found.append(Probes(None, joint_rows, np.arange(len(together)), np.arange(len(together)), 0))
+    return found, claims, notes
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """A direction to probe, the stratum of entries that it moves, and how many these are."""
+def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
+    """Insist on seeing something of an input, count what is too small, and find the resolution."""
+    rows = probes.rows
+    told = probes.mask(rows.told)
+    if told.size and not told.any() and not probes.mask(rows.wrong | ~rows.seen).any():
+        _insist(criteria, probes)
+    noticed = _noticed(criteria, rows)
+    resolution, too_small = _resolution(criteria, probes, noticed + rows.swing)
+    blunt = not probes.by_entry and not _is_seen(probes, noticed)
+    return replace(probes, too_small=too_small, resolution=resolution, blunt=blunt)
 
-    direction: Direction
-    stratum: int
-    entries: int = 1
+
+def _insist(criteria: Criteria, probes: Probes) -> None:
+    """Look harder at an input of which nothing was seen, unless backward and forward show that it is zero.
+
+    Zero within rounding is a claim that is no larger than what a few roundings of the inputs make of it, or
+    than a few roundings of the largest influence; forward then must not move either, by its measured noise.
+    """
+    rows, problem = probes.rows, criteria.problem
+    rounding = np.stack([rows.directions.spread(g) for g in rows.claims.changes], axis=1)
+    # Rounding is of one size throughout an input, though at some entries it happens to be none.
+    floor = np.fmax(rounding[probes.which].max(axis=0), NOTHING * problem.given_eps * criteria.influence)
+    zero = (np.abs(rows.claim) <= floor).all(axis=1)
+    mine = np.zeros(rows.told.shape, dtype=bool)
+    mine[probes.which] = True
+    if not problem.noise_is_known:
+        measure_noise(criteria, rows)
+    refine(criteria, rows)
+    open_ = mine & rows.open & zero
+    if open_.any():  # nothing at all was seen to move
+        rows.small |= open_ & _stays(rows, open_, floor)
+    claimed = np.flatnonzero(mine & rows.small & ~zero)
+    if claimed.size:
+        size = np.abs(rows.claim[claimed]).max(axis=1)
+        most = claimed[np.argsort(-size, kind="stable")[:INSISTED]]
+        insist(criteria, rows, np.isin(np.arange(mine.size), most))
+        if not rows.told[most].any():
+            rows.small &= ~(mine & ~zero)
 
 
-def _probe_entries(prober: Prober, i: int) -> tuple[Probes, dict[int, Reading]]:
-    """Probe every entry of one input by itself, as far as there are calls for it."""
-    problem = prober.problem
-    x = problem.value(i)
-    count = int(min(x.size, problem.calls_left / 2))
-    scale = exact_displacement(x, scales(x)).ravel()[:count]
-    readings, others = prober.probe_entries(i, scale)
-    noticed = readings.noticed(prober.rtol)
-    for j, other in others.items():
-        noticed[j] = other.noticed(prober.rtol)
-    contribution = np.abs(readings.claim.value)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        caught = np.where(contribution > 0, noticed / contribution, np.nan)
-    return (
-        Probes(
-            position=i,
-            readings=Readings.of(readings, others, rtol=prober.rtol),
-            stratum=np.arange(count),
-            resolution=np.fmin.reduce(caught, axis=1, initial=np.nan),
-            unprobed=x.size - count,
-            indices=tuple(itertools.islice(np.ndindex(x.shape), count)),
-        ),
-        others,
+def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
+    """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move."""
+    table = rows.table
+    table.take(np.flatnonzero(which), BEYOND)
+    moves = table.secant(BEYOND) > floor + table.rounding(BEYOND)
+    return np.asarray(~moves.any(axis=1) & np.isfinite(table.secant(BEYOND)).all(axis=1))
+
+
+def _noticed(criteria: Criteria, rows: Rows) -> Array:
+    """Return which change of a claim was certain to be noticed, shape ``(r, s)``.
+
+    Two ladders have to contradict it, the second with up to twice the error bar of the first, which also
+    lies on both sides of the value; hence four error bars, and the tolerance on top. (At a kink, it has to
+    leave the slopes between both sides, too.)
+    """
+    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+    bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * rows.scale)
+    return np.asarray(CERTAIN * bar + criteria.tolerance(rows) + criteria.zero(rows))
+
+
+def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:
+    """Return the smallest relative change of an entry that is certain to be caught, and what is too small."""
+    rows = probes.rows
+    noticed = noticed[probes.which]
+    if probes.unprobed or not probes.which.size:
+        return None, 0
+    if probes.by_entry:
+        told = probes.mask(rows.told | rows.wrong)
+        size = np.abs(rows.claim[probes.which])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            caught = np.fmin.reduce(np.where(size > 0, noticed / size, np.nan), axis=1, initial=np.nan)
+        caught = caught[told & np.isfinite(caught)]
+        return (float(caught.max()) if caught.size else None), int(probes.mask(rows.small).sum())
+    limit = criteria.rtol * criteria.influence
+    worst, too_small = np.nan, 0
+    for stratum in np.unique(probes.stratum):
+        best: Array | None = None
+        for k in np.flatnonzero(probes.stratum == stratum):
+            ((i, d),) = rows.directions.joint[probes.which[k] - rows.directions.single].items()
+            for s, part in enumerate(rows.claims.gradients):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    moved = np.abs(part[i].ravel()[d.ravel() != 0] * d.ravel()[d.ravel() != 0])
+                    caught = np.where(moved > 0, noticed[k, s] / moved, np.inf)
+                    caught[moved + noticed[k, s] <= limit] = np.nan  # too small to matter
+                best = caught if best is None else np.fmin(best, caught)
+        if best is not None:
+            too_small += int(np.isnan(best).sum())
+            finite = best[np.isfinite(best)]
+            if finite.size:
+                worst = float(np.fmax(worst, finite.max()))
+    return (None if np.isnan(worst) else worst), too_small
+
+
+def _is_seen(probes: Probes, noticed: Array) -> bool:
+    """Whether a change of some entry by all that it is would have been noticed, if there is anything."""
+    rows, told = probes.rows, probes.rows.told | probes.rows.wrong
+    seen = []
+    for k in probes.which[told[probes.which]].tolist():
+        parts = rows.directions.joint[k - rows.directions.single]
+        largest = [
+            max(float(np.abs(g[i] * d).max()) for i, d in parts.items()) for g in rows.claims.gradients
+        ]
+        seen.append(bool((noticed[k] <= largest).any()))
+    return any(seen) or not seen
+
+
+def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
+    joint = np.arange(rows.told.size) >= rows.directions.single
+    return bool((rows.swing[joint] > WIDE * criteria.rtol * rows.scale[joint]).any())
+
+
+def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claims) -> tuple[Rows, list[str]]:
+    """Judge once more with an upstream gradient that leaves out the outputs that have a kink at the point."""
+    kinked = rows.kinked_outputs
+    without = claims.without(kinked)
+    if without is None or kinked.all() or rows.directions.single:
+        return rows, []
+    again = judge(criteria, rows.directions, without)
+    if not again.told.any():
+        return rows, []
+    note = (
+        f"{kinked.sum()} of {kinked.size} outputs, at a kink, were left out: entries that matter only there "
+        "are unchecked"
     )
+    return again, [note]
 
 
-def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_Planned]:
-    x = upstream.problem.value(i)
-    weight = np.abs(upstream.gradients[0][i])
-    for gradients in upstream.gradients[1:]:
-        np.maximum(weight, np.abs(gradients[i]), out=weight)
-    weight *= scales(x)
+def _strata(claims: Claims, i: int, rng: np.random.Generator) -> Iterator[tuple[int, Gradients]]:
+    x = claims.problem.value(i)
+    weight = np.abs(claims.gradients[0][i])
+    for gradients in claims.gradients[1:]:
+        weight = np.maximum(weight, np.abs(gradients[i]))
+    weight = np.asarray(weight * scales(x))
     labels = strata(weight)
     del weight
     for stratum in range(int(labels.max(initial=-1)) + 1):
@@ -162,7 +300,10 @@ def _strata(upstream: Upstream, i: int, rng: np.random.Generator) -> Iterator[_P
         for _ in range(PER_STRATUM):
             direction = random_direction(x, rng)
             direction *= mask
-            yield _Planned(Joint({i: direction}), stratum, int(mask.sum()))
+            # Rounded to their grid, directions fit in half the memory.
+            small = direction.astype(np.float32)
+            kept: Array = small if np.array_equal(small, direction) else direction  # type: ignore[assignment]
+            yield stratum, without_fixed(claims.problem, {i: kept})
 
 
 def strata(weight: Array) -> npt.NDArray[np.int8]:
@@ -175,57 +316,13 @@ def strata(weight: Array) -> npt.NDArray[np.int8]:
     if largest == 0.0:
         return np.zeros(weight.shape, dtype=np.int8)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps = weight / largest
+        steps = np.asarray(weight / largest)
         np.log10(steps, out=steps)
         steps /= -np.log10(STRATUM)
-    labels = np.clip(np.nan_to_num(steps, copy=False, nan=0.0, posinf=STRATA), 0, STRATA - 1).astype(np.int8)
+    labels = np.asarray(np.clip(np.nan_to_num(steps, nan=0.0, posinf=STRATA), 0, STRATA - 1).astype(np.int8))
     labels[weight == 0] = STRATA
     filled = np.array([bool((labels == label).any()) for label in range(STRATA + 1)])
     return (np.cumsum(filled, dtype=np.int8) - np.int8(1))[labels]
-
-
-def _probe_all(prober: Prober, planned: Iterable[_Planned], position: int | None) -> Probes:
-    """Probe some directions, as far as there are calls for it."""
-    readings: list[Reading] = []
-    strata: list[int] = []  # the directions are not kept: each is as large as its input
-    resolutions: list[float] = []
-    left_out: dict[int, int] = {}
-    widest: tuple[int, Direction | None] = (0, None)
-    for plan in planned:
-        if not prober.problem.affords(2):
-            left_out[plan.stratum] = plan.entries
-            continue
-        reading = prober.probe(plan.direction)
-        readings.append(reading)
-        strata.append(plan.stratum)
-        direction = reading.direction or plan.direction
-        gradients = reading.gradients or prober.upstream.gradients
-        resolutions.append(_weakest_link(direction, reading.noticed(prober.rtol), gradients))
-        certain = bool(np.isfinite(reading.error_bar).all())
-        if certain and reading.disagreement(prober.rtol) > 0 and plan.entries > widest[0]:
-            widest = plan.entries, direction
-    unknown = Reading.unknown(len(readings), len(prober.upstream.gradients))
-    return Probes(
-        position=position,
-        readings=Readings.of(unknown, dict(enumerate(readings)), rtol=prober.rtol),
-        stratum=np.array(strata, dtype=int),
-        resolution=np.array(resolutions, dtype=np.float64),
-        unprobed=sum(entries for stratum, entries in left_out.items() if stratum not in strata),
-        wrong_direction=widest[1],
-    )
-
-
-def _weakest_link(direction: Direction, needed: Array, gradients: Sequence[dict[int, Array]]) -> float:
-    worst = np.nan
-    for contributions in zip(*(direction.contributions(g) for g in gradients), strict=True):
-        caught = np.full(np.atleast_1d(contributions[0]).shape, np.inf)
-        for needed_in_part, contribution in zip(needed, contributions, strict=True):
-            size = np.atleast_1d(np.abs(contribution))
-            np.fmin(caught, needed_in_part / size, out=caught, where=size > 0)
-        present = np.isfinite(caught)
-        if present.any():
-            worst = float(np.fmax(worst, caught.max(initial=0.0, where=present)))
-    return worst
 
 
 class _Kinks:
@@ -263,19 +360,16 @@ class _Kinks:
             direction[i].flat[j] = amounts[value]
         return direction
 
-    def add(self, i: int, readings: Mapping[int, Reading]) -> None:
-        """Note the entries of one input at which a reading found two sides."""
-        scale = scales(self.problem.value(i))
-        for j, reading in readings.items():
-            if reading.sides is None or not reading.has_two_sides:
-                continue
-            lowest, highest = float(reading.sides.lowest.sum()), float(reading.sides.highest.sum())
-            gradient = float(reading.claim.value.sum())
-            step = float(scale.flat[j])
+    def add(self, rows: Rows) -> None:
+        """Note the entries at which two sides were found."""
+        for row in np.flatnonzero(rows.kinked[: rows.directions.single]).tolist():
+            i, j = int(rows.directions.position[row]), int(rows.directions.index[row])
+            step = float(rows.directions.length[row])
             for directions in (self.towards, self.across):
-                directions.setdefault(i, np.zeros_like(scale))
+                directions.setdefault(i, np.zeros(self.problem.value(i).shape))
+            gradient, middle, half = rows.claim[row].sum(), rows.middle[row].sum(), rows.swing[row].sum() / 2
             # Of a gradient in the middle, the same side for all entries.
-            nearer_highest = abs(gradient - highest) <= 1.001 * abs(gradient - lowest)
-            self.towards[i].flat[j] = step if nearer_highest == reading.sides.rises else -step
-            self.across[i].flat[j] = step * np.sign(gradient - (lowest + highest) / 2)
+            nearer_highest = abs(gradient - middle - half) <= 1.001 * abs(gradient - middle + half)
+            self.towards[i].flat[j] = step if nearer_highest == rows.rises[row] else -step
+            self.across[i].flat[j] = step * np.sign(gradient - middle)
             self._steps[i, j] = step

@@ -15,10 +15,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from gradlab.checks.evidence import Evidence, Indices
+from gradlab.checks.evidence import Evidence
 from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_counts
 from gradlab.checks.terms import Term, fitted_coefficient, terms
 from gradlab.numerics import Array
+from gradlab.numerics.table import Indices
 from gradlab.point.problem import RuleRaised
 from gradlab.point.returned import raw_gradients
 
@@ -212,7 +213,7 @@ def _order(e: Evidence, gradient: Array) -> Indices | None:
     if len(entries) < gradient.size or gradient.size < DISTINCT:
         return None
     right = np.empty(gradient.size)
-    right[entries] = e.numeric[directions, 0]
+    right[entries] = e.numeric[directions, 0] / e.directions.lengths[directions]
     order = np.empty(gradient.size, dtype=np.intp)
     order[np.argsort(right, kind="stable")] = np.argsort(gradient.ravel(), kind="stable")
     return order

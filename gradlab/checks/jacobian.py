@@ -1,7 +1,7 @@
 """The explicit full Jacobian as a second witness.
 
-For a small point the whole of ``dY/dX`` is built, numerically and, where the rule gives one, in closed form.
-Contracted with the upstream gradient, each must equal what backward returns:
+For a small point the table of differences is the whole of ``dY/dX``. Where the rule gives it in closed form,
+that must be the same, and contracted with the upstream gradient, equal what backward returns:
 
 ::
 
@@ -15,27 +15,45 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.checks.directions import Directions
+from gradlab.checks.rows import Rows
 from gradlab.numerics import Array
-from gradlab.numerics.extrapolation import DOUBLE_EPS
-from gradlab.numerics.jacobian import jacobian
+from gradlab.numerics.table import WHOLE, Indices, Table, differentiate, usual_step
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe
 from gradlab.report import Finding
 from gradlab.words import counted
 
+ACCURACY = 1e-9  # of a numerical Jacobian, relative to what each output does nearby
+
 
 def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
-    """Return ``dY/dX`` for one input, of shape ``(*Y.shape, *X.shape)``, and its error bars."""
+    """Return ``dY/dX`` for one input, of shape ``(*Y.shape, *X.shape)``, and its error bars.
+
+    Entries of the input that are not finite are not differentiated: NaN.
+    """
     x = problem.value(position)
-    columns, bars = jacobian(
-        lambda moved: problem.evaluate({position: moved}),
-        x,
-        output=problem.output,
-        noise=problem.noise,
-        eps=problem.eps,
-    )
+    directions = Directions.entries(problem, {position: None})
+    columns, bars = columns_of(problem, directions)
     shape = (*problem.form.shape, *x.shape)
-    return columns.reshape(shape), bars.reshape(shape)
+    jacobian, error_bars = (
+        np.full((problem.output.size, x.size), np.nan),
+        np.full((problem.output.size, x.size), np.inf),
+    )
+    jacobian[:, directions.index], error_bars[:, directions.index] = columns.T, bars.T
+    return jacobian.reshape(shape), error_bars.reshape(shape)
+
+
+def columns_of(problem: Problem, directions: Directions) -> tuple[Array, Array]:
+    """Return the derivatives of every output along single entries, shape ``(k, m)``, and their error bars.
+
+    At a kink the value is in the middle, and the bar reaches to the slopes of both sides.
+    """
+    table = Table(directions.count, directions.evaluate(problem), None, problem.output, problem.eps)
+    table.noise = problem.noise
+    value, bar, swing = differentiate(table, rtol=ACCURACY)
+    length = directions.lengths[:, np.newaxis]
+    return value / length, (bar + swing) / length
 
 
 def contract(upstream: Array, explicit: Array, shape: tuple[int, ...]) -> Array:
@@ -46,11 +64,12 @@ def contract(upstream: Array, explicit: Array, shape: tuple[int, ...]) -> Array:
 def compare_jacobian(
     problem: Problem,
     gradients: Mapping[int, Array],
-    closed_form: Callable[..., Any] | None,
+    rows: Rows,
+    closed_form: Callable[..., Any],
     *,
     rtol: float,
 ) -> list[Finding]:
-    """Compare backward, the numerical Jacobian and the closed form with each other.
+    """Compare a closed form with the table of differences, and backward with its contraction.
 
     Parameters
     ----------
@@ -58,7 +77,9 @@ def compare_jacobian(
         A small point: the Jacobian has as many entries as inputs times outputs.
     gradients : mapping of int to Array
         What backward returned, by position.
-    closed_form : callable, optional
+    rows : Rows
+        What was probed.
+    closed_form : callable
         The rule's ``jacobian``.
     rtol : float
         The relative disagreement that the caller does not care about.
@@ -66,51 +87,66 @@ def compare_jacobian(
     Returns
     -------
     list of Finding
-        Of kind ``jacobian-contraction`` where backward is not the contraction of a Jacobian, and
-        ``closed-form-jacobian`` where the closed form is not the Jacobian of forward.
+        Of kind ``closed-form-jacobian`` where the closed form is not the Jacobian of forward, and
+        ``jacobian-contraction`` where backward is not its contraction.
     """
-    findings: list[Finding] = []
-    given: dict[int, Any] = {}
-    if closed_form is not None:
-        given, wrong_form = _closed_form(problem, closed_form)
-        findings += wrong_form
+    given, findings = _closed_form(problem, closed_form)
     for i, gradient in gradients.items():
-        name, u = problem.names[i], problem.grad_output
-        numeric, bars = full_jacobian(problem, i)
-        contracted = contract(u, numeric, gradient.shape)
-        contracted_bars = contract(np.abs(u), bars, gradient.shape)
-        if _differ(gradient, contracted, contracted_bars, rtol).any():
-            findings.append(_contraction(problem, i, gradient, (contracted, contracted_bars), "numerical"))
         if i not in given:
             continue
-        if (
-            not isinstance(given[i], np.ndarray)
-            or given[i].dtype.kind != "f"
-            or given[i].shape != numeric.shape
-        ):
+        name, shape = problem.names[i], (*problem.form.shape, *gradient.shape)
+        if not isinstance(given[i], np.ndarray) or given[i].dtype.kind != "f" or given[i].shape != shape:
             message = (
                 f"jacobian returns {describe(given[i])} for {name}; "
-                f"expected a floating-point array of shape {numeric.shape}, the output's and then the input's"
+                f"expected a floating-point array of shape {shape}, the output's and then the input's"
             )
             findings.append(Finding("jacobian", name, "closed-form-jacobian", message))
             continue
         exact = np.asarray(given[i], dtype=np.float64)
-        wrong = _differ(exact, numeric, bars, rtol)
-        if wrong.any():
-            k = tuple(int(index) for index in np.argwhere(wrong)[0])
-            entries = counted(wrong.size, "entry", "entries")
-            message = (
-                f"closed-form Jacobian of {name} is wrong at {wrong.sum()} of {entries}; "
-                f"first {list(k)}: it gives {exact[k]:.6g}, "
-                f"central differences give {numeric[k]:.6g} ± {bars[k]:.1g}"
-            )
-            findings.append(Finding("jacobian", name, "closed-form-jacobian", message))
-        contracted = contract(u, exact, gradient.shape)
+        wrong = _wrong_entry(problem, rows, i, exact, rtol=rtol)
+        if wrong is not None:
+            findings.append(Finding("jacobian", name, "closed-form-jacobian", wrong))
+        contracted = contract(problem.grad_output, exact, gradient.shape)
         # The sum over all outputs is rounded; so was backward's own, in another order.
-        rounding = 8 * DOUBLE_EPS * u.size * contract(np.abs(u), np.abs(exact), gradient.shape)
+        size = contract(np.abs(problem.grad_output), np.abs(exact), gradient.shape)
+        rounding = 8 * problem.given_eps * problem.output.size * size
         if _differ(gradient, contracted, rounding, rtol).any() and not findings:
-            findings.append(_contraction(problem, i, gradient, (contracted, rounding), "closed-form"))
+            findings.append(_contraction(problem, i, gradient, (contracted, rounding)))
     return findings
+
+
+def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: float) -> str | None:
+    """Say where a closed form is not what the table shows; ``None`` where it is."""
+    table, directions = rows.table, rows.directions
+    mine = np.flatnonzero(directions.position == i)
+    if not mine.size:
+        return None
+    claimed = exact.reshape(problem.output.size, -1).T[directions.index[mine]]
+    length = directions.length[mine, np.newaxis]
+    if table.slopes is not None:
+        bar = WHOLE * table.noise / (2 * usual_step(table.eps)) / length
+        doubtful = _differ(claimed, table.slopes[mine] / length, bar, rtol).any(axis=1)
+    else:
+        doubtful = np.ones(mine.size, dtype=bool)
+    if not doubtful.any():
+        return None
+    # One difference does not tell truncation from a defect.
+    again: Indices = mine[doubtful]
+    numeric, bars = columns_of(problem, directions.rows(again))
+    wrong = _differ(claimed[doubtful], numeric, bars, rtol) & np.isfinite(bars)
+    if not wrong.any():
+        return None
+    row, output = (int(k) for k in np.argwhere(wrong)[0])
+    index = (
+        *np.unravel_index(output, problem.form.shape),
+        *np.unravel_index(int(directions.index[again[row]]), problem.value(i).shape),
+    )
+    return (
+        f"closed-form Jacobian of {problem.names[i]} is wrong at {wrong.sum()} of "
+        f"{counted(exact.size, 'entry', 'entries')}; first {[int(k) for k in index]}: it gives "
+        f"{claimed[doubtful][row, output]:.6g}, central differences give {numeric[row, output]:.6g} ± "
+        f"{bars[row, output]:.1g}"
+    )
 
 
 def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> tuple[dict[int, Any], list[Finding]]:
@@ -138,17 +174,15 @@ def _differ(claimed: Array, numeric: Array, bars: Array, rtol: float) -> Any:
     return ~explained
 
 
-def _contraction(
-    problem: Problem, i: int, gradient: Array, witness: tuple[Array, Array], which: str
-) -> Finding:
+def _contraction(problem: Problem, i: int, gradient: Array, witness: tuple[Array, Array]) -> Finding:
     contracted, bars = witness
     with np.errstate(invalid="ignore"):
         distance = np.nan_to_num(np.abs(gradient - contracted) - bars, nan=np.inf)
     k = np.unravel_index(int(np.argmax(distance)), gradient.shape)
     index = tuple(int(axis) for axis in k)
     message = (
-        f"gradient of {problem.names[i]} is not the contraction of dL/dY with the {which} Jacobian; worst "
-        f"{problem.arguments.label(i, index)}: backward gives {gradient[index]:.6g}, the contraction "
+        f"gradient of {problem.names[i]} is not the contraction of dL/dY with the closed-form Jacobian; "
+        f"worst {problem.arguments.label(i, index)}: backward gives {gradient[index]:.6g}, the contraction "
         f"{contracted[index]:.6g} ± {bars[index]:.1g}"
     )
     return Finding("jacobian", problem.names[i], "jacobian-contraction", message)

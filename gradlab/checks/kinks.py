@@ -1,178 +1,175 @@
-"""Kinks: which slopes the forward function has on both sides of the point, and around it.
+"""Kinks: which slopes forward has on both sides of the point, and around it.
 
 A gradient at a kink is right when it is a subgradient: along a line through the point, each output by itself
 may have any slope between those on its two sides, and the sum any sum of these. Contracting the outputs first
 and taking the two slopes of the sum would be wrong: with upstream gradients of both signs a right ReLU at two
 zeros then lies outside in 26 % of all directions, at ten zeros in 50 %.
+
+Whether an output has a kink is told by looking at it from small distances: half the jump between its slopes
+on both sides is the same from each. By curvature it is smaller from closer by, as the distance is, and a kink
+beside the point is not seen from closer than that at all. The closest distance is where rounding would hide
+the jump; the slopes themselves are taken from farther away, where they are less rounded.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from gradlab.checks.directions import Joint
-from gradlab.checks.upstream import Upstream
+from gradlab.checks.directions import Directions, Gradients
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, ladder, random_direction, richardson, scales
-from gradlab.numerics.leaps import INTERVALS, leaps_by
+from gradlab.numerics.scales import random_direction, scales
+from gradlab.numerics.table import SMALLEST_STEP, WHOLE, Table
 from gradlab.point.problem import Problem
 
-ZOOM, FARTHER_ZOOM = 2.0**-12, 2.0**-16  # from the close-up to where a kink still has its jump
-LEAP = 0.1  # of the least change seen: less is left of a kink as it is looked at ever closer
-KEPT = 1_000_000  # output entries of all samples together that are kept
+CLOSE = 2.0**-8  # of the usual step
+FARTHER = 16
+HALVINGS = 8  # of a step, to see whether forward leaves a line by a leap
+GONE = 8  # times smaller: a jump that is no longer there
+HIDDEN = 16  # times its rounding: a jump is no longer seen for certain
 NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
 NEARBY_DISTANCE = 1e-4  # how far away they are
 NEARBY_STEP = 1e-6  # of the differences there, which stay on one side
+BENDS = 0.01  # of the slope: a larger half jump at the usual step is looked at; no curvature of order one is
 
 
 @dataclass(frozen=True)
-class Sides:
-    """The slopes between both sides of a kink.
+class Slopes:
+    """What one row shows close to the point.
 
     Attributes
     ----------
     lowest, highest : Array
-        Shape ``(s,)``, for each part of the upstream gradient: the sums of each output's lower and higher
-        contribution.
+        Shape ``(s,)``, for each upstream gradient: the sums of each output's lower and higher contribution.
+        The same where there is no kink.
+    error_bar : Array
+        Shape ``(s,)``: what they may be off by.
+    kinked : array of bool, shape (m,)
+        Which outputs have a kink at the point.
     rises : bool
-        Whether the slope of all parts together is higher on the right.
+        Whether the slope of all is higher on the far side of the direction.
     """
 
     lowest: Array
     highest: Array
+    error_bar: Array
+    kinked: npt.NDArray[np.bool_]
     rises: bool
 
-
-class Displacements:
-    """The outputs' displacements along a line, each step evaluated once as long as the outputs are small."""
-
-    def __init__(self, problem: Problem, sample: Sample) -> None:
-        self.problem, self.sample = problem, sample
-        self._kept: dict[float, tuple[Array, Array, float]] = {}
-
-    def __call__(self, h: float) -> tuple[Array, Array, float]:
-        """Return ``f(x + hd) − f(x)``, ``f(x − hd) − f(x)`` and the width; NaN once no call is left."""
-        if h in self._kept:
-            return self._kept[h]
-        if not self.problem.affords(2):
-            unknown = np.full_like(self.problem.output, np.nan)
-            return unknown, unknown, 2 * h
-        plus, minus, width = self.sample(h)
-        plus -= self.problem.output
-        minus -= self.problem.output
-        if (len(self._kept) + 1) * 2 * plus.size > KEPT:
-            self._kept.clear()  # the last one stays: a ladder begins by looking at its first step
-        self._kept[h] = plus, minus, width
-        return plus, minus, width
-
-    def least_change(self, upstream: Upstream) -> Array:
-        """Return the smallest change of each part of the contracted outputs that any step showed, or 0."""
-        least = np.full(len(upstream.gradients), np.inf)
-        for plus, minus, _ in self._kept.values():
-            for side in (plus, minus):
-                change = np.abs(upstream.contract(side))
-                least = np.where(change > 0, np.fmin(least, change), least)
-        return np.where(np.isfinite(least), least, 0.0)
-
-    def leaps(self, upstream: Upstream, part: int, least: float) -> bool:
-        """Whether one part of the contracted outputs leaps to the least change that any step showed."""
-
-        def at(t: float) -> float:
-            if not t:
-                return 0.0
-            plus, minus, _ = self(abs(t))
-            return float(upstream.contract(plus if t > 0 else minus)[part])
-
-        moving = [h for h in list(self._kept) if at(h) or at(-h)]
-        if not moving:
-            return True  # large outputs are not kept: nothing tells that it does not
-        return leaps_by(LEAP * least, at, min(moving) * 2 / INTERVALS)
+    @property
+    def middle(self) -> Array:
+        """The derivative where there is no kink."""
+        return (self.lowest + self.highest) / 2
 
 
-def slopes_between_sides(
-    upstream: Upstream, seen: Displacements, steps: list[float], close_steps: list[float]
-) -> tuple[Sides, Array]:
-    """Return the range of slopes between both sides, outputs taken one by one, and what it may be off by.
+def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
+    """Look at one row from small distances; ``None`` where forward has no values there."""
+    near, far = (_one_look(table, row, h) for h in (step, FARTHER * step))
+    if near is None or far is None:
+        return None
+    kinked = near.keeps_the_jump_of(far)
+    if kinked.any():
+        closest = _closest(table, row, near, kinked)
+        there = _one_look(table, row, closest) if closest < step else None
+        beside = kinked & there.no_longer_sees(near) if there is not None else ~kinked & kinked
+        if there is not None and beside.any():
+            near = _past_kinks(table, row, near, there, beside)
+            kinked = kinked & ~beside
+    u = np.eye(table.output.size) if table.upstreams is None else table.upstreams
+    # Curvature is the part that grows with the step.
+    curved = (far.bend - near.bend) / (far.step / near.step - 1)
+    jump = np.where(kinked, near.bend - curved, 0.0)
+    middle, swing = u @ near.slope, np.abs(u) @ np.abs(jump)
+    bar = np.sqrt(np.square(u) @ np.square(near.off)) + np.abs(u) @ np.where(kinked, np.abs(curved), 0.0)
+    return Slopes(middle - swing, middle + swing, bar, kinked, bool((u @ jump).sum() > 0))
 
-    Parameters
-    ----------
-    upstream : Upstream
-        Contracts the outputs.
-    seen : Displacements
-        Along the line.
-    steps, close_steps : list of float
-        The ladder that showed a kink, and one close up, which shows whether it is at the point or beside it.
 
-    Returns
-    -------
-    sides : Sides
-        The range.
-    error_bar : Array
-        Shape ``(s,)``.
+@dataclass(frozen=True)
+class _Look:
+    """The slope of each output at one step, half the jump between both sides, and what either is off by."""
+
+    step: float
+    slope: Array
+    bend: Array
+    off: Array
+
+    def keeps_the_jump_of(self, farther: _Look) -> npt.NDArray[np.bool_]:
+        """Return which outputs have the same jump from here and from farther away."""
+        here, there = np.abs(self.bend), np.abs(farther.bend)
+        return np.asarray((here > there / 2) & (here < 2 * there) & (here > 2 * self.off))
+
+    def no_longer_sees(self, farther: _Look) -> npt.NDArray[np.bool_]:
+        """Return in which outputs the jump that is seen from farther away is gone: it is beside the point."""
+        return np.asarray(np.abs(self.bend) <= np.maximum(2 * self.off, np.abs(farther.bend) / GONE))
+
+
+def _one_look(table: Table, row: int, step: float) -> _Look | None:
+    for _, plus, minus in table.evaluate(np.array([row]), step):
+        slope, bend = (plus[0] - minus[0]) / (2 * step), (plus[0] + minus[0]) / (2 * step)
+        if np.isfinite(slope).all() and np.isfinite(bend).all():
+            return _Look(step, slope, bend, WHOLE * table.noise / (2 * step))
+    return None
+
+
+def _past_kinks(table: Table, row: int, near: _Look, closest: _Look, beside: npt.NDArray[np.bool_]) -> _Look:
+    """Return a look that takes outputs with a kink beside the point from where that is no longer seen.
+
+    From as far away as that may be: rounding grows with every step closer.
     """
-    problem = upstream.problem
-    widest = seen(steps[0])
-    noise = np.where(widest[0] != widest[1], problem.noise, 0.0)  # what does not move has none
-    far = richardson(seen, steps, noise=noise, eps=problem.eps)
-    close = richardson(seen, close_steps, noise=noise, eps=problem.eps)
-    suspicious = far.kinked | (far.conflicts > 0) | close.kinked
-    # Zoomed in on, a kink at the point keeps its jump; strong curvature, and a kink beside it, lose it.
-    height = np.where(far.kinked, np.abs(far.jump), np.abs(close.jump))
-    visible, at_the_point = np.zeros_like(suspicious), np.zeros_like(suspicious)
-    value, bar, jump, jump_bar = far.value, far.error_bar, np.zeros_like(height), np.zeros_like(height)
-    for zoom in (ZOOM, FARTHER_ZOOM):
-        there = richardson(seen, ladder(close_steps[0] * zoom, 3), noise=noise, eps=problem.eps)
-        seen_there = suspicious & (there.jump_bar < height / 2)
-        same_jump = np.abs(np.abs(there.jump) - height) < height / 10 + there.jump_bar
-        at_the_point = np.where(seen_there, same_jump, at_the_point)
-        other = seen_there & ~same_jump  # there may be a smaller kink at the point than beside it
-        value, bar = np.where(other, there.value, value), np.where(other, there.error_bar, bar)
-        jump = np.where(other, np.where(there.kinked, there.jump, 0.0), jump)
-        jump_bar = np.where(other, np.where(there.kinked, there.jump_bar, 0.0), jump_bar)
-        visible |= seen_there
-    unknown = suspicious & ~visible & (np.abs(height) > 0)
-
-    for table, there_is in ((close, at_the_point & ~far.kinked), (far, at_the_point & far.kinked)):
-        value, bar = np.where(there_is, table.value, value), np.where(there_is, table.error_bar, bar)
-        jump, jump_bar = np.where(there_is, table.jump, jump), np.where(there_is, table.jump_bar, jump_bar)
-    # Where noise hides whether the jump stays, anything between both sides may be the slope.
-    value, bar = np.where(unknown, far.value, value), np.where(unknown, far.error_bar + height, bar)
-
-    sign = np.sign(problem.grad_output)
-    middle, swing = upstream.contract(value), upstream.contract(sign * np.abs(jump) / 2)
-    error_bar = upstream.contract(sign * (bar + jump_bar / 2))
-    rises = bool(upstream.contract(jump).sum() > 0)
-    return Sides(middle - swing, middle + swing, rises), error_bar
+    step = near.step / FARTHER
+    while step > closest.step:
+        look = _one_look(table, row, step)
+        if look is not None and look.no_longer_sees(near)[beside].all():
+            break
+        step /= FARTHER
+    else:
+        look = closest
+    slope, off = (np.where(beside, getattr(look, name), getattr(near, name)) for name in ("slope", "off"))
+    return _Look(near.step, slope, near.bend, off)
 
 
-def slopes_around(upstream: Upstream, direction: Joint, towards: Mapping[int, Array]) -> Iterator[Array]:
+def _closest(table: Table, row: int, near: _Look, kinked: npt.NDArray[np.bool_]) -> float:
+    """Return the smallest step at which rounding does not yet hide the jumps that were seen."""
+    rounding = np.max(near.off[kinked] / np.abs(near.bend[kinked]))
+    step = near.step * 2.0 ** np.ceil(np.log2(max(HIDDEN * rounding, 2.0**-60)))
+    return max(float(step), SMALLEST_STEP)
+
+
+def slopes_around(
+    problem: Problem, upstreams: Array, direction: Gradients, towards: Gradients
+) -> Iterator[Array]:
     """Yield the derivatives along a direction at points around the kink, of shape ``(s,)`` each.
 
+    Where outputs are coupled, as by a maximum or by sorting, a subgradient need not lie between the slopes
+    along a line through the point. It is a mean of derivatives around the point.
+
     Parameters
     ----------
-    upstream : Upstream
-        Contracts the outputs.
-    direction : Joint
+    problem : Problem
+        The point.
+    upstreams : Array
+        Shape ``(s, m)``.
+    direction : dict of int to Array
         The direction.
-    towards : mapping of int to Array
+    towards : dict of int to Array
         Where to look first: to the side of each kink whose slope is the analytic one. Where the kinks are
         independent of each other, the analytic gradient is the derivative there.
     """
-    problem, rng = upstream.problem, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     drawn = ({i: random_direction(problem.value(i), rng) for i in problem.wrt} for _ in range(NEARBY))
     for look in itertools.chain([dict(towards)] if towards else [], _in_order(problem), drawn):
-        if not problem.affords(2):
+        if problem.calls_left < 2:
             break
         sides = []
         for h in (NEARBY_STEP, -NEARBY_STEP):
             moved = problem.moved(look, NEARBY_DISTANCE)
-            for i, d in direction.parts.items():
+            for i, d in direction.items():
                 moved[i] = np.asarray(moved.get(i, problem.value(i)) + h * d, dtype=problem.value(i).dtype)
-            sides.append(upstream.contract(problem.evaluate(moved) - problem.output))
+            sides.append(upstreams @ (problem.evaluate(moved) - problem.output))
         yield (sides[0] - sides[1]) / (2 * NEARBY_STEP)
 
 
@@ -186,3 +183,52 @@ def _in_order(problem: Problem) -> Iterator[dict[int, Array]]:
             look[i] = order[start : start + x.size].reshape(x.shape) * scales(x)
             start += x.size
         yield look
+
+
+def leaps_beside(table: Table, row: int, slope: Array, steps: list[float]) -> bool:
+    """Whether forward leaps where it leaves the straight line that it is close to the point.
+
+    At a kink beside the point it leaves the line continuously; at the end of a stair, by the stair's height.
+
+    Parameters
+    ----------
+    table : Table
+        The differences.
+    row : int
+        The direction.
+    slope : Array
+        Shape ``(s,)``: of the line, as the shortest steps have it.
+    steps : list of float
+        A ladder at which the row was evaluated, longest first.
+    """
+
+    def off(h: float) -> float:
+        table.take(np.array([row]), h)
+        sides = table.steps[h]
+        distance = np.abs([sides.up[row] - h * slope, sides.down[row] + h * slope])
+        return float(np.nan_to_num(distance, nan=0.0).max())
+
+    taken = [h for h in steps if h in table.steps and np.isfinite(table.steps[h].up[row]).all()]
+    rounding = {h: float(table.rounding(h)[row].max()) * h for h in taken}
+    beyond = [h for h in taken if off(h) > 4 * rounding[h]]
+    if not beyond:
+        return False
+    outside = min(beyond)
+    height, inside = off(outside), outside / 4
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        if off(middle) > height / 4:
+            outside = middle
+        else:
+            inside = middle
+    return off(outside) > height / 2
+
+
+def as_joint(problem: Problem, rows: Directions, row: int) -> Gradients:
+    """Return one direction as arrays of the inputs' shapes."""
+    if row >= rows.single:
+        return rows.joint[row - rows.single]
+    position = int(rows.position[row])
+    direction = np.zeros(problem.value(position).shape)
+    direction.flat[rows.index[row]] = rows.length[row]
+    return {position: direction}

@@ -6,6 +6,10 @@ holds wrong ones. Along each axis the first and the last wrong slice are found b
 many steps in all as the number of entries has binary digits, whatever the shape; whatever lies between is
 then tested for being wrong throughout, or at every k-th slice. The product of these slices is what is
 reported, once a probe of the rest agrees and single entries in it do not.
+
+A single wrong entry, which is what is found most often, needs no search: with the entries of a direction
+weighted by the two digits of their index, in base √n, the disagreements are to that of the direction itself
+as the digits of the wrong one.
 """
 
 from __future__ import annotations
@@ -16,17 +20,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Direction, Joint, SingleEntry
+from gradlab.checks.claims import Claims
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.directions import Directions
 from gradlab.checks.gradients import Probes
-from gradlab.checks.probe import Prober
+from gradlab.checks.judge import judge
 from gradlab.checks.regions import Mask, describe_region
 from gradlab.numerics import Array
-from gradlab.numerics.differences import exact_displacement, scales
+from gradlab.numerics.scales import exact_displacement
+from gradlab.numerics.table import Table, usual_step
 
 STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong slice
 SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
-MOST_CALLS = 240  # of forward, for one input; a single wrong entry in a million takes less than half of them
+MOST_CALLS = 240  # of forward, for one input
+BEYOND = 4  # error bars of one difference, by which both sides have to differ
 
 
 @dataclass(frozen=True)
@@ -52,32 +60,38 @@ class Region:
     derivatives: Array | None = None
 
 
-def locate(prober: Prober, probes: Probes) -> Region | None:
+def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
     """Return the wrong entries of one input, or ``None`` where they could not be told apart.
 
     Parameters
     ----------
-    prober : Prober
-        Of the problem.
+    criteria : Criteria
+        Of the point.
+    claims : Claims
+        What backward returned.
     probes : Probes
         Of one input, some of them wrong.
     """
     position = probes.position
     if position is None:
         return None
-    problem = prober.problem
+    problem = criteria.problem
     x, name = problem.value(position), problem.names[position]
-    if probes.indices is not None:
-        mask, largest = np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
-        for k in np.flatnonzero(probes.readings.wrong):
-            mask[probes.indices[k]] = True
-            numeric, bar = np.abs(probes.readings.numeric[k]), probes.readings.error_bar[k]
-            largest[probes.indices[k]] = (numeric + bar).sum() if (numeric <= bar).all() else np.inf
+    if probes.by_entry:
+        rows, mask, largest = probes.rows, np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
+        for k in np.flatnonzero(probes.mask(rows.wrong)).tolist():
+            row = probes.which[k]
+            numeric, bar = np.abs(rows.value[row]), rows.error_bar[row]
+            mask.flat[probes.index(k)] = True
+            most = (numeric + bar).sum() / rows.directions.lengths[row]
+            largest.flat[probes.index(k)] = most if (numeric <= bar).all() else np.inf
         return Region(mask, describe_region(name, mask, x), not probes.unprobed, largest[mask])
-    if probes.wrong_direction is None:
+    direction = probes.wrong_direction()
+    if direction is None:
         return None
+    search = _Search(criteria, claims, position, direction[position])
     try:
-        return _Search(prober, position, probes.wrong_direction).run(name)
+        return search.single_entry(name) or search.run(name)
     except _TooManyCalls:
         return None
 
@@ -89,11 +103,35 @@ class _TooManyCalls(Exception):
 class _Search:
     """Restricts one direction to parts of its entries, and asks whether both sides still agree."""
 
-    def __init__(self, prober: Prober, position: int, direction: Direction) -> None:
-        self.prober, self.position = prober, position
-        self.x: Array = prober.problem.value(position)
-        self.direction = direction.joint(prober.problem)[0].parts[position]
-        self.limit = prober.problem.forward_calls + MOST_CALLS
+    def __init__(self, criteria: Criteria, claims: Claims, position: int, direction: Array) -> None:
+        self.criteria, self.claims, self.position = criteria, claims, position
+        self.problem, self.direction = criteria.problem, direction
+        self.x: Array = self.problem.value(position)
+        self.limit = self.problem.forward_calls + MOST_CALLS
+
+    def single_entry(self, name: str) -> Region | None:
+        """Return the one wrong entry, if there is only one."""
+        base = int(np.ceil(np.sqrt(self.x.size)))
+        digits = np.divmod(np.arange(self.x.size).reshape(self.x.shape), base)
+        # Directions are rounded to a grid, as every other: 0 to 1 in steps of 1/base.
+        whole, bar = self._disagreement(self.direction)
+        found = []
+        for digit in digits:
+            weighted = exact_displacement(self.x, self.direction * ((digit + 1) / (base + 1)))
+            part, _ = self._disagreement(np.where(self.direction != 0, weighted, 0.0))
+            s = int(np.argmax(np.abs(whole) - bar))
+            found.append(part[s] / whole[s] * (base + 1) - 1 if whole[s] else np.nan)
+        if not (np.abs(found - np.round(found)) < 0.25).all():
+            return None
+        entry = round(found[0]) * base + round(found[1])
+        if not 0 <= entry < self.x.size or not self.direction.flat[entry]:
+            return None
+        index = np.unravel_index(entry, self.x.shape)
+        mask = np.zeros(self.x.shape, dtype=bool)
+        mask[index] = True
+        if self._disagrees(~mask) or not self._is_wrong(np.array(index), certainly=True):
+            return None
+        return Region(mask, describe_region(name, mask, self.x), exact=True)
 
     def run(self, name: str) -> Region | None:
         """Return the wrong entries, or ``None`` where they lie in no pattern that was looked for."""
@@ -127,7 +165,7 @@ class _Search:
         return indices[np.random.default_rng(0).choice(len(indices), count, replace=False)]
 
     def _stratum_in_words(self, mask: Mask) -> str:
-        size = np.abs(self.prober.upstream.gradients[0][self.position][mask])
+        size = np.abs(self.claims.gradients[0][self.position][mask])
         count = f"the {mask.sum()} entries whose gradient"
         if not size.any():
             return f"{count} is 0"
@@ -159,15 +197,35 @@ class _Search:
         restricted = np.where(part, self.direction, 0.0)
         if not restricted.any():
             return False
-        if self.prober.problem.forward_calls >= self.limit:
+        disagreement, bar = self._disagreement(restricted)
+        return bool((np.abs(disagreement) > bar).any())
+
+    def _disagreement(self, direction: Array) -> tuple[Array, Array]:
+        """Return by how much both sides differ along a direction, by one difference, and what explains it."""
+        if self.problem.forward_calls >= self.limit:
             raise _TooManyCalls
-        return self.prober.disagrees_at_once(Joint({self.position: restricted}))
+        return self._one_difference(Directions.entries(self.problem, {}, [{self.position: direction}]))
+
+    def _one_difference(self, directions: Directions) -> tuple[Array, Array]:
+        problem, claims = self.problem, self.claims
+        table = Table(1, directions.evaluate(problem), claims.upstreams, problem.output, problem.eps)
+        table.noise = problem.noise
+        step = usual_step(problem.eps)
+        table.take(np.zeros(1, dtype=np.intp), step)
+        claim, size = (
+            np.array([of(g)[0] for g in claims.gradients]) for of in (directions.project, directions.spread)
+        )
+        scale = np.fmax(size, np.nan_to_num(table.secant(step)[0]))
+        bar = BEYOND * table.rounding(step)[0] + self.criteria.rtol * scale
+        return np.nan_to_num(claim - table.central(step)[0], nan=np.inf), bar
 
     def _is_wrong(self, index: npt.NDArray[np.intp], *, certainly: bool = False) -> bool:
         flat = int(np.ravel_multi_index(tuple(index), self.x.shape))
-        scale = exact_displacement(self.x, scales(self.x)).flat[flat]
-        entry = SingleEntry(self.position, flat, float(scale))
-        return self.prober.ladders.contradicts(entry) if certainly else self.prober.disagrees_at_once(entry)
+        entry = Directions.entries(self.problem, {self.position: np.array([flat])})
+        if certainly:
+            return bool(judge(self.criteria, entry, self.claims).wrong[0])
+        disagreement, bar = self._one_difference(entry)
+        return bool((np.abs(disagreement) > bar).any())
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

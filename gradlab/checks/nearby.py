@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.directions import Direction, Joint
-from gradlab.checks.evidence import JOINT_DIRECTIONS, Evidence, gather, joint
-from gradlab.numerics.differences import exact_displacement, random_direction, scales
+from gradlab.checks.directions import Directions, without_fixed
+from gradlab.checks.evidence import JOINT_DIRECTIONS, Evidence, gather, joint_directions
+from gradlab.numerics.scales import exact_displacement, random_direction, scales
 from gradlab.point.problem import Problem
 
 # One other point is enough, unless at most LITTLE derivatives at the first are certainly not zero.
@@ -42,7 +42,9 @@ def apart(problem: Problem, position: int, *, rtol: float) -> Evidence | None:
     values = problem.value(position)
     for distance in APART:
         displaced = {position: values + distance * random_direction(values, rng)}
-        found = gather(problem, position, joint(problem, position, rng), displaced=displaced, rtol=rtol)
+        joint = joint_directions(problem, position, rng)
+        directions = Directions.entries(problem, {}, joint)
+        found = gather(problem, position, directions, displaced=displaced, rtol=rtol)
         if found is not None:
             return found
     return None
@@ -68,12 +70,13 @@ def _another(first: Evidence, rng: np.random.Generator) -> Evidence | None:
     return None
 
 
-def _own_scale(problem: Problem, position: int, rng: np.random.Generator) -> list[Direction]:
+def _own_scale(problem: Problem, position: int, rng: np.random.Generator) -> Directions:
     """Return joint directions that move each entry by its own magnitude, and so within most domains."""
     x = problem.value(position)
     size = np.where(x == 0, scales(x), np.abs(x))
     drawn = (random_direction(np.ones(x.shape), rng) for _ in range(JOINT_DIRECTIONS))
-    return [Joint({position: exact_displacement(x, d * size)}) for d in drawn]
+    joint = [without_fixed(problem, {position: exact_displacement(x, d * size)}) for d in drawn]
+    return Directions.entries(problem, {}, joint)
 
 
 def _same_shape(one: Evidence, other: Evidence) -> bool:

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the derivation."""
     from gradlab._explain import explain
-    from gradlab.targets import find_rule, importable
+    from gradlab.run.targets import find_rule, importable
 
     with importable(Path.cwd()):
         say(explain(find_rule(arguments.target)))

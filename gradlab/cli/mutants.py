@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import say
-from gradlab.config import whole_number
 from gradlab.errors import UsageError
 from gradlab.run import OK, WRONG
+from gradlab.run.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.mutants import Checker, Result
@@ -88,7 +88,7 @@ def load(target: str) -> Checker:
     >>> load("math:isclose").__name__
     'isclose'
     """
-    from gradlab.targets import importable
+    from gradlab.run.targets import importable
 
     module_name, colon, name = target.partition(":")
     if not (module_name and colon and name):

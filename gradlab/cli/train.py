@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, Progress, complain, say
-from gradlab.config import whole_number
 from gradlab.run import INCONCLUSIVE, INTERRUPTED, OK, WRONG
+from gradlab.run.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.report import Report

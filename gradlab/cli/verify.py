@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from gradlab.cli._files import check_writable, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, Progress, complain, say
-from gradlab.config import FORMATS, KINDS, Settings, read_configuration
 from gradlab.run import USAGE, Run
+from gradlab.run.config import FORMATS, KINDS, Settings, read_configuration
 from gradlab.words import counted
 
 if TYPE_CHECKING:
-    from gradlab.run import Outcome
-    from gradlab.runner import Result
-    from gradlab.targets import Found
+    from gradlab.run import Outcome, Result
+    from gradlab.run.targets import Found
 
 DESCRIPTION = """\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -97,7 +96,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check what the arguments and ``[tool.gradlab]`` name, report it, and return the exit code."""
-    from gradlab.targets import importable
+    from gradlab.run.targets import importable
 
     settings, folders = _settings(arguments)
     if arguments.output is not None:
@@ -133,9 +132,9 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[Path]]:
 
 
 def _check(settings: Settings, expression: str) -> Run:
-    from gradlab.runner import Options, check_all
-    from gradlab.selection import selector
-    from gradlab.targets import builtin_rules, collect
+    from gradlab.run import Options, check_all
+    from gradlab.run.selection import selector
+    from gradlab.run.targets import builtin_rules, collect
 
     started = time.perf_counter()
     selected = selector(expression)
@@ -181,7 +180,7 @@ def _check(settings: Settings, expression: str) -> Run:
 def _outcomes(chosen: Sequence[Found], results: Mapping[int, Result]) -> tuple[Outcome, ...]:
     """Put the reports into the order of the rules, each with where its backward function is."""
     from gradlab.run import Outcome
-    from gradlab.source import source_of
+    from gradlab.run.source import source_of
 
     root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
     outcomes = []

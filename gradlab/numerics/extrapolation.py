@@ -33,24 +33,25 @@ class Extrapolation:
     ----------
     powers : sequence of int
         ``p_1, p_2, …``, the powers of the step that are removed.
-    size : int
-        The number of components.
+    shape : tuple of int
+        Of the estimates: each component is extrapolated by itself.
 
     Attributes
     ----------
     value, error_bar : Array
-        Shape ``(size,)``: the best so far; NaN and infinite before two steps in a row were added.
+        The best so far; NaN and infinite before two steps in a row were added. What is not finite in an
+        estimate is no estimate, and the table starts again after it.
     stale : Array
-        Shape ``(size,)``: how many steps ago the error bar last shrank.
+        How many steps ago the error bar last shrank.
     conflicts : Array
-        Shape ``(size,)``: how often a step contradicted the best so far. The smaller step wins: the larger
+        How often a step contradicted the best so far. The smaller step wins: the larger
         one saw something else, such as a kink farther away.
     """
 
-    def __init__(self, powers: Sequence[int], size: int) -> None:
+    def __init__(self, powers: Sequence[int], shape: tuple[int, ...]) -> None:
         self.powers = powers
-        self.value, self.error_bar = np.full(size, np.nan), np.full(size, np.inf)
-        self.stale, self.conflicts = np.zeros(size, dtype=int), np.zeros(size, dtype=int)
+        self.value, self.error_bar = np.full(shape, np.nan), np.full(shape, np.inf)
+        self.stale, self.conflicts = np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
         self._previous: list[tuple[Array, Array]] = []  # the row above: each T[k-1][j] with its noise
 
     def add(self, estimate: Array, noise: Array) -> None:
@@ -69,10 +70,6 @@ class Extrapolation:
             self._take(*self._best_of(row))
         self._previous = row
 
-    def restart(self) -> None:
-        """Forget the last step, which cannot be continued; what was found so far stays."""
-        self._previous = []
-
     def _best_of(self, row: list[tuple[Array, Array]]) -> tuple[Array, Array]:
         value, bar = row[0][0], np.full_like(row[0][0], np.inf)
         for j, (estimate, noise) in enumerate(row):
@@ -81,7 +78,7 @@ class Extrapolation:
             if j:
                 correction = np.maximum(correction, np.abs(estimate - row[j - 1][0]))
             total = correction + noise + 4 * DOUBLE_EPS * np.abs(estimate)
-            value, bar = np.where(total < bar, estimate, value), np.minimum(total, bar)
+            value, bar = np.where(total < bar, estimate, value), np.fmin(total, bar)
         return value, bar
 
     def _take(self, value: Array, bar: Array) -> None:
@@ -91,5 +88,5 @@ class Extrapolation:
             np.where(better, value, self.value),
             np.where(better, bar, self.error_bar),
         )
-        self.stale = np.where(better, 0, self.stale + 1)
+        self.stale = np.where(better, 0, self.stale + np.isfinite(value))
         self.conflicts += conflict

@@ -1,259 +1,229 @@
-r"""How noisy is a function: the error of its values, estimated from the values themselves.
+r"""What a function's values may be off by, read from the values themselves.
 
-Values at equally spaced, very close points are differenced again and again. What is smooth vanishes level by
-level, while noise of standard deviation :math:`\sigma` stays, multiplied in a known way:
+Three things make an output noisier than the rounding of its own dtype, ``eps · |y|``:
 
-.. math:: \sigma_k^2 = \gamma_k \,\mathrm{mean}_i\, (\Delta^k f_i)^2, \qquad \gamma_k = \frac{(k!)^2}{(2k)!} .
+*Scatter.* Values at equally spaced, very close points are differenced three times. What is smooth vanishes;
+noise of standard deviation :math:`\sigma` stays, multiplied by :math:`\sqrt{20}` (Moré and Wild: the
+coefficients 1, 3, 3, 1 squared and summed). The points lie on one side of the point at a time, so that a kink
+at the point itself is in none of the differences; and the fourth largest of them counts, so that a kink or a
+jump beside the point, which spoils three, is no noise. On both sides the spacing is not the same: a staircase
+that is as regular as one of them looks straight. A scatter that is much larger than rounding may still be
+something continuous that is very steep: halved again and again where it is largest, that shrinks, and noise
+does not.
 
-The third and fourth differences are used: what is smooth has vanished there, and of seven points they leave
-four and three values. The larger of both is taken, erring on the side of more noise.
+*A coarser grid.* Floating point rounds to multiples of a power of two. If all values of an output are
+multiples of a larger one than its own dtype has (float32 behind float64 arrays, ``1e8 + sin(x) - 1e8``), then
+that is what they were rounded to. A staircase that was written on purpose, such as ``round(x, 3)``, has
+other multiples, or steps that are large beside its values.
 
-Source: J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292-1314.
-They search for a level that agrees with its neighbours; from seven points that search finds nothing for about
-half of all functions whose values are quantised.
+*A coarse grid seen from afar.* Where close points give but a few different values, more are taken from up to
+eight times the scale.
+
+Source: J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292-1314;
+the sides, the halving and the grid are ours.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, reduce
-from typing import TypeAlias
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.differences import GROWING
-from gradlab.numerics.leaps import leap, leaps_by
 
-# The first spacing is 64 roundings of float32, relative to the input's scale: so wide that a function which
-# computes in float32 behind float64 arrays, or adds 1e8 and takes it away again, shows its steps; so close
-# that what is smooth vanishes after three or four differences.
+# The spacing is 64 roundings of float32, relative to the input's scale: a function that computes in float32
+# shows its steps, and what is smooth leaves a third power of it, 5e-16.
 SPACING = 64 * float(np.finfo(np.float32).eps)
-CLOSER, FARTHER, ZOOMS = 1 / 64, 64, 4  # where the first spacing shows too much, or nothing
-SHRINKS = 1 / 8  # a kink's trace shrinks by 64, that of curvature by its third power, and nothing by more
-WHOLE, COMMON = 1e-9, 1e-6  # of the largest change: what counts as zero, and as a common divisor
-LOUD = 30  # times its rounding: what has to be told from such traces
-MOST_LOUD = 4  # outputs that are looked at for leaps, each of which takes as many calls as four looks
-STRAIGHT = 1e-3  # of a step: what curvature adds to it
-KINKLIKE = 0.02  # of the spread of the values: a kink among them leaves a trace of about a tenth
-RESOLVED = 0.01  # of the spread of the values: less noise than that is a smooth function seen as such
-SMALLEST = float(np.finfo(np.float64).smallest_subnormal)  # subnormal numbers are rounded by this
-OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # times the spacing
-LEVELS = (3, 4)
-BLOCK = 100_000  # components at a time
+# Halvings of the spacing: at √x, which shrinks slowest of what is continuous, a thousandth is left.
+HALVINGS = 20
+HEIGHT = 0.05  # of three standard deviations: what is left of a leap
+STARTS, FOLLOWED = 3, 2  # places at a time: equal leaps in both halves of one cancel
+POLE = 4  # times steeper than it looked: no leap, but an infinite value beside the point
+PER_SIDE = 6  # points
+IRREGULAR = 0.73  # of the spacing, on the other side
+# From afar: up to eight times the scale, where an input that is nothing beside 1e16 has changed it.
+AFAR = (0.11, -0.13, 0.9, -1.1, 4.3, -3.7, 8.9, -9.7)
+SPOILED = 3  # third differences that one break can be in
+# Of the fourth largest of eight third differences, over a standard deviation of the values.
+GAIN = 0.7 * float(np.sqrt(20.0))
 SAFETY = 3  # standard deviations that an error bar is to cover
+LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
+COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
+EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
+DISTINCT = 3  # values: fewer are no evidence of a grid
+BLOCK = 50_000  # components at a time: differences of a large output would be many times its size
+
+At = Callable[[float], "Array | None"]
 
 
-Values: TypeAlias = Callable[[int, float], Sequence[Array] | None]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What equally spaced values show of each output; all arrays are of shape ``(m,)``.
-
-    Attributes
-    ----------
-    noise : Array
-        `SAFETY` standard deviations.
-    same : array of bool
-        Whether the output has one value at all points.
-    spread : Array
-        The largest value less the smallest.
-    quantum : Array
-        Of which number all changes are multiples; 0 where there is none.
-    hinged : array of bool
-        Whether the output is constant on one side and a straight line on the other.
-    """
-
-    noise: Array
-    same: npt.NDArray[np.bool_]
-    spread: Array
-    quantum: Array
-    hinged: npt.NDArray[np.bool_]
-
-
-def function_noise(values: Values, at: Callable[[float], Array], floor: Array) -> Array:
+def output_noise(lines: Sequence[At], output: Array, eps: float) -> Array:
     """Return what each output of a function may be off by.
-
-    Seven values along each of two lines show it. Where an output stays the same on all of them, it is looked
-    at from farther away, for a quantum of which its changes are multiples. Where they show more than
-    rounding, it is looked at from closer and closer: noise stays; what shrinks as smooth functions do, or
-    turns out to be a smooth function that is steeper than was seen from farther away, is none. Where a few
-    outputs still show more, halving tells leaps from kinks that are many or near.
 
     Parameters
     ----------
-    values : callable
-        ``values(line, spacing)``: the outputs at `OFFSETS` times the spacing along one of two lines through
-        the point, arrays of shape ``(m,)``; ``None`` when no more may be asked for.
-    floor : Array
-        Shape ``(m,)``: the rounding of the outputs.
+    lines : sequence of callable
+        Each ``at(t)``: the outputs, shape ``(m,)``, at a distance of ``t`` along a line through the point in
+        which every entry of the inputs moves on its own scale; ``None`` when no more may be asked for. Noise
+        that happens to be regular along one shows along another.
+    output : Array
+        Shape ``(m,)``: the outputs at the point.
+    eps : float
+        The unit of rounding of the dtype that the function computes in, as far as that is known.
 
     Returns
     -------
     Array
-        Shape ``(m,)``, nowhere below ``floor``.
+        Shape ``(m,)``, nowhere below ``eps · |output|``.
 
     Examples
     --------
-    >>> def at(t):
-    ...     return 1e8 + np.sin([1 + t]) - 1e8
-    >>> def values(line, spacing):
-    ...     return [at(k * spacing) for k in OFFSETS]
-    >>> bool(1e-9 < function_noise(values, at, np.array([2e-16]))[0] < 1e-6)
+    >>> noise = output_noise([lambda t: 1e8 + np.sin([1 + t]) - 1e8], np.sin(np.ones(1)), 2.2e-16)
+    >>> bool(1e-9 < noise[0] < 1e-7)
     True
     """
-    first = _look(values, (0, 1), SPACING, floor)
-    if first is None:
-        return floor
-    noise, same, steepness = first.noise, first.same, first.spread / SPACING
-    kinklike, hinged = noise > KINKLIKE * first.spread, first.hinged
-    for k in (1, 2):
-        if not same.any():
+    floor = rounding(output, eps)
+    noise, grid, reach = floor.copy(), np.full_like(output, np.inf), np.abs(output)
+    few = np.ones(output.shape, dtype=bool)
+    for at in lines:
+        sides = _sides(at, SPACING)
+        if sides is None:
             break
-        far = _look(values, (0, 1), SPACING * FARTHER**k, floor)
-        if far is None:
-            break
-        noise, same = np.where(same & (far.quantum > 0), far.quantum, noise), same & far.same
-    shrinking = loud = noise > LOUD * floor
-    steeper = np.zeros_like(loud)
-    for k in range(1, ZOOMS + 1):
-        if not loud.any():
-            break
-        near = _look(values, (0,), SPACING * CLOSER**k, floor)
-        if near is None:
-            break  # what was not looked at more closely stays noise
-        # What vanishes at once, faster than fourth differences do, vanishes by chance: the function is
-        # quantised. What shrank before as a kink's trace does, and now is gone, was one.
-        by_chance = (10 * near.noise < noise * CLOSER**4) & (noise * CLOSER**3 > 10 * floor) & (k == 1)
-        shrinks = shrinking & ~near.same & ~by_chance & (near.noise < SHRINKS * noise)
-        # A smooth function is seen as such where it is steeper than from afar, or as steep, and what looked
-        # like noise was comparable to its changes, as the trace of a kink is and a small jump is not.
-        growth, resolved = (
-            near.spread / (SPACING * CLOSER**k * steepness),
-            near.noise < RESOLVED * near.spread,
-        )
-        smooth = loud & resolved & (growth > np.where(kinklike, 1 / 4, GROWING))
-        steeper |= loud & resolved & (growth > 1 / CLOSER)
-        smooth |= hinged & near.same  # now all the points are on the flat side
-        kinklike, hinged = near.noise > KINKLIKE * near.spread, near.hinged
-        noise = np.where(shrinking & ~shrinks & ~near.same, np.fmax(noise, near.noise), noise)
-        noise = np.where(shrinks | smooth, near.noise, noise)
-        loud = loud & (noise > LOUD * floor)
-        shrinking = loud & (shrinks | smooth)
-    # Of a few outputs it can be known. (Not of what stays the same so close by: its quantum is from afar. Nor
-    # of what is far steeper than it looked: it varies on less, and a leap may be a pole beside the point.)
-    few = np.flatnonzero((first.noise > LOUD * floor) & ~first.same & ~steeper)
-    if few.size <= MOST_LOUD:
-        seen = cache(lambda t: at(t)[few])  # by all of them together
-        for k, j in enumerate(few):
-            component = _component(seen, k)
-            if leaps_by(float(first.noise[j]) / (10 * SAFETY), component, SPACING):
-                noise[j] = first.noise[j]
-            elif noise[j] > LOUD * floor[j]:
-                noise[j] = SAFETY * leap(component, SPACING)
-    return np.fmax(noise, floor)  # NaN, at the edge of a domain, shows nothing
+        scattered, largest, moves = (np.zeros_like(output) for _ in range(3))
+        for start in range(0, output.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            values = [np.stack([output[part], *(v[part] for v in side)]) for side in sides]
+            scattered[part] = SAFETY * scatter(values)
+            largest[part] = np.fmax.reduce([np.fmax.reduce(np.abs(side)) for side in values])
+            moves[part] = np.fmax.reduce([np.fmax.reduce(np.abs(side - side[0])) for side in values])
+            reach[part] = np.fmax(reach[part], largest[part])
+            shown, distinct = binary_grid(np.concatenate(values))
+            grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
+            few[part] &= distinct < DISTINCT
+        # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
+        loud = scattered > LOUD * (rounding(largest, eps) + eps * moves / SPACING)
+        loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
+        if loud.any() and not _leaps(at, output, np.where(loud, scattered, np.inf)):
+            scattered = np.where(loud, 0.0, scattered)
+        noise = np.fmax(noise, scattered)
+    grid = np.where(np.isfinite(grid), grid, 0.0)
+    unclear = few | (grid > COARSEST * reach)
+    if lines and unclear.any():
+        afar = [value for value in map(lines[0], AFAR) if value is not None]
+        if afar:
+            seen = np.stack([output, *afar])
+            also, distinct = binary_grid(seen)
+            reach = np.fmax(reach, np.fmax.reduce(np.abs(seen)))
+            grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
+            few &= distinct < DISTINCT
+    told = ~few & (grid <= COARSEST * reach) & (grid > 2 * np.spacing(np.abs(output)))
+    return np.fmax(noise, np.where(told, grid, 0.0))  # NaN, at the edge of a domain, shows nothing
 
 
-def _component(at: Callable[[float], Array], j: int) -> Callable[[float], float]:
-    return lambda t: float(at(t)[j])
+def rounding(output: Array, eps: float) -> Array:
+    """Return the rounding of a function's values: relative, but no less than that of subnormal numbers."""
+    return np.asarray(eps * np.abs(output) + np.finfo(np.float64).smallest_subnormal)
 
 
-def _look(values: Values, lines: Sequence[int], spacing: float, like: Array) -> Look | None:
-    """Return what values along some lines show, or ``None`` when no more may be asked for."""
-    noise, spread, steps = (np.zeros_like(like) for _ in range(3))
-    same, hinged = np.ones(like.shape, dtype=bool), np.ones(like.shape, dtype=bool)
-    for line in lines:
-        seen = values(line, spacing)
-        if seen is None and line == lines[0]:
-            return None
-        if seen is None:
-            break
-        noise = np.fmax(noise, SAFETY * noise_level(seen))
-        same &= all_same(seen)
-        spread = np.fmax(spread, reduce(np.maximum, seen) - reduce(np.minimum, seen))
-        if spacing > SPACING:
-            steps = np.fmax(steps, quantum(seen))
-        hinged &= _hinge(seen) | _hinge(seen[::-1])
-    return Look(noise, same, spread, steps, hinged)
-
-
-def _hinge(values: Sequence[Array]) -> npt.NDArray[np.bool_]:
-    """Return where the first three values are the same, and the last three on a straight line."""
-    step, last = values[-2] - values[-3], values[-1] - values[-2]
-    straight = (last != 0) & (np.abs(last - step) <= STRAIGHT * np.abs(last))
-    return np.asarray((values[0] == values[1]) & (values[1] == values[2]) & straight)
-
-
-def noise_level(values: Sequence[Array]) -> Array:
+def scatter(sides: Sequence[Array]) -> Array:
     """Estimate the standard deviation of the noise in each component of a function.
 
     Parameters
     ----------
-    values : sequence of Array
-        Seven of shape ``(m,)``: the function at seven equally spaced, very close points.
+    sides : sequence of Array
+        Each of shape ``(k, m)``: the function at ``k`` equally spaced, very close points of one side; from
+        both together, at least eight third differences.
 
     Returns
     -------
     Array
-        Shape ``(m,)``; NaN where a value is not finite.
+        Shape ``(m,)``; zero where no value is finite.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> smooth = np.linspace(0, 1e-3, 7)[:, np.newaxis]
     >>> noisy = smooth + 1e-8 * rng.standard_normal((7, 1))
-    >>> bool(0.3e-8 < noise_level(noisy)[0] < 3e-8)
+    >>> bool(0.3e-8 < scatter([noisy, -noisy])[0] < 3e-8)
     True
     """
-    size = values[0].size
-    noise = np.empty(size)
-    for start in range(0, size, BLOCK):  # the differences of a large output would be many times its size
-        block = np.stack([value[start : start + BLOCK] for value in values])
-        estimates = []
-        for k in LEVELS:
-            gamma = math.factorial(k) ** 2 / math.factorial(2 * k)
-            estimates.append(np.sqrt(gamma * np.mean(np.diff(block, n=k, axis=0) ** 2, axis=0)))
-        noise[start : start + BLOCK] = np.maximum(*estimates)
-    return noise
+    thirds = np.abs(np.concatenate([np.diff(side, n=3, axis=0) for side in sides]))
+    thirds[~np.isfinite(thirds)] = 0.0
+    return np.asarray(np.sort(thirds, axis=0)[-SPOILED - 1] / GAIN)
 
 
-def all_same(values: Sequence[Array]) -> npt.NDArray[np.bool_]:
-    """Return which components have one value at all points.
+def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
+    """Return the largest power of two of which all values of a component are multiples.
 
-    >>> all_same([np.array([1.0, 1.0]), np.array([1.0, 2.0])])
-    array([ True, False])
+    Parameters
+    ----------
+    values : Array
+        Shape ``(k, m)``.
+
+    Returns
+    -------
+    grid : Array
+        Shape ``(m,)``; zero where all values are.
+    distinct : array of int
+        How many different values there are: of few, the grid is no evidence.
+
+    Examples
+    --------
+    >>> x = np.linspace(1, 2, 7)[:, np.newaxis]
+    >>> float(binary_grid(np.float64(np.float32(x)))[0][0]) == 2.0**-23
+    True
+    >>> float(binary_grid(np.round(x, 3))[0][0]) < 1e-15
+    True
     """
-    same = np.ones(values[0].shape, dtype=bool)
-    for value in values[1:]:
-        same &= value == values[0]
-    return same
+    with np.errstate(all="ignore"):
+        known = np.where(np.isfinite(values), values, 0.0)
+        mantissa, exponent = np.frexp(known)
+        digits = (np.abs(mantissa) * 2.0**53).astype(np.int64)
+        lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
+        grid = np.where(digits != 0, lowest, np.inf).min(axis=0)
+        distinct = (np.diff(np.sort(known, axis=0), axis=0) != 0).sum(axis=0) + 1
+    return np.where(np.isfinite(grid), grid, 0.0), distinct
 
 
-def quantum(values: Sequence[Array]) -> Array:
-    """Return of which number all changes of a component are multiples; 0 where there is none.
+def _leaps(at: At, output: Array, height: Array) -> bool:
+    """Whether outputs leap by about so much, looked at ever closer where they bend most.
 
-    It is the greatest common divisor of the changes, by Euclid's algorithm, which for a function that is not
-    quantised runs down to rounding. Fewer than three changes, or changes all alike, are no evidence.
-
-    >>> quantum([np.array([v]) for v in (0.0, 0.5, 0.5, 2.0, 3.0)])
-    array([0.5])
-    >>> quantum([np.array([v]) for v in (0.0, 1.0, 2.1, 3.3141, 4.7)])
-    array([0.])
+    All outputs are looked at together, each in units of its own height; where that is infinite, it is left
+    out. True as well where no more may be asked for.
     """
-    changes = np.abs(np.diff(np.stack(values), axis=0))
-    nothing = WHOLE * changes.max(axis=0)
-    divisor = changes[0]
-    for change in changes[1:]:
-        remainder = change
-        while (remainder > nothing).any():
-            open_ = remainder > nothing
-            divisor, remainder = (
-                np.where(open_, remainder, divisor),
-                np.where(open_, np.where(divisor > 0, np.fmod(divisor, remainder), 0.0), remainder),
-            )
-    evidence = ((changes > 0).sum(axis=0) >= 3) & (changes != changes[:1]).any(axis=0)
-    return np.where(evidence & (divisor > nothing / WHOLE * COMMON), divisor, 0.0)
+    centre = np.where(np.isfinite(height), output, 0.0)
+
+    @cache
+    def value(t: float) -> float:
+        seen = at(t)
+        return np.nan if seen is None else float(np.nansum((seen - centre) / height))
+
+    def bend(left: float, width: float) -> float:
+        return abs(value(left) + value(left + 2 * width) - 2 * value(left + width))
+
+    starts = [(k * step, step) for step in (SPACING, -IRREGULAR * SPACING) for k in range(PER_SIDE - 1)]
+    first = sorted(((bend(*start), start) for start in starts), reverse=True)[:STARTS]
+    most = max(bent for bent, _ in first)
+    bent = [start for _, start in first]
+    for _ in range(HALVINGS):
+        halves = [(left, width / 2) for start, width in bent for left in (start, start + width)]
+        found = sorted(((bend(*half), half) for half in halves), reverse=True)[:FOLLOWED]
+        if any(np.isnan(size) for size, _ in found) or found[0][0] > POLE * max(most, 1.0):
+            return bool(np.isnan([size for size, _ in found]).any())
+        bent = [half for size, half in found if size > HEIGHT]
+        if not bent:
+            return False
+    return True
+
+
+def _sides(at: At, spacing: float) -> tuple[list[Array], list[Array]] | None:
+    right: list[Array] = []
+    left: list[Array] = []
+    for side, step in ((right, spacing), (left, -IRREGULAR * spacing)):
+        for k in range(1, PER_SIDE + 1):
+            value = at(k * step)
+            if value is None:
+                return None
+            side.append(value)
+    return right, left

@@ -79,6 +79,11 @@ class Arguments:
         self._check_inputs()
         self._check_call(forward)
 
+    @property
+    def simple(self) -> bool:
+        """Whether the leaves are the positional arguments themselves."""
+        return self._flat and not self.by_keyword
+
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one leaf as an array in its own dtype, to read, not to write."""
         return np.asarray(self.values[position])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,16 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.numerics.differences import Sample, random_direction
-from gradlab.numerics.noise import OFFSETS, SMALLEST, function_noise
+from gradlab.numerics.noise import output_noise
+from gradlab.numerics.scales import scales
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
-from gradlab.point.values import describe, same, strided, text_of
+from gradlab.point.values import describe, same, text_of
 
 __tracebackhide__ = is_deliberate
+
+FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
 
 
 class BudgetSpent(Exception):
@@ -75,6 +77,8 @@ class Problem:
         Whether the numerical side works in a wider dtype than the one given.
     eps, given_eps : float
         The unit of rounding of the numerical side, and of the coarsest dtype given.
+    given_tiny : float
+        The smallest normal number of the narrowest dtype given: below it is zero.
     forward_calls, backward_calls : int
         How often each function was called.
     fixed : dict of int to array of bool
@@ -134,6 +138,7 @@ class Problem:
         self.given_output = flatten(outputs)
         dtypes = [*self.form.dtypes, *(self.arguments.value(i).dtype for i in self.wrt)]
         self.given_eps = max(float(np.finfo(dtype).eps) for dtype in dtypes)
+        self.given_tiny = max(float(np.finfo(dtype).tiny) for dtype in dtypes)
         self.output, self.wide = self._widened()
         self.eps = float(np.finfo(np.float64).eps) if self.wide else self.given_eps
         left_out = without_value(self.given_output, self.output)
@@ -201,9 +206,14 @@ class Problem:
             return self._evaluate(displaced)
 
     def evaluate_entries(
-        self, position: int, entries: npt.NDArray[np.intp], to: npt.NDArray[np.floating]
-    ) -> Array:
-        """Evaluate ``forward`` with entries of one input displaced, one at a time.
+        self,
+        position: int,
+        entries: npt.NDArray[np.intp],
+        reach: Array,
+        *,
+        displaced: Displaced | None = None,
+    ) -> tuple[Array, Array]:
+        """Evaluate ``forward`` with entries of one input moved to both sides, one at a time.
 
         Parameters
         ----------
@@ -211,28 +221,86 @@ class Problem:
             The input.
         entries : array of int, shape (k,)
             Their flat indices.
-        to : array of shape (k,)
-            Their new values.
+        reach : Array
+            Shape ``(k,)``: how far each is moved.
+        displaced : mapping of int to array, optional
+            Another point: the inputs that differ from the problem's own.
 
         Returns
         -------
-        Array
-            Shape ``(k, m)``: for each, what `evaluate` returns.
+        plus, minus : Array
+            Shape ``(k, m)``: for each entry, what `evaluate` returns.
         """
-        x, outputs = self.value(position), np.empty((entries.size, self.output.size))
+        base = dict(displaced or {})
+        x = self._held({position: np.array(base.get(position, self.value(position)))})[position]
+        there = x.ravel()[entries]
+        plus, minus = (np.empty((entries.size, self.output.size)) for _ in range(2))
+        moves = (
+            (side[row], entry, value)
+            for row, (entry, *values) in enumerate(
+                zip(entries.tolist(), there + reach, there - reach, strict=True)
+            )
+            for side, value in zip((plus, minus), values, strict=True)
+        )
         with np.errstate(all="ignore"):
-            for row, (entry, value) in enumerate(zip(entries.tolist(), to, strict=True)):
-                moved = x.copy()
+            if (
+                self.changed
+                or not self.arguments.simple
+                or type(self.arguments.values[position]) is not np.ndarray
+            ):
+                for row, entry, value in moves:
+                    moved = x.copy()
+                    moved.flat[entry] = value
+                    row[:] = self._evaluate({**base, position: moved})
+                return plus, minus
+            # All calls share the arguments that do not move: forward was seen not to write to any.
+            leaves = self.arguments.fresh(self._held(base), wide=self.wide)
+            leaves, keyword = self.arguments.passed(leaves)
+            only_shape = self._only_shape
+            for row, entry, value in moves:
+                leaves[position] = moved = x.copy()
                 moved.flat[entry] = value
-                outputs[row] = self._evaluate({position: moved})
-        return outputs
+                self.forward_calls += 1
+                try:
+                    returned = self._forward(*leaves, **keyword)
+                except (Exception, SystemExit) as error:
+                    self.obstacle = str(RuleRaised("forward", error))
+                    row[:] = self._no_value()
+                    continue
+                kind = type(returned)
+                if kind is np.ndarray and returned.shape == only_shape and returned.dtype == float:
+                    row[:] = returned.ravel()
+                elif kind is np.float64 and only_shape == ():
+                    row[0] = returned
+                else:
+                    row[:] = self._read(returned)
+        return plus, minus
+
+    @cached_property
+    def _only_shape(self) -> tuple[int, ...] | None:
+        """The shape of the output, where it is one array that can be taken as it is."""
+        plain = not self._cached and not self.form.several and self.left_out is None
+        return self.form.shapes[0] if plain else None
 
     def _evaluate(self, displaced: Displaced) -> Array:
         try:
-            _, outputs, _ = self.call_forward(displaced, wide=self.wide)
+            return self._flattened(self.call_forward(displaced, wide=self.wide)[1])
         except (RuleRaised, UsageError) as error:
             self.obstacle = str(error)
             return self._no_value()
+
+    def _read(self, returned: Any) -> Array:
+        """Return what a call of ``forward`` returned as one vector."""
+        try:
+            _, outputs, _ = split(returned, self._cached)
+        except UsageError as error:
+            self.obstacle = str(error)
+            return self._no_value()
+        if self.left_out is not None and tuple(map(np.shape, outputs)) == self.form.shapes:
+            outputs = zeroed(outputs, self.left_out)
+        return self._flattened(outputs)
+
+    def _flattened(self, outputs: list[Any]) -> Array:
         shapes = tuple(map(np.shape, outputs))
         if shapes != self.form.shapes:
             found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
@@ -245,6 +313,16 @@ class Problem:
         if self.left_out is not None:
             nothing[self.left_out] = 0
         return nothing
+
+    @property
+    def first_cache(self) -> Any:
+        """The cache that the first call of ``forward`` returned."""
+        return self._cache
+
+    @property
+    def cached(self) -> bool:
+        """Whether ``forward`` returns a cache, and backward takes it in the place of the inputs."""
+        return self._cached
 
     @property
     def calls_left(self) -> float:
@@ -260,37 +338,29 @@ class Problem:
         points = {i: (self.value(i), d) for i, d in direction.items()}
         return {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
 
-    def line(self, direction: Mapping[int, Array]) -> Sample:
-        """Return the function ``h -> (f(x + hd), f(x − hd), 2h)`` along a direction in some of the inputs."""
-
-        def at(t: float) -> Array:
-            return self.evaluate(self.moved(direction, t))
-
-        return lambda h: (at(h), at(-h), 2 * h)
+    @property
+    def noise_is_known(self) -> bool:
+        """Whether `noise` was measured already."""
+        return "noise" in self.__dict__
 
     @cached_property
     def noise(self) -> Array:
         """What each output may be off by: its dtype's rounding, or more where its values show more.
 
-        It is estimated, from evaluations close to the point, when it is first needed.
+        It is measured, from evaluations close to the point, when it is first needed.
         """
         rng = np.random.default_rng(0)
-        # Two directions, because the roundings along one of them may happen to be all alike.
-        directions = [{i: random_direction(self.value(i), rng) for i in self.wrt} for _ in range(2)]
-
-        def values(line: int, spacing: float) -> list[Array] | None:
-            if not self.affords(len(OFFSETS) - 1):
-                return None
-            return [
-                self.evaluate(self.moved(directions[line], k * spacing)) if k else self.output
-                for k in OFFSETS
-            ]
-
-        def at(t: float) -> Array:
-            return self.evaluate(self.moved(directions[0], t))
-
+        lines = []
+        size = max(self.output.size, *(self.value(i).size for i in self.wrt))
+        for _ in range(2 if size <= FEW else 1):
+            direction = own_lengths(self, rng)
+            lines.append(partial(self._at, direction))
         with np.errstate(all="ignore"):
-            return function_noise(values, at, self.eps * np.abs(self.output) + SMALLEST)
+            return output_noise(lines, self.output, self.eps)
+
+    def _at(self, direction: Mapping[int, Array], t: float) -> Array | None:
+        """Return the outputs at ``x + td``; ``None`` where no call is left."""
+        return self.evaluate(self.moved(direction, t)) if self.calls_left >= 1 else None
 
     def call_forward(
         self,
@@ -342,6 +412,7 @@ class Problem:
         displaced: Displaced | None = None,
         wide: bool = False,
         scattered: bool = False,
+        layout: Callable[[Any], Any] | None = None,
         watch: bool = False,
         cache: tuple[Any] | None = None,
     ) -> Any:
@@ -355,6 +426,8 @@ class Problem:
             New values of some inputs, which are not given away: backward sees them in the dtypes given.
         wide, scattered, watch
             As in `call_forward`, which is called first where a cache of another point is needed.
+        layout : callable, optional
+            Gives an upstream gradient another layout in memory.
         cache : tuple of one object, optional
             The cache of such a call that was made already.
 
@@ -377,8 +450,8 @@ class Problem:
                 (np.dtype(float),) * len(self.form.shapes),
                 self.form.scalar,
             ).unflatten(vector)
-        if scattered:
-            form = tuple(map(strided, form)) if self.form.several else strided(form)
+        if layout is not None:
+            form = tuple(map(layout, form)) if self.form.several else layout(form)
         before = flatten(form if self.form.several else (form,)) if watch else vector
         keyword: dict[str, Any] = {}
         try:
@@ -425,3 +498,17 @@ def _arrays_in(cache: Any) -> list[npt.NDArray[Any]]:
     if isinstance(cache, Mapping):
         cache = list(cache.values())
     return [array for item in cache for array in _arrays_in(item)] if isinstance(cache, tuple | list) else []
+
+
+def own_lengths(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:
+    """Draw a line along which noise is looked for.
+
+    It is not rounded to a grid, as the directions of differences are: that of the values is looked for. Each
+    entry moves on its own scale, so that close to zero too the function is smooth from there to here.
+    """
+    direction = {}
+    for i in problem.wrt:
+        x = problem.value(i)
+        lengths = np.where(x == 0, scales(x), np.abs(x))
+        direction[i] = lengths * rng.uniform(1, 2, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+    return direction

@@ -133,6 +133,42 @@ def strided(value: Any) -> Any:
     return room[..., ::2]
 
 
+def reversed_in_memory(value: Any) -> Any:
+    """Return an array's twin whose entries lie in memory in reverse order; any other value as it is.
+
+    >>> reversed_in_memory(np.arange(3.0)).strides
+    (-8,)
+    """
+    if type(value) is not np.ndarray or value.ndim == 0:
+        return value
+    backwards = (slice(None, None, -1),) * value.ndim
+    return value[backwards].copy()[backwards]
+
+
+def transposed_in_memory(value: Any) -> Any:
+    """Return an array's twin in Fortran order; of a vector, one that is strided; any other value as it is.
+
+    >>> transposed_in_memory(np.ones((2, 3))).strides
+    (8, 16)
+    """
+    if type(value) is not np.ndarray or value.ndim < 2:
+        return strided(value)
+    return np.asfortranarray(value)
+
+
+def broadcast_in_memory(value: Any) -> Any:
+    """Return the twin of an array of equal entries that is one number in memory; any other value as it is.
+
+    >>> broadcast_in_memory(np.ones((2, 3))).strides
+    (0, 0)
+    """
+    if type(value) is not np.ndarray or value.ndim == 0 or not value.size:
+        return value
+    twin = np.broadcast_to(value.flat[0], value.shape)
+    twin.flags.writeable = False
+    return twin
+
+
 def same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
     """Whether two arrays are equal in shape and in every entry, NaN included."""
     before, after = np.asarray(before), np.asarray(after)

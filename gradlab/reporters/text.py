@@ -137,6 +137,8 @@ def _evidence(report: Report, result: InputResult, column: int, style: Style) ->
     else:
         at = f"worst {wording.place(result, entry)}" if result.size > 1 else wording.place(result, entry)
     numbers = f"{_glued(at)}: backward {analytic}, central differences {_glued(numeric)}"
+    if result.verdict is Verdict.FAIL and wording.relative(entry):
+        numbers += f"; {_glued(f'relative difference {wording.relative(entry)}')}"
     return _wrapped(numbers, " " * (column + 2), style)
 
 

@@ -56,7 +56,7 @@ def extent(result: InputResult) -> str:
         count = f" at {result.wrong_count} of {_entries(result.size)}" if result.wrong_count else ""
         return count + (f": {clean(result.where)}" if result.where else "")
     if result.verdict is Verdict.PASS:
-        return f" {_everywhere([result])}"
+        return f" {_everywhere([result])}{_too_small([result])}"
     return ""
 
 
@@ -93,6 +93,15 @@ def both_sides(entry: Entry) -> tuple[str, str]:
             digits += 1  # ends at 17, by which any two numbers differ
         digits += digits > 6
     return f"{analytic:.{digits}g}", f"{numeric:.{digits}g} ± {entry.error_bar:.1g}"
+
+
+def relative(entry: Entry) -> str:
+    """Return the difference of both sides, relative to the larger; empty where there is none to state.
+
+    >>> relative(Entry((0,), analytic=3.0, numeric=2.0, error_bar=1e-9, scale=3.0))
+    '0.33'
+    """
+    return f"{entry.error:.2g}" if math.isfinite(entry.error) and entry.error else ""
 
 
 def counts(report: Report) -> str:
@@ -150,7 +159,7 @@ def _pass(report: Report) -> str:
     shown = (
         f"; a relative error above {rounded_up(max(seen))} would have shown" if seen and max(seen) < 1 else ""
     )
-    return f"{named([result.name for result in report.inputs])} right{at}{shown}"
+    return f"{named([result.name for result in report.inputs])} right{at}{shown}{_too_small(report.inputs)}"
 
 
 def _everywhere(results: Sequence[InputResult]) -> str:
@@ -158,6 +167,12 @@ def _everywhere(results: Sequence[InputResult]) -> str:
     if any(result.probed != result.size for result in results):
         return "in every probe"
     return EVERYWHERE.get(total, f"at all {_entries(total)}")
+
+
+def _too_small(results: Sequence[InputResult]) -> str:
+    """Say how many entries could not be told, and cannot matter."""
+    count = sum(result.too_small for result in results)
+    return f"; {counted(count, 'entry', 'entries')} too small to matter" if count else ""
 
 
 def _has_line(finding: Finding) -> bool:

@@ -1,11 +1,16 @@
-"""What a verdict costs: forward calls, time in gradlab's own code, memory.
+"""What a verdict costs: forward calls, time beside the simplest checks, memory.
 
 Run: python tests/benchmarks/cost.py [LARGEST]
+
+Times are ratios in one run: to a plain loop of central differences where every entry is probed, and to
+``autograd.test_util.check_grads`` (which probes one random direction) on large inputs, where autograd is
+installed.
 """
 
 import sys
 import time
 import tracemalloc
+from functools import partial
 
 import numpy as np
 
@@ -13,58 +18,54 @@ from gradlab import gradcheck, networks, rules
 from gradlab._explain import _small_point
 
 LARGEST = int(float(sys.argv[1])) if len(sys.argv) > 1 else 10**7
+RATIOS = {10: 6.0, 100: 2.0, 1000: 1.3}  # entries, and how many times a plain loop a verdict may take
+SMOOTH, ANY, MEMORY, BESIDE_AUTOGRAD = 32, 64, 8.0, 4.0
+STEP = 1e-6  # of the plain loop
 
 
-class Timed:
-    """A function that measures the time it takes."""
+def met(value, bar):
+    """Say whether a bar is met."""
+    return "yes" if value <= bar else "NO"
 
-    def __init__(self, function):
-        self.function, self.seconds = function, 0.0
-        self.__signature__ = __import__("inspect").signature(function)
 
-    def __call__(self, *arguments, **keyword):
+def fastest(function, repeats):
+    """Return the seconds that a call takes when nothing disturbs it."""
+    seconds = []
+    for _ in range(repeats):
         started = time.perf_counter()
-        try:
-            return self.function(*arguments, **keyword)
-        finally:
-            self.seconds += time.perf_counter() - started
+        function()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 def small():
-    """Print calls and own time for the built-in rules at one small point each."""
-    print("small inputs: forward calls (bar: 2 n + 12) and µs of gradlab's own code per call (bar: 40)\n")
-    print(f"{'rule':<22}  {'n':>3}  {'calls':>5}  {'bar':>4}  {'met':>3}  {'µs/call':>7}  {'met':>3}")
+    """Print forward calls for the built-in rules at one small point each."""
+    print("small inputs: forward calls (bar: 2 n + 12)\n")
+    print(f"{'rule':<22}  {'n':>3}  {'calls':>5}  {'bar':>4}  met")
     for rule in (*rules.RULES, *networks.RULES):
         point = _small_point(rule)
         n = sum(np.size(v) for v in point if np.asarray(v).dtype.kind == "f")
-        own = []
-        for _ in range(20):
-            forward, backward = Timed(rule.forward), Timed(rule.backward)
-            started = time.perf_counter()
-            report = gradcheck(forward, backward, point, cached=rule.cached, raise_exception=False)
-            own.append(
-                (time.perf_counter() - started - forward.seconds - backward.seconds) / report.forward_calls
-            )
-        calls, micro = report.forward_calls, 1e6 * float(np.median(own))
-        met = ["yes" if ok else "NO" for ok in (calls <= 2 * n + 12, micro <= 40)]
-        print(
-            f"{rule.name:<22}  {n:>3}  {calls:>5}  {2 * n + 12:>4}  {met[0]:>3}  {micro:>7.1f}  {met[1]:>3}"
-        )
+        report = gradcheck(rule.forward, rule.backward, point, cached=rule.cached, raise_exception=False)
+        calls, bar = report.forward_calls, 2 * n + 12
+        print(f"{rule.name:<22}  {n:>3}  {calls:>5}  {bar:>4}  {met(calls, bar)}")
 
 
-def growing():
-    """Print own time per call where every entry is probed by itself."""
-    print("\nentries probed by themselves, tanh: own µs per forward call, without the fixed cost\n")
-    for n in (10, 100, 1000):
-        x = np.random.default_rng(0).normal(size=n)
-        best = np.inf
-        for _ in range(5):
-            forward, backward = Timed(tanh), Timed(tanh_backward)
-            started = time.perf_counter()
-            report = gradcheck(forward, backward, x)
-            seconds = time.perf_counter() - started - forward.seconds - backward.seconds
-            best = min(best, seconds / report.forward_calls)
-        print(f"{n:>6} entries  {report.forward_calls:>5} calls  {1e6 * best:>6.1f} µs")
+def central_differences(forward, backward, inputs):
+    """Compare both sides as a plain loop over the entries does."""
+    inputs = [x.copy() for x in inputs]
+    u = np.random.default_rng(0).normal(size=np.shape(forward(*inputs)))
+    gradients = backward(u, *inputs)
+    for x, gradient in zip(inputs, gradients, strict=True):
+        numeric = np.empty_like(x)
+        for index in np.ndindex(x.shape):
+            old = x[index]
+            x[index] = old + STEP
+            plus = forward(*inputs)
+            x[index] = old - STEP
+            minus = forward(*inputs)
+            x[index] = old
+            numeric[index] = np.sum(u * (plus - minus)) / (2 * STEP)
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-7)
 
 
 def tanh(x):
@@ -74,7 +75,70 @@ def tanh(x):
 
 def tanh_backward(dy, x):
     """Return its gradient."""
-    return dy * (1 - np.tanh(x) ** 2)
+    return (dy * (1 - np.tanh(x) ** 2),)
+
+
+def matmul(x, w):
+    """Return a product."""
+    return x @ w
+
+
+def matmul_backward(dy, x, w):
+    """Return its gradients."""
+    return dy @ w.T, x.T @ dy
+
+
+def cross_entropy(z):
+    """Return the mean cross-entropy of rows of logits; the first class is the target."""
+    z = z - z.max(axis=1, keepdims=True)
+    return np.mean(np.log(np.exp(z).sum(axis=1)) - z[:, 0])
+
+
+def cross_entropy_backward(dl, z):
+    """Return its gradient."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    dz = e / e.sum(axis=1, keepdims=True)
+    dz[:, 0] -= 1
+    return (dl * dz / len(z),)
+
+
+def sides(n):
+    """Return the shapes of a product whose factors have about ``n`` entries together."""
+    side = max(1, round(np.sqrt(n / 2)))
+    return (side, side), (side, side)
+
+
+RULES = {
+    "tanh": (tanh, tanh_backward, lambda n: ((n,),)),
+    "matmul": (matmul, matmul_backward, sides),
+    "cross-entropy": (cross_entropy, cross_entropy_backward, lambda n: ((n // 5, 5),)),
+}
+
+
+def beside_a_plain_loop():
+    """Print times of passing verdicts in which every entry is probed by itself."""
+    print("\nevery entry by itself: time over that of a plain loop of central differences\n")
+    print(f"{'rule':<14}  {'entries':>7}  {'loop ms':>8}  {'ms':>8}  {'ratio':>6}  {'bar':>4}  met")
+    for name, (forward, backward, shapes) in RULES.items():
+        for n, bar in RATIOS.items():
+            inputs = tuple(np.random.default_rng(0).normal(size=shape) for shape in shapes(n))
+            repeats = max(5, 2000 // n)
+            loop = fastest(partial(central_differences, forward, backward, inputs), repeats)
+            own = fastest(partial(gradcheck, forward, backward, inputs), repeats)
+            print(
+                f"{name:<14}  {sum(x.size for x in inputs):>7}  {1e3 * loop:>8.2f}  {1e3 * own:>8.2f}  "
+                f"{own / loop:>6.2f}  {bar:>4}  {met(own / loop, bar)}"
+            )
+
+
+def relu(x):
+    """Return the positive part."""
+    return np.maximum(x, 0)
+
+
+def relu_backward(dy, x):
+    """Return its gradient."""
+    return dy * (x > 0)
 
 
 def mean_square(x):
@@ -87,14 +151,22 @@ def mean_square_backward(dl, x):
     return dl * 2 * x / x.size
 
 
+LARGE = {
+    "tanh": (tanh, tanh_backward, SMOOTH),
+    "mean square": (mean_square, mean_square_backward, SMOOTH),
+    "relu": (relu, relu_backward, ANY),
+}
+
+
 def large():
     """Print calls, seconds and peak memory as the input grows."""
-    print("\nlarge inputs: forward calls (bar: 64), peak memory over inputs + outputs (bar: 12)\n")
-    head = ("rule", "entries", "calls", "met", "seconds", "memory", "met")
-    print("{:<12}  {:>9}  {:>5}  {:>3}  {:>8}  {:>6}  {:>3}  verdict".format(*head))
-    for forward, backward in ((tanh, tanh_backward), (mean_square, mean_square_backward)):
-        for exponent in (2, 4, 6, 7):
-            n = 10**exponent
+    print(
+        f"\nlarge inputs: forward calls (bars: {SMOOTH} smooth, {ANY} any), peak memory over inputs + outputs"
+    )
+    print(f"(bar: {MEMORY:g})\n")
+    print(f"{'rule':<12}  {'entries':>9}  {'calls':>5}  met  {'seconds':>8}  {'memory':>6}  met  verdict")
+    for name, (forward, backward, bar) in LARGE.items():
+        for n in (10**4, 10**5, 10**6, 10**7):
             if n > LARGEST:
                 continue
             x = np.random.default_rng(0).normal(size=n)
@@ -106,16 +178,37 @@ def large():
             peak = tracemalloc.get_traced_memory()[1] / (x.nbytes + np.asarray(forward(x)).nbytes)
             tracemalloc.stop()
             calls = report.forward_calls
-            bar = 64 if n > 1000 else 2 * n + 12
-            fits = "yes" if peak <= 12 else "NO"
             print(
-                f"{forward.__name__:<12}  {n:>9}  {calls:>5}  {'yes' if calls <= bar else 'NO':>3}  "
-                f"{seconds:>8.2f}  "
-                f"{peak:>6.1f}  {fits if n > 1000 else '-':>3}  {report.verdict}"
+                f"{name:<12}  {n:>9}  {calls:>5}  {met(calls, bar):<3}  {seconds:>8.2f}  "
+                f"{peak:>6.1f}  {met(peak, MEMORY):<3}  {report.verdict}"
+            )
+
+
+def beside_autograd():
+    """Print times on large inputs over those of autograd's own check of the same function."""
+    try:
+        import autograd.numpy as anp
+        from autograd.test_util import check_grads
+    except ImportError:
+        print("\nautograd is not installed: large inputs are not compared with its check")
+        return
+    print("\nlarge inputs: time over that of autograd.test_util.check_grads, order 1, reverse mode\n")
+    print(f"{'rule':<12}  {'entries':>9}  {'autograd':>8}  {'seconds':>8}  {'ratio':>6}  {'bar':>4}  met")
+    theirs = {"tanh": anp.tanh, "mean square": lambda x: anp.mean(x * x)}
+    for name, function in theirs.items():
+        forward, backward, _ = LARGE[name]
+        for n in (10**5, 10**6):
+            x = np.random.default_rng(0).normal(size=n)
+            other = fastest(partial(check_grads(function, modes=["rev"], order=1), x), 3)
+            own = fastest(partial(gradcheck, forward, backward, x), 3)
+            print(
+                f"{name:<12}  {n:>9}  {other:>8.3f}  {own:>8.3f}  {own / other:>6.2f}  {BESIDE_AUTOGRAD:>4}  "
+                f"{met(own / other, BESIDE_AUTOGRAD)}"
             )
 
 
 if __name__ == "__main__":
     small()
-    growing()
+    beside_a_plain_loop()
     large()
+    beside_autograd()

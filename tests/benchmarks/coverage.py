@@ -10,11 +10,12 @@ import numpy as np
 from random_functions import random_program, run, run_dual
 
 from gradlab import numerical_vjp
-from gradlab.numerics.differences import ladder, richardson
+from gradlab.numerics.table import Table, differentiate
 
 NUMBER = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 BARS = {np.float64: 0.999, np.float32: 0.99}
+RTOL = 1e-9  # of a slope, at which its kinks are looked for
 LARGEST = {np.float64: 1e6, np.float32: 1e4}  # values and slopes of the functions that are kept
 
 
@@ -56,13 +57,14 @@ def kinks(number, seed):
 
                 y = function(np.float64(x))
 
-                def sample(h, y=y, function=function):
-                    step = h * abs(x)  # noqa: B023
-                    plus, minus = np.float64(x) + step, np.float64(x) - step  # noqa: B023
-                    return np.array([function(plus) - y]), np.array([function(minus) - y]), plus - minus
+                def evaluate(rows, h, y=y, function=function):
+                    sides = (function(np.float64(x) + t) - y for t in (h * abs(x), -h * abs(x)))  # noqa: B023
+                    yield rows, *(np.array([[side]]) for side in sides)
 
-                noise = np.array([3 * eps * abs(y)])
-                found.append(bool(richardson(sample, ladder(1 / 8, 7), noise=noise, eps=eps).kinked[0]))
+                table = Table(1, evaluate, None, np.array([y]), eps)
+                table.noise = np.array([3 * eps * abs(y)])
+                _, _, swing = differentiate(table, rtol=RTOL)
+                found.append(bool(swing[0, 0] > 0))
     return {height: np.mean(found) for height, found in seen.items()}
 
 

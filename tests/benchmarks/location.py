@@ -34,10 +34,10 @@ def located(forward, backward, *inputs):
     """Return the report, and how many calls of forward each search took."""
     counts = []
 
-    def counted(prober, probes):
-        before = prober.problem.forward_calls
-        region = locate(prober, probes)
-        counts.append(prober.problem.forward_calls - before)
+    def counted(criteria, claims, probes):
+        before = criteria.problem.forward_calls
+        region = locate(criteria, claims, probes)
+        counts.append(criteria.problem.forward_calls - before)
         return region
 
     with mock.patch.object(module, "locate", counted):

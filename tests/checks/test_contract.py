@@ -106,6 +106,56 @@ class TestDeterminism:
 
         assert kinds(shuffled_sum, lambda dy, x: dy * np.ones_like(x), x) == set()
 
+    def test_cache_that_the_next_forward_overwrites(self):
+        buffer = np.empty((2, 2))
+
+        def forward(x, w):
+            np.tanh(x @ w, out=buffer)
+            return buffer.copy(), (x, w, buffer)
+
+        def own_cache(x, w):
+            y = np.tanh(x @ w)
+            return y, (x, w, y)
+
+        def backward(dy, cache):
+            x, w, y = cache
+            dz = dy * (1 - y**2)
+            return dz @ w.T, x.T @ dz
+
+        assert kinds(own_cache, backward, (X, W), cached=True) == set()
+        assert "cache-overwritten" in kinds(forward, backward, (X, W), cached=True)
+
+    def test_backward_that_remembers_the_last_forward(self):
+        seen = []
+
+        def forward(x):
+            seen.append(x.copy())
+            return x**3
+
+        report = check(forward, lambda dy, x: cube_backward(dy, seen[-1]))
+        assert "cache-overwritten" in {finding.kind for finding in report.findings}
+        assert "backward depends on the last call of forward" in str(report.findings)
+
+
+class TestZero:
+    """A gradient that vanishes because terms cancel is rounding: neither nonlinear nor another each time."""
+
+    def test_it_is_linear_and_the_same_twice(self):
+        def centred(x, b):
+            return (x + b) - (x + b).mean(axis=0)
+
+        def backward(dy, x, b):
+            d = dy - dy.mean(axis=0)
+            return d, d.sum(axis=0)
+
+        assert kinds(centred, backward, (X, W[:, 0])) == set()
+
+    def test_a_defect_that_is_as_small_beside_something_larger_is_not_excused(self):
+        def backward(dy, x, z):
+            return 3 * dy, 1e-3 * np.abs(dy)
+
+        assert "nonlinear-in-upstream" in kinds(lambda x, z: 3 * x, backward, (X, X))
+
 
 class TestUpstream:
     @pytest.mark.parametrize(
@@ -140,6 +190,20 @@ class TestMemoryLayout:
 
         assert kinds(cube, backward) == {"depends-on-memory-layout"}
 
+    @pytest.mark.parametrize("order", ["K", "A"])
+    def test_backward_that_reads_memory_in_its_own_order(self, order):
+        def backward(dy, x):
+            return dy.ravel(order=order).reshape(dy.shape) * 3 * x**2
+
+        assert "depends-on-memory-layout" in kinds(cube, backward)
+
+    def test_backward_that_needs_an_upstream_gradient_of_numbers_of_its_own(self):
+        def backward(dy, x):
+            dy = dy.copy() if dy.strides[-1] else 2 * dy  # a broadcast one has strides of zero
+            return cube_backward(dy, x)
+
+        assert "depends-on-memory-layout" in kinds(cube, backward)
+
     def test_forward_that_depends_on_it(self):
         def forward(x):
             return np.lib.stride_tricks.as_strided(x, x.shape, np.empty(x.shape).strides) ** 3
@@ -156,3 +220,31 @@ class TestMemoryLayout:
         assert report.verdict is Verdict.PASS
         assert "backward raised ValueError: contiguous arrays only" in report.notes[0]
         assert "note: with arrays that are not contiguous" in str(report)
+
+
+class TestReturned:
+    """What is returned: for constants, in which dtype."""
+
+    SCALE = np.array([1, 2, 3])
+
+    @pytest.mark.parametrize("answer", [(), (None,), (np.zeros(3),), (0 * SCALE,)])
+    def test_gradient_of_a_constant_is_left_out_none_or_zeros(self, answer):
+        assert kinds(lambda x, s: x * s, lambda dy, x, s: (dy * s, *answer), (X, self.SCALE)) == set()
+
+    def test_gradient_of_a_constant_that_is_not_zero_is_a_finding(self):
+        report = check(lambda x, s: x * s, lambda dy, x, s: (dy * s, (dy * x).sum(axis=0)), (X, self.SCALE))
+        assert [finding.kind for finding in report.findings] == ["gradient-of-constant"]
+
+    def test_input_that_is_not_asked_about_may_have_any_gradient(self):
+        def backward(dy, x, w):
+            return dy @ w.T, 99 * x.T @ dy
+
+        assert kinds(lambda x, w: x @ w, backward, (X, W), wrt="x") == set()
+        assert kinds(lambda x, w: x @ w, backward, (X, W)) == {"wrong-gradient"}
+
+    def test_gradient_in_a_narrower_dtype_is_a_finding(self):
+        report = check(cube, lambda dy, x: cube_backward(dy, x).astype(np.float32))
+        assert "gradient-dtype" in {finding.kind for finding in report.findings}
+
+    def test_gradient_in_a_wider_dtype_is_none(self):
+        assert kinds(cube, lambda dy, x: cube_backward(dy, x).astype(float), X.astype(np.float32)) == set()

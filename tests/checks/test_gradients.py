@@ -95,7 +95,8 @@ class TestBudget:
     def test_what_is_left_unprobed_is_said(self):
         report = self.check(5)
         assert report.verdict is Verdict.INCONCLUSIVE
-        assert report.reason == "max_calls=5 left entries unprobed: 30 in w"
+        assert report.reason.startswith("max_calls=5 left entries unprobed: ")
+        assert "30 in w" in report.reason
         assert report.inputs[1].resolution is None
 
     def test_right_rule_is_not_called_wrong_for_want_of_calls(self):

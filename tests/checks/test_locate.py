@@ -190,10 +190,10 @@ def test_both_inputs_that_are_wrong_are_located_each_by_itself():
 def test_entry_is_named_within_the_calls_of_the_contract(k, monkeypatch):
     counts = []
 
-    def counted(prober, probes):
-        before = prober.problem.forward_calls
-        region = locate(prober, probes)
-        counts.append(prober.problem.forward_calls - before)
+    def counted(criteria, claims, probes):
+        before = criteria.problem.forward_calls
+        region = locate(criteria, claims, probes)
+        counts.append(criteria.problem.forward_calls - before)
         return region
 
     monkeypatch.setattr(gradlab._gradcheck, "locate", counted)

@@ -49,10 +49,18 @@ def test_explain_prints_a_derivation(file, capsys):
     assert "dY/dx[0]" in capsys.readouterr().out
 
 
-def test_train_prints_the_curve_and_the_checks(tmp_path, capsys):
-    text = tmp_path / "text.txt"
-    text.write_text("the cat sat on the mat and the dog sat on the cat " * 40)
-    assert main(["train", "--text", str(text), "--steps", "60", "--checks", "2"]) == 0
+@pytest.fixture
+def text(tmp_path, monkeypatch):
+    """Give the path of a text of few words, for a model that is as small."""
+    for name, size in (("EMBEDDING", 3), ("HIDDEN", 6), ("BATCH", 32)):
+        monkeypatch.setattr(f"gradlab.training.{name}", size)
+    path = tmp_path / "text.txt"
+    path.write_text("the cat sat on the mat and the dog sat on the cat " * 40)
+    return str(path)
+
+
+def test_train_prints_the_curve_and_the_checks(text, capsys):
+    assert main(["train", "--text", text, "--steps", "60", "--checks", "2"]) == 0
     out = capsys.readouterr().out
     curve = [float(line.split()[1]) for line in out.splitlines() if line.endswith("#")]
     assert curve[-1] < 0.5 * curve[0]
@@ -60,11 +68,11 @@ def test_train_prints_the_curve_and_the_checks(tmp_path, capsys):
     assert "gradient checks: 2 of 2 passed" in out
 
 
-def test_train_with_a_wrong_gradient_gives_exit_1(monkeypatch, capsys):
+def test_train_with_a_wrong_gradient_gives_exit_1(text, monkeypatch, capsys):
     monkeypatch.setattr(
         "gradlab.networks.language_model.cross_entropy.backward_logits", lambda dl, cache: cache[0]
     )
-    assert main(["train", "--steps", "2", "--checks", "1"]) == 1
+    assert main(["train", "--text", text, "--steps", "2", "--checks", "1"]) == 1
     assert "FAIL language_model at step 2" in capsys.readouterr().out
 
 

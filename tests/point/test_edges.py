@@ -70,7 +70,7 @@ class TestInputs:
         moved = np.arange(4.0) + 3
         for values in (
             problem.evaluate({0: moved.astype(problem.value(0).dtype)}),
-            problem.evaluate_entries(0, np.array([1]), np.array([5.0]))[0],
+            np.concatenate(problem.evaluate_entries(0, np.array([1]), np.array([5.0]))),
         ):
             assert np.isfinite(values).all()
         problem.call_backward(displaced={0: moved})
@@ -111,7 +111,8 @@ class TestOutputs:
             assert vector[0] != 0
         np.testing.assert_array_equal(problem.evaluate({0: POSITIVE.copy()}), [2, 0, 3])
         np.testing.assert_array_equal(
-            problem.evaluate_entries(0, np.array([0, 1]), np.array([16.0, 16.0])), [[4, 0, 3], [2, 0, 3]]
+            problem.evaluate_entries(0, np.array([0, 1]), np.array([12.0, 12.0])),
+            [[[4, 0, 3], [2, 0, 3]], [[np.nan, 0, 3], [2, 0, 3]]],
         )
 
     def test_of_several_outputs_too(self):
@@ -193,18 +194,7 @@ def d_square(dy, x):
     return 2 * dy * x
 
 
-# The samplers of a large input, which a small budget makes of any, take an array without axes for a number.
-with_budget = pytest.mark.parametrize(
-    "max_calls",
-    [
-        None,
-        40,
-        *(
-            pytest.param(n, marks=pytest.mark.xfail(raises=TypeError, strict=False, reason="needs axes"))
-            for n in (1, 2, 5, 9)
-        ),
-    ],
-)
+with_budget = pytest.mark.parametrize("max_calls", [None, 40, 9, 5, 2, 1])
 
 
 @pytest.mark.parametrize("x", [np.array(3.0), 3.0, np.float64(3), np.float32(3), np.array(3, np.float16)])
@@ -232,7 +222,7 @@ def test_empty_arrays_beside_others(nest, x, max_calls):
 def test_nothing_but_empty_arrays_is_no_error():
     problem = Problem(lambda x: x * 2, lambda dy, x: 2 * dy, np.empty((0, 3)))
     assert problem.evaluate({0: np.empty((0, 3))}).shape == (0,)
-    assert gradcheck(lambda x: x * 2, lambda dy, x: 2 * dy, np.empty(0), raise_exception=False).inconclusive
+    assert gradcheck(lambda x: x * 2, lambda dy, x: 2 * dy, np.empty(0))
 
 
 def test_displaced_array_without_axes_stays_an_array():

@@ -19,8 +19,8 @@ from gradlab._snippet import verify_call
 from gradlab.errors import UsageError
 from gradlab.report import Report, Verdict
 from gradlab.rule import Rule
-from gradlab.runner.one import Options, Result, check
-from gradlab.targets import Found, find_rules
+from gradlab.run.one import Options, Result, check
+from gradlab.run.targets import Found, find_rules
 from gradlab.words import counted
 
 FAREWELL = 5.0  # seconds in which a process that has nothing left to do may end by itself
@@ -35,7 +35,7 @@ def check_in_processes(
     point: Callable[[int, int], None],
     done: Callable[[int, Result], None],
 ) -> None:
-    """Check rules in at most ``jobs`` processes; the arguments are those of `gradlab.runner.check_all`.
+    """Check rules in at most ``jobs`` processes; the arguments are those of `gradlab.run.check_all`.
 
     However this ends, no process is left behind.
     """

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from gradlab.runner.one import Options, Result, check
-from gradlab.runner.workers import check_in_processes
-from gradlab.targets import Found
-
-__all__ = ["Options", "Result", "check_all"]
+from gradlab.run.one import Options, Result, check
+from gradlab.run.targets import Found
+from gradlab.run.workers import check_in_processes
 
 
 def check_all(

@@ -5,7 +5,7 @@ import pytest
 
 from gradlab.errors import UsageError
 from gradlab.rules import RULES, linear
-from gradlab.targets import collect, find_rule, find_rules, importable
+from gradlab.run.targets import collect, find_rule, find_rules, importable
 
 
 @pytest.fixture(autouse=True)

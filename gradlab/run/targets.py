@@ -19,7 +19,7 @@ from gradlab.errors import UsageError
 from gradlab.point.values import describe, text_of
 from gradlab.rule import Rule
 
-OWN = Path(__file__).parent
+OWN = Path(__file__).parent.parent
 PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gradlab.report import Verdict
-from gradlab.runner import Options, check_all
-from gradlab.targets import collect, importable
+from gradlab.run import Options, check_all
+from gradlab.run.targets import collect, importable
 
 MIXED = """
 import os, subprocess, time
@@ -153,7 +153,7 @@ def test_defect_of_gradlab_concerns_one_rule(checked, monkeypatch):
     def verify(rule, **options):
         raise ZeroDivisionError(rule.name)
 
-    monkeypatch.setattr("gradlab.runner.one.verify", verify)
+    monkeypatch.setattr("gradlab.run.one.verify", verify)
     problem = checked("last", "wrong")[1].problem
     assert problem.startswith("rule 'wrong' could not be checked, by a defect of gradlab: ZeroDivisionError")
     assert "Traceback" in problem

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from gradlab._pytest_records import VERDICTS, is_record, record, summarize
-from gradlab._pytest_settings import (
+from gradlab.errors import GradientError, UsageError
+from gradlab.pytest_plugin.records import VERDICTS, is_record, record, summarize
+from gradlab.pytest_plugin.settings import (
     POLICY,
     add_options,
     configure,
@@ -26,7 +27,6 @@ from gradlab._pytest_settings import (
     refuse_bad_markers,
     settings_of,
 )
-from gradlab.errors import GradientError, UsageError
 
 if TYPE_CHECKING:
     from gradlab.report import Report

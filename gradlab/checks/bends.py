@@ -1,0 +1,81 @@
+"""Where the slopes of both sides of a difference are not the same: a kink, at the point or beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, as_joint, slopes_around, slopes_at
+from gradlab.checks.rows import Rows
+from gradlab.numerics import Array
+from gradlab.numerics.table import usual_step
+
+AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
+
+
+def look_at_bends(criteria: Criteria, rows: Rows) -> None:
+    """Look closely where the slopes of both sides of the first difference are not the same."""
+    table, step = rows.table, usual_step(rows.table.eps)
+    bend = np.abs(table.bent(step))
+    visible = (bend > 2 * rows.error_bar) & (bend > criteria.rtol * criteria.influence)
+    # Of many entries that move, those at a kink may be few: the difference is then off by as little.
+    joint = np.arange(rows.told.size)[:, np.newaxis] >= rows.directions.single
+    few = joint & rows.open[:, np.newaxis] & criteria.differs(rows)
+    bent = visible & ((bend > BENDS * rows.secant) | few)
+    for row in np.flatnonzero(bent.any(axis=1)).tolist():
+        if criteria.problem.calls_left < 4:
+            break
+        if _is_told_by(criteria, rows, row, step * CLOSE) and (joint[row] or _straightens(rows, row, step)):
+            continue
+        slopes = slopes_at(table, row, step * CLOSE)
+        if slopes is not None and slopes.kinked.any():
+            judge_kink(criteria, rows, row, slopes)
+        elif slopes is not None and not rows.told[row]:
+            _accept(criteria, rows, row, slopes.middle, slopes.error_bar)
+
+
+def _straightens(rows: Rows, row: int, step: float) -> bool:
+    """Whether both sides bend less and less towards the point, as curvature does and a kink does not."""
+    near, far = (np.abs(rows.table.bent(h)[row]) for h in (step * CLOSE, step))
+    return bool((near <= far / GONE).all())
+
+
+def _is_told_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:
+    """Settle a row by one difference from close by, where fewer entries are within a step of a kink."""
+    rows.table.take(np.array([row]), step)
+    if not rows.open[row]:
+        return True
+    value, bar = rows.table.central(step)[row], rows.table.rounding(step)[row]
+    return bool(np.isfinite(value).all()) and _accept(criteria, rows, row, value, bar)
+
+
+def _accept(criteria: Criteria, rows: Rows, row: int, value: Array, error_bar: Array) -> bool:
+    """Settle a row by what forward shows close by, past a kink that the first difference straddles."""
+    here = np.zeros(rows.told.shape, dtype=bool)
+    here[row] = True
+    before = rows.value[row].copy(), rows.error_bar[row].copy()
+    rows.value[row], rows.error_bar[row] = value, error_bar
+    criteria.accept(rows, here)
+    if rows.open[row]:
+        rows.value[row], rows.error_bar[row] = before
+    return not rows.open[row]
+
+
+def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None:
+    """Accept a claim between the slopes on both sides of a kink, or around it; reject another."""
+    claim, bar = rows.claim[row], slopes.error_bar
+    lowest, highest = slopes.lowest, slopes.highest
+    direction = as_joint(criteria.problem, rows.directions, row)
+    around = slopes_around(criteria.problem, rows.claims.upstreams, direction, criteria.towards)
+    tolerance = bar + criteria.rtol * np.maximum(np.abs(lowest), np.abs(highest))
+    while outside := bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any()):
+        slope = next(around, None)
+        if slope is None:
+            break
+        lowest, highest = np.fmin(lowest, slope), np.fmax(highest, slope)
+        tolerance = bar + AROUND * np.maximum(np.abs(lowest), np.abs(highest))
+    rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
+    rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
+    rows.kinked[row], rows.rises[row] = True, slopes.rises
+    rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
+    rows.told[row], rows.small[row], rows.wrong[row] = not outside, False, outside

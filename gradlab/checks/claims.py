@@ -1,0 +1,151 @@
+"""What backward says along directions, and what its answers may be off by.
+
+The upstream gradient is split where outputs of very different magnitude would drown each other: one table of
+differences serves all parts, and only backward is called once for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.numerics import Array
+from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
+from gradlab.point.problem import Problem, RuleRaised, own_lengths
+from gradlab.point.returned import read_gradients
+
+SPREAD = 1e6  # outputs further apart than this are not contracted together
+MOST = 4  # parts
+FEW = 0.01  # of the outputs; fewer join those of the next larger magnitude
+
+
+@dataclass(frozen=True, eq=False)
+class Claims:
+    """The gradients that backward returned for an upstream gradient, whole or in parts.
+
+    Attributes
+    ----------
+    problem : Problem
+        Whose backward it is.
+    upstreams : Array
+        Shape ``(s, m)``: the parts of the upstream gradient.
+    gradients : tuple of dict
+        What backward returned for each part, by position, in float64.
+    """
+
+    problem: Problem
+    upstreams: Array
+    gradients: tuple[dict[int, Array], ...]
+
+    @cached_property
+    def changes(self) -> tuple[dict[int, Array], ...]:
+        """What each entry that backward returned scatters by, at points so close that it should not."""
+        problem, rng = self.problem, np.random.default_rng(0)
+        line = own_lengths(problem, rng)
+        found = []
+        for s, gradients in enumerate(self.gradients):
+            sides: list[dict[int, list[Array]]] = []
+            for step in (SPACING, -IRREGULAR * SPACING):
+                side = {i: [g.ravel()] for i, g in gradients.items()}
+                for k in range(1, PER_SIDE + 1):
+                    answer = self._answer(s, problem.moved(line, k * step))
+                    for i, g in gradients.items():
+                        side[i].append(answer.get(i, g).ravel())
+                sides.append(side)
+            noise = {i: scatter([np.stack(side[i]) for side in sides]) for i in gradients}
+            found.append({i: SAFETY * noise[i].reshape(g.shape) for i, g in gradients.items()})
+        return tuple(found)
+
+    @cached_property
+    def rounding(self) -> tuple[dict[int, Array], ...]:
+        """The same where it is rounding: not at a kink, where the gradient leaps.
+
+        A change that is larger than the square root of a rounding of the largest entry is a leap, unless
+        there is nothing but rounding in the gradient, which then forward shows: use `changes` there.
+        """
+        every = [g for gradients in self.gradients for g in gradients.values()]
+        largest = max((float(np.abs(g).max(initial=0.0)) for g in every), default=0.0)
+        limit = np.sqrt(self.problem.given_eps) * largest
+        return tuple({i: np.where(c <= limit, c, 0.0) for i, c in part.items()} for part in self.changes)
+
+    def rounding_of(self, i: int, *, vanishes: bool) -> Array:
+        """Return the rounding of one gradient, all parts together; ``vanishes``: it is nothing else."""
+        return np.asarray(sum(part[i] for part in (self.changes if vanishes else self.rounding)))
+
+    @cached_property
+    def in_float64(self) -> tuple[dict[int, Array], ...]:
+        """What backward returns when it is given everything in float64; NaN where it does not."""
+        found = []
+        for s, gradients in enumerate(self.gradients):
+            try:
+                returned, _ = read_gradients(
+                    self.problem, self.problem.call_backward(self.upstreams[s], wide=True)
+                )
+            except RuleRaised:
+                returned = {}
+            found.append({i: returned.get(i, np.full_like(g, np.nan)) for i, g in gradients.items()})
+        return tuple(found)
+
+    def without(self, outputs: npt.NDArray[np.bool_]) -> Claims | None:
+        """Return the claims for an upstream gradient without some outputs; ``None`` where there are none."""
+        kept = np.where(outputs, 0.0, self.problem.grad_output)
+        try:
+            gradients, _ = read_gradients(self.problem, self.problem.call_backward(kept))
+        except RuleRaised:
+            return None
+        if gradients.keys() != self.gradients[0].keys():
+            return None
+        return Claims(self.problem, kept[np.newaxis], (gradients,))
+
+    def _answer(self, s: int, displaced: dict[int, Array]) -> dict[int, Array]:
+        try:
+            returned = self.problem.call_backward(self.upstreams[s], displaced=displaced)
+        except RuleRaised:
+            return {}
+        return read_gradients(self.problem, returned)[0]
+
+
+def claims_of(problem: Problem, gradients: dict[int, Array]) -> Claims:
+    """Split the upstream gradient by the magnitude of the outputs, and ask backward for each part.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    gradients : dict of int to Array
+        What backward returned for the whole upstream gradient.
+
+    Returns
+    -------
+    Claims
+        In one part when the outputs are of similar magnitude, or when backward cannot be called again.
+    """
+    u = problem.grad_output
+    whole = Claims(problem, u[np.newaxis], (gradients,))
+    size = np.abs(u * problem.output)
+    largest = float(size.max(initial=0.0))
+    if not largest or not np.isfinite(largest) or not ((size > 0) & (size < largest / SPREAD)).any():
+        return whole
+    with np.errstate(divide="ignore"):
+        decades = np.log10(size / largest) / -np.log10(SPREAD)
+    decades[size == 0] = 0.0  # no magnitude at all
+    bins = np.clip(decades, 0, 120).astype(np.int8)
+    filled = np.bincount(bins) >= FEW * bins.size  # a few small values of many are no magnitude of their own
+    filled[0] = True
+    labels = np.minimum(np.cumsum(filled)[bins] - 1, MOST - 1)
+    if not labels.any():
+        return whole
+    upstreams = np.stack([np.where(labels == s, u, 0.0) for s in range(int(labels.max()) + 1)])
+    parts = []
+    try:
+        for upstream in upstreams:
+            returned, _ = read_gradients(problem, problem.call_backward(upstream))
+            if returned.keys() != gradients.keys():
+                return whole
+            parts.append(returned)
+    except RuleRaised:
+        return whole
+    return Claims(problem, upstreams, tuple(parts))

@@ -1,0 +1,124 @@
+r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an error bar :math:`b`.
+
+- *wrong* where :math:`|c - v| > b +` the rounding of the claim + ``rtol`` · size + ``atol``
+- *told* where both agree and :math:`b` is a small part of their size
+- *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence
+
+Where the upstream gradient is in parts, a row is told if one part is, and the others are or cannot matter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.checks.directions import Gradients
+from gradlab.checks.rows import Mask, Rows
+from gradlab.numerics import Array
+from gradlab.numerics.table import Indices
+from gradlab.point.problem import Problem
+
+CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be noticed for certain
+COARSE = 0.1  # of the size: a wider error bar tells nothing, unless rtol is wider still
+SHARP = 5  # times rtol: an error bar that is wider is worth more calls
+BLUNT = 1e-3  # of the size: likewise, where many entries move
+UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
+ROUNDINGS = 16  # of the largest influence, by which a claim may be off
+NOTHING = 64  # of them: what forward cannot show, over a quarter of the scale, and a claim of which is zero
+
+
+class Criteria:
+    """What a disagreement is measured by, at one point.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    rtol, atol : float
+        The relative and the absolute defect that the caller does not care about.
+
+    Attributes
+    ----------
+    influence : float
+        The largest influence that was seen so far, in which "too small to matter" is measured.
+    towards : dict of int to Array
+        From each kink to the side whose slope backward gives; known once all entries were probed.
+    """
+
+    def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
+        self.problem, self.rtol, self.atol = problem, rtol, atol
+        self.influence = self._agreed = 0.0
+        self.towards: Gradients = {}
+
+    def tolerance(self, rows: Rows) -> Array:
+        """Return the disagreement that the caller does not care about, or that underflow explains."""
+        absolute = (self.atol + self.problem.given_tiny) * rows.directions.lengths[:, np.newaxis]
+        return np.asarray(self.rtol * rows.scale + absolute)
+
+    def differs(self, rows: Rows) -> Mask:
+        """Return where both sides differ by more than the error bar and the tolerance can explain."""
+        rounding = np.where(np.abs(rows.value) <= rows.error_bar, self.zero(), self.zero(rows))
+        allowed = rows.error_bar + rounding + self.tolerance(rows)
+        return np.asarray(~(np.abs(rows.claim - rows.value) <= allowed) & np.isfinite(rows.error_bar))
+
+    def zero(self, rows: Rows | None = None) -> Array | float:
+        """Return how far a claim may be off because it is a rounding of the largest influence.
+
+        Where forward shows nothing, that is the largest of the point. Elsewhere outputs of other magnitudes
+        are known better than that: of some ``rows``, that of each part.
+        """
+        if rows is None:
+            return float(NOTHING * self.problem.given_eps * self.influence)
+        largest = np.where(rows.told[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
+        return np.asarray(ROUNDINGS * self.problem.given_eps * largest)
+
+    def agrees(self, rows: Rows) -> Mask:
+        """Return where both sides agree, with error bars narrow enough to tell something."""
+        enough = np.where(rows.strict, 1 / CERTAIN, COARSE)[:, np.newaxis]
+        narrow = rows.error_bar <= np.fmax(enough, self.rtol) * rows.scale
+        return np.asarray(~self.differs(rows) & narrow)
+
+    def cannot_matter(self, rows: Rows) -> Mask:
+        """Return where what is left to hide is too small to matter."""
+        return np.asarray(
+            np.abs(rows.claim) + np.abs(rows.value) + rows.error_bar <= self.rtol * self.influence
+        )
+
+    def accept(self, rows: Rows, which: Mask) -> None:
+        """Settle rows that agree to ``rtol``, where rounding cannot have made them agree."""
+        difference = np.abs(rows.claim - rows.value)
+        agrees = difference <= self.tolerance(rows)
+        single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
+        # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
+        narrow = np.where(single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
+        agrees &= rows.error_bar <= narrow * rows.scale
+        self.settle(rows, which, agrees)
+        # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
+        measured = self.problem.noise_is_known and rows.table.noise is self.problem.noise
+        bar = rows.error_bar if measured else UNMEASURED * rows.error_bar
+        rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
+
+    def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
+        """Settle rows that agree in some part of the upstream gradient, and can hide nothing in the others.
+
+        What is ``doubtful``, because something else contradicts it, does not count as hidden.
+        """
+        agreed = np.where(which[:, np.newaxis] & agrees, np.fmin(np.abs(rows.claim), np.abs(rows.value)), 0.0)
+        self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
+        # Where every derivative vanishes, what forward does nearby is all that there is.
+        self.influence = self._agreed or float(rows.secant.max(initial=0.0))
+        enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
+        settled = which & enough.all(axis=1)
+        rows.told |= settled & (agrees & (rows.scale > 0)).any(axis=1)
+        rows.small |= settled & ~rows.told & ~rows.strict
+
+    def deciding_rtol(self, rows: Rows, which: Indices) -> float:
+        """Return the smallest ``rtol`` at which none of some open rows would be open.
+
+        Either its error bar is then narrow enough, or what it may hide too small to matter.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bar = rows.error_bar[which]
+            narrow = np.where(bar == 0, 0.0, bar / rows.scale[which])
+            most = np.abs(rows.claim[which]) + np.abs(rows.value[which]) + bar
+            small = np.where(rows.strict[which, np.newaxis], np.inf, most / self.influence)
+        return float(np.nan_to_num(np.fmin(narrow, small), nan=np.inf).max(initial=0.0))

@@ -1,0 +1,121 @@
+"""The judge: what backward claims against what the table of differences shows.
+
+One difference settles most directions. What it leaves open goes down a ladder of steps, all together, until
+each is settled; what looks wrong is looked at closely, and confirmed by a second ladder.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.checks.bends import look_at_bends
+from gradlab.checks.claims import Claims
+from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.directions import Directions
+from gradlab.checks.ladders import ascend, descend, descend_further
+from gradlab.checks.rows import Mask, Rows, first_differences
+from gradlab.checks.suspects import try_suspects
+from gradlab.numerics.table import LONG_STEPS, coarse_steps, fine_steps, usual_step
+
+
+def judge(criteria: Criteria, directions: Directions, claims: Claims, *, closer: bool = True) -> Rows:
+    """Compare both sides along some directions.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        Of the point.
+    directions : Directions
+        Along which.
+    claims : Claims
+        What backward returned.
+    closer : bool
+        Whether what is open or wrong is judged once more on a smaller scale, where there is one.
+
+    Returns
+    -------
+    Rows
+        Each of them told, too small to matter, wrong or open.
+    """
+    rows = first_differences(criteria.problem, directions, claims)
+    criteria.accept(rows, rows.seen)
+    look_at_bends(criteria, rows)
+    refine(criteria, rows)
+    if closer:
+        _on_own_scale(criteria, rows)
+    return rows
+
+
+def insist(criteria: Criteria, rows: Rows, which: Mask) -> None:
+    """Tell some rows that were taken for too small to matter, as coarsely as may be, or leave them open."""
+    rows.strict |= which
+    rows.small &= ~which
+    refine(criteria, rows)
+    if (rows.told & which).any():  # the others do not matter, then
+        rows.strict &= ~which
+        criteria.settle(rows, rows.open & which, np.zeros(rows.claim.shape, dtype=bool))
+
+
+def measure_noise(criteria: Criteria, rows: Rows) -> None:
+    """Measure what forward's values are off by, and see whether what was settled still is."""
+    table = rows.table
+    if table.noise is criteria.problem.noise:
+        return
+    table.noise = criteria.problem.noise
+    rows.secant = np.fmax.reduce([table.movement(step) for step in table.steps])
+    wider = table.rounding(usual_step(table.eps))
+    rows.error_bar = np.where(rows.kinked[:, np.newaxis], rows.error_bar, np.fmax(rows.error_bar, wider))
+    wide = (rows.error_bar > COARSE * rows.scale) & ~criteria.cannot_matter(rows)
+    rows.told &= ~wide.any(axis=1) | rows.kinked
+    rows.small &= criteria.cannot_matter(rows).all(axis=1)
+
+
+def refine(criteria: Criteria, rows: Rows) -> None:
+    """Settle what the first difference leaves open, as far as forward can be resolved."""
+    if rows.open.any():
+        _watch_a_long_step(criteria, rows)
+    if not rows.open.any():
+        return
+    measure_noise(criteria, rows)
+    coarse = coarse_steps(rows.table.eps)
+    fine = [coarse[-1], *fine_steps(rows.table.eps)]
+    descend(criteria, rows, coarse)
+    try_suspects(criteria, rows, coarse, look=True)
+    descend_further(criteria, rows, fine)
+    ascend(criteria, rows)
+    try_suspects(criteria, rows, fine, look=False)
+
+
+def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
+    """See which outputs stay as they are over a long step: they add less than their rounding."""
+    table, which = rows.table, rows.open
+    for k, step in enumerate((coarse_steps(table.eps)[0], *reversed(LONG_STEPS))):
+        if (k and criteria.influence) or criteria.problem.calls_left < 2:
+            break  # something was seen to move
+        table.take(np.flatnonzero(which), step, watch=k == 0)
+        rows.secant = np.fmax(rows.secant, table.movement(step))
+        criteria.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool))
+    narrower = np.where(np.isfinite(rows.value), table.rounding(usual_step(table.eps)), np.inf)
+    rows.error_bar = np.where(which[:, np.newaxis], narrower, rows.error_bar)
+    criteria.accept(rows, which)
+
+
+def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
+    """Judge what is open or wrong once more, every entry on the scale of its own magnitude."""
+    single = np.arange(rows.wrong.size) < rows.directions.single
+    chosen = np.flatnonzero(rows.open | (rows.wrong & ~rows.kinked & single))
+    nearer = rows.directions.rows(chosen).closer(criteria.problem) if chosen.size else None
+    if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
+        return
+    again = judge(criteria, nearer, rows.claims, closer=False)
+    longer = (rows.directions.lengths[chosen] / nearer.lengths)[:, np.newaxis]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        before = (rows.error_bar[chosen] / rows.scale[chosen]).max(axis=1)
+        after = (again.error_bar / again.scale).max(axis=1)
+    better = (again.told | again.wrong) & (rows.open[chosen] | (after < before))
+    into = chosen[better]
+    for name in ("claim", "size", "value", "error_bar", "secant", "middle", "swing"):
+        getattr(rows, name)[into] = (getattr(again, name) * longer)[better]
+    for name in ("told", "small", "wrong", "imprecise", "kinked", "rises"):
+        getattr(rows, name)[into] = getattr(again, name)[better]
+    rows.kinked_outputs = rows.kinked_outputs | again.kinked_outputs

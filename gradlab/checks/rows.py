@@ -1,0 +1,126 @@
+"""What is known about some directions: backward's claim along each, beside what forward shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.checks.claims import Claims
+from gradlab.checks.directions import Directions
+from gradlab.numerics import Array
+from gradlab.numerics.table import Table, usual_step
+from gradlab.point.problem import Problem
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+KEPT = 100_000  # entries of a Jacobian up to which it is kept
+
+
+@dataclass(eq=False)
+class Rows:
+    """What is known about some directions; all arrays but the last have one row for each of ``r``.
+
+    Attributes
+    ----------
+    directions : Directions
+        The rows.
+    claims : Claims
+        What backward returned.
+    claim, size : Array
+        Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
+    value, error_bar : Array
+        Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim.
+    secant : Array
+        Shape ``(r, s)``: how far the contracted output moves nearby, relative to the step.
+    middle, swing : Array
+        Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, and how far apart they are.
+    told, small, suspect, wrong : arrays of bool, shape (r,)
+        What became of each; it is open where it is none of them. A suspect disagrees, and is not confirmed.
+    imprecise : array of bool, shape (r,)
+        What is wrong only in the dtype given.
+    strict : array of bool, shape (r,)
+        Which have to be told: nothing else was seen of their input.
+    kinked : array of bool, shape (r,)
+        At which a kink was found.
+    rises : array of bool, shape (r,)
+        At a kink, whether the slope is higher on the far side.
+    table : Table
+        The differences.
+    kinked_outputs : array of bool, shape (m,)
+        Which outputs have a kink along one of the directions.
+    """
+
+    directions: Directions
+    claims: Claims
+    claim: Array
+    size: Array
+    value: Array
+    error_bar: Array
+    secant: Array
+    middle: Array
+    swing: Array
+    told: Mask
+    small: Mask
+    suspect: Mask
+    wrong: Mask
+    imprecise: Mask
+    strict: Mask
+    kinked: Mask
+    rises: Mask
+    table: Table
+    kinked_outputs: Mask
+
+    @property
+    def seen(self) -> Mask:
+        """Which rows were evaluated."""
+        return self.table.seen
+
+    @property
+    def scale(self) -> Array:
+        """What a disagreement is relative to: the larger side."""
+        return np.fmax(self.size, np.abs(self.value))
+
+    @property
+    def open(self) -> Mask:
+        """Which rows were evaluated, and are not settled."""
+        return self.seen & ~(self.told | self.small | self.suspect | self.wrong)
+
+
+def first_differences(problem: Problem, directions: Directions, claims: Claims) -> Rows:
+    """Take one difference along each direction; its error bar knows of rounding, not yet of truncation."""
+    step = usual_step(problem.eps)
+    keep = directions.count * problem.output.size <= KEPT
+    evaluate = directions.evaluate(problem)
+    table = Table(directions.count, evaluate, claims.upstreams, problem.output, problem.eps, keep)
+    if problem.noise_is_known:
+        table.noise = problem.noise
+    table.take(np.arange(directions.count), step)
+    claim, size = (
+        np.stack([of(g) for g in claims.gradients], axis=1) for of in (directions.project, directions.spread)
+    )
+    value = table.central(step)
+    mask = np.zeros(directions.count, dtype=bool)
+    return Rows(
+        directions=directions,
+        claims=claims,
+        claim=claim,
+        size=np.fmax(size, np.abs(claim)),
+        value=value,
+        error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
+        secant=table.movement(step),
+        middle=np.zeros_like(claim),
+        swing=np.zeros_like(claim),
+        told=mask,
+        small=mask.copy(),
+        suspect=mask.copy(),
+        wrong=mask.copy(),
+        imprecise=mask.copy(),
+        strict=mask.copy(),
+        kinked=mask.copy(),
+        rises=mask.copy(),
+        table=table,
+        kinked_outputs=np.zeros(problem.output.size, dtype=bool),
+    )

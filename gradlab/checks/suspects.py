@@ -1,0 +1,94 @@
+"""What looks wrong is looked at again before it is called so: closely, and along a second ladder.
+
+From close by, a kink at the point or beside it shows, and what is shorter than the steps of a ladder. The
+second ladder shares no step with the first. Only what contradicts all of these, by more than the claim itself
+may be rounded, is wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.checks.bends import judge_kink
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.kinks import FARTHER, slopes_at
+from gradlab.checks.ladders import DISCERNING
+from gradlab.checks.rows import Rows
+from gradlab.numerics.table import SMALLEST_STEP, Indices, Ladder, usual_step
+
+OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
+TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
+
+
+def try_suspects(criteria: Criteria, rows: Rows, steps: list[float], *, look: bool) -> None:
+    """Look closer at suspects, and confirm them by a second ladder, those that differ most first.
+
+    Where all of many are wrong, the rest is not looked at one by one.
+    """
+    while rows.suspect.any():
+        suspects = np.flatnonzero(rows.suspect)
+        differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1)
+        chosen = suspects[np.argsort(-differ, kind="stable")[:TRIED]]
+        if look:
+            _look_closer(criteria, rows, chosen)
+        if rows.suspect[chosen].any():
+            _confirm(criteria, rows, chosen[rows.suspect[chosen]], steps)
+        if rows.wrong[chosen].all():
+            rows.wrong |= rows.suspect
+            rows.suspect[:] = False
+
+
+def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
+    """Look at suspects from as close as rounding allows: at a kink, or past it, the claim may be right."""
+    table = rows.table
+    usual = usual_step(table.eps)
+    off = table.rounding(usual)
+    for row in chosen.tolist():
+        difference = np.abs(rows.claim[row] - rows.value[row])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shorter = np.nan_to_num(off[row] / (DISCERNING * difference), posinf=0.0).max()
+        step = max(usual * 2.0 ** np.ceil(np.log2(max(shorter, SMALLEST_STEP))), SMALLEST_STEP)
+        if step > usual / FARTHER or criteria.problem.calls_left < 4:
+            continue
+        slopes = slopes_at(table, row, step)
+        if slopes is None:
+            rows.suspect[row] = False
+        elif (slopes.highest - slopes.lowest > DISCERNING * difference).any():
+            rows.suspect[row] = False
+            judge_kink(criteria, rows, row, slopes)
+        else:
+            gap = np.abs(slopes.middle - rows.value[row])
+            allowed = slopes.error_bar + rows.error_bar[row] + DISCERNING * difference
+            rows.suspect[row] = bool((gap <= allowed).all())
+
+
+def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:
+    """Take suspects down a second ladder; what contradicts that too, by more than rounding, is wrong."""
+    ladder = Ladder(rows.table, chosen)
+    claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
+    difference, tolerance = np.abs(claim - value), criteria.tolerance(rows)[chosen]
+    searched = np.ones(chosen.size, dtype=bool)
+    for step in [OTHER * h for h in steps]:
+        if not searched.any() or criteria.problem.calls_left < 2:
+            break
+        ladder.add(step, searched)
+        same = np.abs(ladder.value - value) <= ladder.error_bar + bar + DISCERNING * difference
+        searched &= ~(same & (ladder.error_bar <= DISCERNING * difference)).all(axis=1) & ~ladder.exhausted
+    # Ladders that nearly agree are off by their distance.
+    distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
+    bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
+    suspects = rows.directions.rows(chosen)
+    leaps, rounding = (
+        np.stack([suspects.spread(g) for g in of], axis=1)
+        for of in (rows.claims.changes, rows.claims.rounding)
+    )
+    rounding = np.where(np.abs(value) <= bar, leaps, rounding)
+    rows.error_bar[chosen] = bar + rounding
+    rows.suspect[chosen] = False
+    certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
+    wrong = certain[chosen].any(axis=1) & ~searched
+    rows.wrong[chosen] = wrong
+    criteria.settle(rows, rows.open, criteria.agrees(rows))
+    if criteria.problem.wide and wrong.any():
+        exact = np.stack([rows.directions.project(g) for g in rows.claims.in_float64], axis=1)[chosen]
+        rows.imprecise[chosen] = (np.abs(exact - value) <= bar + tolerance / 100).all(axis=1)

@@ -1,0 +1,77 @@
+"""Lengths and directions: how far an entry is moved, and by which amounts many are moved together."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.numerics import Array
+
+FINEST = 2.0**-36  # of which every step in float64 is a multiple
+DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
+
+
+def scales(x: npt.NDArray[np.floating]) -> Array:
+    """Return for each entry the length on which the function is expected to vary.
+
+    That is the entry's own magnitude, but no less than a tenth of the root mean square of all, because an
+    entry that happens to be tiny among others is more likely a small value of a large quantity. Where all
+    are zero nothing is known, and the answer is 1. Entries that are not finite count as zero.
+
+    >>> scales(np.array([10.0, 0.0]))
+    array([10.        ,  0.70710678])
+    """
+    magnitude = np.abs(x, dtype=np.float64)
+    largest = float(magnitude.max(initial=0.0))
+    if not np.isfinite(largest):
+        magnitude[~np.isfinite(magnitude)] = 0.0
+        largest = float(magnitude.max(initial=0.0))
+    if largest == 0.0:
+        return np.ones_like(magnitude)
+    floor = 0.1 * largest * float(np.sqrt(np.mean(np.square(magnitude / largest))))
+    return np.asarray(np.maximum(magnitude, floor))
+
+
+def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
+    """Round a displacement so that ``x ± hd`` is exact for every step ``h`` that is used.
+
+    All steps are multiples of `FINEST` in float64. Otherwise the points would be rounded by ``eps`` relative
+    to ``x``, and a function that changes little along ``d`` would show that instead. The direction itself
+    is as good as any other.
+
+    >>> x = np.array([0.1])
+    >>> d = exact_displacement(x, np.array([1 / 3]))
+    >>> h = 2.0**-16
+    >>> bool((x + h * d) - x == h * d), bool(abs(d - 1 / 3) < 1e-4)
+    (True, True)
+    """
+    digits = np.finfo(x.dtype).nmant - DIGITS
+    with np.errstate(all="ignore"):
+        reach = (np.abs(x) + np.abs(d)).astype(x.dtype, copy=False)
+        grain = np.spacing(reach).astype(np.float64, copy=False) / max(FINEST, 2.0**-digits)
+        rounded = np.round(d / grain) * grain
+    return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
+
+
+def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> Array:
+    """Draw a direction in which every entry moves, each on its own scale and by a different amount.
+
+    Plain signs would cancel on a pair of equal and opposite errors; signs times magnitudes from [1, 2] do
+    not.
+    """
+    direction = rng.uniform(1, 2, x.shape)
+    direction *= rng.integers(0, 2, x.shape, dtype=np.int8) * 2 - 1
+    direction *= scales(x)
+    return exact_displacement(x, direction)
+
+
+def norm(*vectors: Array) -> float:
+    """Return the Euclidean norm of some arrays taken together, without overflow.
+
+    >>> norm(np.array([3e300]), np.array([4e300]))
+    5e+300
+    """
+    largest = max((float(np.abs(v).max(initial=0.0)) for v in vectors), default=0.0)
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    return largest * float(np.sqrt(sum(float(np.square(v / largest).sum()) for v in vectors)))

@@ -1,0 +1,340 @@
+r"""One table of differences: what the outputs do along some directions, at some steps.
+
+A row is a direction :math:`d_r` in the inputs. At a step :math:`h` it holds what the contracted outputs do on
+both sides of the point,
+
+.. math:: \mathrm{up}_{rs} = \langle u_s,\, f(x + h d_r) - f(x) \rangle, \qquad
+          \mathrm{down}_{rs} = \langle u_s,\, f(x - h d_r) - f(x) \rangle ,
+
+for each of a few upstream gradients :math:`u_s`. Outputs are subtracted before they are contracted, and
+contracted as soon as they are evaluated, block by block, so that a table is small however large the outputs
+are. Directions are as long as their entries: a derivative along one is the *influence* of the entries moved,
+what moving them by their own size does to the contracted output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.numerics import Array
+from gradlab.numerics.extrapolation import Extrapolation
+from gradlab.numerics.noise import rounding
+
+Indices: TypeAlias = npt.NDArray[np.intp]
+# Evaluates some rows at a step, a block of them at a time: yields which rows, and the changes of all outputs
+# on both sides, of shape (rows, m) each; not finite where the function has no value.
+Evaluate: TypeAlias = Callable[[Indices, float], Iterator[tuple[Indices, Array, Array]]]
+
+RATIO = 1 / 4  # of successive steps of a ladder: 1/2 costs three more evaluations for the same accuracy
+LARGEST_STEP = 1 / 4  # of the scale, the first step of a ladder; just below, in even powers of the others
+SMALLEST_STEP = 2.0**-35
+LONG_STEPS = (8.0, 2.0, 0.5)  # above a ladder, for what is too small beside the outputs to be seen below
+STEEPER = 1.25  # towards an infinite slope, secants grow by 1.4 a step at |x|^¾, by 2 at √x
+VISIBLE = 1e-4  # of a slope: half a jump between the slopes of both sides that is called a kink
+# Times: of many error bars the narrowest is taken, too narrow by up to this for 5 of 1,500 derivatives.
+SPARE = 3
+MUCH = 0.1  # of an error bar: a narrower one is no chance, of two ways to extrapolate the same
+PATIENCE = 2  # steps without gain, after which noise has taken over
+WHOLE = 4  # roundings of the values that one difference may be off by, in the worst case of both of them
+
+
+def usual_step(eps: float) -> float:
+    """Return the step of a single central difference, relative to the scale of the input.
+
+    Truncation, ``h²/6`` times the third derivative, is then well below what can be asked for, and rounding,
+    ``eps / h``, as far below as possible: 2⁻¹³ in float64, 2⁻⁷ in float32.
+
+    >>> usual_step(2.0**-52) == 2.0**-13, usual_step(2.0**-23) == 2.0**-7
+    (True, True)
+    """
+    ideal = np.log2(np.sqrt(max(1e-7, np.sqrt(eps))) / 5) + 1
+    return float(2.0 ** (2 * round((ideal - 1) / 2) + 1))  # odd powers of two, so that ladders contain it
+
+
+def coarse_steps(eps: float) -> list[float]:
+    """Return the steps of a ladder down to the usual one, which is the last.
+
+    >>> [float(np.log2(h)) for h in coarse_steps(2.0**-52)]
+    [-3.0, -5.0, -7.0, -9.0, -11.0, -13.0]
+    """
+    steps = [usual_step(eps)]
+    while steps[0] / RATIO < LARGEST_STEP:
+        steps.insert(0, steps[0] / RATIO)
+    return steps
+
+
+def fine_steps(eps: float) -> list[float]:
+    """Return the steps of a ladder below the usual one, down to a few roundings of the inputs."""
+    steps, least = [], max(SMALLEST_STEP, 4 * eps)
+    step = usual_step(eps) * RATIO
+    while step >= least:
+        steps.append(step)
+        step *= RATIO
+    return steps
+
+
+@dataclass
+class Sides:
+    """What the contracted outputs did at one step, for every row; NaN where they were not evaluated.
+
+    Attributes
+    ----------
+    up, down : Array
+        Shape ``(r, s)``.
+    """
+
+    up: Array
+    down: Array
+
+
+@dataclass
+class Table:
+    """Differences along ``r`` directions, contracted with ``s`` upstream gradients.
+
+    Parameters
+    ----------
+    count : int
+        The number of rows.
+    evaluate : Evaluate
+        Gives the changes of the outputs.
+    upstreams : Array or None
+        Shape ``(s, m)``; ``None`` for every output by itself: the Jacobian, with ``s = m``.
+    output : Array
+        Shape ``(m,)``: the outputs at the point.
+    eps : float
+        The unit of rounding of the function.
+    keep : bool
+        Whether the usual step's changes of single outputs are kept: the Jacobian, row by row.
+
+    Attributes
+    ----------
+    noise : Array
+        Shape ``(m,)``: what each output may be off by; its rounding, unless something else is known.
+    steps : dict of float to Sides
+        What was evaluated.
+    seen : array of bool, shape (r,)
+        Which rows were evaluated at all.
+    slopes, bends : Array
+        Shape ``(r, m)``, with ``keep``: the slope of each output, and half the jump between both sides.
+    """
+
+    count: int
+    evaluate: Evaluate
+    upstreams: Array | None
+    output: Array
+    eps: float
+    keep: bool = False
+    noise: Array = field(init=False)
+    steps: dict[float, Sides] = field(init=False, default_factory=dict)
+    slopes: Array | None = field(init=False, default=None)
+    bends: Array | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.noise = rounding(self.output, self.eps)
+        self.seen = np.zeros(self.count, dtype=bool)
+        self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
+        self._square: tuple[Array, tuple[Array, Array]] | None = None
+        if self.keep:
+            shape = (self.count, self.output.size)
+            self.slopes, self.bends = np.full(shape, np.nan), np.full(shape, np.nan)
+
+    def take(self, rows: Indices, step: float, *, watch: bool = False) -> None:
+        """Evaluate some rows at a step, those that were not yet.
+
+        With ``watch``, it is noted which outputs stay as they are: what does not move over a step ``h`` has
+        a slope of at most its rounding over ``h``.
+        """
+        shape = (self.count, self.parts)
+        sides = self.steps.setdefault(step, Sides(np.full(shape, np.nan), np.full(shape, np.nan)))
+        rows = rows[np.isnan(sides.up[rows]).any(axis=1)]
+        if not rows.size:
+            return
+        keep = self.keep and step == usual_step(self.eps)
+        for block, plus, minus in self.evaluate(rows, step):
+            self.seen[block] = True
+            sides.up[block], sides.down[block] = self._contract(plus), self._contract(minus)
+            if keep and self.slopes is not None and self.bends is not None:
+                self.slopes[block] = (plus - minus) / (2 * step)
+                self.bends[block] = (plus + minus) / (2 * step)
+            if watch:
+                for row, a, b in zip(block.tolist(), plus, minus, strict=True):
+                    # What has no value on one side is not seen to stay as it is.
+                    self._still[row] = step, (a == 0) & (b == 0)
+
+    @property
+    def parts(self) -> int:
+        """How many numbers a row has at each step: ``s``."""
+        return self.output.size if self.upstreams is None else len(self.upstreams)
+
+    def _contract(self, changes: Array) -> Array:
+        contracted = changes if self.upstreams is None else changes @ self.upstreams.T
+        return np.where(np.isfinite(contracted), contracted, np.nan)
+
+    def central(self, step: float) -> Array:
+        """Return the central differences at a step, shape ``(r, s)``."""
+        sides = self.steps[step]
+        return (sides.up - sides.down) / (2 * step)
+
+    def bent(self, step: float) -> Array:
+        """Return half the jump between the slopes of both sides at a step, shape ``(r, s)``."""
+        sides = self.steps[step]
+        return (sides.up + sides.down) / (2 * step)
+
+    def secant(self, step: float) -> Array:
+        """Return how far the contracted outputs move at a step, relative to it: ``(r, s)``, not negative."""
+        sides = self.steps[step]
+        return np.fmax(np.abs(sides.up), np.abs(sides.down)) / step
+
+    def movement(self, step: float) -> Array:
+        """Return `secant` as far as it is certainly no rounding; zero where nothing is known."""
+        return np.fmax(self.secant(step) - WHOLE * self.rounding(step), 0.0)
+
+    def rounding(self, step: float) -> Array:
+        """Return what central differences at a step are off by because outputs are: shape ``(r, s)``.
+
+        The errors of the outputs are taken as independent of each other.
+        """
+        shorter = {row: (step / h, mask) for row, (h, mask) in self._still.items() if h > step}
+        if self.upstreams is None:
+            values = np.broadcast_to(self.noise, (self.count, self.noise.size)).copy()
+            for row, (part, mask) in shorter.items():
+                values[row, mask] *= part
+        else:
+            square, largest = self._squares(self.upstreams)
+            moving = np.broadcast_to(square.sum(axis=1), (self.count, len(square))).copy()
+            for row, (part, mask) in shorter.items():
+                quiet = square @ mask
+                moving[row] = np.maximum(moving[row] - quiet, 0.0) + quiet * part**2
+            values = largest * np.sqrt(moving)
+        own = np.fmax(self.secant(step), 0.0) * step if step in self.steps else 0.0
+        return np.asarray(WHOLE * (values + self.eps * own) / (2 * step))
+
+    def _squares(self, upstreams: Array) -> tuple[Array, Array]:
+        """Return the squares of ``u ∘ noise`` relative to the largest of each upstream, and that."""
+        if self._square is None or self._square[0] is not self.noise:
+            size = np.abs(upstreams) * self.noise
+            largest = size.max(axis=1, initial=0.0)
+            size /= np.where(largest > 0, largest, 1.0)[:, np.newaxis]
+            self._square = self.noise, (np.square(size, out=size), largest)
+        return self._square[1]
+
+
+class Ladder:
+    """Richardson extrapolation of some rows of a table, from long steps to short ones.
+
+    Parameters
+    ----------
+    table : Table
+        Where the differences are.
+    rows : Indices
+        Which rows.
+    """
+
+    def __init__(self, table: Table, rows: Indices) -> None:
+        self.table, self.rows = table, rows
+        shape = (rows.size, table.parts)
+        self._central, self._bend = (Extrapolation(powers, shape) for powers in ((2, 4, 6), (1, 3, 5)))
+        # Where the second derivative jumps, as of a ReLU squared, central differences have all powers.
+        self._rough, self._right, self._left = (Extrapolation((1, 2, 3), shape) for _ in range(3))
+        self._before = self._finest = np.full(shape, np.nan)  # the differences at the last two steps
+        self._last = np.full(shape, np.inf)  # what that is off by, at least
+
+    def add(self, step: float, which: npt.NDArray[np.bool_] | None = None, *, watch: bool = False) -> None:
+        """Go down to a step, along all rows or some of them."""
+        rows = self.rows if which is None else self.rows[which]
+        self.table.take(rows, step, watch=watch)
+        sides = self.table.steps[step]
+        up, down = sides.up[self.rows] / step, -sides.down[self.rows] / step
+        noise = self.table.rounding(step)[self.rows]
+        if which is not None:
+            up, down = (np.where(which[:, np.newaxis], side, np.nan) for side in (up, down))
+        self._central.add((up + down) / 2, noise)
+        self._rough.add((up + down) / 2, noise)
+        self._bend.add((up - down) / 2, noise)
+        one_sided = np.isnan(up) != np.isnan(down)
+        for side, table in ((up, self._right), (down, self._left)):
+            table.add(np.where(one_sided, side, np.nan), 2 * noise)
+        known = np.isfinite(up) | np.isfinite(down)
+        self._last = np.where(known, noise, self._last)
+        finest = np.where(np.isnan(up), down, np.where(np.isnan(down), up, (up + down) / 2))
+        self._before = np.where(known, self._finest, self._before)
+        self._finest = np.where(known, finest, self._finest)
+
+    @property
+    def value(self) -> Array:
+        """The derivatives along the rows; of one side, where the other has no values."""
+        return self._best()[0]
+
+    @property
+    def error_bar(self) -> Array:
+        """What they may be off by."""
+        return self._best()[1]
+
+    @property
+    def exhausted(self) -> npt.NDArray[np.bool_]:
+        """Along which rows shorter steps only add noise, shape ``(r,)``."""
+        spent = (self._central.stale >= PATIENCE) & (self._last >= self.error_bar)
+        return np.asarray(spent.all(axis=1))
+
+    @property
+    def grows(self) -> npt.NDArray[np.bool_]:
+        """Where differences still grow at the shortest steps, by more than rounding: towards no known end."""
+        return np.asarray(np.abs(self._finest) > STEEPER * np.abs(self._before) + self._last)
+
+    @property
+    def swing(self) -> Array:
+        """By how much the slopes of both sides differ from the value, where they certainly do; else zero."""
+        bend, bar = np.abs(self._bend.value), self._bend.error_bar
+        kinked = np.isfinite(bar) & (bend > np.maximum(bar, VISIBLE * (np.abs(self._central.value) + bend)))
+        return np.where(kinked, bend + bar, 0.0)
+
+    def _best(self) -> tuple[Array, Array]:
+        value, bar = self._central.value, self._central.error_bar
+        rough = (self._rough.error_bar < MUCH * bar) & (np.abs(self._rough.value - value) <= bar)
+        value, bar = np.where(rough, self._rough.value, value), np.where(rough, self._rough.error_bar, bar)
+        for table in (self._right, self._left):
+            # Only where both sides have no values together, and where the slope converges.
+            better = ~np.isfinite(bar) & (table.conflicts == 0) & np.isfinite(table.error_bar)
+            value, bar = np.where(better, table.value, value), np.where(better, table.error_bar, bar)
+        return value, bar
+
+
+def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
+    """Differentiate along every row of a table, as well as its function allows, or as ``rtol`` asks for.
+
+    Returns
+    -------
+    value, error_bar : Array
+        Shape ``(r, s)``; NaN and infinite where nothing is known.
+    swing : Array
+        Shape ``(r, s)``: at a kink, by how much the slopes of both sides differ from the value; else zero.
+
+    Examples
+    --------
+    >>> def evaluate(rows, h):
+    ...     yield rows, np.exp([[1 + h]]) - np.e, np.exp([[1 - h]]) - np.e
+    >>> table = Table(1, evaluate, None, np.exp(np.ones(1)), 2.0**-52)
+    >>> value, error_bar, swing = differentiate(table, rtol=1e-9)
+    >>> bool(abs(value[0, 0] - np.e) <= error_bar[0, 0] < 1e-8)
+    True
+    """
+    rows, usual = np.arange(table.count), usual_step(table.eps)
+    table.take(rows, usual)
+    first, ladder = table.central(usual), Ladder(table, rows)
+    for k, step in enumerate([*coarse_steps(table.eps), *fine_steps(table.eps)]):
+        value, bar = ladder.value, ladder.error_bar
+        # A derivative that cannot be told from zero is measured on what the function does nearby.
+        size = np.fmax(np.abs(value), table.secant(usual))
+        known = (bar <= rtol * size) | (np.isfinite(bar) & ladder.exhausted[:, np.newaxis])
+        if step * RATIO >= usual:  # nor may the shorter usual step contradict it
+            known &= ~(np.abs(value - first) > bar + table.rounding(usual) + rtol * size)
+        going = np.asarray(~known.all(axis=1))
+        if not going.any():
+            break
+        ladder.add(step, going, watch=k == 0)
+    return ladder.value, SPARE * ladder.error_bar, ladder.swing

@@ -1,0 +1,78 @@
+"""What backward says, in parts of the upstream gradient, and what its answers may be off by."""
+
+import numpy as np
+import pytest
+
+from gradlab.checks.claims import MOST, claims_of
+from gradlab.point.problem import Problem
+from gradlab.point.returned import read_gradients
+
+X = np.array([0.5, -1.0, 2.0, 1.5])
+
+
+def claims(forward, backward, x=X):
+    problem = Problem(forward, backward, x, rng=np.random.default_rng(0))
+    return claims_of(problem, read_gradients(problem, problem.call_backward())[0])
+
+
+def scaled(c):
+    """Return the claims of ``c sin x``."""
+    return claims(lambda x: c * np.sin(x), lambda dy, x: dy * c * np.cos(x))
+
+
+class TestParts:
+    @pytest.mark.parametrize("c", [np.ones(4), np.array([1.0, 1e3, 1.0, 1e-2]), np.zeros(4)])
+    def test_outputs_of_similar_magnitude_are_one(self, c):
+        assert len(scaled(c).gradients) == 1
+
+    def test_outputs_of_very_different_magnitude_are_apart(self):
+        found = scaled(np.array([1.0, 1e16, 1.0, 1e16]))
+        assert [np.flatnonzero(u).tolist() for u in found.upstreams] == [[1, 3], [0, 2]]
+
+    def test_parts_add_up_to_the_whole(self):
+        found = scaled(np.array([1.0, 1e16, 1e8, 1e30]))
+        np.testing.assert_array_equal(found.upstreams.sum(axis=0), found.problem.grad_output)
+        assert 1 < len(found.gradients) <= MOST
+
+    def test_backward_that_cannot_be_called_again_is_taken_whole(self):
+        calls = iter([1])
+        c = np.array([1.0, 1e16, 1.0, 1e16])
+
+        def once(dy, x):
+            next(calls)
+            return dy * c * np.cos(x)
+
+        assert len(claims(lambda x: c * np.sin(x), once).gradients) == 1
+
+
+class TestRounding:
+    def test_it_is_a_few_roundings_of_a_smooth_gradient(self):
+        found = scaled(np.ones(4))
+        size = np.abs(found.gradients[0][0]).max()
+        assert 0 < found.rounding[0][0].max() < 1e-13 * size
+
+    def test_it_is_what_is_left_where_large_terms_cancel(self):
+        found = claims(lambda x: x, lambda dy, x: dy * ((1e8 + x) - 1e8) / x)
+        assert found.rounding[0][0].max() > 1e-9
+
+    def test_leap_of_a_gradient_at_a_kink_is_no_rounding(self):
+        x = np.array([1.0, -2.0, 0.5])
+        found = claims(lambda x: np.abs(x - 1), lambda dy, x: dy * np.sign(x - 1), x)
+        assert found.rounding[0][0].max() < 1e-12
+
+    def test_gradient_that_is_nothing_but_rounding_may_be_any_of_it(self):
+        rng = np.random.default_rng(0)
+        found = claims(lambda x: 0 * x, lambda dy, x: 1e-17 * rng.standard_normal(x.shape))
+        assert found.rounding_of(0, vanishes=True).min() > 1e-18
+
+
+def test_outputs_can_be_left_out():
+    without = scaled(np.ones(4)).without(np.array([True, False, False, True]))
+    np.testing.assert_array_equal(without.gradients[0][0] != 0, [False, True, True, False])
+
+
+def test_in_float64_backward_is_given_everything_in_float64():
+    x = X.astype(np.float32)
+    found = claims(np.sin, lambda dy, x: dy * np.cos(x), x)
+    exact = found.in_float64[0][0]
+    np.testing.assert_allclose(exact, found.upstreams[0] * np.cos(x.astype(float)), rtol=1e-15)

@@ -1,0 +1,126 @@
+"""What becomes of each row: told, too small, wrong or open, and at which cost."""
+
+import numpy as np
+import pytest
+
+from gradlab.checks.claims import claims_of
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.directions import Directions
+from gradlab.checks.judge import judge
+from gradlab.point.problem import Problem
+from gradlab.point.returned import read_gradients
+
+
+def judged(forward, backward, x, *, rtol=1e-7, atol=0.0, upstream=None, **options):
+    """Judge every entry of one input by itself; return what it was measured by, and the rows."""
+    problem = Problem(forward, backward, x, grad_output=upstream, **options)
+    gradients, _ = read_gradients(problem, problem.call_backward())
+    criteria = Criteria(problem, rtol=rtol, atol=atol)
+    return criteria, judge(criteria, Directions.entries(problem, {0: None}), claims_of(problem, gradients))
+
+
+def states(rows):
+    """Return one word for each row."""
+    names = ("told", "small", "wrong", "open")
+    return ["/".join(n for n in names if getattr(rows, n)[k]) for k in range(rows.told.size)]
+
+
+def tanh_backward(dy, x):
+    return dy * (1 - np.tanh(x) ** 2)
+
+
+X = np.array([0.5, -1.0, 1.5])
+
+
+class TestStates:
+    def test_every_row_has_exactly_one(self):
+        x = np.array([0.3, -0.7, 25.0])
+        _, rows = judged(np.tanh, lambda dy, x: dy / np.cosh(x) ** 2 * np.array([1, 1.01, 1]), x)
+        assert states(rows) == ["told", "wrong", "small"]
+
+    def test_right_rule_is_told_by_one_difference_each(self):
+        criteria, rows = judged(np.tanh, tanh_backward, X)
+        assert states(rows) == ["told"] * 3
+        assert criteria.problem.forward_calls == 1 + 2 * 3
+
+    def test_what_cannot_be_seen_is_open(self):
+        _, rows = judged(lambda x: 1e20 + x.sum(), lambda dy, x: dy * np.ones(3), X)
+        assert states(rows) == ["open"] * 3
+
+    def test_claim_of_zero_that_cannot_be_seen_to_be_wrong_is_no_agreement(self):
+        _, rows = judged(lambda x: 1e20 + x.sum(), lambda dy, x: 0 * x, X)
+        assert not rows.told.any()
+
+    @pytest.mark.parametrize("defect", [1e-3, 1e-6])
+    def test_defect_of_any_size_above_rtol_is_wrong(self, defect):
+        _, rows = judged(np.tanh, lambda dy, x: tanh_backward(dy, x) * (1 + defect), X)
+        assert states(rows) == ["wrong"] * 3
+
+    def test_not_finite_on_one_side_is_told_by_the_other(self):
+        def forward(x):
+            return np.where(x <= 1, np.exp(x), np.inf)
+
+        x = np.array([1.0, 0.5])
+        _, rows = judged(forward, lambda dy, x: dy * np.exp(x), x)
+        assert states(rows) == ["told", "told"]
+        _, rows = judged(forward, lambda dy, x: 1.01 * dy * np.exp(x), x)
+        assert states(rows) == ["wrong", "wrong"]
+
+
+class TestTolerance:
+    @pytest.mark.parametrize(("rtol", "state"), [(1e-2, "told"), (1e-4, "wrong")])
+    def test_rtol_is_relative_to_the_entry(self, rtol, state):
+        _, rows = judged(np.tanh, lambda dy, x: 1.001 * tanh_backward(dy, x), X, rtol=rtol)
+        assert states(rows) == [state] * 3
+
+    @pytest.mark.parametrize(("atol", "wrong"), [(0.0, 3), (0.9e-3, 3), (1.1e-3, 0)])
+    def test_atol_is_a_distance_from_the_derivative_itself(self, atol, wrong):
+        _, rows = judged(
+            lambda x: x**2, lambda dy, x: dy * (2 * x + 1e-3), 50 * X, atol=atol, upstream=np.ones(3)
+        )
+        assert rows.wrong.sum() == wrong
+
+
+class TestInfluence:
+    def test_it_is_the_largest_of_what_was_agreed_on(self):
+        c = np.array([1.0, 5.0, 2.0])
+        criteria, _ = judged(lambda x: c * x, lambda dy, x: c * dy, np.ones(3), upstream=np.ones(3))
+        assert criteria.influence == pytest.approx(5)
+
+    def test_claim_alone_has_none(self):
+        criteria, _ = judged(lambda x: x, lambda dy, x: 1e9 * dy, np.ones(3), upstream=np.ones(3))
+        assert criteria.influence < 10
+
+
+class TestConfirmation:
+    def test_wrong_takes_a_second_ladder(self):
+        right, _ = judged(np.tanh, tanh_backward, X)
+        wrong, _ = judged(np.tanh, lambda dy, x: 1.01 * tanh_backward(dy, x), X)
+        assert wrong.problem.forward_calls > right.problem.forward_calls + 4 * X.size
+
+    def test_only_the_rows_that_disagree_take_it(self):
+        calls = []
+        for wrong in ([1.01, 1, 1], [1.01, 1.01, 1.01]):
+            criteria, _ = judged(np.tanh, lambda dy, x, w=wrong: tanh_backward(dy, x) * w, X)
+            calls.append(criteria.problem.forward_calls)
+        assert calls[0] < 0.75 * calls[1]
+
+    def test_in_a_narrow_dtype_what_is_right_in_float64_is_imprecise(self):
+        def backward(dy, x):
+            big = np.asarray(1e5, dtype=x.dtype)
+            return dy * ((big + np.cos(x)) - big)
+
+        _, rows = judged(np.sin, backward, X.astype(np.float32), rtol=3e-4)
+        assert rows.imprecise[rows.wrong].all()
+        assert rows.wrong.any()
+
+
+class TestBudget:
+    @pytest.mark.parametrize("max_calls", range(1, 40))
+    def test_it_is_kept_and_a_right_row_is_never_wrong(self, max_calls):
+        def forward(x):
+            return np.round(np.cos(x).sum(), 9)
+
+        criteria, rows = judged(forward, lambda dy, x: -dy * np.sin(x), X, max_calls=max_calls)
+        assert criteria.problem.forward_calls <= max_calls
+        assert not rows.wrong.any()

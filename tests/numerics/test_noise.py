@@ -1,0 +1,110 @@
+"""What values may be off by: the level of what scatters, and nothing of what is continuous."""
+
+import numpy as np
+import pytest
+
+from gradlab.numerics.noise import SPACING, binary_grid, output_noise, rounding, scatter
+
+EPS = float(np.finfo(np.float64).eps)
+LEVELS = [1e-12, 1e-9, 1e-6]
+
+
+def noise_of(function, *, lines=2):
+    """Return the noise of a function of one number, along some lines of different slopes."""
+    slopes = (1.0, 1.3, -0.7)[:lines]
+    output = np.array([function(0.0)])
+    found = output_noise([lambda t, s=s: np.array([function(s * t)]) for s in slopes], output, EPS)
+    return float(found[0])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_random_noise_is_covered_and_not_by_far_more(level):
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        found.append(noise_of(lambda t, rng=rng: np.sin(1 + t) + level * rng.standard_normal()))
+    assert level / 2 < min(found)
+    assert level < np.median(found)
+    assert max(found) < 30 * level
+
+
+@pytest.mark.parametrize("height", [1e-9, 1e-7])
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_of_a_quantised_function_are_noise(height, seed):
+    offset = np.random.default_rng(seed).uniform()
+    assert noise_of(lambda t: t + height * np.floor(t / height + offset)) > height / 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000])
+@pytest.mark.parametrize("seed", range(5))
+def test_kinks_are_no_noise(count, seed):
+    places = SPACING * np.random.default_rng(seed).uniform(-4, 4, count)
+    assert noise_of(lambda t: 1 + np.maximum(t - places, 0).sum() / count) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.cos, np.exp, lambda t: np.tanh(1e3 * t), lambda t: np.sin(1e3 + 1e4 * t), lambda t: 1 / (1e-4 + t)],
+    ids=["cos", "exp", "steep", "wavy", "beside a pole"],
+)
+def test_smooth_function_has_rounding_alone(function):
+    assert noise_of(function) <= 100 * EPS * max(1.0, abs(function(0.0)))
+
+
+def test_noise_is_no_less_than_rounding():
+    assert noise_of(lambda t: 2.0) == rounding(np.array([2.0]), EPS)[0]
+    assert noise_of(lambda t: 2.0, lines=0) == rounding(np.array([2.0]), EPS)[0]
+
+
+def test_steps_too_long_to_be_seen_close_by_are_seen_from_afar():
+    # Rounded to multiples of 2: nothing moves before the input has moved by one.
+    found = noise_of(lambda t: float(np.float32(2.0**24) + np.float32(2 * t)))
+    assert found >= 1
+
+
+def test_what_is_not_finite_shows_nothing():
+    def half(t):
+        return np.where(t >= 0, 1.0 + t, np.nan)
+
+    assert noise_of(half) <= 100 * EPS
+
+
+def test_no_more_calls_than_there_are():
+    assert output_noise([lambda t: None], np.ones(1), EPS)[0] == rounding(np.ones(1), EPS)[0]
+
+
+class TestGrid:
+    X = np.linspace(1, 2, 7)[:, np.newaxis]
+    ROUNDING = 1e-15  # no multiples of more than this are those of float64, whatever the values mean
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float16])
+    def test_that_of_a_narrower_dtype(self, dtype):
+        values = self.X.astype(dtype).astype(float)
+        assert binary_grid(values)[0] == np.finfo(dtype).eps
+
+    def test_none_of_float64(self):
+        assert binary_grid(np.sin(self.X))[0] < self.ROUNDING
+
+    @pytest.mark.parametrize("decimals", [1, 3])
+    def test_none_of_a_staircase_that_was_written_on_purpose(self, decimals):
+        assert binary_grid(np.round(self.X * 1.2345, decimals))[0] < self.ROUNDING
+
+    def test_how_many_values_it_rests_on(self):
+        assert binary_grid(np.array([[1.0], [1.5], [1.0], [1.5]]))[1] == 2
+
+    def test_none_of_zeros(self):
+        assert binary_grid(np.zeros((5, 1)))[0] == 0
+
+    def test_of_every_component_by_itself(self):
+        both = np.concatenate([self.X.astype(np.float32).astype(float), np.sin(self.X)], axis=1)
+        single, double = binary_grid(both)[0]
+        assert single == np.finfo(np.float32).eps
+        assert double < self.ROUNDING
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_scatter_is_within_a_factor_of_three(level):
+    rng = np.random.default_rng(0)
+    t = np.linspace(0, 1e-6, 7)[:, np.newaxis]
+    sides = [np.sin(1 + sign * t) + level * rng.standard_normal((7, 200)) for sign in (1, -1)]
+    assert level / 3 < np.median(scatter(sides)) < 3 * level

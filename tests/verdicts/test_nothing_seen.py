@@ -1,0 +1,185 @@
+"""Where an output swallows what moves, or jumps at the point, nothing may pass that was not seen."""
+
+import numpy as np
+import pytest
+from tables import FAIL, NOT_FAIL, NOT_PASS, Row, agree, each_of, normal
+
+from gradlab import gradcheck
+
+ONES = np.ones(3)
+
+
+def ones(d, x):
+    return d * np.ones_like(x)
+
+
+def d_tanh(x):
+    return 1 - np.tanh(x) ** 2
+
+
+BESIDE_AN_OFFSET = [
+    *(
+        Row(
+            f"sum beside {c:.0e}",
+            lambda x, c=c: c + np.sum(x),
+            ones,
+            (ONES,),
+            {
+                "zero": lambda d, x: 0 * x,
+                "twice": lambda d, x: 2 * ones(d, x),
+                "sign": lambda d, x: -ones(d, x),
+            },
+            NOT_FAIL,
+            FAIL if c < 1e12 else NOT_PASS,
+            {"rtol": rtol},
+        )
+        for c, rtol in ((1e10, 1e-7), (1e12, 1e-7), (1e14, 1e-7), (1e16, 3e-3), (1e17, 0.1), (1e18, 1e-7))
+    ),
+    Row(
+        "one output swallowed, the other free",
+        lambda x, z: np.stack([1e14 + z.sum(), x.sum()]),
+        lambda dy, x, z: (ones(dy[1], x), ones(dy[0], z)),
+        (ONES, ONES),
+        {
+            "swallowed": lambda dy, x, z: (ones(dy[1], x), 0 * z),
+            "free": lambda dy, x, z: (0 * x, ones(dy[0], z)),
+        },
+        NOT_FAIL,
+        NOT_PASS,
+    ),
+    Row(
+        "offset that is subtracted again",
+        lambda x: (1e8 + np.sin(x)) - 1e8,
+        lambda dy, x: dy * np.cos(x),
+        normal(5),
+        {
+            "zero": lambda dy, x: 0 * x,
+            "twice": lambda dy, x: 2 * dy * np.cos(x),
+            "5 %": lambda dy, x: 1.05 * dy * np.cos(x),
+        },
+    ),
+]
+
+NARROW = [
+    *(
+        Row(
+            f"{np.dtype(dtype)} behind float64",
+            lambda x, dtype=dtype: np.tanh(x.astype(dtype)).astype(float),
+            lambda dy, x: dy * d_tanh(x),
+            (np.array([0.3, -0.7, 0.9]),),
+            {
+                "sign": lambda dy, x: -dy * d_tanh(x),
+                "zero": lambda dy, x: 0 * x,
+                "1.5": lambda dy, x: 1.5 * dy * d_tanh(x),
+            },
+            NOT_FAIL,
+            FAIL if dtype is np.float32 else NOT_PASS,
+        )
+        for dtype in (np.float32, np.float16)
+    ),
+    *(
+        Row(
+            f"sum in {np.dtype(dtype)} beside {c:g}",
+            lambda x, dtype=dtype, c=c: np.float64(dtype(c) + x.astype(dtype).sum(dtype=dtype)),
+            ones,
+            (ONES,),
+            {"zero": lambda d, x: 0 * x},
+            NOT_FAIL,
+            NOT_PASS,
+        )
+        for dtype, c in ((np.float32, 1e6), (np.float16, 1e3))
+    ),
+    Row(
+        "float32 beside 1e7",
+        lambda x: np.float32(1e7) + np.sum(x),
+        ones,
+        (ONES.astype(np.float32),),
+        {"zero": lambda d, x: 0 * x},
+        NOT_FAIL,
+        NOT_PASS,
+    ),
+]
+
+STAIRS = [
+    Row(
+        "three decimals",
+        lambda x: np.round(x, 3),
+        lambda dy, x: 0 * dy,
+        normal(6),
+        {"two": lambda dy, x: 2 * dy},
+    ),
+    *(
+        Row(
+            f"solver that stops at {decimals} decimals",
+            lambda x, decimals=decimals: np.round(np.cos(x), decimals),
+            lambda dy, x: -dy * np.sin(x),
+            normal(4, seed=1),
+            {"5 %": lambda dy, x: -1.05 * dy * np.sin(x), "sign": lambda dy, x: dy * np.sin(x)},
+        )
+        for decimals in (6, 9)
+    ),
+]
+
+
+JUMPS = [
+    *(
+        Row(
+            f"angle on its branch cut, rtol {rtol:g}",
+            np.arctan2,
+            lambda dy, y, x: (dy * x / (x * x + y * y), -dy * y / (x * x + y * y)),
+            (np.zeros(1), -np.ones(1)),
+            {
+                "ten times": lambda dy, y, x: (10 * dy * x / (x * x + y * y), 0 * x),
+                "sign": lambda dy, y, x: (-5 * dy * x / (x * x + y * y), 0 * x),
+            },
+            NOT_FAIL,
+            NOT_PASS,
+            {"rtol": rtol},
+        )
+        for rtol in (1e-3, 3e-2, 0.3)
+    ),
+    *(
+        Row(
+            f"{name} at its jump, rtol {rtol:g}",
+            lambda x, function=function: function(x) + 2 * x,
+            lambda dy, x: 2 * dy,
+            (np.array([at, 0.4]),),
+            {
+                "twenty": lambda dy, x: dy * np.array([20.0, 2]),
+                "sign": lambda dy, x: dy * np.array([-2.0, 2]),
+            },
+            NOT_FAIL,
+            NOT_PASS,
+            {"rtol": rtol},
+        )
+        for name, function, at in (("floor", np.floor, 2.0), ("sign", np.sign, 0.0))
+        for rtol in (1e-3, 0.1)
+    ),
+]
+
+
+@each_of(BESIDE_AN_OFFSET)
+def test_output_that_swallows_what_moves(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(NARROW)
+def test_narrow_dtype_inside(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(STAIRS)
+def test_staircase(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(JUMPS)
+def test_jump_at_the_point(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@pytest.mark.parametrize("backward", [lambda d, x: 10 * ones(d, x), lambda d, x: 0 * x])
+def test_whatever_rtol_a_report_suggests_a_wrong_rule_does_not_pass_with_it(backward):
+    for c in (1e13, 1e15):
+        for rtol in 10.0 ** np.arange(-6, 0):
+            assert not gradcheck(lambda x, c=c: c + x.sum(), backward, ONES, rtol=rtol, raise_exception=False)

@@ -1,0 +1,178 @@
+"""Entries of all sizes in one input: saturated, flat, steep, at the edge of a domain, below all numbers."""
+
+import numpy as np
+from scipy import special
+from tables import NOT_FAIL, NOT_PASS, Row, agree, each_of, normal
+
+
+def attention(q, k, v):
+    return special.softmax(40 * q @ k.T, axis=-1) @ v
+
+
+def d_attention(dy, q, k, v, *, of_v=1.0):
+    p = special.softmax(40 * q @ k.T, axis=-1)
+    dp = dy @ v.T
+    d = 40 * p * (dp - (dp * p).sum(axis=-1, keepdims=True))
+    return d @ k, d.T @ q, of_v * p.T @ dy
+
+
+def d_softmax(dy, x):
+    p = special.softmax(x, axis=-1)
+    return p * (dy - (dy * p).sum(axis=-1, keepdims=True))
+
+
+def d_sigmoid(x):
+    return special.expit(x) * special.expit(-x)
+
+
+def padded_transform(x):
+    z = np.fft.fft(x, n=6)
+    return np.stack([z.real, z.imag])
+
+
+def only(k, factor, size):
+    """Return a factor of one entry."""
+    return np.where(np.arange(size) == k, factor, 1.0)
+
+
+SATURATED = [
+    Row(
+        "tanh",
+        np.tanh,
+        lambda dy, x: dy / np.cosh(x) ** 2,
+        (np.array([0.3, -0.7, 25.0]),),
+        {"1 % of the first": lambda dy, x: dy / np.cosh(x) ** 2 * only(0, 1.01, 3)},
+    ),
+    Row(
+        "tanh, float32",
+        np.tanh,
+        lambda dy, x: dy * (1 - np.tanh(x) ** 2),
+        (np.array([0.3, -0.7, 12.0], np.float32),),
+        {"linear": lambda dy, x: dy * (1 - np.tanh(x))},
+    ),
+    Row(
+        "sigmoid",
+        special.expit,
+        lambda dy, x: dy * d_sigmoid(x),
+        (np.array([0.3, -1.2, 40.0, 38.0]),),
+        {
+            "1 % of the first": lambda dy, x: dy * d_sigmoid(x) * only(0, 1.01, 4),
+            "output forgotten": lambda dy, x: dy * special.expit(x),
+        },
+    ),
+    Row(
+        "cross-entropy of decided examples",
+        lambda z: np.sum(np.logaddexp(0, -z)),
+        lambda dl, z: -dl * special.expit(-z),
+        (np.array([45.0, 0.2, -1.0, 80.0]),),
+        {"sign": lambda dl, z: dl * special.expit(-z), "half": lambda dl, z: -0.5 * dl * special.expit(-z)},
+    ),
+    Row(
+        "softmax of one decided row of two",
+        lambda x: special.softmax(x, axis=-1),
+        d_softmax,
+        (np.array([[50.0, 0.0, 0.3], [0.5, 0.2, -0.4]]),),
+        {
+            "1 %": lambda dy, x: 1.01 * d_softmax(dy, x),
+            "sum forgotten": lambda dy, x: special.softmax(x, axis=-1) * dy,
+        },
+    ),
+    Row(
+        "attention",
+        attention,
+        d_attention,
+        normal((3, 4), (5, 4), (5, 2)),
+        {"1 % of v": lambda dy, q, k, v: d_attention(dy, q, k, v, of_v=1.01)},
+    ),
+]
+
+FLAT = [
+    Row(
+        "2 - exp(-x²) at 7.6",
+        lambda x: 2 - np.exp(-x * x),
+        lambda dy, x: dy * 2 * x * np.exp(-x * x),
+        (np.array([0.5, 7.58]),),
+        {"half": lambda dy, x: dy * x * np.exp(-x * x)},
+    ),
+    Row(
+        "exp(-1/x²) at 0.02",
+        lambda x: 1 + np.exp(-1 / (x * x)),
+        lambda dy, x: dy * 2 / x**3 * np.exp(-1 / (x * x)),
+        (np.array([0.9, 0.02, -1.5]),),
+        {"half": lambda dy, x: dy / x**3 * np.exp(-1 / (x * x))},
+    ),
+    Row(
+        "normal density at 9 and 39",
+        lambda x: np.exp(-x * x / 2),
+        lambda dy, x: -dy * x * np.exp(-x * x / 2),
+        (np.array([0.5, -1.1, 9.0, 39.0]),),
+        {
+            "half": lambda dy, x: -0.5 * dy * x * np.exp(-x * x / 2),
+            "sign": lambda dy, x: dy * x * np.exp(-x * x / 2),
+        },
+    ),
+    Row(
+        "Fourier transform of a padded signal",
+        padded_transform,
+        lambda dy, x: np.real(np.fft.fft(dy[0] - 1j * dy[1], n=6))[:4],
+        normal(4),
+        {"sign of the adjoint": lambda dy, x: np.real(np.fft.fft(dy[0] + 1j * dy[1], n=6))[:4]},
+    ),
+]
+
+UNDERFLOW = [
+    Row(
+        "erfc at 27",
+        special.erfc,
+        lambda dy, x: -dy * 2 / np.sqrt(np.pi) * np.exp(-x * x),
+        (np.array([0.5, 1.0, 27.0]),),
+        {"2 forgotten": lambda dy, x: -dy / np.sqrt(np.pi) * np.exp(-x * x)},
+    ),
+    Row(
+        "exp(-x) at 95 and 110, float32",
+        lambda x: np.exp(-x),
+        lambda dy, x: -dy * np.exp(-x),
+        (np.array([0.5, 1.5, 95, 110], np.float32),),
+        {"sign": lambda dy, x: dy * np.exp(-x), "half": lambda dy, x: np.float32(-0.5) * dy * np.exp(-x)},
+    ),
+]
+
+
+def edge(name, forward, slope, x):
+    """Return a row of an elementwise function next to the edge of its domain: not wrong, at least."""
+    wrong = {
+        f"first times {factor:g}": lambda dy, x, f=factor: dy * slope(x) * only(0, f, x.size)
+        for factor in (0.5, 0.0, -1.0)
+    }
+    return Row(name, forward, lambda dy, x: dy * slope(x), (np.array(x),), wrong, NOT_FAIL, NOT_PASS)
+
+
+EDGES = [
+    edge("arccos", lambda x: np.arccos(np.clip(x, -1, 1)), lambda x: -1 / np.sqrt(1 - x * x), [1 - 1e-8]),
+    edge("arcsin", np.arcsin, lambda x: 1 / np.sqrt(1 - x * x), [-1 + 1e-9, 0.3]),
+    edge("arccosh", np.arccosh, lambda x: 1 / np.sqrt(x * x - 1), [1 + 1e-8, 2.0]),
+    edge("arctanh", np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)), [1 - 1e-9, -0.5]),
+    edge("root", np.sqrt, lambda x: 0.5 / np.sqrt(x), [1e-10, 1.0]),
+    edge("clipped root", lambda x: np.sqrt(np.maximum(x, 0)), lambda x: 0.5 / np.sqrt(x), [1e-8, 0.7]),
+    edge("logarithm", lambda x: np.log(np.clip(x, 1e-12, None)), lambda x: 1 / x, [1e-9, 0.5, 2.0]),
+]
+
+
+@each_of(SATURATED)
+def test_saturated_entries_decide_nothing(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(FLAT)
+def test_flat_entries_decide_nothing(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(UNDERFLOW)
+def test_below_the_smallest_normal_number_is_zero(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(EDGES)
+def test_next_to_the_edge_of_the_domain(forward, backward, row, expected):
+    agree(forward, backward, row, expected)

@@ -1,0 +1,232 @@
+"""Gradients that are zero but for rounding: because forward is invariant, or because terms cancel."""
+
+import numpy as np
+from scipy import special
+from tables import Row, agree, each_of, normal
+
+
+def mean_of(a, axis):
+    return a.mean(axis=axis, keepdims=True)
+
+
+def standardized(a, axis):
+    c = a - mean_of(a, axis)
+    s = np.sqrt(mean_of(c * c, axis) + 1e-5)
+    return c / s, s
+
+
+def d_standardized(dy, a, axis):
+    y, s = standardized(a, axis)
+    return (dy - mean_of(dy, axis) - y * mean_of(dy * y, axis)) / s
+
+
+def d_softmax(dy, x):
+    p = special.softmax(x, axis=-1)
+    return p * (dy - (dy * p).sum(axis=-1, keepdims=True))
+
+
+# y = x + b − mean(x + b): b has no influence
+
+
+def centred(x, b):
+    return x + b - mean_of(x + b, 0)
+
+
+def d_centred(dy, x, b):
+    d = dy - dy.mean(axis=0)
+    return d, d.sum(axis=0)
+
+
+# y = batch_norm(x w + b): likewise
+
+
+def batch_norm(x, w, b):
+    return standardized(x @ w + b, 0)[0]
+
+
+def d_batch_norm(dy, x, w, b):
+    d = d_standardized(dy, x @ w + b, 0)
+    return d @ w.T, x.T @ d, d.sum(axis=0)
+
+
+def d_batch_norm_without_variance(dy, x, w, b):
+    d = (dy - dy.mean(axis=0)) / standardized(x @ w + b, 0)[1]
+    return d @ w.T, x.T @ d, d.sum(axis=0)
+
+
+# y = softmax(x + c), one c for each row
+
+
+def shifted(x, c):
+    return special.softmax(x + c, axis=-1)
+
+
+def d_shifted(dy, x, c):
+    d = d_softmax(dy, x + c)
+    return d, d.sum(axis=-1, keepdims=True)
+
+
+# y = z / |z| where z = exp(r) x: the radius has no influence
+
+
+def direction(x, r):
+    z = np.exp(r) * x
+    return z / np.sqrt(z @ z)
+
+
+def d_direction(dy, x, r):
+    z = np.exp(r) * x
+    n = np.sqrt(z @ z)
+    dz = dy / n - z * (z @ dy) / n**3
+    return np.exp(r) * dz, np.sum(dz * z, keepdims=True)
+
+
+def d_direction_one_term(dy, x, r):
+    z = np.exp(r) * x
+    return np.exp(r) * dy / np.sqrt(z @ z), 0 * r
+
+
+# y = logsumexp(log_softmax(x)) = 0
+
+
+def d_constant(dy, x):
+    d = dy[:, None] * special.softmax(special.log_softmax(x, axis=1), axis=1)
+    return d - special.softmax(x, axis=1) * d.sum(axis=1, keepdims=True)
+
+
+def with_b(backward, b):
+    """Replace the last gradient."""
+    return lambda dy, *inputs: (*backward(dy, *inputs)[:-1], b(dy))
+
+
+ON_THE_SECOND = np.array([0, 1])
+
+INVARIANT = [
+    Row(
+        "bias before centring",
+        centred,
+        d_centred,
+        normal((5, 3), 3),
+        {
+            "b without the mean": with_b(d_centred, lambda dy: dy.sum(axis=0)),
+            "x with half the mean": lambda dy, x, b: (dy - 0.5 * dy.mean(axis=0), 0 * b),
+        },
+    ),
+    *(
+        Row(
+            f"bias before batch normalization, {np.dtype(dtype)}",
+            batch_norm,
+            d_batch_norm,
+            normal((6, 3), (3, 2), 2, dtype=dtype),
+            {
+                "b as without it": with_b(d_batch_norm, lambda dy: dy.sum(axis=0)),
+                "variance forgotten": d_batch_norm_without_variance,
+            },
+        )
+        for dtype in (np.float64, np.float32)
+    ),
+    *(
+        Row(
+            f"shift before softmax, {np.dtype(dtype)}",
+            shifted,
+            d_shifted,
+            normal((3, 4), (3, 1), dtype=dtype),
+            {
+                "c as without it": with_b(d_shifted, lambda dy: dy.sum(axis=-1, keepdims=True)),
+                "sum forgotten": lambda dy, x, c: (special.softmax(x + c, axis=-1) * dy, 0 * c),
+            },
+        )
+        for dtype in (np.float64, np.float32)
+    ),
+    Row("radius of a unit vector", direction, d_direction, normal(4, 1), {"one term": d_direction_one_term}),
+]
+
+CANCELLING = [
+    Row(
+        "sign by division",
+        lambda x: x / np.abs(x),
+        lambda dy, x: dy / np.abs(x) - dy * x * x / np.abs(x) ** 3,
+        normal(8),
+        {"one term": lambda dy, x: dy / np.abs(x)},
+    ),
+    Row(
+        "log-sum-exp of a log-softmax",
+        lambda x: special.logsumexp(special.log_softmax(x, axis=1), axis=1),
+        d_constant,
+        normal((3, 4)),
+        {"outer function alone": lambda dy, x: dy[:, None] * special.softmax(x, axis=1)},
+    ),
+    Row(
+        "1e-17 beside 3",
+        lambda x, z: 3.0 * x,
+        lambda dy, x, z: (3 * dy, 1e-17 * dy),
+        (np.ones(2), np.ones(2)),
+        {"1e-3": lambda dy, x, z: (3 * dy, 1e-3 * dy), "1e-6": lambda dy, x, z: (3 * dy, 1e-6 * dy)},
+    ),
+    Row(
+        "1e-8 beside 3, float32",
+        lambda x, z: 3 * x,
+        lambda dy, x, z: (3 * dy, np.float32(1e-8) * dy),
+        (np.ones(2, np.float32), np.ones(2, np.float32)),
+        {"0.1": lambda dy, x, z: (3 * dy, np.float32(0.1) * dy)},
+    ),
+]
+
+STATIONARY = [
+    Row(
+        "one residual of almost zero",
+        lambda x: np.mean((x - 1) ** 2),
+        lambda dl, x: dl * 2 * (x - 1) / x.size,
+        (np.append(normal(20)[0], 1 + 1e-9),),
+        {"2 forgotten": lambda dl, x: dl * (x - 1) / x.size},
+    ),
+    Row(
+        "all residuals zero",
+        lambda x: np.mean((x - 1) ** 2),
+        lambda dl, x: dl * 2 * (x - 1) / x.size,
+        (np.ones(3),),
+        {"x": lambda dl, x: dl * x, "a thousandth of it": lambda dl, x: 1e-3 * dl * x},
+    ),
+    Row(
+        "cosine at zero beside others",
+        np.cos,
+        lambda dy, x: -dy * np.sin(x),
+        (np.array([0.0, 0.7, -1.1]),),
+        {
+            "a hundredth there": lambda dy, x: -dy * np.sin(x) + np.array([0.01, 0, 0]),
+            "sign": lambda dy, x: dy * np.sin(x),
+        },
+    ),
+    Row(
+        "saddle",
+        lambda x, y: np.sum(x * y) + np.sum(y[1:]),
+        lambda dl, x, y: (dl * y, dl * (x + ON_THE_SECOND)),
+        (np.zeros(2), np.zeros(2)),
+        {
+            "x": lambda dl, x, y: (dl * (y + 0.5), dl * (x + ON_THE_SECOND)),
+            "y": lambda dl, x, y: (dl * y, dl * np.ones(2)),
+        },
+    ),
+    Row(
+        "ninth power at zero",
+        lambda x: x**9,
+        lambda dy, x: 9 * dy * x**8,
+        (np.array([0.0, 0.7, 1.1]),),
+        {"eight": lambda dy, x: 8 * dy * x**8},
+    ),
+]
+
+
+@each_of(INVARIANT)
+def test_input_without_influence(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(CANCELLING)
+def test_terms_that_cancel(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
+
+
+@each_of(STATIONARY)
+def test_stationary_point(forward, backward, row, expected):
+    agree(forward, backward, row, expected)
