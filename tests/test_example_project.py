@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -147,6 +148,7 @@ def build(folder, lookup):
     return folder
 
 
+@cache
 def run(project, module, *arguments):
     """Run a module as a user of the project does, whatever the environment says of this run."""
     told = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GITHUB_"))}

@@ -4,7 +4,7 @@ import traceback
 import numpy as np
 import pytest
 
-from gradlab import GradientError, Verdict, gradcheck
+from gradlab import GradientError, UsageError, Verdict, gradcheck
 from gradlab.rules import cross_entropy, square_loss
 
 X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
@@ -189,3 +189,69 @@ def test_extreme_magnitudes_raise_no_warning_and_no_false_alarm(scale):
     x = scale * np.array([1.0, 2.0])
     assert not gradcheck(lambda x: 2 * x, lambda dy, x: 2 * dy, x, raise_exception=False).failed
     assert not gradcheck(lambda x: 2 * x, lambda dy, x: 2 * dy, x[:1], raise_exception=False).failed
+
+
+class TestTolerance:
+    @pytest.mark.parametrize(("atol", "passes"), [(None, False), (0.9e-3, False), (1.1e-3, True)])
+    def test_atol_is_the_distance_from_a_derivative_that_does_not_matter(self, atol, passes):
+        def backward(dy, x):
+            return dy * (2 * x + 1e-3)
+
+        report = gradcheck(
+            lambda x: x**2, backward, X, grad_output=np.ones(X.shape), atol=atol, raise_exception=False
+        )
+        assert report.passed == passes
+
+    @pytest.mark.parametrize(("rtol", "passes"), [(None, False), (0.9e-3, False), (1.1e-3, True)])
+    def test_rtol_is_the_part_of_a_derivative_that_does_not_matter(self, rtol, passes):
+        report = gradcheck(np.sin, lambda dy, x: 1.001 * dy * np.cos(x), X, rtol=rtol, raise_exception=False)
+        assert report.passed == passes
+
+    def test_atol_hides_no_defect_of_another_entry(self):
+        def backward(dy, x):
+            return dy * x * np.array([4, 2.1])  # off by 0.002 and by 0.1
+
+        x, u = np.array([1e-3, 1.0]), np.ones(2)
+        report = gradcheck(lambda x: x**2, backward, x, atol=0.05, grad_output=u, raise_exception=False)
+        assert report.inputs[0].wrong_entries == ((1,),)
+
+
+class TestProbes:
+    @pytest.mark.parametrize("probes", ["entries", "directions"])
+    @pytest.mark.parametrize("size", [5, 1500])
+    def test_either_way_a_right_rule_passes_and_a_wrong_entry_is_caught(self, probes, size):
+        x = np.random.default_rng(0).normal(size=size)
+
+        def wrong(dy, x):
+            dx = dy * np.cos(x)
+            dx[3] *= 1.01
+            return dx
+
+        assert gradcheck(np.sin, lambda dy, x: dy * np.cos(x), x, probes=probes)
+        assert gradcheck(np.sin, wrong, x, probes=probes, raise_exception=False).failed
+
+    def test_number_of_directions_does_not_grow_with_the_size(self):
+        x = np.random.default_rng(0).normal(size=800)
+        calls = [
+            gradcheck(np.sin, lambda dy, x: dy * np.cos(x), x, probes=probes).forward_calls
+            for probes in ("directions", "entries")
+        ]
+        assert calls[0] <= 32 < 2 * x.size <= calls[1]
+
+    def test_every_entry_of_a_large_input_is_probed_where_that_is_asked_for(self):
+        x = np.random.default_rng(0).normal(size=1500)
+        report = gradcheck(np.sin, lambda dy, x: dy * np.cos(x), x, probes="entries")
+        assert report.inputs[0].probed == 1500
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"atol": -1.0}, "atol is the float -1.0; expected a number, zero or more"),
+        ({"atol": np.inf}, "atol is the float inf; expected a number, zero or more"),
+        ({"probes": "all"}, "probes is the str 'all'; expected 'entries' or 'directions'"),
+    ],
+)
+def test_malformed_option_is_a_usage_error(options, message):
+    with pytest.raises(UsageError, match=message):
+        gradcheck(np.sin, lambda dy, x: dy * np.cos(x), X, **options)

@@ -31,8 +31,7 @@ class TestDomain:
             )
         assert report.failed
 
-    @pytest.mark.parametrize("signature", ["(n)", "()"])
-    @pytest.mark.parametrize("forward", [np.log, raising_log])
+    @pytest.mark.parametrize(("forward", "signature"), [(np.log, "(n)"), (raising_log, "()")])
     def test_positive_numbers_are_proposed_where_negative_ones_are_outside_of_it(self, forward, signature):
         rule = Rule("log", forward, lambda dy, x: dy / x, signature)
         with np.errstate(all="ignore"):

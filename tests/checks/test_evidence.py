@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from explaining import X, d_tanh
 
+from gradlab.checks.directions import Directions
 from gradlab.checks.evidence import entries_and_joint, gather
 from gradlab.point.problem import Problem
 
@@ -40,3 +41,18 @@ def test_gradient_of_another_size_or_none_is_not_right(answer):
 
 def test_backward_that_answers_in_two_shapes_is_no_evidence():
     assert evidence(lambda u, x: u * d_tanh(x) if (u == 1).all() else u[:4]) is None
+
+
+def test_derivatives_of_single_entries_are_known_by_what_moving_an_entry_by_its_length_does():
+    found = evidence(lambda u, x: u * d_tanh(x))
+    alone, entries = found.single_entries
+    length = found.directions.lengths[alone]
+    np.testing.assert_allclose(found.numeric[alone, 0] / length, d_tanh(X)[entries], rtol=1e-8)
+    np.testing.assert_allclose(found.own_slope[alone] / length, d_tanh(X)[entries], rtol=1e-6)
+
+
+def test_direction_along_which_forward_has_a_kink_is_no_evidence():
+    x = np.array([0.0, 0.7, -1.2])
+    problem = Problem(np.abs, lambda u, x: u * np.sign(x), (x,))
+    entries = Directions.entries(problem, {0: None})
+    assert gather(problem, 0, entries, rtol=1e-7).directions.index.tolist() == [1, 2]
