@@ -157,10 +157,20 @@ def test_malformed_rule_is_named_and_the_others_are_still_checked(tmp_path, caps
     assert "2 rules: 1 pass, 1 fail" in out
 
 
-def test_interrupt_ends_with_what_was_done_so_far():
-    command = [sys.executable, "-m", "gradlab", "verify", "identity", "linear", "--max-examples", "1000000"]
+def test_interrupt_ends_with_what_was_done_so_far(tmp_path):
+    path, begun = tmp_path / "slow.py", tmp_path / "begun"
+    path.write_text(
+        "import pathlib\n"
+        "from gradlab import Rule\n"
+        "def forward(x):\n"
+        f"    pathlib.Path({str(begun)!r}).touch()\n"
+        "    return x\n"
+        "slow = Rule('slow', forward, lambda dy, x: dy, '(n)')\n"
+    )
+    command = [sys.executable, "-m", "gradlab", "verify", str(path), "linear", "--max-examples", "1000000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
+    while not begun.exists() and process.poll() is None:
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     try:
         out, err = process.communicate(timeout=60)
