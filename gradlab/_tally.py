@@ -33,17 +33,13 @@ class Tally:
     largest: Any = None  # failing point
     size: int = 0  # its entries
     known: set[Hashable] = field(default_factory=set)
-    new: set[Hashable] = field(default_factory=set)
 
     def is_known(self, inputs: Any) -> bool:
-        """Whether a point was checked in an earlier run; within one, the same point has the same answer."""
+        """Whether a point was checked before, and did not fail."""
         return _fingerprint(inputs) in self.known
 
-    def remember(self) -> None:
-        self.known |= self.new
-        self.new.clear()
-
-    def leave_out(self, report: Report) -> None:
+    def leave_out(self, report: Report, inputs: Any) -> None:
+        self.known.add(_fingerprint(inputs))
         self._count(report)
         self.left_out += not self.failed
 
@@ -52,9 +48,10 @@ class Tally:
         size = sum(result.size for result in report.inputs)
         if report.failed and size > self.size:
             self.largest, self.size = inputs, size
+        if not report.failed:
+            self.known.add(_fingerprint(inputs))
         if self.failed:
             return
-        self.new.add(_fingerprint(inputs))
         self.points += 1
         self.passed += report.passed
         self.failed += report.failed

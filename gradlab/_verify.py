@@ -104,20 +104,20 @@ def verify(
     )
     tally = Tally()
 
-    def check(inputs: Any) -> None:
-        tally.drawn += 1
+    def check(inputs: Any) -> bool:
         if tally.is_known(inputs):
-            tally.checked += 1
-            hypothesis.reject()
+            return False
+        tally.drawn += 1
         report, raised = _check(question, inputs, seed=seed)
         if _outside_the_domain(inputs, report):
-            tally.leave_out(report)
-            hypothesis.reject()
+            tally.leave_out(report, inputs)
+            return False
         tally.add(report, inputs)
         if progress is not None:
             progress(tally.points)
         if report.failed:
             raise _PointFailed(inputs, report, raised)
+        return True
 
     failure = _search(rule, check, tally, max_examples=int(max_examples), seed=seed)
     failing = None
@@ -137,12 +137,11 @@ def verify(
 
 
 def _search(
-    rule: Rule, check: Callable[[Any], None], tally: Tally, *, max_examples: int, seed: int
+    rule: Rule, check: Callable[[Any], bool], tally: Tally, *, max_examples: int, seed: int
 ) -> _PointFailed | None:
     """Check points until one fails, and return the simplest such point."""
     try:
-        for _ in run(rule, check, points(rule), max_examples=max_examples, seed=seed):
-            tally.remember()
+        run(rule, check, points(rule), max_examples=max_examples, seed=seed)
     except _PointFailed as failed:
         return failed
     except hypothesis.errors.FlakyFailure as flaky:  # the same point fails now and then
