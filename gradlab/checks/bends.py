@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, as_joint, slopes_around, slopes_at
+from gradlab.checks.ladders import DISCERNING
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array
 from gradlab.numerics.table import usual_step
@@ -27,6 +28,8 @@ def look_at_bends(criteria: Criteria, rows: Rows) -> None:
             break
         if _is_told_by(criteria, rows, row, step * CLOSE) and (joint[row] or _straightens(rows, row, step)):
             continue
+        if joint[row] and _is_curvature(rows, row, step):
+            continue
         slopes = slopes_at(table, row, step * CLOSE)
         if slopes is not None and slopes.kinked.any():
             judge_kink(criteria, rows, row, slopes)
@@ -38,6 +41,16 @@ def _straightens(rows: Rows, row: int, step: float) -> bool:
     """Whether both sides bend less and less towards the point, as curvature does and a kink does not."""
     near, far = (np.abs(rows.table.bent(h)[row]) for h in (step * CLOSE, step))
     return bool((near <= far / GONE).all())
+
+
+def _is_curvature(rows: Rows, row: int, step: float) -> bool:
+    """Whether what does not shrink with the step is too little of a bend to explain a disagreement.
+
+    Half the jump between both sides is ``k + c h``, with a kink ``k`` and a curvature ``c``.
+    """
+    near, far = (rows.table.bent(h)[row] for h in (step * CLOSE, step))
+    kink = np.abs(near - CLOSE * far) / (1 - CLOSE) + rows.table.rounding(step * CLOSE)[row]
+    return bool((kink <= DISCERNING * np.abs(rows.claim[row] - rows.value[row])).all())
 
 
 def _is_told_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:

@@ -171,6 +171,12 @@ def movable(problem: Problem, i: int) -> Indices:
     return np.arange(problem.value(i).size)
 
 
+def count_movable(problem: Problem, i: int) -> int:
+    """Return how many entries of an input are differentiated."""
+    size = int(problem.value(i).size)
+    return size - int(problem.fixed[i].sum()) if i in problem.fixed else size
+
+
 def random_joint(problem: Problem, positions: Iterable[int], rng: np.random.Generator) -> Gradients:
     """Draw a direction in which every entry of some inputs moves."""
     return {i: random_direction(problem.value(i), rng) for i in positions}

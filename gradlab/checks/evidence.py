@@ -225,7 +225,7 @@ def _own_slopes(table: Table, directions: Directions, problem: Problem) -> Array
     """Return for each single entry the derivative of the output entry of the same index."""
     own = np.full(directions.count, np.nan)
     shapes = {problem.value(int(i)).shape for i in directions.position}
-    if table.slopes is not None and shapes == {problem.form.shape}:
+    if table.slopes and shapes == {problem.form.shape}:
         single = np.arange(directions.single)
-        own[single] = table.slopes[single, directions.index]
+        own[single] = table.jacobian[single, directions.index]
     return own

@@ -8,20 +8,21 @@ directions of its own; entries whose gradient is exactly zero are a stratum too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import CERTAIN, NOTHING, Criteria
-from gradlab.checks.directions import Directions, Gradients, movable, without_fixed
-from gradlab.checks.judge import insist, judge, measure_noise, refine
+from gradlab.checks.directions import Directions, Gradients, count_movable, without_fixed
+from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.ladders import LADDER
 from gradlab.checks.rows import Mask, Rows
 from gradlab.numerics import Array
-from gradlab.numerics.scales import random_direction, scales
+from gradlab.numerics.scales import blocks, random_direction, scales
 from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 
@@ -31,7 +32,6 @@ STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
-BEYOND = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,18 +125,18 @@ def probe_gradients(
         What is worth knowing about how.
     """
     problem, claims, notes = criteria.problem, claims_of(criteria.problem, gradients), []
-    entries = {i: movable(problem, i) for i in gradients}
+    size = {i: count_movable(problem, i) for i in gradients}
     small = [
         i for i in gradients if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)
     ]
-    if probes is None and 2 * sum(entries[i].size for i in small) + 2 > problem.calls_left:
+    if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
         small = []  # too dear: directions tell less, but of all entries
     planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
     for i in gradients:
-        if i not in small and entries[i].size:
+        if i not in small and size[i]:
             planned += [(i, *plan) for plan in _strata(claims, i, rng)]
     # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
-    directions = Directions.entries(problem, {i: entries[i] for i in small}, [d for _, _, d in planned])
+    directions = Directions.entries(problem, dict.fromkeys(small), [d for _, _, d in planned])
     rows = judge(criteria, directions, claims)
     if problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, left_out = _without_kinked_outputs(criteria, rows, claims)
@@ -147,7 +147,7 @@ def probe_gradients(
         joint = [(k, s) for k, (at, s, _) in enumerate(planned, directions.single) if at == i]
         which = alone if i in small else np.array([k for k, _ in joint], dtype=np.intp)
         stratum = np.arange(alone.size) if i in small else np.array([s for _, s in joint], dtype=int)
-        found.append(_summed_up(criteria, Probes(i, rows, which, stratum, entries[i].size)))
+        found.append(_summed_up(criteria, Probes(i, rows, which, stratum, size[i])))
     kinks = _Kinks(problem)
     kinks.add(rows)
     if kinks.count >= 2:
@@ -179,12 +179,17 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
     than a few roundings of the largest influence; forward then must not move either, by its measured noise.
     """
     rows, problem = probes.rows, criteria.problem
+    mine = np.zeros(rows.told.shape, dtype=bool)
+    mine[probes.which] = True
+    rows.table.take(np.flatnonzero(mine & rows.open & rows.idle), BEYOND)
+    tried = np.isfinite(rows.table.secant(BEYOND)).all(axis=1)
+    rows.small |= mine & rows.open & rows.idle & tried
+    if not (mine & ~(rows.small & rows.idle)).any():
+        return
     rounding = np.stack([rows.directions.spread(g) for g in rows.claims.changes], axis=1)
     # Rounding is of one size throughout an input, though at some entries it happens to be none.
     floor = np.fmax(rounding[probes.which].max(axis=0), NOTHING * problem.given_eps * criteria.influence)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
-    mine = np.zeros(rows.told.shape, dtype=bool)
-    mine[probes.which] = True
     if not problem.noise_is_known:
         measure_noise(criteria, rows)
     refine(criteria, rows)
@@ -234,23 +239,21 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
         caught = caught[told & np.isfinite(caught)]
         return (float(caught.max()) if caught.size else None), int(probes.mask(rows.small).sum())
     limit = criteria.rtol * criteria.influence
-    worst, too_small = np.nan, 0
-    for stratum in np.unique(probes.stratum):
-        best: Array | None = None
-        for k in np.flatnonzero(probes.stratum == stratum):
-            ((i, d),) = rows.directions.joint[probes.which[k] - rows.directions.single].items()
-            for s, part in enumerate(rows.claims.gradients):
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    moved = np.abs(part[i].ravel()[d.ravel() != 0] * d.ravel()[d.ravel() != 0])
-                    caught = np.where(moved > 0, noticed[k, s] / moved, np.inf)
-                    caught[moved + noticed[k, s] <= limit] = np.nan  # too small to matter
-                best = caught if best is None else np.fmin(best, caught)
-        if best is not None:
-            too_small += int(np.isnan(best).sum())
-            finite = best[np.isfinite(best)]
-            if finite.size:
-                worst = float(np.fmax(worst, finite.max()))
-    return (None if np.isnan(worst) else worst), too_small
+    worst, too_small = 0.0, 0
+    along = [cast(Stratum, rows.directions.joint[k - rows.directions.single]) for k in probes.which]
+    labels, i = along[0].labels.ravel(), along[0].position
+    for block in blocks(labels.size):
+        seen = np.full(labels[block].size, np.nan)  # times what is noticed: how much each entry moves
+        for first in range(0, len(along), len(along) // PER_STRATUM):
+            d = along[first].direction.ravel()[block]
+            of_stratum = noticed[first : first + len(along) // PER_STRATUM]
+            for s, g in enumerate(rows.claims.gradients):
+                moved, least = np.abs(g[i].ravel()[block] * d), of_stratum[labels[block], s]
+                matters = (moved + least > limit) & (d != 0)
+                seen = np.fmax(seen, np.where(matters, moved / least, np.nan))
+        too_small += int((np.isnan(seen) & (d != 0)).sum())
+        worst = max(worst, float((1 / seen[seen > 0]).max(initial=0.0)))
+    return worst or None, too_small
 
 
 def _is_seen(probes: Probes, noticed: Array) -> bool:
@@ -288,40 +291,67 @@ def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claims) -> t
 
 
 def _strata(claims: Claims, i: int, rng: np.random.Generator) -> Iterator[tuple[int, Gradients]]:
-    x = claims.problem.value(i)
-    weight = np.abs(claims.gradients[0][i])
-    for gradients in claims.gradients[1:]:
-        weight = np.maximum(weight, np.abs(gradients[i]))
-    weight = np.asarray(weight * scales(x))
-    labels = strata(weight)
-    del weight
-    for stratum in range(int(labels.max(initial=-1)) + 1):
-        mask = labels == stratum
-        for _ in range(PER_STRATUM):
-            direction = random_direction(x, rng)
-            direction *= mask
-            # Rounded to their grid, directions fit in half the memory.
-            small = direction.astype(np.float32)
-            kept: Array = small if np.array_equal(small, direction) else direction  # type: ignore[assignment]
-            yield stratum, without_fixed(claims.problem, {i: kept})
+    problem, x = claims.problem, claims.problem.value(i)
+    labels = strata([gradients[i] for gradients in claims.gradients], scales(x))
+    for _ in range(PER_STRATUM):
+        direction = without_fixed(problem, {i: random_direction(x, rng)})[i]
+        small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
+        kept = small if np.array_equal(small, direction) else direction
+        for stratum in range(int(labels.max(initial=-1)) + 1):
+            yield stratum, Stratum(i, kept, labels, stratum)
 
 
-def strata(weight: Array) -> npt.NDArray[np.int8]:
-    """Sort entries into strata of similar weight; zeros are one of their own.
+class Stratum(Gradients):
+    """A direction in the entries of one stratum: of those in all entries, that part, made when it is needed.
 
-    >>> strata(np.array([1.0, 0.5, 1e-5, 0.0]))
+    Parameters
+    ----------
+    position : int
+        The input.
+    direction, labels : Array
+        A direction in all of its entries, and the stratum of each.
+    stratum : int
+        Which.
+    """
+
+    def __init__(
+        self, position: int, direction: npt.NDArray[Any], labels: npt.NDArray[np.int8], stratum: int
+    ) -> None:
+        self.position, self.direction, self.labels, self.stratum = position, direction, labels, stratum
+
+    def __getitem__(self, position: int) -> Array:
+        if position != self.position:
+            raise KeyError(position)
+        return np.asarray(self.direction * (self.labels == self.stratum))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.position,))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def strata(gradients: Sequence[Array], length: Array) -> npt.NDArray[np.int8]:
+    """Sort entries into strata of similar influence, the largest over all gradients; zeros are their own.
+
+    >>> strata([np.array([1.0, 5.0, 1e-5, 0.0])], np.array([1.0, 0.1, 1.0, 1.0]))
     array([0, 0, 1, 2], dtype=int8)
     """
-    largest = float(np.nan_to_num(weight, posinf=0.0).max(initial=0.0))
+    labels = np.empty(length.shape, dtype=np.int8)
+    weight = np.abs(gradients[0])
+    for gradient in gradients[1:]:
+        np.maximum(weight, np.abs(gradient), out=weight)
+    weight *= length
+    largest = float(np.fmax.reduce(weight, axis=None, initial=0.0, where=weight < np.inf))
     if largest == 0.0:
-        return np.zeros(weight.shape, dtype=np.int8)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.asarray(weight / largest)
-        np.log10(steps, out=steps)
-        steps /= -np.log10(STRATUM)
-    labels = np.asarray(np.clip(np.nan_to_num(steps, nan=0.0, posinf=STRATA), 0, STRATA - 1).astype(np.int8))
-    labels[weight == 0] = STRATA
-    filled = np.array([bool((labels == label).any()) for label in range(STRATA + 1)])
+        labels[...] = 0
+        return labels
+    flat, sorted_ = weight.ravel(), labels.reshape(-1)
+    for block in blocks(weight.size):
+        here = flat[block]
+        sorted_[block] = sum(here <= largest / STRATUM**k for k in range(1, STRATA))
+        sorted_[block][here == 0] = STRATA
+    filled = np.bincount(labels.ravel(), minlength=STRATA + 1) > 0
     return (np.cumsum(filled, dtype=np.int8) - np.int8(1))[labels]
 
 

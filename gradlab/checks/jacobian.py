@@ -123,14 +123,13 @@ def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: fl
         return None
     claimed = exact.reshape(problem.output.size, -1).T[directions.index[mine]]
     length = directions.length[mine, np.newaxis]
-    if table.slopes is not None:
-        bar = WHOLE * table.noise / (2 * usual_step(table.eps)) / length
-        doubtful = _differ(claimed, table.slopes[mine] / length, bar, rtol).any(axis=1)
-    else:
-        doubtful = np.ones(mine.size, dtype=bool)
+    doubtful = np.ones(mine.size, dtype=bool)
+    bar = WHOLE * table.noise / (2 * usual_step(table.eps)) / length
+    for step in table.slopes:  # one difference, then another, which tells the leading term of truncation
+        table.take(mine[doubtful], step)
+        doubtful = _differ(claimed, table.jacobian[mine] / length, bar, rtol).any(axis=1)
     if not doubtful.any():
         return None
-    # One difference does not tell truncation from a defect.
     again: Indices = mine[doubtful]
     numeric, bars = columns_of(problem, directions.rows(again))
     wrong = _differ(claimed[doubtful], numeric, bars, rtol) & np.isfinite(bars)

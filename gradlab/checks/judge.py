@@ -10,12 +10,15 @@ import numpy as np
 
 from gradlab.checks.bends import look_at_bends
 from gradlab.checks.claims import Claims
-from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.ladders import ascend, descend, descend_further
 from gradlab.checks.rows import Mask, Rows, first_differences
 from gradlab.checks.suspects import try_suspects
-from gradlab.numerics.table import LONG_STEPS, coarse_steps, fine_steps, usual_step
+from gradlab.numerics.table import LONG_STEPS, RATIO, coarse_steps, fine_steps, usual_step
+
+TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else
+BEYOND = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 
 
 def judge(criteria: Criteria, directions: Directions, claims: Claims, *, closer: bool = True) -> Rows:
@@ -40,6 +43,7 @@ def judge(criteria: Criteria, directions: Directions, claims: Claims, *, closer:
     rows = first_differences(criteria.problem, directions, claims)
     criteria.accept(rows, rows.seen)
     look_at_bends(criteria, rows)
+    _extrapolate(criteria, rows)
     refine(criteria, rows)
     if closer:
         _on_own_scale(criteria, rows)
@@ -74,23 +78,69 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     """Settle what the first difference leaves open, as far as forward can be resolved."""
     if rows.open.any():
         _watch_a_long_step(criteria, rows)
-    if not rows.open.any():
+    if not (rows.open & ~rows.idle).any():
         return
-    measure_noise(criteria, rows)
     coarse = coarse_steps(rows.table.eps)
     fine = [coarse[-1], *fine_steps(rows.table.eps)]
+    if not criteria.problem.noise_is_known:
+        _descend_unmeasured(criteria, rows, coarse)
+        if not (rows.open & ~rows.idle).any():
+            return
+    measure_noise(criteria, rows)
     descend(criteria, rows, coarse)
     try_suspects(criteria, rows, coarse, look=True)
     descend_further(criteria, rows, fine)
-    ascend(criteria, rows)
     try_suspects(criteria, rows, fine, look=False)
+    ascend(criteria, rows, [*LONG_STEPS, *coarse])
+    try_suspects(criteria, rows, [*LONG_STEPS, *coarse], look=False)
+
+
+def _extrapolate(criteria: Criteria, rows: Rows) -> None:
+    """Settle rows that truncation alone keeps open: a second difference tells its leading term."""
+    table, step = rows.table, usual_step(rows.table.eps)
+    difference = np.abs(rows.claim - rows.value)
+    close = (difference <= rows.error_bar) | (difference < TRUNCATION * rows.scale)
+    which = rows.open & close.all(axis=1) & (difference > rows.error_bar).any(axis=1)
+    if not which.any() or criteria.problem.calls_left < 2:
+        return
+    table.take(np.flatnonzero(which), step / RATIO)
+    square = RATIO**2
+    before = rows.value, rows.error_bar
+    for name, of, sign in (("value", table.central, -1), ("error_bar", table.rounding, 1)):
+        extrapolated = (of(step) + sign * square * of(step / RATIO)) / (1 - square)
+        setattr(rows, name, np.where(which[:, np.newaxis], extrapolated, getattr(rows, name)))
+    criteria.accept(rows, which)
+    still = (which & rows.open)[:, np.newaxis]
+    rows.value, rows.error_bar = (
+        np.where(still, old, new) for old, new in zip(before, (rows.value, rows.error_bar), strict=True)
+    )
+
+
+def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
+    """Settle what agrees along a ladder whose error bars know of rounding, not yet of other noise.
+
+    Noise makes nothing agree to ``rtol``; what differs has to wait until it is measured.
+    """
+    which = rows.open
+    before = rows.value.copy(), rows.error_bar.copy()
+    descend(criteria, rows, steps)
+    rows.suspect[:] = False
+    bar = UNMEASURED * rows.error_bar
+    rows.told &= ~(which & (bar > COARSE * rows.scale).any(axis=1))
+    told = (which & rows.told)[:, np.newaxis]
+    restored = which[:, np.newaxis] & ~told
+    rows.value = np.where(restored, before[0], rows.value)
+    rows.error_bar = np.where(restored, before[1], np.where(told, bar, rows.error_bar))
 
 
 def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
     """See which outputs stay as they are over a long step: they add less than their rounding."""
     table, which = rows.table, rows.open
+    if not criteria.influence:
+        table.take(np.flatnonzero(which & rows.idle), BEYOND)
+        which &= ~rows.idle  # what does not move however far the inputs do need not be looked at in between
     for k, step in enumerate((coarse_steps(table.eps)[0], *reversed(LONG_STEPS))):
-        if (k and criteria.influence) or criteria.problem.calls_left < 2:
+        if (k and criteria.influence) or criteria.problem.calls_left < 2 or not which.any():
             break  # something was seen to move
         table.take(np.flatnonzero(which), step, watch=k == 0)
         rows.secant = np.fmax(rows.secant, table.movement(step))
@@ -103,7 +153,7 @@ def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
 def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     """Judge what is open or wrong once more, every entry on the scale of its own magnitude."""
     single = np.arange(rows.wrong.size) < rows.directions.single
-    chosen = np.flatnonzero(rows.open | (rows.wrong & ~rows.kinked & single))
+    chosen = np.flatnonzero((rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & single))
     nearer = rows.directions.rows(chosen).closer(criteria.problem) if chosen.size else None
     if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
         return

@@ -12,7 +12,8 @@ import numpy as np
 from gradlab.checks.criteria import COARSE, Criteria
 from gradlab.checks.kinks import leaps_beside
 from gradlab.checks.rows import Rows
-from gradlab.numerics.table import LONG_STEPS, Ladder, coarse_steps
+from gradlab.numerics import Array
+from gradlab.numerics.table import LONG_STEPS, Ladder
 
 LADDER = 0.1  # of rtol: what the error bar of a ladder has to come down to
 # Of a disagreement: an error bar with which no shorter step is needed to see it.
@@ -30,24 +31,29 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     ladder = Ladder(table, chosen)
     single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
     rows.error_bar[chosen] = np.inf
-    for step in steps:
-        going = rows.open[chosen]
-        if not going.any() or criteria.problem.calls_left < 2:
-            break
-        ladder.add(step, going)
-        _read(rows, ladder)
+
+    def compare(enough: Array | float) -> None:
         gap = np.where(np.isfinite(first), np.abs(rows.value - first), 0.0)
         spare, difference = rows.error_bar + off, np.abs(rows.claim - rows.value)
         agrees = ~criteria.differs(rows) & (rows.error_bar <= LADDER * criteria.rtol * rows.scale)
         allowed = off + criteria.tolerance(rows) + np.where(np.abs(first) <= off, criteria.zero(), 0.0)
         contradicted = np.abs(rows.claim - first) > allowed
         criteria.settle(rows, among, agrees & (gap <= spare + criteria.tolerance(rows)), contradicted)
-        # Of an entry, another step tells more until the error bar is narrow.
-        enough = np.where(single & (step != steps[-1]), VERY_CLEAR, CLEAR)
         differs = criteria.differs(rows) & (rows.error_bar <= enough * difference)
         differs &= gap <= spare + CLEAR * difference
         differs[chosen] &= ~ladder.grows
         rows.suspect |= rows.open & among & differs.any(axis=1)
+
+    for step in steps:
+        # A step at which rounding is more than the error bar already adds nothing but noise.
+        tells = (table.rounding(step)[chosen] <= ladder.error_bar).any(axis=1)
+        going = rows.open[chosen] & tells
+        if not going.any() or criteria.problem.calls_left < 2:
+            break
+        ladder.add(step, going)
+        _read(rows, ladder)
+        compare(np.where(single, VERY_CLEAR, CLEAR))  # of an entry, another step tells more
+    compare(CLEAR)
     # What longer steps tell is known no better than the usual one agrees with them.
     gap = np.where(np.isfinite(first), np.abs(rows.value - first) - off, np.inf)
     rows.error_bar[rows.open] = np.fmax(rows.error_bar, gap)[rows.open]
@@ -86,13 +92,13 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
             rows.value[chosen[k]], rows.error_bar[chosen[k]] = value[k], np.abs(value[k])
 
 
-def ascend(criteria: Criteria, rows: Rows) -> None:
+def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     """Take rows that rounding leaves open up to longer steps: beside 1e16, 1 is seen over a step of 8."""
     table, chosen = rows.table, np.flatnonzero(rows.open & np.isfinite(rows.error_bar).all(axis=1))
     if not chosen.size or criteria.problem.calls_left < 2 * len(LONG_STEPS) * chosen.size:
         return
     ladder = Ladder(table, chosen)
-    for step in (*LONG_STEPS, *coarse_steps(table.eps)):
+    for step in steps:
         ladder.add(step)
         rows.secant[chosen] = np.fmax(rows.secant[chosen], table.movement(step)[chosen])
     narrower = np.zeros(rows.value.shape, dtype=bool)
@@ -102,6 +108,9 @@ def ascend(criteria: Criteria, rows: Rows) -> None:
     rows.value[narrower] = ladder.value[narrower[chosen]]
     rows.error_bar[narrower] = ladder.error_bar[narrower[chosen]]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
+    differs = narrower & criteria.differs(rows)
+    differs &= rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value)
+    rows.suspect |= rows.open & differs.any(axis=1)
 
 
 def _read(rows: Rows, ladder: Ladder) -> None:

@@ -84,6 +84,11 @@ class Rows:
         return np.fmax(self.size, np.abs(self.value))
 
     @property
+    def idle(self) -> Mask:
+        """Along which backward claims nothing at all, and no output moved at any step."""
+        return np.asarray(self.seen & ~self.table.moved & (self.claim == 0).all(axis=1))
+
+    @property
     def open(self) -> Mask:
         """Which rows were evaluated, and are not settled."""
         return self.seen & ~(self.told | self.small | self.suspect | self.wrong)
@@ -92,7 +97,7 @@ class Rows:
 def first_differences(problem: Problem, directions: Directions, claims: Claims) -> Rows:
     """Take one difference along each direction; its error bar knows of rounding, not yet of truncation."""
     step = usual_step(problem.eps)
-    keep = directions.count * problem.output.size <= KEPT
+    keep = not directions.joint and directions.count * problem.output.size <= KEPT
     evaluate = directions.evaluate(problem)
     table = Table(directions.count, evaluate, claims.upstreams, problem.output, problem.eps, keep)
     if problem.noise_is_known:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gradlab.numerics import Array
 
@@ -31,10 +32,11 @@ class Extrapolation:
 
     Parameters
     ----------
-    powers : sequence of int
-        ``p_1, p_2, …``, the powers of the step that are removed.
+    powers : sequence of int, or of arrays of them
+        ``p_1, p_2, …``, the powers of the step that are removed; of arrays, whose shape has to broadcast with
+        that of the estimates, for some estimates in several ways.
     shape : tuple of int
-        Of the estimates: each component is extrapolated by itself.
+        Of the results: each component is extrapolated by itself.
 
     Attributes
     ----------
@@ -48,8 +50,8 @@ class Extrapolation:
         one saw something else, such as a kink farther away.
     """
 
-    def __init__(self, powers: Sequence[int], shape: tuple[int, ...]) -> None:
-        self.powers = powers
+    def __init__(self, powers: Sequence[ArrayLike], shape: tuple[int, ...]) -> None:
+        self._weights = [RATIO ** np.asarray(power, dtype=np.float64) for power in powers]
         self.value, self.error_bar = np.full(shape, np.nan), np.full(shape, np.inf)
         self.stale, self.conflicts = np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
         self._previous: list[tuple[Array, Array]] = []  # the row above: each T[k-1][j] with its noise
@@ -57,8 +59,7 @@ class Extrapolation:
     def add(self, estimate: Array, noise: Array) -> None:
         """Add ``D(h)`` at the next step, ``ρ`` times the last, and what it may be off by."""
         row = [(estimate, noise)]
-        for power, (coarse, coarse_noise) in zip(self.powers, self._previous, strict=False):
-            weight = RATIO**power
+        for weight, (coarse, coarse_noise) in zip(self._weights, self._previous, strict=False):
             fine, fine_noise = row[-1]
             row.append(
                 (
@@ -70,8 +71,12 @@ class Extrapolation:
             self._take(*self._best_of(row))
         self._previous = row
 
+    def restart(self) -> None:
+        """Go on as if the next step were the first; what was found stays."""
+        self._previous = []
+
     def _best_of(self, row: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-        value, bar = row[0][0], np.full_like(row[0][0], np.inf)
+        value, bar = row[0][0], np.full(self.value.shape, np.inf)
         for j, (estimate, noise) in enumerate(row):
             # The very first column has one neighbour only, the others two.
             correction = np.abs(estimate - self._previous[max(j - 1, 0)][0])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
 
+HUGE = 1e100  # squares of what is below can be summed, and above its inverse
 FINEST = 2.0**-36  # of which every step in float64 is a multiple
+BLOCK = 4096  # entries
+DOUBLE_DIGITS = np.finfo(np.float64).nmant
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
 
 
@@ -21,15 +26,17 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     >>> scales(np.array([10.0, 0.0]))
     array([10.        ,  0.70710678])
     """
-    magnitude = np.abs(x, dtype=np.float64)
+    magnitude: Array = np.asarray(np.abs(x, dtype=np.float64))
     largest = float(magnitude.max(initial=0.0))
     if not np.isfinite(largest):
         magnitude[~np.isfinite(magnitude)] = 0.0
         largest = float(magnitude.max(initial=0.0))
     if largest == 0.0:
         return np.ones_like(magnitude)
-    floor = 0.1 * largest * float(np.sqrt(np.mean(np.square(magnitude / largest))))
-    return np.asarray(np.maximum(magnitude, floor))
+    relative = (magnitude / largest).ravel()
+    floor = 0.1 * largest * float(np.sqrt(np.vdot(relative, relative) / relative.size))
+    np.maximum(magnitude, floor, out=magnitude)
+    return magnitude
 
 
 def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
@@ -45,11 +52,12 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     >>> bool((x + h * d) - x == h * d), bool(abs(d - 1 / 3) < 1e-4)
     (True, True)
     """
-    digits = np.finfo(x.dtype).nmant - DIGITS
+    digits = np.finfo(x.dtype).nmant
+    kept = min(-int(np.log2(FINEST)), digits - DIGITS)
     with np.errstate(all="ignore"):
-        reach = (np.abs(x) + np.abs(d)).astype(x.dtype, copy=False)
-        grain = np.spacing(reach).astype(np.float64, copy=False) / max(FINEST, 2.0**-digits)
-        rounded = np.round(d / grain) * grain
+        # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
+        coarse = (np.abs(x) + np.abs(d)) * 2.0 ** (DOUBLE_DIGITS - digits + kept)
+        rounded = (d + coarse) - coarse
     return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
 
 
@@ -59,10 +67,18 @@ def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> A
     Plain signs would cancel on a pair of equal and opposite errors; signs times magnitudes from [1, 2] do
     not.
     """
-    direction = rng.uniform(1, 2, x.shape)
-    direction *= rng.integers(0, 2, x.shape, dtype=np.int8) * 2 - 1
-    direction *= scales(x)
-    return exact_displacement(x, direction)
+    length, flat = scales(x).ravel(), x.ravel()
+    for block in blocks(x.size):
+        d = rng.uniform(-1, 1, length[block].size)
+        d += np.copysign(1, d)
+        length[block] = exact_displacement(flat[block], d * length[block])
+    return length.reshape(x.shape)
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Yield the parts of a long vector, so short that what is calculated on the way stays in the cache."""
+    for start in range(0, size, BLOCK):
+        yield slice(start, start + BLOCK)
 
 
 def norm(*vectors: Array) -> float:
@@ -71,7 +87,9 @@ def norm(*vectors: Array) -> float:
     >>> norm(np.array([3e300]), np.array([4e300]))
     5e+300
     """
-    largest = max((float(np.abs(v).max(initial=0.0)) for v in vectors), default=0.0)
+    largest = max((max(float(v.max()), -float(v.min())) for v in vectors if v.size), default=0.0)
     if largest == 0.0 or not np.isfinite(largest):
         return largest
+    if 1 / HUGE < largest < HUGE:
+        return float(np.sqrt(sum(float(np.vdot(v, v)) for v in vectors)))
     return largest * float(np.sqrt(sum(float(np.square(v / largest).sum()) for v in vectors)))

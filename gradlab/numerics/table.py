@@ -40,6 +40,9 @@ VISIBLE = 1e-4  # of a slope: half a jump between the slopes of both sides that 
 SPARE = 3
 MUCH = 0.1  # of an error bar: a narrower one is no chance, of two ways to extrapolate the same
 PATIENCE = 2  # steps without gain, after which noise has taken over
+# Of the steps in a central difference, and in one of a function whose second derivative jumps, as of a ReLU
+# squared: the n-th column removes these.
+POWERS = tuple(np.array(both).reshape(2, 1, 1) for both in ((2, 1), (4, 2), (6, 3)))
 WHOLE = 4  # roundings of the values that one difference may be off by, in the worst case of both of them
 
 
@@ -109,7 +112,7 @@ class Table:
     eps : float
         The unit of rounding of the function.
     keep : bool
-        Whether the usual step's changes of single outputs are kept: the Jacobian, row by row.
+        Whether what single outputs do at the usual step and the next longer one is kept: the Jacobian.
 
     Attributes
     ----------
@@ -117,10 +120,10 @@ class Table:
         Shape ``(m,)``: what each output may be off by; its rounding, unless something else is known.
     steps : dict of float to Sides
         What was evaluated.
-    seen : array of bool, shape (r,)
-        Which rows were evaluated at all.
-    slopes, bends : Array
-        Shape ``(r, m)``, with ``keep``: the slope of each output, and half the jump between both sides.
+    seen, moved : arrays of bool, shape (r,)
+        Which rows were evaluated at all, and along which an output was not the same at some step.
+    slopes : dict of float to Array
+        With ``keep``, at both of these steps: the slope of each output, shape ``(r, m)``.
     """
 
     count: int
@@ -131,17 +134,16 @@ class Table:
     keep: bool = False
     noise: Array = field(init=False)
     steps: dict[float, Sides] = field(init=False, default_factory=dict)
-    slopes: Array | None = field(init=False, default=None)
-    bends: Array | None = field(init=False, default=None)
+    slopes: dict[float, Array] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.noise = rounding(self.output, self.eps)
-        self.seen = np.zeros(self.count, dtype=bool)
+        self.seen, self.moved = (np.zeros(self.count, dtype=bool) for _ in range(2))
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
         self._square: tuple[Array, tuple[Array, Array]] | None = None
         if self.keep:
-            shape = (self.count, self.output.size)
-            self.slopes, self.bends = np.full(shape, np.nan), np.full(shape, np.nan)
+            usual, shape = usual_step(self.eps), (self.count, self.output.size)
+            self.slopes = {step: np.full(shape, np.nan) for step in (usual, usual / RATIO)}
 
     def take(self, rows: Indices, step: float, *, watch: bool = False) -> None:
         """Evaluate some rows at a step, those that were not yet.
@@ -154,17 +156,23 @@ class Table:
         rows = rows[np.isnan(sides.up[rows]).any(axis=1)]
         if not rows.size:
             return
-        keep = self.keep and step == usual_step(self.eps)
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
+            self.moved[block] |= plus.any(axis=1) | minus.any(axis=1)  # NaN counts as a move
             sides.up[block], sides.down[block] = self._contract(plus), self._contract(minus)
-            if keep and self.slopes is not None and self.bends is not None:
-                self.slopes[block] = (plus - minus) / (2 * step)
-                self.bends[block] = (plus + minus) / (2 * step)
+            if step in self.slopes:
+                self.slopes[step][block] = (plus - minus) / (2 * step)
             if watch:
                 for row, a, b in zip(block.tolist(), plus, minus, strict=True):
                     # What has no value on one side is not seen to stay as it is.
                     self._still[row] = step, (a == 0) & (b == 0)
+
+    @property
+    def jacobian(self) -> Array:
+        """With ``keep``, the slope of each output along each row, extrapolated where both steps are known."""
+        shorter, longer = self.slopes.values()
+        extrapolated = (shorter - RATIO**2 * longer) / (1 - RATIO**2)
+        return np.where(np.isfinite(extrapolated), extrapolated, shorter)
 
     @property
     def parts(self) -> int:
@@ -233,14 +241,20 @@ class Ladder:
         Where the differences are.
     rows : Indices
         Which rows.
+
+    Attributes
+    ----------
+    value, error_bar : Array
+        The derivatives along the rows, and what they may be off by; NaN and infinite where nothing is known.
     """
 
     def __init__(self, table: Table, rows: Indices) -> None:
         self.table, self.rows = table, rows
         shape = (rows.size, table.parts)
-        self._central, self._bend = (Extrapolation(powers, shape) for powers in ((2, 4, 6), (1, 3, 5)))
-        # Where the second derivative jumps, as of a ReLU squared, central differences have all powers.
-        self._rough, self._right, self._left = (Extrapolation((1, 2, 3), shape) for _ in range(3))
+        self.value, self.error_bar = np.full(shape, np.nan), np.full(shape, np.inf)
+        self._central = Extrapolation(POWERS, (2, *shape))
+        self._right, self._left = (Extrapolation((1, 2, 3), shape) for _ in range(2))
+        self._bends: list[tuple[Array, Array]] = []  # half the jump between both sides, and its noise
         self._before = self._finest = np.full(shape, np.nan)  # the differences at the last two steps
         self._last = np.full(shape, np.inf)  # what that is off by, at least
 
@@ -252,33 +266,27 @@ class Ladder:
         up, down = sides.up[self.rows] / step, -sides.down[self.rows] / step
         noise = self.table.rounding(step)[self.rows]
         if which is not None:
-            up, down = (np.where(which[:, np.newaxis], side, np.nan) for side in (up, down))
-        self._central.add((up + down) / 2, noise)
-        self._rough.add((up + down) / 2, noise)
-        self._bend.add((up - down) / 2, noise)
+            up[~which] = down[~which] = np.nan
+        middle = (up + down) / 2
+        self._central.add(middle, noise)
+        self._bends.append(((up - down) / 2, noise))
         one_sided = np.isnan(up) != np.isnan(down)
         for side, table in ((up, self._right), (down, self._left)):
-            table.add(np.where(one_sided, side, np.nan), 2 * noise)
-        known = np.isfinite(up) | np.isfinite(down)
+            if one_sided.any():
+                table.add(np.where(one_sided, side, np.nan), 2 * noise)
+            else:
+                table.restart()
+        finest = np.where(one_sided, np.fmax(up, down), middle)
+        known = np.isfinite(finest)
         self._last = np.where(known, noise, self._last)
-        finest = np.where(np.isnan(up), down, np.where(np.isnan(down), up, (up + down) / 2))
         self._before = np.where(known, self._finest, self._before)
         self._finest = np.where(known, finest, self._finest)
-
-    @property
-    def value(self) -> Array:
-        """The derivatives along the rows; of one side, where the other has no values."""
-        return self._best()[0]
-
-    @property
-    def error_bar(self) -> Array:
-        """What they may be off by."""
-        return self._best()[1]
+        self.value, self.error_bar = self._best()
 
     @property
     def exhausted(self) -> npt.NDArray[np.bool_]:
         """Along which rows shorter steps only add noise, shape ``(r,)``."""
-        spent = (self._central.stale >= PATIENCE) & (self._last >= self.error_bar)
+        spent = (self._central.stale[0] >= PATIENCE) & (self._last >= self.error_bar)
         return np.asarray(spent.all(axis=1))
 
     @property
@@ -289,14 +297,21 @@ class Ladder:
     @property
     def swing(self) -> Array:
         """By how much the slopes of both sides differ from the value, where they certainly do; else zero."""
-        bend, bar = np.abs(self._bend.value), self._bend.error_bar
-        kinked = np.isfinite(bar) & (bend > np.maximum(bar, VISIBLE * (np.abs(self._central.value) + bend)))
-        return np.where(kinked, bend + bar, 0.0)
+        table = Extrapolation((1, 3, 5), self.value.shape)
+        for half, noise in self._bends:
+            table.add(half, noise)
+        bend, bar = np.abs(table.value), table.error_bar
+        visible = VISIBLE * (np.abs(self._central.value[0]) + bend)
+        return np.where(np.isfinite(bar) & (bend > np.maximum(bar, visible)), bend + bar, 0.0)
 
     def _best(self) -> tuple[Array, Array]:
-        value, bar = self._central.value, self._central.error_bar
-        rough = (self._rough.error_bar < MUCH * bar) & (np.abs(self._rough.value - value) <= bar)
-        value, bar = np.where(rough, self._rough.value, value), np.where(rough, self._rough.error_bar, bar)
+        """Return the derivatives along the rows, and what they may be off by.
+
+        Where a function has values on one side only, they are the derivatives of that side.
+        """
+        (value, rough), (bar, rough_bar) = self._central.value, self._central.error_bar
+        better = (rough_bar < MUCH * bar) & (np.abs(rough - value) <= bar)
+        value, bar = np.where(better, rough, value), np.where(better, rough_bar, bar)
         for table in (self._right, self._left):
             # Only where both sides have no values together, and where the slope converges.
             better = ~np.isfinite(bar) & (table.conflicts == 0) & np.isfinite(table.error_bar)

@@ -19,8 +19,9 @@ def tanh_backward(dy, x):
 
 def test_strata_keep_similar_weights_together_and_zeros_apart():
     weight = np.array([[1.0, 0.3, 2e-4], [0.0, 1e-5, 1e-30]])
-    np.testing.assert_array_equal(strata(weight), [[0, 0, 1], [3, 1, 2]])
-    np.testing.assert_array_equal(strata(np.zeros(3)), [0, 0, 0])
+    np.testing.assert_array_equal(strata([weight], np.ones((2, 3))), [[0, 0, 1], [3, 1, 2]])
+    np.testing.assert_array_equal(strata([np.ones((2, 3))], weight), [[0, 0, 1], [3, 1, 2]])
+    np.testing.assert_array_equal(strata([np.zeros(3)], np.ones(3)), [0, 0, 0])
 
 
 @pytest.mark.parametrize("size", [1e-3, 1e-6])

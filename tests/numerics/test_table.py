@@ -64,12 +64,22 @@ class TestEvaluation:
         table.take(np.array([1]), 1 / 8)
         assert table.seen.tolist() == [False, True, False]
 
-    def test_jacobian_is_kept_of_the_usual_step_alone(self):
+    def test_jacobian_is_kept_of_the_usual_step_and_extrapolated_with_a_longer_one(self):
         table, _ = table_of(np.tanh, self.X, self.D, upstreams=np.ones((1, 2)), keep=True)
+        exact = self.D / np.cosh(self.X) ** 2
         table.take(np.arange(3), 1 / 8)
-        assert np.isnan(table.slopes).all()
+        assert np.isnan(table.jacobian).all()
         table.take(np.arange(3), usual_step(EPS))
-        np.testing.assert_allclose(table.slopes, self.D / np.cosh(self.X) ** 2, atol=1e-7)
+        np.testing.assert_allclose(table.jacobian, exact, atol=1e-7)
+        table.take(np.arange(3), 4 * usual_step(EPS))
+        np.testing.assert_allclose(table.jacobian, exact, atol=1e-10)
+
+    def test_row_moves_where_an_output_does_or_has_no_value(self):
+        d = np.eye(3)
+        table, _ = table_of(lambda x: np.array([x[0], np.sqrt(x[1])]), np.array([1.0, 0.0, 1.0]), d)
+        with np.errstate(invalid="ignore"):
+            table.take(np.arange(3), 1 / 8)
+        assert table.moved.tolist() == [True, True, False]
 
 
 class TestRounding:
