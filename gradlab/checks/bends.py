@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import Criteria
+from gradlab.checks.criteria import UNMEASURED, Criteria
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, as_joint, slopes_around, slopes_at
-from gradlab.checks.ladders import DISCERNING
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array
 from gradlab.numerics.table import usual_step
@@ -28,8 +27,6 @@ def look_at_bends(criteria: Criteria, rows: Rows) -> None:
             break
         if _is_told_by(criteria, rows, row, step * CLOSE) and (joint[row] or _straightens(rows, row, step)):
             continue
-        if joint[row] and _is_curvature(rows, row, step):
-            continue
         slopes = slopes_at(table, row, step * CLOSE)
         if slopes is not None and slopes.kinked.any():
             judge_kink(criteria, rows, row, slopes)
@@ -43,23 +40,23 @@ def _straightens(rows: Rows, row: int, step: float) -> bool:
     return bool((near <= far / GONE).all())
 
 
-def _is_curvature(rows: Rows, row: int, step: float) -> bool:
-    """Whether what does not shrink with the step is too little of a bend to explain a disagreement.
-
-    Half the jump between both sides is ``k + c h``, with a kink ``k`` and a curvature ``c``.
-    """
-    near, far = (rows.table.bent(h)[row] for h in (step * CLOSE, step))
-    kink = np.abs(near - CLOSE * far) / (1 - CLOSE) + rows.table.rounding(step * CLOSE)[row]
-    return bool((kink <= DISCERNING * np.abs(rows.claim[row] - rows.value[row])).all())
-
-
 def _is_told_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:
-    """Settle a row by one difference from close by, where fewer entries are within a step of a kink."""
+    """Settle a row by one difference from close by, where fewer entries are within a step of a kink.
+
+    Nor does a single entry stay settled where that contradicts: a function that bends so much varies over so
+    little that the first difference may agree by chance.
+    """
     rows.table.take(np.array([row]), step)
-    if not rows.open[row]:
-        return True
     value, bar = rows.table.central(step)[row], rows.table.rounding(step)[row]
-    return bool(np.isfinite(value).all()) and _accept(criteria, rows, row, value, bar)
+    known = bool(np.isfinite(value).all())
+    if rows.open[row]:
+        return known and _accept(criteria, rows, row, value, bar)
+    allowed = UNMEASURED * bar + criteria.tolerance(rows)[row]
+    contradicted = (np.abs(rows.claim[row] - value) > allowed).any() and row < rows.directions.single
+    if known and contradicted:
+        rows.told[row] = rows.small[row] = False
+        rows.value[row], rows.error_bar[row] = value, UNMEASURED * bar
+    return not rows.open[row]
 
 
 def _accept(criteria: Criteria, rows: Rows, row: int, value: Array, error_bar: Array) -> bool:

@@ -86,16 +86,18 @@ class Criteria:
     def accept(self, rows: Rows, which: Mask) -> None:
         """Settle rows that agree to ``rtol``, where rounding cannot have made them agree."""
         difference = np.abs(rows.claim - rows.value)
-        agrees = difference <= self.tolerance(rows)
-        single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
-        # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
-        narrow = np.where(single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
-        agrees &= rows.error_bar <= narrow * rows.scale
+        agrees = (difference <= self.tolerance(rows)) & (rows.error_bar <= self.narrow(rows))
         self.settle(rows, which, agrees)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
         measured = self.problem.noise_is_known and rows.table.noise is self.problem.noise
         bar = rows.error_bar if measured else UNMEASURED * rows.error_bar
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
+
+    def narrow(self, rows: Rows) -> Array:
+        """Return the error bar up to which an agreement to ``rtol`` settles a row."""
+        single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
+        # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
+        return np.where(single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT)) * rows.scale
 
     def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that agree in some part of the upstream gradient, and can hide nothing in the others.

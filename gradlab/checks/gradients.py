@@ -23,7 +23,7 @@ from gradlab.checks.ladders import LADDER
 from gradlab.checks.rows import Mask, Rows
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks, random_direction, scales
-from gradlab.numerics.table import Indices
+from gradlab.numerics.table import Indices, usual_step
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
@@ -222,7 +222,12 @@ def _noticed(criteria: Criteria, rows: Rows) -> Array:
     """
     # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * rows.scale)
-    return np.asarray(CERTAIN * bar + criteria.tolerance(rows) + criteria.zero(rows))
+    # And what agrees with the first difference is not asked further, however far that is off.
+    step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows)
+    off = np.abs(rows.table.central(step) - rows.value)
+    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows))
+    least = np.where(asked | np.isnan(off), 0.0, off + tolerance)
+    return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.zero(rows))
 
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:

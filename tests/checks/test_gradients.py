@@ -7,6 +7,7 @@ import pytest
 
 from gradlab import Verdict, gradcheck
 from gradlab.checks.gradients import strata
+from gradlab.numerics.table import usual_step
 
 
 def normal(size, seed=0):
@@ -306,3 +307,19 @@ def test_functions_that_vary_on_far_less_than_the_input(seed):
     ):
         assert gradcheck(forward, backward, x, rng=seed)
         assert gradcheck(forward, wrong, x, rng=seed, raise_exception=False).failed
+
+
+def test_claim_that_equals_the_first_difference_by_chance_is_not_told_by_it():
+    step = usual_step(2.0**-52)
+
+    def forward(x):
+        return np.sin(1000 * x)
+
+    def backward(dy, x):
+        return dy * (forward(x + step) - forward(x - step)) / (2 * step)
+
+    x = np.array([1.0])
+    assert gradcheck(forward, lambda dy, x: dy * 1000 * np.cos(1000 * x), x)
+    report = gradcheck(forward, backward, x, raise_exception=False)
+    off = (1000 * step) ** 2 / 6
+    assert report.failed or report.inputs[0].resolution > off
