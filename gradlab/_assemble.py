@@ -15,7 +15,7 @@ from gradlab.checks.gradients import Probes
 from gradlab.checks.locate import Region
 from gradlab.point.problem import Problem
 from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict
-from gradlab.words import counted, rounded_up
+from gradlab.words import counted, entries, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
 ALIKE, LARGEST = 0.99, 1e300
@@ -86,12 +86,14 @@ def _wrong_gradient(problem: Problem, probes: Probes) -> Finding:
         message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
     else:
         at = problem.arguments.label(probes.position, worst.index)
-        entries = counted(mask.size, "entry", "entries") + (" probed" if probes.unprobed else "")
-        message = f"gradient of {who} is wrong at {mask.sum()} of {entries}; worst {at}: {numbers}"
+        all_of_them = entries(mask.size, paired=problem.arguments.paired[probes.position])
+        all_of_them += " probed" if probes.unprobed else ""
+        message = f"gradient of {who} is wrong at {mask.sum()} of {all_of_them}; worst {at}: {numbers}"
     kind = "wrong-gradient"
     if probes.mask(probes.rows.imprecise)[mask].all():
         kind = "precision"
-        dtype = problem.arguments.value(problem.wrt[0] if probes.position is None else probes.position).dtype
+        position = problem.wrt[0] if probes.position is None else probes.position
+        dtype = np.asarray(problem.arguments.values[position]).dtype
         message += f"; in float64 backward is right: it loses digits in {dtype}"
     return Finding("gradients", None if probes.position is None else who, kind, message)
 
@@ -154,6 +156,7 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
         resolution=own.resolution if own is not None and probed else None,
         where=region.words if region is not None else "",
         too_small=own.too_small if own is not None and probed else 0,
+        paired=problem.arguments.paired[position],
     )
 
 

@@ -13,14 +13,16 @@ import numpy as np
 from gradlab._assemble import Found, assemble, wrong_gradients
 from gradlab._snippet import gradcheck_snippet
 from gradlab.checks.causes import find_causes
-from gradlab.checks.contract import call_again, compare_answers
+from gradlab.checks.contract import call_again, compare_answers, compare_imaginary_parts
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.gradients import probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
 from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.numerics import Array
+from gradlab.point.pairs import TORCH
 from gradlab.point.problem import Problem, RuleRaised
-from gradlab.point.returned import read_gradients
+from gradlab.point.returned import imaginary_parts, read_gradients
 from gradlab.point.values import describe
 from gradlab.report import Cause, Finding, Report
 
@@ -41,6 +43,7 @@ def gradcheck(
     probes: str | None = None,
     rng: int | np.random.Generator | None = None,
     max_calls: int | None = None,
+    convention: str = TORCH,
     name: str | None = None,
     raise_exception: bool = True,
 ) -> Report:
@@ -55,7 +58,7 @@ def gradcheck(
         ``backward(grad_output, *inputs, **kwargs) -> gradients``, one per input, as a tuple (a bare array
         when there is one); with ``cached=True``, ``backward(grad_output, cache) -> gradients``.
     inputs : tuple, list, dict or array
-        The point. Floating-point arrays and Python floats are differentiated; anything else is a constant,
+        The point. Floating-point and complex arrays and numbers are differentiated; else it is a constant,
         passed through untouched, whose gradient may be left out, ``None`` or zeros. With a dict the
         functions are called by keyword, and gradients may come in a dict too. An input may itself be a
         tuple, list, dict, named tuple or dataclass of arrays, to any depth; so is its gradient then.
@@ -81,6 +84,11 @@ def gradcheck(
         call gives the same report.
     max_calls : int, optional
         How often ``forward`` may be called at most. What is then left unprobed is said in the report.
+    convention : {"torch", "jax"}, default "torch"
+        How ``backward`` writes the gradient of a real loss ``L`` by a complex ``z = x + iy``, and takes
+        ``grad_output``: ``dL/dx + i dL/dy``, as torch and TensorFlow do, so that ``z - lr * gradient``
+        descends, and the rule of ``f(z)`` multiplies by ``conj(f'(z))``; or ``dL/dx - i dL/dy``, as JAX and
+        autograd do, whose rule multiplies by ``f'(z)``. Real rules are the same in both.
     name : str, optional
         What the report calls the rule; by default the name of ``forward``.
     raise_exception : bool, default True
@@ -118,6 +126,7 @@ def gradcheck(
         atol=atol,
         probes=probes,
         max_calls=max_calls,
+        convention=convention,
         name=name,
     )
     report, raised = check_point(question, inputs, grad_output=grad_output, seed=seed_of(rng))
@@ -136,6 +145,7 @@ def gradcheck(
         atol=atol,
         probes=probes,
         max_calls=max_calls,
+        convention=None if convention == TORCH else convention,
         name=name,
     )
     report = replace(report, example=snippet.example, call=snippet.call)
@@ -162,6 +172,7 @@ class Question:
     atol: float | None = None
     probes: str | None = None
     max_calls: int | None = None
+    convention: str = TORCH
     name: str | None = None
     explain: bool = True
     jacobian: Callable[..., Any] | None = None
@@ -209,6 +220,7 @@ def check_point(
             grad_output=grad_output,
             rng=generator,
             max_calls=question.max_calls,
+            convention=question.convention,
         )
         rtol = question.rtol or default_rtol(problem.given_eps)
         returned = problem.call_backward(watch=True)
@@ -242,13 +254,13 @@ def _compare(
     probes, claims, more = probe_gradients(criteria, gradients, probes=question.probes, rng=rng)
     notes += more
     vanishing = {p.position for p in probes if not p.mask(p.rows.told | p.rows.wrong).any()}
-    findings += compare_answers(
-        problem,
-        gradients,
-        answers,
-        influence=criteria.influence,
-        rounding=lambda i: claims.rounding_of(i, vanishes=i in vanishing),
-    )
+
+    def rounding(i: int) -> Array:
+        return claims.rounding_of(i, vanishes=i in vanishing)
+
+    influence, imaginary = criteria.influence, imaginary_parts(problem, returned)
+    findings += compare_answers(problem, gradients, answers, influence=influence, rounding=rounding)
+    findings += compare_imaginary_parts(problem, gradients, imaginary, influence=influence, rounding=rounding)
     findings += wrong_gradients(problem, probes)
     regions: dict[int, Region] = {}
     causes: list[Cause] = []

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.numerics.dtypes import is_narrow
 from gradlab.point.arguments import arrange
 from gradlab.point.values import describe
 
@@ -118,13 +119,13 @@ def literal(value: Any) -> str | None:
     "{'axis': (0, None)}"
     """
     # Exact types only: what a subclass, or an object's repr, leaves out cannot be known.
-    if value is None or value is Ellipsis or type(value) in (bool, int, float):
+    if value is None or value is Ellipsis or type(value) in (bool, int, float, complex):
         return _number(value)
     if type(value) in (str, bytes):
         return repr(value) if len(value) <= PRINTABLE else None
     if type(value) is np.ndarray:
         return _array(value)
-    if isinstance(value, np.bool_ | np.integer | np.floating):
+    if isinstance(value, np.bool_ | np.number) and not is_narrow(value.dtype):
         return f"np.{type(value).__name__}({_number(value)})"
     if type(value) in (tuple, list) and len(value) <= PRINTABLE:
         items = [literal(item) for item in value]
@@ -142,11 +143,11 @@ def literal(value: Any) -> str | None:
 
 
 def _array(value: npt.NDArray[Any]) -> str | None:
-    if value.dtype.kind not in "biufUS" or value.size > PRINTABLE:
+    if value.dtype.kind not in "biufcUS" or is_narrow(value.dtype) or value.size > PRINTABLE:
         return None
     if not value.size:
         return f"np.empty({value.shape}, dtype={str(value.dtype)!r})"
-    usual = value.dtype in (np.dtype(float), np.dtype(int), np.dtype(bool)) or value.dtype.kind in "US"
+    usual = value.dtype in map(np.dtype, (float, int, bool, complex)) or value.dtype.kind in "US"
     return f"np.array({_nested(value)}{'' if usual else f', dtype={str(value.dtype)!r}'})"
 
 
@@ -159,6 +160,12 @@ def _nested(value: npt.NDArray[Any]) -> str:
 
 def _number(value: Any) -> str:
     """Write a number by the fewest digits that, in its own precision, give it again."""
+    if isinstance(value, complex | np.complexfloating):
+        parts = value.real, value.imag
+        signed_zero = any(part == 0 and np.signbit(part) for part in parts)
+        if signed_zero or not np.isfinite(value):
+            return f"complex({_number(parts[0])}, {_number(parts[1])})"
+        return str(value).strip("()")
     if isinstance(value, np.longdouble) and np.isfinite(value):
         return repr(value)
     text = str(value)

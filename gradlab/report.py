@@ -25,7 +25,8 @@ class Entry:
     Attributes
     ----------
     index : tuple of int or None
-        Where it stands in its input; ``None`` for a direction in which many entries move.
+        Where it stands in its input; ``None`` for a direction in which many entries move. Of a complex input
+        the last is 0 for the real part of an entry, 1 for the imaginary part.
     analytic, numeric : float
         What backward gives, and what the forward function shows.
     error_bar : float
@@ -60,11 +61,12 @@ class InputResult:
     verdict : Verdict
         Whether its gradient is right.
     size, probed : int
-        How many entries it has, and how many were probed each by itself.
+        How many entries it has, and how many were probed each by itself. A complex entry is two: its real
+        part and its imaginary part.
     wrong_count : int
         How many of these are certainly wrong.
     wrong_entries : tuple of tuple of int
-        Their indices, at most 100.
+        Their indices, at most 100, as in `Entry`.
     worst : Entry or None
         The probe with the largest disagreement; ``None`` when none was made.
     resolution : float or None
@@ -76,6 +78,8 @@ class InputResult:
     where : str
         Which entries are wrong, in words such as ``w[:, 37]`` or ``every entry``; empty where none is, or
         where it is not known.
+    paired : bool
+        Whether the input is complex, so that its entries are pairs of real numbers.
     """
 
     name: str
@@ -88,6 +92,7 @@ class InputResult:
     resolution: float | None
     where: str = ""
     too_small: int = 0
+    paired: bool = False
 
 
 @dataclass(frozen=True)

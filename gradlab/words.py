@@ -14,6 +14,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def entries(count: int, *, paired: bool) -> str:
+    """Count the entries of an array; of a complex one, the real numbers that these are.
+
+    >>> entries(3, paired=False), entries(6, paired=True)
+    ('3 entries', '6 real and imaginary parts')
+    """
+    return f"{count} real and imaginary parts" if paired else counted(count, "entry", "entries")
+
+
 def rounded_up(value: float) -> str:
     """Return a bound with one digit, rounded so that it stays a bound.
 

@@ -100,8 +100,8 @@ def _proven(evidence: Evidence, wrong_inputs: set[str | None], rng: np.random.Ge
             continue
         if not all(_explains(hypothesis, e) for e in others):
             continue
-        if hypothesis.other is not None and hypothesis.other not in wrong_inputs:
-            continue  # that input's own gradient is right where it is
+        if not wrong_inputs.issuperset(hypothesis.others):
+            continue  # their own gradients are right as they are
         mirror = mirrored(evidence, rng) if hypothesis.mirrored else None
         if mirror is None or _explains(hypothesis, mirror):
             return Cause(hypothesis.code, hypothesis.message, evidence.name)

@@ -167,6 +167,42 @@ def compare_answers(
     return findings
 
 
+def compare_imaginary_parts(
+    problem: Problem,
+    gradients: Gradients,
+    imaginary: Gradients,
+    *,
+    influence: float,
+    rounding: Callable[[int], Array],
+) -> list[Finding]:
+    """See whether gradients of real inputs that backward returned as complex ones are real but for rounding.
+
+    Parameters
+    ----------
+    problem, gradients, influence, rounding
+        As in `compare_answers`.
+    imaginary : dict of int to Array
+        The imaginary parts.
+
+    Returns
+    -------
+    list of Finding
+        Of kind ``gradient-dtype``.
+    """
+    findings = []
+    for i, part in imaginary.items():
+        allowed = _Allowed(problem, i, influence, rounding)
+        k = allowed.differ(part, np.zeros_like(part), gradients[i])
+        if k is not None:
+            name, at = problem.names[i], problem.arguments.label(i, _index(problem, i, k))
+            message = (
+                f"gradient of {name} has an imaginary part, {part.flat[k]:.6g} at {at}; expected a real one, "
+                f"because {name} is real: return its real part"
+            )
+            findings.append(Finding("contract", name, "gradient-dtype", message))
+    return findings
+
+
 class _Allowed:
     """By how much two answers for one input may differ."""
 

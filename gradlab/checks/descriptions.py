@@ -43,7 +43,7 @@ def last_write_wins(e: Evidence, region: Region | None) -> Cause | None:
     if region is None or e.problem.form.several:
         return None
     for name, value in zip(e.problem.names, e.problem.arguments.values, strict=True):
-        indices = _repeated_indices(value, e.problem.form.shape)
+        indices = _repeated_indices(value, e.problem.form.shapes[0])
         if indices is None:
             continue
         if [_is_right_at(e, kept) for kept in (_last(indices), _first(indices))] == [True, False]:
@@ -63,7 +63,8 @@ def diagonal_only(e: Evidence, region: Region | None) -> Cause | None:
     if e.gradients is None or len(slopes) < MORE_THAN_CONSTANTS or not np.isfinite(slopes).all():
         return None
     analytic, upstreams = (
-        np.stack([g.ravel()[entries] for g in vectors], axis=1) for vectors in (e.gradients, e.upstreams)
+        np.stack([g.ravel()[entries] for g in vectors], axis=1)
+        for vectors in (map(e.in_real_numbers, e.gradients), e.upstreams)
     )
     diagonal = upstreams * slopes[:, None]
     tolerance = e.error_bar[directions] / length + e.rtol * np.abs(diagonal)
@@ -82,7 +83,7 @@ def zeros(e: Evidence, region: Region | None) -> Cause | None:
     """See whether every wrong entry is zero, or has to be."""
     if region is None or e.gradients is None:
         return None
-    wrong = e.gradients[0][region.mask]
+    wrong = e.in_real_numbers(e.gradients[0])[region.mask]
     where = f"at {region.words}" if region.words != "every entry" else "everywhere"
     if not wrong.any():
         message = f"gradient of {e.name} is zero {where}, where forward does depend on it"
@@ -99,15 +100,15 @@ def wrong_on_special_values(e: Evidence, region: Region | None) -> Cause | None:
     """See whether the wrong entries are those at ties, zeros, extremes, or the first or last index."""
     if region is None or not region.exact:
         return None
-    values = e.value(e.position)
+    values, mask = e.value(e.position), e.problem.by_entry(e.position, region.mask)
     if region.mask.all():
         where = _in_common(e.name, values)
     else:
-        where = next(special_values(e.name, region.mask, values), "")
+        where = next(special_values(e.name, mask, values), "")
     # What is wrong because of its value is right once it has another.
     if where and (_is_right_apart(e.problem, e.position, rtol=e.rtol) or _moves_along(e, region)):
         return Cause(SPECIAL, f"gradient of {e.name} is wrong only {where}: that case is missing", e.name)
-    end = _at_one_end(region.mask)
+    end = _at_one_end(mask)
     return Cause(SPECIAL, f"gradient of {e.name} is wrong only {end}", e.name) if end else None
 
 
@@ -116,8 +117,11 @@ DESCRIPTIONS = (last_write_wins, diagonal_only, zeros, wrong_on_special_values)
 
 def wrong_together(problem: Problem, position: int, *, rtol: float) -> Cause | None:
     """See whether entries that are wrong only when they move together are wrong because they are equal."""
-    name, values = problem.names[position], problem.value(position)
-    others = (problem.value(i) for i in problem.wrt if i != position)
+    name = problem.names[position]
+    values, *others = (
+        problem.arguments.own(i, problem.value(i))
+        for i in sorted(problem.wrt, key=lambda i: (i != position, i))
+    )
     alike = any((values == other).any() for other in others if other.shape == values.shape)
     among_themselves = tied(values).any()
     if not (among_themselves or alike) or not _is_right_apart(problem, position, rtol=rtol):
@@ -129,7 +133,8 @@ def wrong_together(problem: Problem, position: int, *, rtol: float) -> Cause | N
 def not_finite(problem: Problem, position: int) -> Cause | None:
     """See whether a gradient is not finite exactly at zeros, ties or extremes."""
     raw = raw_gradients(problem, problem.call_backward()).get(position)
-    name, values = problem.names[position], problem.value(position)
+    name = problem.names[position]
+    values = problem.arguments.own(position, problem.value(position))
     if raw is None or raw.shape != values.shape:
         return None
     mask = ~np.isfinite(raw)
@@ -182,7 +187,7 @@ def _is_right_apart(problem: Problem, position: int, *, rtol: float) -> bool:
 
 def _moves_along(e: Evidence, region: Region) -> bool:
     """Whether one wrong entry is right once another has its value, and the other is wrong then."""
-    if region.mask.sum() != 1 or region.mask.all():
+    if region.mask.sum() != 1 or region.mask.all() or e.paired:
         return False
     values = e.value(e.position)
     k = int(np.argmax(region.mask))

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.checks.directions import Directions, Gradients, movable, without_fixed
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction
 from gradlab.numerics.table import Indices, Table, differentiate
+from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem, RuleRaised
-from gradlab.point.returned import raw_gradients
+from gradlab.point.returned import in_real_numbers, raw_gradients
+
+Numbers: TypeAlias = npt.NDArray[Any]  # real or complex ones
 
 # Up to LARGE entries, MOST_ENTRIES are looked at one by one, in a larger input FEW_ENTRIES.
 LARGE, MOST_ENTRIES, FEW_ENTRIES = 1000, 64, 6
@@ -39,13 +43,14 @@ class Evidence:
     position : int
         The input.
     displaced : mapping of int to array
-        The inputs that differ from the problem's own point.
+        The inputs that differ from the problem's own point, in real numbers.
     output : Array
         What forward returns there, as one vector of ``m`` entries.
     upstreams : tuple of Array
         ``s`` upstream gradients, as vectors.
     returned : tuple of dict
-        What backward returns for each, by position, each gradient in the shape in which it was returned.
+        What backward returns for each, by position, each gradient in the shape in which it was returned,
+        and complex where it was: what is proposed is proposed in the terms of the caller's own functions.
     directions : Directions
         ``k`` directions in this input.
     numeric, error_bar : Array
@@ -62,7 +67,7 @@ class Evidence:
     displaced: Mapping[int, Any]
     output: Array
     upstreams: tuple[Array, ...]
-    returned: tuple[Mapping[int, Array], ...]
+    returned: tuple[Mapping[int, Numbers], ...]
     directions: Directions
     numeric: Array
     error_bar: Array
@@ -76,11 +81,16 @@ class Evidence:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The input's shape."""
-        return self.problem.value(self.position).shape
+        """The input's shape, as the caller sees it."""
+        return self.problem.arguments.shape(self.position)
 
     @property
-    def gradients(self) -> list[Array] | None:
+    def paired(self) -> bool:
+        """Whether the input is complex."""
+        return self.problem.arguments.paired[self.position]
+
+    @property
+    def gradients(self) -> list[Numbers] | None:
         """What backward gave for this input, one per upstream, in its shape; ``None`` of another size."""
         returned = self.returned_for(self.position)
         if returned is None or any(g.size != int(np.prod(self.shape)) for g in returned):
@@ -101,14 +111,29 @@ class Evidence:
         """
         independent = min(len(self.upstreams), self.output.size)
         seen = np.abs(self.numeric) > CLEAR * self.error_bar + self.rtol * np.abs(self.numeric)
-        entries = int(np.prod(self.shape))
+        entries = self.problem.value(self.position).size
         return min(int(seen[:, :independent].sum()), entries * independent)
 
-    def value(self, position: int) -> Array:
-        """Return an input at this point."""
+    def value(self, position: int) -> Numbers:
+        """Return an input at this point, complex where it is."""
+        return self.problem.arguments.own(position, self.real_value(position))
+
+    def real_value(self, position: int) -> Array:
+        """Return an input at this point in real numbers."""
         return np.asarray(self.displaced.get(position, self.problem.value(position)), dtype=np.float64)
 
-    def returned_for(self, position: int) -> list[Array] | None:
+    @property
+    def own_output(self) -> Numbers:
+        """The output, where there is one alone, in its shape, and complex where it is."""
+        numbers = self.output.reshape(self.problem.form.shape)
+        return as_complex(numbers) if self.problem.form.paired[0] else numbers
+
+    @property
+    def own_upstreams(self) -> list[Numbers]:
+        """The upstream gradients of a single output, in its shape, as backward takes them."""
+        return [np.asarray(self.problem.form.wide.upstream(u)) for u in self.upstreams]
+
+    def returned_for(self, position: int) -> list[Numbers] | None:
         """Return what backward gave for an input, one per upstream, in any shape; ``None`` where nothing."""
         if any(position not in gradients for gradients in self.returned):
             return None
@@ -118,13 +143,19 @@ class Evidence:
         """Return the shape of what backward gave for an input, for the first upstream."""
         return self.returned[0][position].shape if position in self.returned[0] else None
 
-    def along(self, gradients: Sequence[Array]) -> Array:
-        """Return ``⟨g, d⟩`` for one gradient per upstream, along every direction: shape ``(k, s)``."""
-        return np.stack([self.directions.project({self.position: g}) for g in gradients], axis=1)
+    def in_real_numbers(self, gradient: Numbers) -> Array:
+        """Return a gradient of this input as directions are: that of a complex input as pairs."""
+        return in_real_numbers(self.problem, self.position, gradient)
 
-    def agrees(self, gradients: Sequence[Array]) -> bool:
+    def along(self, gradients: Sequence[Numbers]) -> Array:
+        """Return ``⟨g, d⟩`` for one gradient per upstream, along every direction: shape ``(k, s)``."""
+        real = map(self.in_real_numbers, gradients)
+        return np.stack([self.directions.project({self.position: g}) for g in real], axis=1)
+
+    def agrees(self, gradients: Sequence[Numbers]) -> bool:
         """Whether gradients, one per upstream, are what forward shows along every direction."""
-        size = np.stack([self.directions.spread({self.position: g}) for g in gradients], axis=1)
+        real = map(self.in_real_numbers, gradients)
+        size = np.stack([self.directions.spread({self.position: g}) for g in real], axis=1)
         tolerance = self.error_bar + self.rtol * np.maximum(size, np.abs(self.numeric))
         return bool((np.abs(self.along(gradients) - self.numeric) <= tolerance).all())
 

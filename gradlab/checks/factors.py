@@ -63,7 +63,7 @@ def _sizes(e: Evidence) -> dict[int, list[str]]:
     problem = e.problem
     shapes = {problem.names[i]: np.shape(problem.arguments.values[i]) for i in range(len(problem.names))}
     if not problem.form.several:
-        shapes["output"] = problem.form.shape
+        shapes["output"] = problem.form.shapes[0]
     names = sorted(shapes, key=lambda name: name != e.name)
     found: dict[int, list[str]] = {}
     for name in names:
@@ -90,7 +90,7 @@ def _summed_over(e: Evidence) -> set[int]:
     Those are the axes of the output that the input does not have, along which it is broadcast or contracted,
     and the axes of an input that the output does not have, along which forward reduces.
     """
-    output = list(e.problem.form.shape)
+    output = _output_shape(e)
     counts: set[int] = set()
     for i in range(len(e.problem.names)):
         own = list(np.shape(e.problem.arguments.values[i]))
@@ -100,9 +100,14 @@ def _summed_over(e: Evidence) -> set[int]:
     return counts | {count for _, count in _masks(e)}
 
 
+def _output_shape(e: Evidence) -> list[int]:
+    form = e.problem.form
+    return list(form.shape if form.several else form.shapes[0])
+
+
 def _size_in_words(e: Evidence, count: int, sizes: dict[int, list[str]]) -> str:
     """Name a size by the input's own axis if forward reduces that, and otherwise by another array."""
-    own, output = list(e.shape), list(e.problem.form.shape)
+    own, output = list(e.shape), _output_shape(e)
     if count in _products(_without(own, output)):
         return sizes[count][0]
     others = (words for words in sizes[count] if not words.startswith(f"{e.name}."))
@@ -112,7 +117,7 @@ def _size_in_words(e: Evidence, count: int, sizes: dict[int, list[str]]) -> str:
 def _is_degree(e: Evidence, count: int) -> bool:
     """Whether forward is homogeneous of this degree in the input, by Euler's theorem ``⟨x, ∇f⟩ = p f``."""
     directions, entries = e.single_entries
-    x = e.value(e.position).ravel()
+    x = e.real_value(e.position).ravel()
     if len(entries) < x.size:
         return False
     terms = x[entries, None] * e.numeric[directions] / e.directions.lengths[directions, None]

@@ -8,24 +8,27 @@ there simplest first.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradlab.checks.evidence import Evidence
+from gradlab.checks.evidence import Evidence, Numbers
 from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_counts
 from gradlab.checks.terms import Term, fitted_coefficient, terms
 from gradlab.numerics import Array
 from gradlab.numerics.table import Indices
+from gradlab.point.pairs import JAX, TORCH, as_pairs
 from gradlab.point.problem import RuleRaised
 from gradlab.point.returned import raw_gradients
 
-Prediction: TypeAlias = Callable[[Evidence], Sequence[Array] | None]
+Prediction: TypeAlias = Callable[[Evidence], Sequence[Numbers] | None]
 
 DISTINCT = 4  # entries at least, for an order to be evidence
+NAMES = {TORCH: "torch", JAX: "JAX"}
+FORMULAS = {TORCH: "dL/dx + i dL/dy", JAX: "dL/dx - i dL/dy"}
 ROUGHLY = 1e-3  # relative: how near a factor has to be to a number of terms for that to be tested exactly
 
 
@@ -44,8 +47,8 @@ class Hypothesis:
         where the hypothesis makes no sense.
     constants : int
         How many numbers were fitted.
-    other : str or None
-        Another input whose gradient has to be wrong too.
+    others : tuple of str
+        Other inputs whose gradients have to be wrong too.
     mirrored : bool
         Whether it has to hold at ``-x`` too: numbers of one sign hide a forgotten absolute value.
     """
@@ -54,7 +57,7 @@ class Hypothesis:
     message: str
     predict: Prediction
     constants: int = 0
-    other: str | None = None
+    others: tuple[str, ...] = ()
     mirrored: bool = False
 
 
@@ -92,7 +95,34 @@ def transposed(e: Evidence) -> Iterator[Hypothesis]:
             other = e.problem.names[j]
             write = f"write {other}.{'T' if len(shape) == 2 else 'mT'}"
             message = f"gradient of {e.name} uses {other} where it has to use its transpose: {write}"
-            yield Hypothesis("transposed", message, _with_transposed(j))
+            transpose = partial(np.swapaxes, axis1=-1, axis2=-2)
+            yield Hypothesis("transposed", message, _with_input(j, transpose))
+
+
+def conjugated(e: Evidence) -> Iterator[Hypothesis]:
+    """Return the complex conjugate: of all that backward computes, of the gradient, or of an input."""
+    problem = e.problem
+    if not any(problem.arguments.paired) and not any(problem.form.paired):
+        return
+    theirs = JAX if problem.convention == TORCH else TORCH
+    # Where that is the cause, all gradients are wrong that are not the same in both conventions.
+    complex_ones = tuple(problem.names[i] for i in problem.wrt if problem.arguments.paired[i])
+    message = (
+        f"gradients are right in {NAMES[theirs]}'s convention, {FORMULAS[theirs]} with z = x + iy: conjugate "
+        f"the derivatives that grad_output is multiplied by, or say convention={theirs!r}"
+    )
+    yield Hypothesis("other-convention", message, _in_other_convention, others=complex_ones)
+    if e.paired:
+        message = f"gradient of {e.name} is the complex conjugate of the right one: return its conjugate"
+        yield Hypothesis("conjugated", message, _rearranged(np.conj))
+    if any(problem.form.paired):
+        message = f"gradient of {e.name} uses the complex conjugate of grad_output: use grad_output itself"
+        yield Hypothesis("conjugated", message, _for_conjugated_upstream)
+    for j in problem.wrt:
+        if problem.arguments.paired[j]:
+            other = problem.names[j]
+            message = f"gradient of {e.name} uses {other} where it has to use its complex conjugate"
+            yield Hypothesis("conjugated", f"{message}: write {other}.conj()", _with_input(j, np.conj))
 
 
 def permuted(e: Evidence) -> Iterator[Hypothesis]:
@@ -126,7 +156,7 @@ def swapped_inputs(e: Evidence) -> Iterator[Hypothesis]:
         if j != e.position and e.returned_shape(j) == e.shape:
             other = e.problem.names[j]
             message = f"backward returns the gradient of {e.name} in the place of that of {other}: swap them"
-            yield Hypothesis("swapped-inputs", message, _of_input(j), other=other)
+            yield Hypothesis("swapped-inputs", message, _of_input(j), others=(other,))
 
 
 def not_summed_over_broadcast(e: Evidence) -> Iterator[Hypothesis]:
@@ -158,6 +188,7 @@ def missing_term(e: Evidence) -> Iterator[Hypothesis]:
 HYPOTHESES = (
     sign,
     factor,
+    conjugated,
     transposed,
     permuted,
     swapped_inputs,
@@ -171,7 +202,7 @@ def _scaled(c: float) -> Prediction:
 
 
 def _with_term(term: Term, c: float) -> Prediction:
-    def predict(e: Evidence) -> list[Array] | None:
+    def predict(e: Evidence) -> list[Numbers] | None:
         if e.gradients is None:
             return None
         return [g + c * t for g, t in zip(e.gradients, term(e), strict=True)]
@@ -179,8 +210,8 @@ def _with_term(term: Term, c: float) -> Prediction:
     return predict
 
 
-def _rearranged(change: Callable[[Array], Array]) -> Prediction:
-    def predict(e: Evidence) -> list[Array] | None:
+def _rearranged(change: Callable[[Numbers], Numbers]) -> Prediction:
+    def predict(e: Evidence) -> list[Numbers] | None:
         returned = e.returned_for(e.position)
         return None if returned is None else [np.asarray(change(g)) for g in returned]
 
@@ -191,26 +222,40 @@ def _of_input(j: int) -> Prediction:
     return lambda e: e.returned_for(j)
 
 
-def _with_transposed(j: int) -> Prediction:
-    """Predict what backward returns when one of its inputs is transposed."""
+def _with_input(j: int, change: Callable[[Numbers], Numbers]) -> Prediction:
+    """Predict what backward returns when one of its inputs is another, such as its transpose."""
 
-    def predict(e: Evidence) -> list[Array] | None:
-        displaced = {**e.displaced, j: e.value(j).swapaxes(-1, -2).copy()}
-        try:
-            answers = [e.problem.call_backward(u, displaced=displaced) for u in e.upstreams]
-        except RuleRaised:
-            return None
-        returned = [raw_gradients(e.problem, answer).get(e.position) for answer in answers]
-        gradients = [g for g in returned if g is not None]
-        return gradients if len(gradients) == len(returned) else None
+    def predict(e: Evidence) -> list[Numbers] | None:
+        return _asked(e, e.upstreams, {**e.displaced, j: as_pairs(change(e.value(j))).copy()})
 
     return predict
 
 
-def _order(e: Evidence, gradient: Array) -> Indices | None:
+def _in_other_convention(e: Evidence) -> list[Numbers] | None:
+    """Predict the conjugate of what backward returns for the conjugate of the upstream gradient."""
+    gradients = _for_conjugated_upstream(e)
+    return None if gradients is None else [np.conj(g) for g in gradients]
+
+
+def _for_conjugated_upstream(e: Evidence) -> list[Numbers] | None:
+    return _asked(e, [e.problem.form.conjugate(u) for u in e.upstreams], e.displaced)
+
+
+def _asked(e: Evidence, upstreams: Sequence[Array], displaced: Mapping[int, Any]) -> list[Numbers] | None:
+    """Return what backward says of other upstream gradients or inputs."""
+    try:
+        answers = [e.problem.call_backward(u, displaced=dict(displaced)) for u in upstreams]
+    except RuleRaised:
+        return None
+    returned = [raw_gradients(e.problem, answer).get(e.position) for answer in answers]
+    gradients = [g for g in returned if g is not None]
+    return gradients if len(gradients) == len(returned) else None
+
+
+def _order(e: Evidence, gradient: Numbers) -> Indices | None:
     """Return the order in which the entries of the gradient would be right, if each was probed."""
     directions, entries = e.single_entries
-    if len(entries) < gradient.size or gradient.size < DISTINCT:
+    if e.paired or len(entries) < gradient.size or gradient.size < DISTINCT:
         return None
     right = np.empty(gradient.size)
     right[entries] = e.numeric[directions, 0] / e.directions.lengths[directions]
@@ -219,7 +264,7 @@ def _order(e: Evidence, gradient: Array) -> Indices | None:
     return order
 
 
-def _reordered(order: Indices, gradient: Array) -> Array:
+def _reordered(order: Indices, gradient: Numbers) -> Numbers:
     return gradient.ravel()[order].reshape(gradient.shape)
 
 
@@ -233,5 +278,5 @@ def _broadcast_axes(raw: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tu
                 yield axes
 
 
-def _summed(axes: tuple[int, ...], shape: tuple[int, ...], gradient: Array) -> Array:
+def _summed(axes: tuple[int, ...], shape: tuple[int, ...], gradient: Numbers) -> Numbers:
     return np.asarray(gradient.sum(axis=axes)).reshape(shape)

@@ -25,10 +25,12 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.gradients import Probes
 from gradlab.checks.judge import judge
-from gradlab.checks.regions import Mask, describe_region
+from gradlab.checks.regions import Mask, describe_parts, describe_region
 from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Table, usual_step
+from gradlab.point.pairs import as_complex
+from gradlab.point.problem import Problem
 
 STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong slice
 SAMPLE = 16  # single entries that are probed to confirm a region
@@ -76,7 +78,7 @@ def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
     if position is None:
         return None
     problem = criteria.problem
-    x, name = problem.value(position), problem.names[position]
+    x = problem.value(position)
     if probes.by_entry:
         rows, mask, largest = probes.rows, np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
         for k in np.flatnonzero(probes.mask(rows.wrong)).tolist():
@@ -85,15 +87,22 @@ def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
             mask.flat[probes.index(k)] = True
             most = (numeric + bar).sum() / rows.directions.lengths[row]
             largest.flat[probes.index(k)] = most if (numeric <= bar).all() else np.inf
-        return Region(mask, describe_region(name, mask, x), not probes.unprobed, largest[mask])
+        return Region(mask, _in_words(problem, position, mask, x), not probes.unprobed, largest[mask])
     direction = probes.wrong_direction()
     if direction is None:
         return None
     search = _Search(criteria, claims, position, direction[position])
     try:
-        return search.single_entry(name) or search.run(name)
+        return search.single_entry() or search.run()
     except _TooManyCalls:
         return None
+
+
+def _in_words(problem: Problem, position: int, mask: Mask, values: Array | None = None) -> str:
+    name = problem.names[position]
+    if not problem.arguments.paired[position]:
+        return describe_region(name, mask, values)
+    return describe_parts(name, mask, None if values is None else as_complex(values))
 
 
 class _TooManyCalls(Exception):
@@ -109,7 +118,7 @@ class _Search:
         self.x: Array = self.problem.value(position)
         self.limit = self.problem.forward_calls + MOST_CALLS
 
-    def single_entry(self, name: str) -> Region | None:
+    def single_entry(self) -> Region | None:
         """Return the one wrong entry, if there is only one."""
         base = int(np.ceil(np.sqrt(self.x.size)))
         digits = np.divmod(np.arange(self.x.size).reshape(self.x.shape), base)
@@ -131,9 +140,9 @@ class _Search:
         mask[index] = True
         if self._disagrees(~mask) or not self._is_wrong(np.array(index), certainly=True):
             return None
-        return Region(mask, describe_region(name, mask, self.x), exact=True)
+        return Region(mask, _in_words(self.problem, self.position, mask, self.x), exact=True)
 
-    def run(self, name: str) -> Region | None:
+    def run(self) -> Region | None:
         """Return the wrong entries, or ``None`` where they lie in no pattern that was looked for."""
         inside = np.ones(self.x.shape, dtype=bool)
         if not self._disagrees(inside):
@@ -151,11 +160,11 @@ class _Search:
             mask = np.zeros_like(inside)
             for index in candidates:
                 mask[tuple(index)] = self._is_wrong(index)
-            return Region(mask, describe_region(name, mask, self.x), exact=True)
+            return Region(mask, _in_words(self.problem, self.position, mask, self.x), exact=True)
         if not all(map(self._is_wrong, self._some(candidates))):
             return None
         if all(wrong_others):
-            return Region(inside, describe_region(name, inside), exact=False)
+            return Region(inside, _in_words(self.problem, self.position, inside), exact=False)
         if any(wrong_others) or not np.array_equal(inside & moved, moved):
             return None
         return Region(moved, self._stratum_in_words(moved), exact=False)

@@ -14,7 +14,7 @@ FEWEST = 3  # indices that are called a step
 LISTED = 3  # single entries that are named one by one
 
 
-def describe_region(name: str, mask: Mask, values: npt.NDArray[np.floating] | None = None) -> str:
+def describe_region(name: str, mask: Mask, values: npt.NDArray[np.inexact] | None = None) -> str:
     """Return in words which entries of an array a mask marks.
 
     What the index tells comes first (a slice of each axis, a diagonal, a triangle), then what the values tell
@@ -56,7 +56,24 @@ def describe_region(name: str, mask: Mask, values: npt.NDArray[np.floating] | No
     return listed if count <= LISTED else f"{listed} and {count - LISTED} more"
 
 
-def special_values(name: str, mask: Mask, values: npt.NDArray[np.floating]) -> Iterator[str]:
+def describe_parts(name: str, mask: Mask, values: npt.NDArray[np.complexfloating] | None = None) -> str:
+    """Return in words which real and imaginary parts of a complex array a mask of pairs marks.
+
+    >>> marked = np.zeros((4, 2), dtype=bool)
+    >>> marked[:, 1] = True
+    >>> describe_parts("z", marked)
+    'the imaginary part of every entry'
+    """
+    both, either = np.asarray(mask.all(axis=-1)), np.asarray(mask.any(axis=-1))
+    if np.array_equal(both, either):
+        return describe_region(name, both, values)
+    for k, part in enumerate(("real", "imaginary")):
+        if not mask[..., 1 - k].any():
+            return f"the {part} part of {describe_region(name, mask[..., k], values)}"
+    return f"parts of {describe_region(name, either, values)}"
+
+
+def special_values(name: str, mask: Mask, values: npt.NDArray[np.inexact]) -> Iterator[str]:
     """Yield in words each property of the values that the marked entries have, and no others.
 
     >>> list(special_values("x", np.array([True, False, True, False]), np.array([2.0, 1.0, 2.0, 0.0])))
@@ -64,14 +81,15 @@ def special_values(name: str, mask: Mask, values: npt.NDArray[np.floating]) -> I
     """
     properties = {f"where {name} == 0": values == 0, f"where {name} is tied": tied(values)}
     if values.size >= ENOUGH:  # of two entries, one is always the larger
-        properties[f"where {name} is largest"] = values == values.max()
-        properties[f"where {name} is smallest"] = values == values.min()
-    if mask.sum() > 1:
+        size, called = (np.abs(values), f"abs({name})") if np.iscomplexobj(values) else (values, name)
+        properties[f"where {called} is largest"] = size == size.max()
+        properties[f"where {called} is smallest"] = size == size.min()
+    if mask.sum() > 1 and not np.iscomplexobj(values):
         properties[f"where {name} > 0"], properties[f"where {name} < 0"] = values > 0, values < 0
     yield from (words for words, has in properties.items() if np.array_equal(has, mask))
 
 
-def tied(values: npt.NDArray[np.floating]) -> Mask:
+def tied(values: npt.NDArray[np.inexact]) -> Mask:
     """Return which entries equal another one.
 
     >>> tied(np.array([1.0, 2.0, 1.0]))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import methodcaller
 from typing import TypeAlias
 
 import numpy as np
 
-from gradlab.checks.evidence import Evidence
+from gradlab.checks.evidence import Evidence, Numbers
 from gradlab.checks.factors import near
-from gradlab.numerics import Array
 
-Term: TypeAlias = Callable[[Evidence], list[Array]]
+Term: TypeAlias = Callable[[Evidence], list[Numbers]]
+
+Factor: TypeAlias = Callable[[Evidence], Numbers]
 
 MOST_FACTORS = 2  # besides the upstream gradient
 DECIMALS = 6  # of a coefficient that is called by a round number
@@ -26,13 +27,16 @@ def terms(e: Evidence) -> dict[str, Term]:
     They are linear in the upstream gradient, as every gradient is, and of the input's shape.
     """
     problem = e.problem
-    output = problem.form.shape
+    output = problem.form.shapes[0]
     if problem.form.several or output != e.shape[: len(output)]:
         return {}
-    factors: dict[str, Callable[[Evidence], Array]] = {
+    factors: dict[str, Factor] = {
         problem.names[i]: methodcaller("value", i) for i in problem.wrt if e.value(i).shape in ((), e.shape)
     }
-    factors["output"] = lambda e: _spread(e, e.output)
+    factors["output"] = lambda e: _spread(e, e.own_output)
+    for name, factor in list(factors.items()):
+        if np.iscomplexobj(factor(e)):
+            factors[f"{name}.conj()"] = partial(_conjugate, factor)
     found: dict[str, Term] = {}
     for count in range(MOST_FACTORS + 1):
         for names in itertools.combinations_with_replacement(factors, count):
@@ -59,9 +63,13 @@ def fitted_coefficient(e: Evidence, term: Term) -> float | None:
     return rounded if rounded and near(coefficient, rounded) else coefficient
 
 
-def _product(factors: Sequence[Callable[[Evidence], Array]]) -> Term:
-    def term(e: Evidence) -> list[Array]:
-        upstreams = (_spread(e, u) for u in e.upstreams)
+def _conjugate(factor: Factor, e: Evidence) -> Numbers:
+    return np.conj(factor(e))
+
+
+def _product(factors: Sequence[Factor]) -> Term:
+    def term(e: Evidence) -> list[Numbers]:
+        upstreams = (_spread(e, u) for u in e.own_upstreams)
         products = (reduce(np.multiply, (f(e) for f in factors), u) for u in upstreams)
         return [np.broadcast_to(product, e.shape) for product in products]
 
@@ -69,14 +77,12 @@ def _product(factors: Sequence[Callable[[Evidence], Array]]) -> Term:
 
 
 def _sum_along(axis: int) -> Term:
-    def term(e: Evidence) -> list[Array]:
-        upstreams = (u.reshape(e.problem.form.shape) for u in e.upstreams)
-        return [np.broadcast_to(u.sum(axis=axis, keepdims=True), e.shape) for u in upstreams]
+    def term(e: Evidence) -> list[Numbers]:
+        return [np.broadcast_to(u.sum(axis=axis, keepdims=True), e.shape) for u in e.own_upstreams]
 
     return term
 
 
-def _spread(e: Evidence, vector: Array) -> Array:
+def _spread(e: Evidence, array: Numbers) -> Numbers:
     """Return an output, or an upstream gradient, with axes of size 1 for those that forward reduces."""
-    shape = e.problem.form.shape
-    return vector.reshape(shape + (1,) * (len(e.shape) - len(shape)))
+    return array.reshape(array.shape + (1,) * (len(e.shape) - array.ndim))

@@ -27,6 +27,7 @@ KINDS = {
     "upstream": "the upstream gradient ignored, squared or taken by its absolute value",
     "arguments": "a function that changes what it was given, or answers differently when called again",
     "shape": "a gradient of another shape than its input's",
+    "complex": "conjugates, real and imaginary parts",
 }
 """The categories of defects."""
 
@@ -35,6 +36,8 @@ CAUSES = {
     "factor": "a constant times the right gradient",
     "averaged-instead-of-summed": "divided by the number of terms of a sum",
     "summed-instead-of-averaged": "the division of a mean left out",
+    "other-convention": "every complex derivative in the place of its conjugate",
+    "conjugated": "the conjugate of the right gradient, or of an input that it is computed from",
     "transposed": "the transpose of the right gradient, or of a matrix that it is computed from",
     "permuted": "the right entries in another order, where that is no transpose",
     "swapped-inputs": "the gradients of two inputs, one in the place of the other",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
+from gradlab.numerics.dtypes import limits
 
 HUGE = 1e100  # squares of what is below can be summed, and above its inverse
 FINEST = 2.0**-36  # of which every step in float64 is a multiple
@@ -26,7 +27,7 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     >>> scales(np.array([10.0, 0.0]))
     array([10.        ,  0.70710678])
     """
-    magnitude: Array = np.asarray(np.abs(x, dtype=np.float64))
+    magnitude: Array = np.abs(np.asarray(x, dtype=np.float64))
     largest = float(magnitude.max(initial=0.0))
     if not np.isfinite(largest):
         magnitude[~np.isfinite(magnitude)] = 0.0
@@ -52,11 +53,11 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     >>> bool((x + h * d) - x == h * d), bool(abs(d - 1 / 3) < 1e-4)
     (True, True)
     """
-    digits = np.finfo(x.dtype).nmant
+    digits = limits(x.dtype).nmant
     kept = min(-int(np.log2(FINEST)), digits - DIGITS)
     with np.errstate(all="ignore"):
         # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
-        coarse = (np.abs(x) + np.abs(d)) * 2.0 ** (DOUBLE_DIGITS - digits + kept)
+        coarse = (np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)) * 2.0 ** (DOUBLE_DIGITS - digits + kept)
         rounded = (d + coarse) - coarse
     return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
 

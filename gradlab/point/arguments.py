@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.numerics.dtypes import is_complex, widened
 from gradlab.point.edges import not_finite
+from gradlab.point.pairs import PARTS, as_complex, as_pairs, with_partners
 from gradlab.point.trees import Leaves, Node, flatten, is_record, positions, replaced, unflatten
 from gradlab.point.values import copier, describe, is_floating, is_foreign, like, private, same, strided
 
@@ -39,7 +41,9 @@ class Arguments:
     values : tuple
         The leaves, arrays and containers as private copies.
     floating, wrt : tuple of int
-        The positions of the floating-point leaves, and of those that are differentiated.
+        The positions of the floating-point and complex leaves, and of those that are differentiated.
+    paired : tuple of bool
+        Which leaves are complex: wherever leaves are compared or displaced, their entries are pairs.
     fixed : dict of int to array of bool
         Which entries of the differentiated leaves are constants, because they are not finite; only of those
         leaves that have any.
@@ -74,6 +78,10 @@ class Arguments:
         self.values = tuple(private(value) for _, value in leaves)
         self._copiers = tuple(copier(value) for value in self.values)
         self._is_floating = tuple(map(is_floating, self.values))
+        self.paired = tuple(
+            floating and is_complex(np.asarray(value).dtype)
+            for floating, value in zip(self._is_floating, self.values, strict=True)
+        )
         self.floating = tuple(i for i, floating in enumerate(self._is_floating) if floating)
         self.wrt = self._resolve(wrt)
         self._check_inputs()
@@ -85,12 +93,25 @@ class Arguments:
         return self._flat and not self.by_keyword
 
     def value(self, position: int) -> npt.NDArray[Any]:
-        """Return one leaf as an array in its own dtype, to read, not to write."""
-        return np.asarray(self.values[position])
+        """Return one leaf as an array of real numbers in its own precision, to read, not to write."""
+        return as_pairs(self.values[position])
 
-    def label(self, position: int, index: tuple[int, ...]) -> str:
-        """Name one entry of one leaf, such as ``x[0, 1]``."""
-        return f"{self.names[position]}[{', '.join(map(str, index))}]" if index else self.names[position]
+    def shape(self, position: int) -> tuple[int, ...]:
+        """Return the shape of one leaf, as the caller sees it."""
+        return np.shape(self.values[position])
+
+    def label(self, position: int, index: Sequence[int]) -> str:
+        """Name one entry of one leaf, such as ``x[0, 1]``, or one part of it, such as ``z[2].imag``."""
+        part = ""
+        if len(index) > len(self.shape(position)):
+            *index, k = index
+            part = f".{PARTS[k]}"
+        place = f"[{', '.join(map(str, index))}]" if index else ""
+        return f"{self.names[position]}{place}{part}"
+
+    def own(self, position: int, value: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a new value of one leaf as the caller sees it: complex where the leaf is."""
+        return as_complex(value) if self.paired[position] else value
 
     def in_callers_form(self, by_position: Mapping[int, Any]) -> Any:
         """Arrange one value per leaf as the caller arranged the inputs; ``None`` where there is none."""
@@ -105,18 +126,19 @@ class Arguments:
         Parameters
         ----------
         displaced : mapping of int to array
-            New values by position; they are given away, not copied.
+            New values by position, in real numbers; they are given away, not copied.
         wide : bool
-            Give the floating-point leaves in float64, whatever their own dtype.
+            Give the floating-point leaves in float64, complex ones in complex128, whatever their own dtype.
         scattered : bool
             Give arrays that are not contiguous in memory.
         """
         leaves = []
         for i, copied in enumerate(self._copiers):
             if i in displaced:
-                value = like(self.values[i], displaced[i])
+                value = like(self.values[i], self.own(i, displaced[i]))
             elif wide and self._is_floating[i]:
-                value = like(self.values[i], np.array(self.values[i], dtype=np.float64))
+                original = np.asarray(self.values[i])
+                value = like(self.values[i], np.array(original, dtype=widened(original.dtype)))
             else:
                 value = copied()
             leaves.append(strided(value) if scattered else value)
@@ -205,19 +227,18 @@ class Arguments:
                 "floating-point NumPy array or float"
             )
         self.fixed = not_finite({i: self.value(i) for i in self.wrt})
+        for i, mask in self.fixed.items():
+            self.fixed[i] = with_partners(mask) if self.paired[i] else mask
         if self.fixed and not any(np.isfinite(self.value(i)).any() for i in self.wrt):
             position, mask = next(iter(self.fixed.items()))
-            index = tuple(int(k) for k in np.argwhere(mask)[0])
-            what = f"{self.label(position, index)} is {self.value(position)[index]}"
+            own = mask.any(axis=-1) if self.paired[position] else mask
+            index = tuple(int(k) for k in np.argwhere(own)[0])
+            what = f"{self.label(position, index)} is {np.asarray(self.values[position])[index]}"
             raise UsageError(f"{what}, and no entry is finite; expected finite inputs")
 
 
 def _check_kind(name: str, value: Any) -> None:
     """Refuse a leaf that is neither differentiated nor certain to be a constant."""
-    if isinstance(value, complex | np.complexfloating) or (
-        isinstance(value, np.ndarray) and np.iscomplexobj(value)
-    ):
-        raise UsageError(f"input {name} is {describe(value)}; complex inputs are not supported")
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         raise UsageError(
             f"input {name} is {describe(value)}, and what its entries are cannot be known; expected an array "

@@ -38,7 +38,7 @@ def zeroed(parts: Sequence[Any], mask: Mask) -> list[Any]:
     """Return some arrays with zeros where a mask over all of them, flattened, says so."""
     ends = np.cumsum([np.size(part) for part in parts])[:-1]
     pairs = zip(parts, np.split(mask, ends), strict=True)
-    return [np.where(own.reshape(np.shape(part)), 0, part)[()] for part, own in pairs]
+    return [np.where(own.reshape(np.shape(part)), np.zeros_like(part), part)[()] for part, own in pairs]
 
 
 def about_entries(name: str, mask: Mask) -> str:

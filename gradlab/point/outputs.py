@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,9 @@ import numpy as np
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
+from gradlab.numerics.dtypes import is_complex, widened
+from gradlab.point.edges import Mask
+from gradlab.point.pairs import TORCH, as_pairs, gradient_as_pairs, gradient_from_pairs
 from gradlab.point.values import describe, is_floating, is_number
 
 __tracebackhide__ = is_deliberate
@@ -19,7 +22,7 @@ __tracebackhide__ = is_deliberate
 
 @dataclass(frozen=True)
 class OutputForm:
-    """The form of forward's outputs, to go from arrays to one vector and back.
+    """The form of forward's outputs, to go from arrays to one real vector and back.
 
     Attributes
     ----------
@@ -29,53 +32,114 @@ class OutputForm:
         Of each output.
     scalar : tuple of bool
         Which outputs are scalars rather than arrays.
+    convention : {"torch", "jax"}
+        Of upstream gradients of complex outputs, see `gradlab.point.pairs`.
     """
 
     several: bool
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[np.dtype[Any], ...]
     scalar: tuple[bool, ...]
+    convention: str = TORCH
 
     @classmethod
-    def of(cls, several: bool, outputs: Sequence[Any]) -> OutputForm:
+    def of(cls, several: bool, outputs: Sequence[Any], convention: str = TORCH) -> OutputForm:
         """Read the form off some outputs."""
         return cls(
             several,
             tuple(np.shape(output) for output in outputs),
             tuple(np.asarray(output).dtype for output in outputs),
             tuple(not isinstance(output, np.ndarray) for output in outputs),
+            convention,
         )
 
     @cached_property
+    def paired(self) -> tuple[bool, ...]:
+        """Which outputs are complex."""
+        return tuple(map(is_complex, self.dtypes))
+
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """The number of entries of each output."""
-        return tuple(map(math.prod, self.shapes))
+        """How many real numbers each output is."""
+        return tuple(
+            math.prod(shape) << paired for shape, paired in zip(self.shapes, self.paired, strict=True)
+        )
 
     @cached_property
     def size(self) -> int:
-        """The number of entries of all outputs together."""
+        """How many real numbers all outputs together are."""
         return sum(self.sizes)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The output's shape; of several, that of all of them flattened to one vector."""
-        return (self.size,) if self.several else self.shapes[0]
+        """The output's shape, a complex one as pairs; of several, that of all flattened to one vector."""
+        return (self.size,) if self.several else self.shapes[0] + (2,) * self.paired[0]
 
-    def unflatten(self, vector: Array) -> Any:
-        """Return a vector in the outputs' form, shapes and dtypes."""
+    @property
+    def wide(self) -> OutputForm:
+        """The same in float64, or complex128."""
+        return replace(self, dtypes=tuple(map(widened, self.dtypes)))
+
+    def vector(self, outputs: Sequence[Any]) -> Array | None:
+        """Return some outputs as one vector; ``None`` where they are not of this form.
+
+        What was complex at the point may be real elsewhere.
+        """
+        if tuple(map(np.shape, outputs)) != self.shapes:
+            return None
+        kept = list(outputs)
+        for k, (output, paired) in enumerate(zip(outputs, self.paired, strict=True)):
+            if paired != is_complex(np.asarray(output).dtype):
+                if not paired:
+                    return None
+                kept[k] = np.asarray(output, dtype=np.complex128)
+        return flatten(kept)
+
+    def upstream(self, vector: Array) -> Any:
+        """Return an upstream gradient in the outputs' form, shapes and dtypes, as backward takes it."""
         parts, start = [], 0
-        for shape, size, dtype, scalar in zip(self.shapes, self.sizes, self.dtypes, self.scalar, strict=True):
+        form = zip(self.shapes, self.sizes, self.dtypes, self.scalar, self.paired, strict=True)
+        for shape, size, dtype, scalar, paired in form:
             end = start + size
-            part = vector[start:end].astype(dtype).reshape(shape)
+            numbers = vector[start:end].reshape(shape + (2,) * paired)
+            own = gradient_from_pairs(numbers, paired=paired, convention=self.convention)
+            part = own.astype(dtype)
             parts.append(part[()] if scalar else part)
             start = end
         return tuple(parts) if self.several else parts[0]
 
     def rounded(self, vector: Array) -> Array:
-        """Return a vector as rounded as the outputs' dtypes have it."""
+        """Return an upstream gradient as rounded as the outputs' dtypes have it."""
         with np.errstate(over="ignore"):
-            returned = self.unflatten(vector)
-        return flatten(returned if self.several else (returned,))
+            upstream = self.upstream(vector)
+        return self._read(upstream if self.several else (upstream,))
+
+    def _read(self, parts: Sequence[Any]) -> Array:
+        own = (
+            gradient_as_pairs(part, paired=paired, convention=self.convention)
+            for part, paired in zip(parts, self.paired, strict=True)
+        )
+        return flatten(list(own))
+
+    def conjugate(self, vector: Array) -> Array:
+        """Return a vector with the imaginary parts of the opposite sign."""
+        ends = np.cumsum(self.sizes)[:-1]
+        parts = zip(np.split(vector, ends), self.paired, strict=True)
+        return np.concatenate(
+            [part * np.resize([1.0, -1.0], part.size) if paired else part for part, paired in parts]
+        )
+
+    def by_entry(self, mask: Mask) -> Mask:
+        """Return which entries of the outputs a mask of their real numbers marks in part."""
+        ends = np.cumsum(self.sizes)[:-1]
+        parts = zip(np.split(mask, ends), self.paired, strict=True)
+        return np.concatenate([part.reshape(-1, 2).any(axis=1) if paired else part for part, paired in parts])
+
+    def by_number(self, mask: Mask) -> Mask:
+        """Return the opposite of `by_entry`: which real numbers belong to some entries."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        parts = zip(np.split(mask, ends), self.paired, strict=True)
+        return np.concatenate([np.repeat(part, 1 + paired) for part, paired in parts])
 
     def read_upstream(self, grad_output: Any) -> Array:
         """Return an upstream gradient that the caller gave as one vector.
@@ -96,7 +160,10 @@ class OutputForm:
             shapes = " and ".join(str(np.shape(part)) for part in parts)
             expected = " and ".join(map(str, self.shapes))
             raise UsageError(f"grad_output has shape {shapes}; expected {expected}, that of the output")
-        upstream = self.rounded(flatten(parts))
+        for part, paired in zip(parts, self.paired, strict=True):
+            if is_complex(np.asarray(part).dtype) and not paired:
+                raise UsageError("grad_output is complex; expected real numbers, because the output is real")
+        upstream = self.rounded(self._read(parts))
         if upstream.size and not upstream.any():
             raise UsageError("grad_output is all zeros; expected something to contract the output with")
         if not np.isfinite(upstream).all():
@@ -111,7 +178,7 @@ def split(returned: Any, cached: bool) -> tuple[bool, list[Any], Any]:
     Raises
     ------
     UsageError
-        When it is neither a floating-point array nor a tuple of them.
+        When it is neither a floating-point or complex array nor a tuple of them.
     """
     cache = None
     if cached:
@@ -141,6 +208,6 @@ def require_floating(value: Any, what: str) -> Any:
 
 
 def flatten(parts: Sequence[Any]) -> Array:
-    """Return a copy of some arrays as one vector, in float64."""
-    vectors = [np.array(part, dtype=np.float64, order="C").ravel() for part in parts]
+    """Return a copy of some arrays as one vector, in float64, complex numbers as pairs."""
+    vectors = [np.array(as_pairs(part), dtype=np.float64, order="C").ravel() for part in parts]
     return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)

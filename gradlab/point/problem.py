@@ -16,11 +16,13 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
+from gradlab.numerics.dtypes import limits
 from gradlab.numerics.noise import output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
+from gradlab.point.pairs import CONVENTIONS, TORCH, as_complex
 from gradlab.point.values import describe, same, text_of
 
 __tracebackhide__ = is_deliberate
@@ -62,6 +64,8 @@ class Problem:
         Draws the upstream gradient where none is given; without it, it is all ones.
     max_calls : int, optional
         How often ``forward`` may be called.
+    convention : {"torch", "jax"}
+        In which complex gradients are written, see `gradlab.point.pairs`.
 
     Attributes
     ----------
@@ -117,7 +121,11 @@ class Problem:
         grad_output: Any = None,
         rng: np.random.Generator | None = None,
         max_calls: int | None = None,
+        convention: str = TORCH,
     ) -> None:
+        if convention not in CONVENTIONS:
+            raise UsageError(f"convention is {describe(convention)}; expected 'torch' or 'jax'")
+        self.convention = convention
         for role, function in (("forward", forward), ("backward", backward)):
             if not callable(function):
                 raise UsageError(f"{role} is {describe(function)}; expected a function")
@@ -129,23 +137,24 @@ class Problem:
         self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
         self.names, self.wrt = self.arguments.names, self.arguments.wrt
         self.fixed = self.arguments.fixed
-        self.notes = [about_entries(self.names[i], mask) for i, mask in self.fixed.items()]
+        self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
         self.left_out: Mask | None = None
         self.settled = False
 
         several, outputs, self._cache = self.call_forward(watch=True)
-        self.form = OutputForm.of(several, outputs)
+        self.form = OutputForm.of(several, outputs, convention)
         self.given_output = flatten(outputs)
         dtypes = [*self.form.dtypes, *(self.arguments.value(i).dtype for i in self.wrt)]
-        self.given_eps = max(float(np.finfo(dtype).eps) for dtype in dtypes)
-        self.given_tiny = max(float(np.finfo(dtype).tiny) for dtype in dtypes)
+        self.given_eps = max(float(limits(dtype).eps) for dtype in dtypes)
+        self.given_tiny = max(float(limits(dtype).tiny) for dtype in dtypes)
         self.output, self.wide = self._widened()
         self.eps = float(np.finfo(np.float64).eps) if self.wide else self.given_eps
         left_out = without_value(self.given_output, self.output)
         if left_out is not None:
-            self.left_out = left_out
+            outputs_left_out = self.form.by_entry(left_out)
+            self.left_out = left_out = self.form.by_number(outputs_left_out)
             self.given_output[left_out] = self.output[left_out] = 0
-            self.notes.append(about_outputs(left_out))
+            self.notes.append(about_outputs(outputs_left_out))
         if grad_output is not None:
             self.grad_output = self.form.read_upstream(grad_output)
         elif rng is None:
@@ -167,12 +176,12 @@ class Problem:
             _, outputs, _ = self.call_forward(wide=True)
         except (RuleRaised, UsageError):
             return self.given_output, False
-        form = OutputForm.of(self.form.several, outputs)
-        accepts = form.shapes == self.form.shapes and all(dtype == np.float64 for dtype in form.dtypes)
+        form = OutputForm.of(self.form.several, outputs, self.convention)
+        accepts = form.shapes == self.form.shapes and form.dtypes == self.form.wide.dtypes
         return (flatten(outputs), True) if accepts else (self.given_output, False)
 
     def value(self, position: int) -> npt.NDArray[Any]:
-        """Return one input as the numerical side sees it, to read, not to write.
+        """Return one input as the numerical side sees it, in real numbers, to read, not to write.
 
         Entries that are not finite are zero here, so that the scale of the others can be told.
         """
@@ -180,6 +189,10 @@ class Problem:
         if position in self.fixed:
             value = np.where(np.isfinite(value), value, np.zeros_like(value))
         return value.astype(np.float64) if self.wide else value
+
+    def by_entry(self, position: int, mask: Mask) -> Mask:
+        """Return which entries of an input a mask of its real numbers marks in part."""
+        return np.asarray(mask.any(axis=-1)) if self.arguments.paired[position] else mask
 
     def _held(self, displaced: Displaced) -> Displaced:
         """Put entries that are constants back where they are."""
@@ -256,10 +269,11 @@ class Problem:
             # All calls share the arguments that do not move: forward was seen not to write to any.
             leaves = self.arguments.fresh(self._held(base), wide=self.wide)
             leaves, keyword = self.arguments.passed(leaves)
-            only_shape = self._only_shape
+            only_shape, paired = self._only_shape, self.arguments.paired[position]
             for row, entry, value in moves:
-                leaves[position] = moved = x.copy()
+                moved = x.copy()
                 moved.flat[entry] = value
+                leaves[position] = as_complex(moved) if paired else moved
                 self.forward_calls += 1
                 try:
                     returned = self._forward(*leaves, **keyword)
@@ -278,8 +292,9 @@ class Problem:
 
     @cached_property
     def _only_shape(self) -> tuple[int, ...] | None:
-        """The shape of the output, where it is one array that can be taken as it is."""
+        """The shape of the output, where it is one real array that can be taken as it is."""
         plain = not self._cached and not self.form.several and self.left_out is None
+        plain = plain and not self.form.paired[0]
         return self.form.shapes[0] if plain else None
 
     def _evaluate(self, displaced: Displaced) -> Array:
@@ -296,17 +311,24 @@ class Problem:
         except UsageError as error:
             self.obstacle = str(error)
             return self._no_value()
-        if self.left_out is not None and tuple(map(np.shape, outputs)) == self.form.shapes:
-            outputs = zeroed(outputs, self.left_out)
-        return self._flattened(outputs)
+        return self._flattened(self._kept(outputs))
 
     def _flattened(self, outputs: list[Any]) -> Array:
+        vector = self.form.vector(outputs)
+        if vector is not None:
+            return vector
         shapes = tuple(map(np.shape, outputs))
-        if shapes != self.form.shapes:
-            found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
-            self.obstacle = f"forward returned an output of shape {found}, and of {expected} at the point"
-            return self._no_value()
-        return flatten(outputs)
+        found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
+        what = "a complex output, and a real one" if found == expected else ""
+        what = what or f"an output of shape {found}, and of {expected}"
+        self.obstacle = f"forward returned {what} at the point"
+        return self._no_value()
+
+    def _kept(self, outputs: list[Any]) -> list[Any]:
+        """Return outputs with zeros where they are left out."""
+        if self.left_out is None or tuple(map(np.shape, outputs)) != self.form.shapes:
+            return outputs
+        return zeroed(outputs, self.form.by_entry(self.left_out))
 
     def _no_value(self) -> Array:
         nothing = np.full_like(self.output, np.nan)
@@ -401,9 +423,7 @@ class Problem:
         if watch:
             self._watch("forward", leaves, positional, keyword)
         several, outputs, cache = split(returned, self._cached)
-        if self.left_out is not None and tuple(map(np.shape, outputs)) == self.form.shapes:
-            outputs = zeroed(outputs, self.left_out)
-        return several, outputs, cache
+        return several, self._kept(outputs), cache
 
     def call_backward(
         self,
@@ -442,14 +462,7 @@ class Problem:
         vector = self.grad_output if upstream is None else upstream
         if self.left_out is not None:
             vector = np.where(self.left_out, 0.0, vector)
-        form = self.form.unflatten(vector)
-        if wide:
-            form = OutputForm(
-                self.form.several,
-                self.form.shapes,
-                (np.dtype(float),) * len(self.form.shapes),
-                self.form.scalar,
-            ).unflatten(vector)
+        form = (self.form.wide if wide else self.form).upstream(vector)
         if layout is not None:
             form = tuple(map(layout, form)) if self.form.several else layout(form)
         before = flatten(form if self.form.several else (form,)) if watch else vector

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.numerics import Array
+from gradlab.numerics.dtypes import is_complex, is_floating, loses_digits, widened
 from gradlab.point.edges import about_gradient
 from gradlab.point.matching import match
+from gradlab.point.pairs import gradient_as_pairs, with_partners
 from gradlab.point.problem import Problem
 from gradlab.point.trees import items_of
-from gradlab.point.values import describe, same
+from gradlab.point.values import describe, is_number, same
 from gradlab.report import Finding
 from gradlab.words import counted
 
@@ -39,8 +42,8 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
     Returns
     -------
     gradients : dict of int to Array
-        The gradients that can be compared, by position, each in its input's shape, in float64; zero at
-        entries that are constants.
+        The gradients that can be compared, by position, each as `Problem.value` has its input, in float64;
+        zero at entries that are constants.
     findings : list of Finding
         What is wrong with the others.
     """
@@ -60,25 +63,45 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
             findings.append(finding)
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
         if _comparable(problem, i, gradient):
-            gradients[i] = np.array(gradient, dtype=np.float64).reshape(problem.arguments.value(i).shape)
+            gradients[i] = in_real_numbers(problem, i, gradient).reshape(problem.arguments.value(i).shape)
             if i in problem.fixed:
                 gradients[i][problem.fixed[i]] = 0
     problem.settled = True
     return gradients, findings
 
 
-def raw_gradients(problem: Problem, returned: Any) -> dict[int, Array]:
-    """Return the numeric gradients that backward returned, by position, each in the shape it came in."""
+def raw_gradients(problem: Problem, returned: Any) -> dict[int, npt.NDArray[Any]]:
+    """Return the numeric gradients that backward returned, by position, each in the shape it came in.
+
+    They are in float64, or complex128, as backward writes them.
+    """
     by_position = match(problem.arguments, returned).gradients
     raw = {
-        i: np.array(by_position[i], dtype=np.float64)
+        i: np.array(by_position[i], dtype=widened(np.asarray(by_position[i]).dtype))
         for i in problem.wrt
-        if i in by_position and _real(by_position[i])
+        if i in by_position and _is_numeric(by_position[i])
     }
     for i, mask in problem.fixed.items():
-        if i in raw and raw[i].shape == mask.shape:
-            raw[i][mask] = 0
+        own = problem.by_entry(i, mask)
+        if i in raw and raw[i].shape == own.shape:
+            raw[i][own] = 0
     return raw
+
+
+def in_real_numbers(problem: Problem, i: int, gradient: Any) -> Array:
+    """Return a gradient of one input as it is compared: in float64, that of a complex input as pairs."""
+    return gradient_as_pairs(gradient, paired=problem.arguments.paired[i], convention=problem.convention)
+
+
+def imaginary_parts(problem: Problem, returned: Any) -> dict[int, Array]:
+    """Return the imaginary parts of what backward returned for real inputs, where there are any."""
+    found = {}
+    for i, gradient in match(problem.arguments, returned).gradients.items():
+        if i in problem.wrt and not problem.arguments.paired[i] and _comparable(problem, i, gradient):
+            imaginary = np.array(np.imag(gradient), dtype=np.float64)
+            if is_complex(np.asarray(gradient).dtype) and imaginary.any():
+                found[i] = imaginary.reshape(problem.value(i).shape)
+    return found
 
 
 def _misfit(problem: Problem, name: str, what: str) -> Finding:
@@ -90,10 +113,10 @@ def _of_a_constant(problem: Problem, i: int, gradient: Any) -> Iterator[Finding]
     name, value = problem.names[i], problem.arguments.values[i]
     # A number by itself would be taken for its gradient; in a copy of the inputs with the gradients put in,
     # it is what stood there.
-    may_be_kept = i not in problem.arguments.tree.children or not _real(value, "fiub")
+    may_be_kept = i not in problem.arguments.tree.children or not _is_numeric(value)
     if _is_zero(gradient) or (may_be_kept and _is_same_constant(gradient, value)):
         return
-    numbers = np.atleast_1d(gradient) if _real(gradient) else np.zeros(1)
+    numbers = np.atleast_1d(gradient) if _is_numeric(gradient) else np.zeros(1)
     where = tuple(int(k) for k in np.argwhere(numbers)[0]) if numbers.any() else ()
     what = describe(gradient)
     if where:
@@ -110,7 +133,7 @@ def _is_zero(gradient: Any) -> bool:
         return all(map(_is_zero, items.values()))
     if gradient is None or getattr(gradient, "dtype", None) == JAX_ZERO:
         return True
-    return _real(gradient, "fiub") and not np.any(gradient)
+    return _is_numeric(gradient) and not np.any(gradient)
 
 
 def _is_same_constant(gradient: Any, value: Any) -> bool:
@@ -123,32 +146,33 @@ def _is_same_constant(gradient: Any, value: Any) -> bool:
 
 
 def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
-    name, value = problem.names[i], problem.arguments.value(i)
+    name, shape = problem.names[i], problem.arguments.shape(i)
+    dtype = np.asarray(problem.arguments.values[i]).dtype
 
     def finding(kind: str, message: str) -> Finding:
         return Finding("contract", name, kind, f"gradient of {name} {message}")
 
     if gradient is None:
-        return finding("gradient-none", f"is None; expected an array of shape {value.shape}")
-    if not _real(gradient) or isinstance(gradient, np.ma.MaskedArray):
+        return finding("gradient-none", f"is None; expected an array of shape {shape}")
+    if not _is_numeric(gradient, booleans=False) or isinstance(gradient, np.ma.MaskedArray):
         masked = "masked: " if isinstance(gradient, np.ma.MaskedArray) else ""
-        return finding("gradient-dtype", f"is {masked}{describe(gradient)}; expected a {value.dtype} array")
+        return finding("gradient-dtype", f"is {masked}{describe(gradient)}; expected a {dtype} array")
     array = np.asarray(gradient)
-    if array.shape != value.shape:
-        return finding("gradient-shape", f"has shape {array.shape}; expected {value.shape}, that of {name}")
+    if array.shape != shape:
+        return finding("gradient-shape", f"has shape {array.shape}; expected {shape}, that of {name}")
     finite = np.isfinite(array)
     if i in problem.fixed:
-        finite |= problem.fixed[i]
+        finite |= problem.by_entry(i, problem.fixed[i])
     if not finite.all():
         index = tuple(int(k) for k in np.argwhere(~finite)[0])
         count = counted(int((~finite).sum()), "entry", "entries")
         return finding(
             "not-finite", f"is {array[index]} at {problem.arguments.label(i, index)} ({count} not finite)"
         )
-    # A Python float takes on the precision of what it meets.
-    own = array.dtype if type(problem.arguments.values[i]) is float else value.dtype
-    if array.dtype.kind == "f" and array.dtype.itemsize < own.itemsize:
-        return finding("gradient-dtype", f"is {array.dtype}, and {name} is {value.dtype}: digits are lost")
+    # A Python number takes on the precision of what it meets.
+    plain = type(problem.arguments.values[i]) in (float, complex)
+    if is_floating(array.dtype) and not plain and loses_digits(array.dtype, dtype):
+        return finding("gradient-dtype", f"is {array.dtype}, and {name} is {dtype}: digits are lost")
     return None
 
 
@@ -156,21 +180,22 @@ def _accepted(problem: Problem, i: int, gradient: Any) -> bool:
     """Take entries that are not finite for constants where outputs are left out; return whether they are."""
     if problem.left_out is None or problem.settled:
         return False
-    wrong = np.asarray(~np.isfinite(gradient))
+    wrong = ~np.isfinite(in_real_numbers(problem, i, gradient))
+    if problem.arguments.paired[i]:
+        wrong = with_partners(wrong)
     fixed = problem.fixed.get(i, np.zeros_like(wrong))
     if (wrong | fixed).all():
         return False  # then nothing of this input would be compared
     problem.fixed[i] = wrong | fixed
-    problem.notes.append(about_gradient(problem.names[i], wrong & ~fixed))
+    problem.notes.append(about_gradient(problem.names[i], problem.by_entry(i, wrong & ~fixed)))
     return True
 
 
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
-    return _real(gradient) and np.size(gradient) == problem.arguments.value(i).size
+    same_size = np.size(gradient) == np.prod(problem.arguments.shape(i), dtype=int)
+    return _is_numeric(gradient, booleans=False) and bool(same_size)
 
 
-def _real(gradient: Any, kinds: str = "fiu") -> bool:
-    """Whether a gradient is a real number, or an array of them."""
-    if not isinstance(gradient, np.ndarray | np.generic | int | float):
-        return False
-    return np.asarray(gradient).dtype.kind in kinds
+def _is_numeric(gradient: Any, *, booleans: bool = True) -> bool:
+    """Whether a gradient is a number, or an array of them."""
+    return is_number(gradient) and (booleans or np.asarray(gradient).dtype.kind != "b")

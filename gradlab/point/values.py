@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.numerics import dtypes
+
 FOREIGN = ("__array__", "__array_interface__", "__dlpack__")  # how libraries hand their arrays to NumPy
 
 
@@ -52,15 +54,15 @@ def text_of(error: BaseException) -> str:
 
 
 def is_floating(value: Any) -> bool:
-    """Whether a value is differentiated: a floating-point array or scalar."""
-    if isinstance(value, np.ndarray):
-        return bool(value.dtype.kind == "f")
-    return isinstance(value, float | np.floating)
+    """Whether a value is differentiated: an array or a scalar that is floating-point or complex."""
+    if isinstance(value, np.ndarray | np.generic):
+        return dtypes.is_floating(value.dtype)
+    return isinstance(value, float | complex)
 
 
 def is_numeric(value: Any) -> bool:
     """Whether a value is an array, of any kind, or a number that is no integer."""
-    return isinstance(value, np.ndarray | float | complex | np.inexact) or is_foreign(value)
+    return isinstance(value, np.ndarray) or is_floating(value) or is_foreign(value)
 
 
 def is_foreign(value: Any) -> bool:
@@ -75,9 +77,11 @@ def is_foreign(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a real number, or an array of them."""
-    kind = np.asarray(value).dtype.kind if isinstance(value, np.ndarray | np.generic | int | float) else "O"
-    return kind in "biuf"
+    """Whether a value is a number, or an array of them."""
+    if not isinstance(value, np.ndarray | np.generic | int | float | complex):
+        return False
+    dtype = np.asarray(value).dtype
+    return dtype.kind in "biu" or dtypes.is_floating(dtype)
 
 
 def private(value: Any) -> Any:
@@ -117,7 +121,7 @@ def like(original: Any, value: npt.NDArray[Any]) -> Any:
         twin.view(np.ndarray)[...] = value  # past what the subclass makes of an assignment
         return twin
     scalar = value[()]
-    return float(scalar) if isinstance(original, float) and type(original) is float else scalar
+    return type(original)(scalar) if type(original) in (float, complex) else scalar
 
 
 def strided(value: Any) -> Any:
@@ -174,4 +178,4 @@ def same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
     before, after = np.asarray(before), np.asarray(after)
     if before.shape != after.shape:
         return False
-    return bool(np.array_equal(before, after, equal_nan=before.dtype.kind == "f"))
+    return bool(np.array_equal(before, after, equal_nan=dtypes.is_floating(before.dtype)))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from gradlab.report import Entry, Finding, InputResult, Report, Verdict
-from gradlab.words import counted, rounded_up
+from gradlab.words import counted, entries, rounded_up
 
 VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
 NAMES = 4  # written out in one sentence
@@ -51,9 +51,9 @@ def by_urgency(results: Sequence[InputResult]) -> list[InputResult]:
 def extent(result: InputResult) -> str:
     """Say, behind the verdict, at how many entries it holds and at which: `` at 2 of 6 entries: w[:, 1]``."""
     if result.verdict is Verdict.FAIL and 0 < result.wrong_count == result.size:
-        return f" {EVERYWHERE.get(result.size, f'at all {_entries(result.size)}')}"
+        return f" {_at_all([result])}"
     if result.verdict is Verdict.FAIL:
-        count = f" at {result.wrong_count} of {_entries(result.size)}" if result.wrong_count else ""
+        count = f" at {result.wrong_count} of {_entries([result])}" if result.wrong_count else ""
         return count + (f": {clean(result.where)}" if result.where else "")
     if result.verdict is Verdict.PASS:
         return f" {_everywhere([result])}{_too_small([result])}"
@@ -76,8 +76,14 @@ def evidence(report: Report, result: InputResult) -> Entry | None:
 
 
 def place(result: InputResult, entry: Entry) -> str:
-    """Name the entry that was probed: ``x[0, 1]``; ``x`` for a single number, or where many entries moved."""
-    return clean(result.name) + (f"[{', '.join(map(str, entry.index))}]" if entry.index else "")
+    """Name the entry that was probed: ``x[0, 1]``; ``x`` for a single number, or where many entries moved.
+
+    Of a complex one it is a part, such as ``z[2].imag``.
+    """
+    index, part = entry.index or (), ""
+    if result.paired and index:
+        index, part = index[:-1], (".real", ".imag")[index[-1]]
+    return clean(result.name) + (f"[{', '.join(map(str, index))}]" if index else "") + part
 
 
 def both_sides(entry: Entry) -> tuple[str, str]:
@@ -163,10 +169,16 @@ def _pass(report: Report) -> str:
 
 
 def _everywhere(results: Sequence[InputResult]) -> str:
-    total = sum(result.probed for result in results)
     if any(result.probed != result.size for result in results):
         return "in every probe"
-    return EVERYWHERE.get(total, f"at all {_entries(total)}")
+    return _at_all(results)
+
+
+def _at_all(results: Sequence[InputResult]) -> str:
+    total = sum(result.size for result in results)
+    if any(result.paired for result in results):
+        return f"at all {_entries(results)}" if total > 2 else "in both its parts"
+    return EVERYWHERE.get(total, f"at all {_entries(results)}")
 
 
 def _too_small(results: Sequence[InputResult]) -> str:
@@ -180,8 +192,9 @@ def _has_line(finding: Finding) -> bool:
     return finding.kind == "wrong-gradient" and finding.input is not None
 
 
-def _entries(count: int) -> str:
-    return counted(count, "entry", "entries")
+def _entries(results: Sequence[InputResult]) -> str:
+    total = sum(result.size for result in results)
+    return entries(total, paired=any(result.paired for result in results))
 
 
 def _s(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ each output by itself, so that a kink gives the interval in which every right sl
 """
 
 import copy
+import itertools
 import zlib
 
 import numpy as np
@@ -24,6 +25,7 @@ STEPS = {
     "softplus": (1e-6, 1),
     "kl_divergence": (2e-4, 1),
     "cholesky_logdet": (5e-6, 1e3),
+    "hermitian_logdet": (5e-4, 10),
     "equilibrium": (1e-2, 1e7),
     "cubic_root": (5e-3, 3e7),
     "kepler": (2e-3, 1),
@@ -32,7 +34,7 @@ STEPS = {
     "small_angle": (1e-2, 1e3),
     "saturated": (3e-3, 1),
 }
-FLOAT32 = {"small_angle", "saturated"}
+FLOAT32 = {"small_angle", "saturated", "complex_rms"}
 AT_THE_EDGE = {"logarithm", "table_lookup"}  # joint directions leave the domain on both sides
 UNSCALED = {
     "logarithm",
@@ -42,11 +44,27 @@ UNSCALED = {
 }  # every entry by its own size, however small
 
 
+def numbers(array):
+    """Return an array in float64, a complex one as pairs."""
+    array = np.asarray(array)
+    if array.dtype.kind != "c":
+        return array.astype(float)
+    return np.stack([array.real, array.imag], axis=-1).astype(float)
+
+
+def like(x, gradient):
+    """Return a gradient of an input as the numbers that count: a real input has no imaginary part."""
+    gradient = np.asarray(gradient)
+    return numbers(gradient.astype(complex) if np.iscomplexobj(x) else gradient.real)
+
+
 def point_of(case, seed):
     rng = np.random.default_rng([seed, zlib.crc32(case.name.encode())])
     inputs = case.point(rng)
     output = np.asarray(call(case.functions()[0], inputs, case.cached)[0])
     upstream = rng.choice([-1.0, 1.0], output.shape) * rng.uniform(1, 2, output.shape)
+    if np.iscomplexobj(output):
+        upstream = upstream * np.exp(1j * rng.uniform(0.5, 1, output.shape))
     return inputs, output, np.asarray(upstream, dtype=output.dtype)
 
 
@@ -65,16 +83,18 @@ def gradients_of(case, defect, inputs, upstream):
 
 
 def differentiable(inputs):
-    return [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    return [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.kind in "fc"]
 
 
 def slopes(case, inputs, direction, h):
     """Return both one-sided slopes of all outputs along a direction in some of the inputs."""
-    inputs = tuple(np.asarray(x, float) if i in direction else x for i, x in enumerate(inputs))
+    inputs = tuple(
+        np.asarray(x, np.result_type(x, float)) if i in direction else x for i, x in enumerate(inputs)
+    )
 
     def at(t):
         moved = [x + t * direction[i] if i in direction else x for i, x in enumerate(inputs)]
-        return np.asarray(call(case.forward, moved, case.cached)[0])
+        return numbers(call(case.forward, moved, case.cached)[0])
 
     def side(sign):
         try:
@@ -92,18 +112,19 @@ def directions(case, inputs, rng):
     relative, _ = STEPS.get(case.name, USUAL)
     wrt = differentiable(inputs)
     for i in wrt:
-        x = np.asarray(inputs[i], float)
+        x = np.abs(np.asarray(inputs[i], np.result_type(inputs[i], float)))
         typical = 0 if case.name in UNSCALED else 0.1 * np.sqrt(np.mean(x**2))
         chosen = range(x.size) if x.size <= 1000 else [0, x.size - 1, *rng.integers(x.size, size=10)]
-        for flat in chosen:
-            d = np.zeros(x.shape)
-            d.flat[flat] = max(abs(x.flat[flat]), typical)
+        for flat, unit in itertools.product(chosen, (1.0, 1j) if np.iscomplexobj(inputs[i]) else (1.0,)):
+            d = np.zeros(x.shape, dtype=type(unit))
+            d.flat[flat] = unit * max(x.flat[flat], typical)
             yield {i: d}, relative
     if case.name not in AT_THE_EDGE and all(inputs[i].size <= 1000 for i in wrt):
-        scale = {i: np.sqrt(np.mean(np.square(inputs[i], dtype=float))) for i in wrt}
+        turn = {i: np.exp(1j) if np.iscomplexobj(inputs[i]) else 1.0 for i in wrt}
+        scale = {i: np.sqrt(np.mean(np.square(numbers(inputs[i])))) for i in wrt}
         least = min(scale.values())
-        yield {i: np.full(inputs[i].shape, least) for i in wrt}, relative
-        yield {i: scale[i] * rng.uniform(0.5, 1, inputs[i].shape) for i in wrt}, relative
+        yield {i: np.full(inputs[i].shape, least * turn[i]) for i in wrt}, relative
+        yield {i: turn[i] * scale[i] * rng.uniform(0.5, 1, inputs[i].shape) for i in wrt}, relative
 
 
 def disagreement(case, gradients, inputs, upstream, rng):
@@ -115,11 +136,12 @@ def disagreement(case, gradients, inputs, upstream, rng):
     gradients = dict(zip(wrt, gradients, strict=False))
     for d, h in directions(case, inputs, rng):
         left, right, size = slopes(case, inputs, d, h)
-        bounds = np.sort([upstream * left, upstream * right], axis=0)
+        upstream_numbers = numbers(upstream)
+        bounds = np.sort([upstream_numbers * left, upstream_numbers * right], axis=0)
         low, high = bounds[0].sum(), bounds[1].sum()
-        terms = [np.asarray(gradients[i], float) * d[i] for i in d]
+        terms = [like(inputs[i], gradients[i]) * like(inputs[i], d[i]) for i in d]
         claimed = sum(term.sum() for term in terms)
-        rounding = noise * 2e-15 * np.sum(np.abs(upstream) * size * ((left != 0) | (right != 0))) / h
+        rounding = noise * 2e-15 * np.sum(np.abs(upstream_numbers) * size * ((left != 0) | (right != 0))) / h
         digits = 1e-6 if case.name in FLOAT32 else 1e-13
         rounding += digits * sum(np.abs(term).sum() for term in terms)  # the sum may cancel
         tolerance = rtol * max(abs(low), abs(high)) + rounding + 1e-300
@@ -173,15 +195,15 @@ def upstreams(output, upstream):
     if output.size <= 64:
         for flat in range(output.size):
             one = np.zeros_like(upstream)
-            one.flat[flat] = 1
+            one.flat[flat] = 1 + 0.5j if np.iscomplexobj(one) else 1
             yield one
 
 
 def differs(case, defect, inputs, output, upstream):
     for u in upstreams(output, upstream):
         right, wrong = (gradients_of(case, which, inputs, u) for which in (None, defect))
-        for pair in zip(right, wrong, strict=True):
-            r, w = (np.asarray(gradient, float) for gradient in pair)
+        for i, *pair in zip(differentiable(inputs), right, wrong, strict=True):
+            r, w = (like(inputs[i], gradient) for gradient in pair)
             if (np.abs(r - w) > 1e-6 * np.maximum(np.abs(r), np.abs(w))).any():
                 return True
     return False

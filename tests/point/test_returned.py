@@ -56,7 +56,7 @@ def test_numbers_of_a_wrong_shape_are_still_compared():
     assert set(findings(lambda dy, x: (3 * dy).ravel())) == {"gradient-shape", "wrong-gradient"}
 
 
-@pytest.mark.parametrize("gradient", ["text", {"a": 1}, np.array([["a", "b"]]), X + 1j, object()])
+@pytest.mark.parametrize("gradient", ["text", {"a": 1}, np.array([["a", "b"]]), object()])
 def test_what_is_not_an_array_of_real_numbers(gradient):
     found = findings(lambda dy, x: (gradient,))
     assert "expected a float64 array" in found["gradient-dtype"].message

@@ -1,0 +1,79 @@
+"""The dtypes that are differentiated: floating ones, complex ones, and narrow ones that NumPy lacks.
+
+bfloat16 and the float8 formats are those of ``ml_dtypes``. It is never loaded here for its own sake: who has
+an array of such a dtype has loaded it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NARROW = "ml_dtypes"  # the package; its dtypes are of kind "V" or "f", and NumPy knows no limits of them
+DType = np.dtype[Any]
+
+
+def is_floating(dtype: DType) -> bool:
+    """Whether numbers of a dtype are differentiated.
+
+    >>> [is_floating(np.dtype(kind)) for kind in ("float16", "complex64", "int64", "V2")]
+    [True, True, False, False]
+    """
+    return dtype.kind in "fc" or is_narrow(dtype)
+
+
+def is_complex(dtype: DType) -> bool:
+    """Whether numbers of a dtype are pairs of real ones."""
+    return dtype.kind == "c"
+
+
+def widened(dtype: DType) -> DType:
+    """Return float64, or complex128 for a complex dtype."""
+    return np.dtype(np.complex128 if is_complex(dtype) else np.float64)
+
+
+@cache
+def limits(dtype: DType) -> Any:
+    """Return what `numpy.finfo` says of a dtype, of narrow ones too.
+
+    >>> float(limits(np.dtype("complex64")).eps) == 2.0**-23
+    True
+    """
+    return importlib.import_module(NARROW).finfo(dtype) if is_narrow(dtype) else np.finfo(dtype)
+
+
+def loses_digits(given: DType, expected: DType) -> bool:
+    """Whether a floating dtype has fewer digits than another.
+
+    >>> loses_digits(np.dtype("float32"), np.dtype("complex128"))
+    True
+    """
+    return bool(limits(given).nmant < limits(expected).nmant)
+
+
+def spacing(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the distance to the next number of the dtype, away from zero, in float64."""
+    if not is_narrow(x.dtype):
+        return np.asarray(np.spacing(x), dtype=np.float64)
+    # What NumPy asks of a dtype for that, not all of them have.
+    size = np.abs(x.astype(np.float64))
+    exponent = np.frexp(np.fmax(size, float(limits(x.dtype).tiny)))[1] - 1
+    return np.asarray(np.ldexp(1.0, exponent - limits(x.dtype).nmant))
+
+
+def is_narrow(dtype: DType) -> bool:
+    """Whether a dtype is a floating one that NumPy lacks."""
+    return dtype.type.__module__ == NARROW and not issubclass(dtype.type, np.integer) and _has_limits(dtype)
+
+
+@cache
+def _has_limits(dtype: DType) -> bool:
+    try:
+        importlib.import_module(NARROW).finfo(dtype)
+    except ValueError:  # its integers
+        return False
+    return True
