@@ -371,7 +371,7 @@ def hermitian_logdet(z: Array) -> Any:
 HERMITIAN_LOGDET = Case(
     "hermitian_logdet",
     hermitian_logdet,
-    lambda dy, z: dy * np.linalg.inv(hermitian(z)),
+    lambda dy, z: dy * hermitian(np.linalg.inv(hermitian(z))),
     lambda rng: (3 * np.eye(3) + 0.4 * complex_normal(rng, 3, 3),),
     defects=(
         Defect(

@@ -25,7 +25,6 @@ STEPS = {
     "softplus": (1e-6, 1),
     "kl_divergence": (2e-4, 1),
     "cholesky_logdet": (5e-6, 1e3),
-    "hermitian_logdet": (5e-4, 10),
     "equilibrium": (1e-2, 1e7),
     "cubic_root": (5e-3, 3e7),
     "kepler": (2e-3, 1),
