@@ -14,7 +14,7 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.gradients import Probes
 from gradlab.checks.locate import Region
 from gradlab.point.problem import Problem
-from gradlab.report import Cause, Entry, Finding, InputResult, Report, Verdict
+from gradlab.report import DIFFERENCES, Cause, Entry, Finding, InputResult, Report, Verdict
 from gradlab.words import counted, entries, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
@@ -32,6 +32,7 @@ class Found:
     probes: tuple[Probes, ...] = ()
     regions: Mapping[int, Region] = field(default_factory=dict)
     criteria: Criteria | None = None
+    oracle: str = DIFFERENCES
 
 
 def assemble(name: str, found: Found, *, problem: Problem | None = None, started: float, seed: int) -> Report:
@@ -61,22 +62,23 @@ def assemble(name: str, found: Found, *, problem: Problem | None = None, started
         backward_calls=calls[1],
         seconds=time.perf_counter() - started,
         seed=seed,
+        oracle=found.oracle,
     )
 
 
-def wrong_gradients(problem: Problem, probes: Sequence[Probes]) -> list[Finding]:
+def wrong_gradients(problem: Problem, probes: Sequence[Probes], oracle: str = DIFFERENCES) -> list[Finding]:
     """Return a finding for each input whose gradient some probe contradicts."""
     wrong = [p for p in probes if p.mask(p.rows.wrong).any()]
     if any(p.position is not None for p in wrong):
         wrong = [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
-    return [_wrong_gradient(problem, p) for p in wrong]
+    return [_wrong_gradient(problem, p, oracle) for p in wrong]
 
 
-def _wrong_gradient(problem: Problem, probes: Probes) -> Finding:
+def _wrong_gradient(problem: Problem, probes: Probes, oracle: str) -> Finding:
     mask = probes.mask(probes.rows.wrong)
     worst = _worst(problem, probes)
     numbers = (
-        f"backward gives {worst.analytic:.6g}, central differences give "
+        f"backward gives {worst.analytic:.6g}, {oracle} {'give' if oracle == DIFFERENCES else 'gives'} "
         f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
     )
     names = ", ".join(problem.names[i] for i in problem.wrt)

@@ -18,13 +18,14 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.gradients import probe_gradients
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
+from gradlab.checks.reference import compare_values, probe_reference, reference_problem
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.point.pairs import TORCH
 from gradlab.point.problem import Problem, RuleRaised
 from gradlab.point.returned import imaginary_parts, read_gradients
 from gradlab.point.values import describe
-from gradlab.report import Cause, Finding, Report
+from gradlab.report import DIFFERENCES, REFERENCE, Cause, Finding, Report
+from gradlab.rule import TORCH, Rule, as_reference
 
 __tracebackhide__ = is_deliberate
 
@@ -34,6 +35,7 @@ def gradcheck(
     backward: Callable[..., Any],
     inputs: Any,
     *,
+    reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None,
     cached: bool = False,
     wrt: Any = None,
     kwargs: Mapping[str, Any] | None = None,
@@ -62,6 +64,11 @@ def gradcheck(
         passed through untouched, whose gradient may be left out, ``None`` or zeros. With a dict the
         functions are called by keyword, and gradients may come in a dict too. An input may itself be a
         tuple, list, dict, named tuple or dataclass of arrays, to any depth; so is its gradient then.
+    reference : Rule or tuple of two functions, optional
+        Another implementation of the same mathematics whose derivative is trusted: a pair
+        ``(forward, backward)`` of the plain form, whatever ``cached`` says, or a `gradlab.Rule`. It is given
+        the same numbers in float64 (complex128). First both outputs are compared, then every entry of every
+        gradient, to within rounding, which is measured; forward is differenced only where these differ.
     cached : bool, default False
         Whether the functions have the form of course notes, ``out, cache``.
     wrt : str, int or sequence of them, optional
@@ -119,6 +126,7 @@ def gradcheck(
     question = Question(
         forward,
         backward,
+        reference=reference,
         cached=cached,
         wrt=wrt,
         kwargs=kwargs,
@@ -139,6 +147,7 @@ def gradcheck(
         kwargs=kwargs,
         grad_output=grad_output,
         seed=report.seed,
+        reference=reference,
         cached=bool(cached),
         wrt=wrt,
         rtol=rtol,
@@ -165,6 +174,7 @@ class Question:
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     _: KW_ONLY
+    reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
     cached: bool = False
     wrt: Any = None
     kwargs: Mapping[str, Any] | None = None
@@ -193,6 +203,8 @@ class Question:
             raise UsageError(f"max_calls is {describe(most)}; expected a positive integer")
         if name is not None and not isinstance(name, str):
             raise UsageError(f"name is {describe(name)}; expected a string")
+        if self.reference is not None:
+            as_reference(self.reference, self.convention)
 
     @property
     def title(self) -> str:
@@ -251,8 +263,18 @@ def _compare(
     if any(finding.kind == "not-deterministic" and finding.input is None for finding in findings):
         return Found(tuple(findings), notes=tuple(notes))  # there is no number to compare with
     criteria = Criteria(problem, rtol=rtol, atol=question.atol or 0.0)
-    probes, claims, more = probe_gradients(criteria, gradients, probes=question.probes, rng=rng)
-    notes += more
+    if question.reference is None:
+        oracle = DIFFERENCES
+        probes, claims, more = probe_gradients(criteria, gradients, probes=question.probes, rng=rng)
+        notes += more
+    else:
+        oracle = REFERENCE
+        witness = reference_problem(problem, as_reference(question.reference, question.convention))
+        values = compare_values(problem, witness, rtol=rtol)
+        if values:
+            return Found((*findings, *values), notes=tuple(notes), oracle=oracle)
+        compared = probe_reference(criteria, gradients, witness)
+        probes, claims, findings = compared.probes, compared.claims, [*findings, *compared.findings]
     vanishing = {p.position for p in probes if not p.mask(p.rows.told | p.rows.wrong).any()}
 
     def rounding(i: int) -> Array:
@@ -261,7 +283,7 @@ def _compare(
     influence, imaginary = criteria.influence, imaginary_parts(problem, returned)
     findings += compare_answers(problem, gradients, answers, influence=influence, rounding=rounding)
     findings += compare_imaginary_parts(problem, gradients, imaginary, influence=influence, rounding=rounding)
-    findings += wrong_gradients(problem, probes)
+    findings += wrong_gradients(problem, probes, oracle)
     regions: dict[int, Region] = {}
     causes: list[Cause] = []
     if question.explain and findings:
@@ -272,7 +294,7 @@ def _compare(
         causes = find_causes(problem, findings, regions, rtol=rtol)
     if question.jacobian is not None and probes and not findings:
         findings += compare_jacobian(problem, gradients, probes[0].rows, question.jacobian, rtol=rtol)
-    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions, criteria)
+    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions, criteria, oracle)
 
 
 def seed_of(rng: int | np.random.Generator | None) -> int:

@@ -11,12 +11,16 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.jacobian import ACCURACY, full_jacobian
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.table import Table, differentiate
+from gradlab.point.pairs import gradient_from_pairs
 from gradlab.point.problem import Problem, RuleRaised
+from gradlab.rule import TORCH
 
 __tracebackhide__ = is_deliberate
 
 
-def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = None) -> tuple[Any, Any]:
+def numerical_vjp(
+    forward: Callable[..., Any], inputs: Any, grad_output: Any = None, *, convention: str = TORCH
+) -> tuple[Any, Any]:
     """Compute a vector-Jacobian product from the forward function alone.
 
     Parameters
@@ -28,6 +32,8 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     grad_output : array, optional
         The upstream gradient ``dL/dY``, of the output's shape. All ones by default, so that the result is
         the gradient of the output, or of the sum of its entries.
+    convention : {"torch", "jax"}, default "torch"
+        In which complex gradients are written, as in `gradlab.gradcheck`.
 
     Returns
     -------
@@ -35,7 +41,7 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
         ``dL/dX`` for each input, in the form and the shapes of ``inputs``, and what each entry may be off
         by; ``None`` for constants. At a kink the bar reaches to the slopes of both sides. Where nothing
         could be told, and at entries that are not finite, they are NaN and infinite. Outputs that are not
-        finite are left out.
+        finite are left out. The bar of a complex entry is the radius of a circle.
 
     Raises
     ------
@@ -48,9 +54,10 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
     >>> bool((np.abs(gradient - np.cos([0.0, 1.0])) <= error_bar).all())
     True
     """
-    problem = _prepare(forward, inputs, grad_output)
+    problem = _prepare(forward, inputs, grad_output, convention)
     directions = Directions.entries(problem, dict.fromkeys(problem.wrt))
-    gradients, error_bars = {}, {}
+    gradients: dict[int, Any] = {}
+    error_bars: dict[int, Any] = {}
     with np.errstate(all="ignore"):  # what overflows beside the point is no matter of the caller's
         evaluate, upstream = directions.evaluate(problem), problem.grad_output[np.newaxis]
         table = Table(directions.count, evaluate, upstream, problem.output, problem.eps)
@@ -63,6 +70,9 @@ def numerical_vjp(forward: Callable[..., Any], inputs: Any, grad_output: Any = N
             length = directions.length[mine]
             gradients[i].flat[directions.index[mine]] = value[mine, 0] / length
             error_bars[i].flat[directions.index[mine]] = (bar + swing)[mine, 0] / length
+            if problem.arguments.paired[i]:
+                gradients[i] = gradient_from_pairs(gradients[i], paired=True, convention=convention)
+                error_bars[i] = np.hypot(error_bars[i][..., 0], error_bars[i][..., 1])
     return problem.arguments.in_callers_form(gradients), problem.arguments.in_callers_form(error_bars)
 
 
@@ -84,6 +94,8 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
         ``dY/dX`` for each input, of shape ``(*Y.shape, *X.shape)``, in the form of ``inputs``; ``None`` for
         constants. Of several outputs, ``Y`` is all of them flattened to one vector. NaN where nothing could
         be told, because ``forward`` has no values around the point, or an input or output is not finite.
+        Complex arrays are taken as real ones with a last axis of 2, for the real and the imaginary part: of a
+        complex function of complex numbers, ``(*Y.shape, 2, *X.shape, 2)``.
 
     Raises
     ------
@@ -97,7 +109,7 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
     array([[0., 6.],
            [2., 0.]])
     """
-    problem = _prepare(forward, inputs, None)
+    problem = _prepare(forward, inputs, None, TORCH)
     with np.errstate(all="ignore"):
         jacobians = {i: full_jacobian(problem, i)[0] for i in problem.wrt}
     for i, columns in jacobians.items():
@@ -108,9 +120,9 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
     return problem.arguments.in_callers_form(jacobians)
 
 
-def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any) -> Problem:
-    try:
-        problem = Problem(forward, forward, inputs, grad_output=grad_output)  # backward is never called
+def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any, convention: str) -> Problem:
+    try:  # backward is never called
+        problem = Problem(forward, forward, inputs, grad_output=grad_output, convention=convention)
     except RuleRaised as raised:
         raise UsageError(str(raised)) from raised.__cause__
     if not np.isfinite(problem.output).all():

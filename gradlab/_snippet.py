@@ -20,6 +20,7 @@ import numpy.typing as npt
 from gradlab.numerics.dtypes import is_narrow
 from gradlab.point.arguments import arrange
 from gradlab.point.values import describe
+from gradlab.rule import TORCH
 
 if TYPE_CHECKING:
     from gradlab.rule import Rule
@@ -98,8 +99,9 @@ def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, exp
         call = f"gradlab.verify({', '.join([replaced, 'max_examples=1', *options])})"
         imports = ["import dataclasses", *imports]
     else:
-        cached = ["cached=True"] if rule.cached else []
-        call = f"gradlab.gradcheck({', '.join([*names, given, *cached, *options])})"
+        own = ["cached=True"] if rule.cached else []
+        own += [f"convention={rule.convention!r}"] if rule.convention != TORCH else []
+        call = f"gradlab.gradcheck({', '.join([*names, given, *own, *options])})"
     return Snippet("\n".join(lines), "\n".join([*imports, call]))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.point.trees import items_of
-from gradlab.report import InputResult, Report, Verdict
+from gradlab.report import DIFFERENCES, InputResult, Report, Verdict
 from gradlab.words import counted
 
 ENOUGH = 0.9  # of the points must pass
@@ -28,6 +28,7 @@ class Tally:
     forward_calls: int = 0
     backward_calls: int = 0
     reason: str = ""
+    oracle: str = DIFFERENCES
     notes: dict[str, None] = field(default_factory=dict)
     inputs: dict[str, InputResult] = field(default_factory=dict)
     largest: Any = None  # failing point
@@ -54,6 +55,7 @@ class Tally:
             return
         self.points += 1
         self.passed += report.passed
+        self.oracle = report.oracle
         self.failed += report.failed
         if report.inconclusive:
             self.reason = report.reason
@@ -93,6 +95,7 @@ class Tally:
             backward_calls=self.backward_calls,
             seconds=seconds,
             seed=seed,
+            oracle=self.oracle,
         )
 
     def _remark(self) -> Iterator[str]:

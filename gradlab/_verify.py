@@ -98,6 +98,8 @@ def verify(
         rule.backward,
         cached=rule.cached,
         rtol=rtol,
+        reference=rule.reference,
+        convention=rule.convention,
         name=rule.name,
         explain=False,  # of all points that fail, only the last
         jacobian=rule.jacobian,
@@ -190,7 +192,7 @@ def _domain(question: Question, inputs: Any, report: Report, *, seed: int) -> It
     if not isinstance(inputs, strategies.Point) or not _has_no_value(report):
         return
     for k, (name, x) in enumerate(zip(names_of(question.forward, len(inputs)), inputs, strict=True)):
-        if not is_floating(x) or not (x < 0).any():
+        if not is_floating(x) or np.iscomplexobj(x) or not (x < 0).any():
             continue
         magnitudes = tuple(np.abs(y) if i == k else y for i, y in enumerate(inputs))
         if not _has_no_value(_check(question, magnitudes, seed=seed)[0]):

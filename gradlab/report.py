@@ -9,6 +9,8 @@ from typing import Any
 
 from gradlab.words import counted
 
+DIFFERENCES, REFERENCE = "central differences", "the reference"
+
 
 class Verdict(StrEnum):
     """The answer of a check."""
@@ -28,7 +30,7 @@ class Entry:
         Where it stands in its input; ``None`` for a direction in which many entries move. Of a complex input
         the last is 0 for the real part of an entry, 1 for the imaginary part.
     analytic, numeric : float
-        What backward gives, and what the forward function shows.
+        What backward gives, and what the forward function, or the reference, shows.
     error_bar : float
         What ``numeric`` may be off by.
     scale : float
@@ -102,7 +104,7 @@ class Finding:
     Attributes
     ----------
     check : str
-        The check that found it: ``contract``, ``gradients`` or ``jacobian``.
+        The check that found it: ``contract``, ``gradients``, ``jacobian`` or ``reference``.
     input : str or None
         The input concerned.
     kind : str
@@ -110,7 +112,8 @@ class Finding:
         ``gradient-shape``, ``gradient-of-constant``, ``not-finite``, ``forward-raises``,
         ``backward-raises``, ``mutates-input``, ``mutates-upstream``, ``not-deterministic``,
         ``ignores-upstream``, ``nonlinear-in-upstream``, ``depends-on-memory-layout``, ``wrong-gradient``,
-        ``precision``, ``jacobian-contraction`` or ``closed-form-jacobian``.
+        ``precision``, ``jacobian-contraction``, ``closed-form-jacobian``, ``wrong-value`` or
+        ``wrong-reference``.
     message : str
         One sentence for people, with the numbers.
     """
@@ -178,6 +181,8 @@ class Report:
     call : str or None
         The call that repeats the check with these inputs, as Python text, after the imports of the
         functions that it names; ``None`` where the verdict is ``pass``.
+    oracle : str
+        What the gradients were compared with: ``central differences`` or ``the reference``.
     """
 
     name: str
@@ -196,6 +201,7 @@ class Report:
     seconds: float = field(compare=False)
     seed: int
     call: str | None = None
+    oracle: str = DIFFERENCES
 
     @property
     def passed(self) -> bool:

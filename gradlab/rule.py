@@ -10,6 +10,9 @@ from gradlab.errors import UsageError, is_deliberate
 
 __tracebackhide__ = is_deliberate
 
+TORCH, JAX = "torch", "jax"
+CONVENTIONS = (TORCH, JAX)  # of complex gradients, as `gradlab.point.pairs` explains
+
 
 @dataclass(frozen=True, eq=False)  # compared by identity: the inputs may be arrays
 class Rule:
@@ -33,6 +36,10 @@ class Rule:
     jacobian : callable, optional
         The closed form of the full Jacobian, ``jacobian(*inputs) -> tuple``: for each differentiable
         input, in order, ``dY/dX`` as an array of shape ``(*Y.shape, *X.shape)``.
+    reference : Rule or tuple of two functions, optional
+        Another implementation that is trusted, as in `gradlab.gradcheck`.
+    convention : {"torch", "jax"}, default "torch"
+        In which complex gradients are written, as in `gradlab.gradcheck`.
     known_failure : str, optional
         Why the rule is known to be wrong for now: `gradlab verify` lists it without failing, and fails once
         it is right.
@@ -40,7 +47,7 @@ class Rule:
     Raises
     ------
     UsageError
-        When the name is not text, or a function cannot be called.
+        When the name is not text, a function cannot be called, or the convention is unknown.
 
     Examples
     --------
@@ -57,6 +64,8 @@ class Rule:
     _: KW_ONLY
     cached: bool = False
     jacobian: Callable[..., Any] | None = None
+    reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
+    convention: str = TORCH
     known_failure: str | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +75,12 @@ class Rule:
             function = getattr(self, role)
             if not callable(function) and not (role == "jacobian" and function is None):
                 raise UsageError(f"rule {self.name!r}: {role} is {function!r}; expected a function")
+        if self.convention not in CONVENTIONS:
+            raise UsageError(
+                f"rule {self.name!r}: convention is {self.convention!r}; expected 'torch' or 'jax'"
+            )
+        if self.reference is not None:
+            as_reference(self.reference, self.convention)
         reason = self.known_failure
         if reason is not None and (not isinstance(reason, str) or not reason):
             raise UsageError(
@@ -74,3 +89,15 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"Rule({self.name!r})"
+
+
+def as_reference(given: Any, convention: str) -> Rule:
+    """Return a reference as a rule: a pair of functions has the plain form, and the convention given."""
+    if isinstance(given, Rule):
+        return given
+    if isinstance(given, tuple | list) and len(given) == 2 and all(map(callable, given)):
+        return Rule("reference", given[0], given[1], (), convention=convention)
+    raise UsageError(
+        f"reference is {given!r}; expected a pair of functions, forward(*inputs) and "
+        "backward(grad_output, *inputs), or a Rule"
+    )

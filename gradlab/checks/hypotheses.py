@@ -20,9 +20,10 @@ from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_
 from gradlab.checks.terms import Term, fitted_coefficient, terms
 from gradlab.numerics import Array
 from gradlab.numerics.table import Indices
-from gradlab.point.pairs import JAX, TORCH, as_pairs
+from gradlab.point.pairs import as_pairs
 from gradlab.point.problem import RuleRaised
 from gradlab.point.returned import raw_gradients
+from gradlab.rule import JAX, TORCH
 
 Prediction: TypeAlias = Callable[[Evidence], Sequence[Numbers] | None]
 
@@ -108,8 +109,8 @@ def conjugated(e: Evidence) -> Iterator[Hypothesis]:
     # Where that is the cause, all gradients are wrong that are not the same in both conventions.
     complex_ones = tuple(problem.names[i] for i in problem.wrt if problem.arguments.paired[i])
     message = (
-        f"gradients are right in {NAMES[theirs]}'s convention, {FORMULAS[theirs]} with z = x + iy: conjugate "
-        f"the derivatives that grad_output is multiplied by, or say convention={theirs!r}"
+        f"gradient of {e.name} is right in {NAMES[theirs]}'s convention, {FORMULAS[theirs]} with z = x + iy: "
+        f"conjugate the derivatives that grad_output is multiplied by, or say convention={theirs!r}"
     )
     yield Hypothesis("other-convention", message, _in_other_convention, others=complex_ones)
     if e.paired:

@@ -81,12 +81,12 @@ def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
     x = problem.value(position)
     if probes.by_entry:
         rows, mask, largest = probes.rows, np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
-        for k in np.flatnonzero(probes.mask(rows.wrong)).tolist():
-            row = probes.which[k]
-            numeric, bar = np.abs(rows.value[row]), rows.error_bar[row]
-            mask.flat[probes.index(k)] = True
-            most = (numeric + bar).sum() / rows.directions.lengths[row]
-            largest.flat[probes.index(k)] = most if (numeric <= bar).all() else np.inf
+        wrong = probes.which[probes.mask(rows.wrong)]
+        numeric, bar = np.abs(rows.value[wrong]), rows.error_bar[wrong]
+        most = (numeric + bar).sum(axis=1) / rows.directions.lengths[wrong]
+        at = rows.directions.index[wrong]
+        mask.flat[at] = True
+        largest.flat[at] = np.where((numeric <= bar).all(axis=1), most, np.inf)
         return Region(mask, _in_words(problem, position, mask, x), not probes.unprobed, largest[mask])
     direction = probes.wrong_direction()
     if direction is None:

@@ -13,8 +13,37 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.errors import UsageError
+
 NARROW = "ml_dtypes"  # the package; its dtypes are of kind "V" or "f", and NumPy knows no limits of them
 DType = np.dtype[Any]
+
+
+def named(name: str) -> DType:
+    """Return the dtype of a name, one of ``ml_dtypes`` where NumPy has none and that is installed.
+
+    Raises
+    ------
+    UsageError
+        When it is one of ``ml_dtypes``, which is not installed.
+    TypeError
+        When there is none.
+    """
+    try:
+        return np.dtype(str(name))
+    except TypeError:
+        if not name.startswith(("bfloat", "float")):
+            raise
+    try:
+        found: DType = np.dtype(getattr(importlib.import_module(NARROW), name))
+    except ImportError:
+        raise UsageError(
+            f"dtype is {name!r}, which NumPy lacks; expected ml_dtypes to be installed: "
+            "pip install 'gradlab-verify[narrow]'"
+        ) from None
+    except AttributeError:
+        raise TypeError(name) from None
+    return found
 
 
 def is_floating(dtype: DType) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -85,7 +86,7 @@ class Arguments:
         self.floating = tuple(i for i, floating in enumerate(self._is_floating) if floating)
         self.wrt = self._resolve(wrt)
         self._check_inputs()
-        self._check_call(forward)
+        self.check_call(forward)
 
     @property
     def simple(self) -> bool:
@@ -112,6 +113,13 @@ class Arguments:
     def own(self, position: int, value: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a new value of one leaf as the caller sees it: complex where the leaf is."""
         return as_complex(value) if self.paired[position] else value
+
+    def in_float64(self) -> Arguments:
+        """Return the same inputs in float64, complex ones in complex128."""
+        twin = copy.copy(self)
+        twin.values = tuple(self.fresh({}, wide=True))
+        twin._copiers = tuple(map(copier, twin.values))
+        return twin
 
     def in_callers_form(self, by_position: Mapping[int, Any]) -> Any:
         """Arrange one value per leaf as the caller arranged the inputs; ``None`` where there is none."""
@@ -201,7 +209,7 @@ class Arguments:
         # A container further in, such as `layers[0]`.
         return {i for i, name in enumerate(self.names) if name.startswith((f"{item}[", f"{item}."))}
 
-    def _check_call(self, forward: Callable[..., Any]) -> None:
+    def check_call(self, forward: Callable[..., Any]) -> None:
         """Refuse a call that the signature of ``forward`` does not take, before blaming the rule for it."""
         positional, keyword = self.passed(self.fresh({}))
         twice = [name for name in self._kwargs if name in self.tree.keys]

@@ -14,8 +14,9 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_complex, widened
 from gradlab.point.edges import Mask
-from gradlab.point.pairs import TORCH, as_pairs, gradient_as_pairs, gradient_from_pairs
+from gradlab.point.pairs import as_pairs, gradient_as_pairs, gradient_from_pairs
 from gradlab.point.values import describe, is_floating, is_number
+from gradlab.rule import TORCH
 
 __tracebackhide__ = is_deliberate
 

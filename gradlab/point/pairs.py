@@ -25,9 +25,8 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_complex
+from gradlab.rule import JAX
 
-TORCH, JAX = "torch", "jax"
-CONVENTIONS = (TORCH, JAX)
 PARTS = ("real", "imag")  # of a pair, as NumPy calls them
 
 

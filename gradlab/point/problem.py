@@ -22,8 +22,9 @@ from gradlab.numerics.scales import scales
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
-from gradlab.point.pairs import CONVENTIONS, TORCH, as_complex
+from gradlab.point.pairs import as_complex
 from gradlab.point.values import describe, same, text_of
+from gradlab.rule import CONVENTIONS, TORCH
 
 __tracebackhide__ = is_deliberate
 
@@ -52,8 +53,8 @@ class Problem:
     ----------
     forward, backward : callable
         As in `gradlab.gradcheck`; where only the forward side is wanted, ``backward`` may be any function.
-    inputs : tuple, list, dict, array or float
-        As in `gradlab.gradcheck`.
+    inputs : tuple, list, dict, array, float or Arguments
+        As in `gradlab.gradcheck`, or those of another problem, with its ``wrt`` and ``kwargs``.
     cached : bool
         Whether ``forward`` returns ``(output, cache)``.
     wrt, kwargs
@@ -134,9 +135,13 @@ class Problem:
         self.forward_calls = self.backward_calls = 0
         self.changed: list[tuple[str, str]] = []
         self.obstacle = ""
-        self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
+        if isinstance(inputs, Arguments):
+            self.arguments = inputs
+            inputs.check_call(forward)
+        else:
+            self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
         self.names, self.wrt = self.arguments.names, self.arguments.wrt
-        self.fixed = self.arguments.fixed
+        self.fixed = dict(self.arguments.fixed)
         self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
         self.left_out: Mask | None = None
         self.settled = False

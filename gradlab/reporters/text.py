@@ -136,7 +136,7 @@ def _evidence(report: Report, result: InputResult, column: int, style: Style) ->
         at = "along the worst direction"
     else:
         at = f"worst {wording.place(result, entry)}" if result.size > 1 else wording.place(result, entry)
-    numbers = f"{_glued(at)}: backward {analytic}, central differences {_glued(numeric)}"
+    numbers = f"{_glued(at)}: backward {analytic}, {report.oracle} {_glued(numeric)}"
     if result.verdict is Verdict.FAIL and wording.relative(entry):
         numbers += f"; {_glued(f'relative difference {wording.relative(entry)}')}"
     return _wrapped(numbers, " " * (column + 2), style)

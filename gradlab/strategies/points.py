@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gradlab.errors import UsageError
+from gradlab.numerics.dtypes import is_complex, is_floating, limits, named
 from gradlab.point.values import describe
 from gradlab.strategies import elements as of
 from gradlab.strategies.elements import NAMED, Elements
@@ -57,7 +58,8 @@ def inputs(
         Whether to put batch dimensions in front of the signature's, up to two in each array, that are
         compatible by NumPy's rules of broadcasting: some are 1, some are missing.
     dtype : dtype, default float64
-        Of the floating-point arrays.
+        Of the floating-point arrays. ``complex64`` or ``complex128`` makes those of `reals` complex, and
+        others as precise; ``bfloat16`` and the float8 formats need the package ``ml_dtypes``.
     degenerate : bool, default True
         Whether about 44 % of the points are made degenerate, each in one way and in one array or all of them:
         16 % have ties (at most two different values, hence duplicate labels too), 16 % have zeros, or ignored
@@ -101,6 +103,8 @@ def inputs(
         for core, batch, held in zip(cores, batches, holds, strict=True):
             shape = (*batch, *(int(name) if name.isdigit() else drawn[name] for name in core))
             arrays.append(draw(held(shape, drawn)))
+            if is_complex(kind_of_float) and held is NAMED[of.reals]:
+                arrays[-1] = arrays[-1] + 1j * draw(held(shape, drawn))
         if kind and kind != "layout":
             arrays = _altered(draw, kind, arrays, holds)
         arrays = [_cast(array, kind_of_float) for array in arrays]
@@ -127,7 +131,7 @@ def _altered(draw: st.DrawFn, kind: str, arrays: list[Any], holds: Sequence[Elem
 def _kinds(holds: Sequence[Elements], dtype: np.dtype[Any]) -> list[str]:
     """Return the kinds of degeneration that the arrays allow, each as often as it is to be drawn."""
     able = {kind for held in holds for kind in held.alterations}
-    if dtype.itemsize < np.dtype(np.float32).itemsize:
+    if limits(dtype).bits < np.finfo(np.float32).bits:
         able.discard("magnitude")  # squares of small numbers vanish in float16
     return [kind for kind, share in SHARES.items() if kind in able for _ in range(share)]
 
@@ -201,15 +205,17 @@ def _sides(names: Sequence[str], max_side: int | Mapping[str, int]) -> list[tupl
 
 def _floating(dtype: npt.DTypeLike) -> np.dtype[Any]:
     try:
-        found = np.dtype(dtype)
+        found = named(dtype) if isinstance(dtype, str) else np.dtype(dtype)
     except TypeError:
         found = np.dtype(object)
-    if found.kind != "f":
+    if not is_floating(found):
         raise UsageError(f"dtype is {dtype!r}; expected a floating dtype such as 'float32'")
     return found
 
 
 def _cast(array: Any, dtype: np.dtype[Any]) -> Any:
-    if isinstance(array, np.ndarray) and array.dtype.kind == "f":
-        return array.astype(dtype, copy=False)
-    return array
+    if not isinstance(array, np.ndarray) or not is_floating(array.dtype):
+        return array
+    if is_complex(dtype) and not is_complex(array.dtype):
+        dtype = np.empty(0, dtype).real.dtype
+    return array.astype(dtype, copy=False)

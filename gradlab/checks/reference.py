@@ -1,0 +1,288 @@
+r"""Another implementation of the same mathematics, with its own derivative, in the place of differences.
+
+With :math:`g` what backward returns and :math:`r` the gradient of the reference, at the same inputs and for
+the same upstream gradient, as their own dtypes round them, but computed in float64, an entry is right where
+
+.. math:: |g_j - r_j| \le \text{rounding}(g_j) + \text{rounding}(r_j) + \text{rtol} \cdot \max(|g_j|, |r_j|) .
+
+There is no truncation. Rounding is measured, on both sides: it is what the gradients scatter by at points so
+close that they should not. First the values of both forward functions are compared, for gradients of
+different functions have no reason to agree.
+
+Where both sides differ, forward itself is asked, by differences: at a kink two subgradients may both be
+right, and a reference may be the one that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.checks.claims import Claims, claims_of
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.directions import Directions, movable
+from gradlab.checks.gradients import Probes
+from gradlab.checks.judge import judge
+from gradlab.checks.rows import Mask, Rows
+from gradlab.errors import UsageError, is_deliberate
+from gradlab.numerics import Array
+from gradlab.numerics.scales import scales
+from gradlab.numerics.table import WHOLE, Indices, Table
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.returned import read_gradients
+from gradlab.report import Finding
+from gradlab.rule import Rule
+
+__tracebackhide__ = is_deliberate
+
+ASKED = 64  # entries at a time that forward is asked about: if all of them are wrong, so are the others
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What a comparison with a reference found.
+
+    Attributes
+    ----------
+    probes : list of Probes
+        One for each input, every entry by itself.
+    claims : Claims
+        What was compared.
+    findings : list of Finding
+        Of kind ``wrong-reference``: where forward agrees with backward, and not with the reference.
+    """
+
+    probes: list[Probes]
+    claims: Claims
+    findings: list[Finding]
+
+
+def reference_problem(problem: Problem, reference: Rule) -> Problem:
+    """Return a reference made ready at the point of another problem, in float64.
+
+    Raises
+    ------
+    UsageError
+        When the reference cannot be evaluated there, or its output has another form.
+    """
+    try:
+        witness = Problem(
+            reference.forward,
+            reference.backward,
+            problem.arguments.in_float64(),
+            cached=reference.cached,
+            convention=reference.convention,
+        )
+    except (UsageError, RuleRaised) as error:
+        raise UsageError(f"reference: {error}") from error.__cause__
+    given, expected = (
+        f"{' and '.join(map(str, form.shapes))}{', complex' * any(form.paired)}"
+        for form in (witness.form, problem.form)
+    )
+    if given != expected:
+        raise UsageError(
+            f"reference: its forward returns an output of shape {given}; expected {expected}, as of forward"
+        )
+    return witness
+
+
+def compare_values(problem: Problem, witness: Problem, *, rtol: float) -> list[Finding]:
+    """Compare what both forward functions return.
+
+    Parameters
+    ----------
+    problem, witness : Problem
+        The point, and the reference there.
+    rtol : float
+        The relative disagreement that the caller does not care about.
+
+    Returns
+    -------
+    list of Finding
+        One of kind ``wrong-value``, or none.
+    """
+    value, expected = problem.output, witness.output
+    kept = np.ones(value.shape, dtype=bool) if problem.left_out is None else ~problem.left_out
+    missing = ~np.isfinite(expected) if witness.left_out is None else witness.left_out
+    allowed = rtol * scales(np.where(missing, 0.0, expected))
+    wrong = kept & (missing | ~(np.abs(value - expected) <= allowed))
+    if wrong.any():
+        allowed = allowed + WHOLE * (problem.noise + witness.noise)
+        wrong &= missing | ~(np.abs(value - expected) <= allowed)
+    if not wrong.any():
+        return []
+    k = int(np.argmax(np.where(wrong, np.abs(value - expected) / allowed, -1.0)))
+    there = "nothing finite" if missing[k] else f"{expected[k]:.6g}"
+    count = "" if value.size == 1 else f"at {wrong.sum()} of {value.size} outputs; "
+    message = (
+        f"forward is not what the reference computes: {count}output entry {k} is {value[k]:.6g}, and the "
+        f"reference gives {there}; gradients were not compared"
+    )
+    return [Finding("reference", None, "wrong-value", message)]
+
+
+def probe_reference(criteria: Criteria, gradients: dict[int, Array], witness: Problem) -> Compared:
+    """Compare every entry of every gradient that backward returned with that of a reference.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        Of the point.
+    gradients : dict of int to Array
+        What backward returned.
+    witness : Problem
+        The reference.
+    """
+    problem, claims = criteria.problem, claims_of(criteria.problem, gradients)
+    exact = Claims(
+        witness, claims.upstreams, tuple(_gradients(problem, witness, u) for u in claims.upstreams)
+    )
+    entries = {i: movable(problem, i) for i in gradients}
+    rows = _rows(criteria, Directions.entries(problem, entries), claims, exact)
+    rows.told |= (rows.scale == 0).all(axis=1)  # two zeros say the same
+    criteria.settle(rows, rows.open, criteria.agrees(rows))
+    rows.error_bar = _error_bars(rows, exact)
+    criteria.settle(rows, rows.open, criteria.agrees(rows))
+    doubtful = _ask_forward(criteria, rows, np.flatnonzero(rows.open & criteria.differs(rows).any(axis=1)))
+    if problem.wide and rows.wrong.any():
+        _find_imprecise(criteria, rows)
+    found = []
+    for i in gradients:
+        which = np.flatnonzero(rows.directions.position == i)
+        probes = Probes(i, rows, which, np.arange(which.size), entries[i].size)
+        found.append(_summed_up(criteria, probes))
+    return Compared(found, claims, list(_contradictions(problem, rows, doubtful)))
+
+
+def _gradients(problem: Problem, witness: Problem, upstream: Array) -> dict[int, Array]:
+    """Return the gradients of the reference, in float64."""
+    try:
+        returned = witness.call_backward(upstream)
+    except RuleRaised as error:
+        raise UsageError(f"reference: {error}") from error.__cause__
+    gradients, findings = read_gradients(witness, returned)
+    concerned = [f for f in findings if f.input is None or f.input in {problem.names[i] for i in problem.wrt}]
+    if concerned:
+        raise UsageError(f"reference: {concerned[0].message}")
+    return gradients
+
+
+def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Claims) -> Rows:
+    """Return both sides along every entry; the error bar is the rounding of the reference."""
+    problem, count = criteria.problem, directions.count
+    claim, value = (
+        np.stack([directions.project(g) for g in both.gradients], axis=1) for both in (claims, exact)
+    )
+    table = Table(count, directions.evaluate(problem), claims.upstreams, problem.output, problem.eps)
+    table.seen[:] = True
+    # Where every derivative vanishes, the output itself is the scale of what its rounding may leave.
+    output = np.abs(claims.upstreams) @ np.abs(problem.output)
+    masks = (np.zeros(count, dtype=bool) for _ in range(8))
+    told, small, suspect, wrong, imprecise, strict, kinked, rises = masks
+    return Rows(
+        directions=directions,
+        claims=claims,
+        claim=claim,
+        size=np.abs(claim),
+        value=value,
+        error_bar=_along(directions, exact.rounding),
+        secant=np.broadcast_to(output, claim.shape).copy(),
+        middle=np.zeros_like(claim),
+        swing=np.zeros_like(claim),
+        told=told,
+        small=small,
+        suspect=suspect,
+        wrong=wrong,
+        imprecise=imprecise,
+        strict=strict,
+        kinked=kinked,
+        rises=rises,
+        table=table,
+        kinked_outputs=np.zeros(problem.output.size, dtype=bool),
+    )
+
+
+def _along(directions: Directions, errors: Sequence[dict[int, Array]]) -> Array:
+    return np.stack([directions.spread(part) for part in errors], axis=1)
+
+
+def _error_bars(rows: Rows, exact: Claims) -> Array:
+    """Return the rounding of both sides; of a gradient that is nothing but rounding, all that it scatters."""
+    rounding = rows.error_bar + _along(rows.directions, rows.claims.rounding)
+    scatter = _along(rows.directions, exact.changes) + _along(rows.directions, rows.claims.changes)
+    return np.where(np.abs(rows.value) <= scatter, np.fmax(rounding, scatter), rounding)
+
+
+def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
+    """Ask forward, by differences, where both sides differ, those that differ most first.
+
+    What forward cannot tell is wrong, for the reference can.
+
+    Returns
+    -------
+    array of int
+        The rows along which forward agrees with backward, at no kink.
+    """
+    differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1, initial=0.0)
+    suspects = suspects[np.argsort(-differ, kind="stable")]
+    doubtful: list[int] = []
+    while suspects.size:
+        asked, suspects = np.sort(suspects[:ASKED]), suspects[ASKED:]
+        right = np.zeros(asked.size, dtype=bool)
+        if criteria.problem.affords(2 * asked.size):
+            shown = judge(criteria, rows.directions.rows(asked), rows.claims)
+            right = shown.told
+            kinked = asked[shown.kinked]
+            rows.kinked[kinked], rows.swing[kinked] = True, shown.swing[shown.kinked]
+            # Of the slopes between those on both sides, the reference gives one.
+            rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
+            rows.told[asked[right & shown.kinked]] = True
+            doubtful += asked[right & ~shown.kinked].tolist()
+        rows.wrong[asked[~right]] = True
+        if not right.any():
+            rows.wrong[suspects] = True
+            break
+    return np.array(doubtful, dtype=np.intp)
+
+
+def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
+    """Mark what is wrong in the dtype given alone."""
+    exact = np.stack([rows.directions.project(g) for g in rows.claims.in_float64], axis=1)
+    agrees = np.abs(exact - rows.value) <= rows.error_bar + criteria.tolerance(rows) / 100
+    rows.imprecise |= rows.wrong & agrees.all(axis=1)
+
+
+def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
+    """Find the resolution, and count what is too small."""
+    rows, which = probes.rows, probes.which
+    difference = np.where(rows.told[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
+    caught = rows.error_bar + criteria.tolerance(rows) + criteria.zero(rows) + difference
+    size = np.abs(rows.claim)
+    told: Mask = (rows.told | rows.wrong) & (size > 0).any(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(size > 0, caught / size, np.inf).min(axis=1)
+    seen = relative[which[told[which]]]
+    return replace(
+        probes,
+        too_small=int(probes.mask(rows.small).sum()),
+        resolution=float(seen.max()) if seen.size else None,
+    )
+
+
+def _contradictions(problem: Problem, rows: Rows, doubtful: npt.NDArray[np.intp]) -> Any:
+    """Say of each input where forward agrees with backward, and not with the reference."""
+    for i in dict.fromkeys(rows.directions.position[doubtful].tolist()):
+        row = next(k for k in doubtful.tolist() if rows.directions.position[k] == i)
+        index = np.unravel_index(int(rows.directions.index[row]), problem.value(i).shape)
+        length = rows.directions.lengths[row]
+        given, expected = (float(side[row].sum() / length) for side in (rows.claim, rows.value))
+        message = (
+            f"the reference's gradient of {problem.names[i]} is not that of forward: at "
+            f"{problem.arguments.label(i, tuple(map(int, index)))} it gives {expected:.6g}, where backward "
+            f"gives {given:.6g}, and so do central differences of forward"
+        )
+        yield Finding("reference", None, "wrong-reference", message)
