@@ -15,12 +15,10 @@ right, and a reference may be the one that is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import Criteria
@@ -145,9 +143,11 @@ def probe_reference(criteria: Criteria, gradients: dict[int, Array], witness: Pr
     rows = _rows(criteria, Directions.entries(problem, entries), claims, exact)
     rows.told |= (rows.scale == 0).all(axis=1)  # two zeros say the same
     criteria.settle(rows, rows.open, criteria.agrees(rows))
-    rows.error_bar = _error_bars(rows, exact)
+    rows.error_bar += _rounding(rows, claims)
     criteria.settle(rows, rows.open, criteria.agrees(rows))
-    doubtful = _ask_forward(criteria, rows, np.flatnonzero(rows.open & criteria.differs(rows).any(axis=1)))
+    differs = criteria.differs(rows).any(axis=1)
+    doubtful = _ask_forward(criteria, rows, np.flatnonzero(rows.open & differs))
+    _ask_about_the_rest(criteria, rows, np.flatnonzero(rows.open & ~differs)[:ASKED])
     if problem.wide and rows.wrong.any():
         _find_imprecise(criteria, rows)
     found = []
@@ -183,13 +183,13 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
     output = np.abs(claims.upstreams) @ np.abs(problem.output)
     masks = (np.zeros(count, dtype=bool) for _ in range(8))
     told, small, suspect, wrong, imprecise, strict, kinked, rises = masks
-    return Rows(
+    rows = Rows(
         directions=directions,
         claims=claims,
         claim=claim,
         size=np.abs(claim),
         value=value,
-        error_bar=_along(directions, exact.rounding),
+        error_bar=np.zeros_like(claim),
         secant=np.broadcast_to(output, claim.shape).copy(),
         middle=np.zeros_like(claim),
         swing=np.zeros_like(claim),
@@ -204,17 +204,30 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         table=table,
         kinked_outputs=np.zeros(problem.output.size, dtype=bool),
     )
+    rows.error_bar = _rounding(rows, exact)
+    return rows
 
 
-def _along(directions: Directions, errors: Sequence[dict[int, Array]]) -> Array:
-    return np.stack([directions.spread(part) for part in errors], axis=1)
+def _rounding(rows: Rows, claims: Claims) -> Array:
+    """Return what gradients are rounded by along each row: all that they scatter by, where that is all.
 
-
-def _error_bars(rows: Rows, exact: Claims) -> Array:
-    """Return the rounding of both sides; of a gradient that is nothing but rounding, all that it scatters."""
-    rounding = rows.error_bar + _along(rows.directions, rows.claims.rounding)
-    scatter = _along(rows.directions, exact.changes) + _along(rows.directions, rows.claims.changes)
-    return np.where(np.abs(rows.value) <= scatter, np.fmax(rounding, scatter), rounding)
+    Of an input whose gradient vanishes, two roundings that happen to be equal are no agreement.
+    """
+    directions = rows.directions
+    rounding, scatter, size = (
+        np.stack([of(part) for part in parts], axis=1)
+        for of, parts in (
+            (directions.spread, claims.rounding),
+            (directions.spread, claims.changes),
+            (directions.project, claims.gradients),
+        )
+    )
+    for i in dict.fromkeys(directions.position.tolist()):
+        mine = directions.position == i
+        most = scatter[mine].max(axis=0)
+        vanishes = np.abs(size[mine]).max(axis=0) <= most
+        rounding[mine] = np.where(vanishes, most, rounding[mine])
+    return rounding
 
 
 def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
@@ -249,6 +262,15 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     return np.array(doubtful, dtype=np.intp)
 
 
+def _ask_about_the_rest(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
+    """Take forward's word where the reference is rounded too much to tell."""
+    if not chosen.size or not criteria.problem.affords(2 * chosen.size):
+        return
+    shown = judge(criteria, rows.directions.rows(chosen), rows.claims)
+    for name in ("value", "error_bar", "swing", "told", "small", "wrong", "kinked"):
+        getattr(rows, name)[chosen] = getattr(shown, name)
+
+
 def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
     """Mark what is wrong in the dtype given alone."""
     exact = np.stack([rows.directions.project(g) for g in rows.claims.in_float64], axis=1)
@@ -273,7 +295,7 @@ def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
     )
 
 
-def _contradictions(problem: Problem, rows: Rows, doubtful: npt.NDArray[np.intp]) -> Any:
+def _contradictions(problem: Problem, rows: Rows, doubtful: Indices) -> Iterator[Finding]:
     """Say of each input where forward agrees with backward, and not with the reference."""
     for i in dict.fromkeys(rows.directions.position[doubtful].tolist()):
         row = next(k for k in doubtful.tolist() if rows.directions.position[k] == i)
