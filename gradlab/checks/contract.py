@@ -41,6 +41,7 @@ CONSTANT = 1.5  # every entry of another upstream gradient
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 ELSEWHERE = 0.3  # times the scale of an entry: another point
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
+FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
 ROUNDINGS = 64  # of the largest influence of the point: what may be left where terms cancel
 
 
@@ -107,14 +108,14 @@ def call_again(problem: Problem, gradients: Gradients) -> tuple[Answers, list[Fi
         except RuleRaised as error:
             return Answers(notes=tuple(notes)), [_raised(problem, error)]
         if upstream is u:  # most answers are the same, and need not be kept twice
-            answer.update({i: gradients[i] for i, g in answer.items() if _close(gradients[i], g, SAME * eps)})
+            answer.update({i: gradients[i] for i, g in answer.items() if _close(gradients[i], g, same)})
         answers.append(answer)
     again, other, both = answers
     for i, g in gradients.items():  # nor where they are what they have to be
         if i in other and i in both and again.get(i) is g:
             expected = U * g
             expected += C * other[i]
-            if _close(expected, both[i], SAME * eps):
+            if _close(expected, both[i], same):
                 del again[i], other[i], both[i]
     return Answers(again, other, both, tuple(dict.fromkeys(notes))), []
 
@@ -209,7 +210,7 @@ class _Allowed:
     def __init__(self, problem: Problem, i: int, influence: float, rounding: Callable[[int], Array]) -> None:
         self.problem, self.i, self.rounding = problem, i, rounding
         eps = problem.given_eps
-        self.same = SAME * np.sqrt(eps)
+        self.same = _same(eps)
         self.floor = ROUNDINGS * eps * influence / scales(problem.value(i))
 
     def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
@@ -232,6 +233,11 @@ class _Allowed:
         scale = scales(self.problem.value(self.i))
         excess -= ROUNDINGS * float((self.rounding(self.i) * scale).max(initial=0.0)) / scale
         return int(np.argmax(excess)) if (excess > 0).any() else None
+
+
+def _same(eps: float) -> float:
+    """Return by how much of their largest entry two answers may differ."""
+    return max(SAME * float(np.sqrt(eps)), FEW * eps)
 
 
 def _close(one: Array, other: Array, rtol: float) -> bool:

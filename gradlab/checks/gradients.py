@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claims import Claims, claims_of
-from gradlab.checks.criteria import CERTAIN, NOTHING, Criteria
+from gradlab.checks.criteria import CERTAIN, NOTHING, ROUNDINGS, Criteria
 from gradlab.checks.directions import Directions, Gradients, count_movable, without_fixed
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.ladders import LADDER
@@ -168,7 +168,7 @@ def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
         _insist(criteria, probes)
     noticed = _noticed(criteria, rows)
     resolution, too_small = _resolution(criteria, probes, noticed + rows.swing)
-    blunt = not probes.by_entry and not _is_seen(probes, noticed)
+    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed)
     return replace(probes, too_small=too_small, resolution=resolution, blunt=blunt)
 
 
@@ -272,6 +272,14 @@ def _is_seen(probes: Probes, noticed: Array) -> bool:
         ]
         seen.append(bool((noticed[k] <= largest).any()))
     return any(seen) or not seen
+
+
+def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
+    """Whether rounding of the largest influence hides all that an entry is, and rtol does not allow it."""
+    if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
+        return False
+    rows, told = probes.rows, probes.which[probes.mask(probes.rows.told)]
+    return bool((np.abs(rows.claim[told]) < criteria.zero(rows)).all(axis=1).any())
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:

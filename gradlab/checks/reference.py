@@ -23,7 +23,7 @@ import numpy as np
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions, movable
-from gradlab.checks.gradients import Probes
+from gradlab.checks.gradients import Probes, probe_gradients
 from gradlab.checks.judge import judge
 from gradlab.checks.rows import Mask, Rows
 from gradlab.errors import UsageError, is_deliberate
@@ -47,7 +47,7 @@ class Compared:
     Attributes
     ----------
     probes : list of Probes
-        One for each input, every entry by itself.
+        One for each input, every entry by itself; beside kinks, those of differences in which many move.
     claims : Claims
         What was compared.
     findings : list of Finding
@@ -123,7 +123,9 @@ def compare_values(problem: Problem, witness: Problem, *, rtol: float) -> list[F
     return [Finding("reference", None, "wrong-value", message)]
 
 
-def probe_reference(criteria: Criteria, gradients: dict[int, Array], witness: Problem) -> Compared:
+def probe_reference(
+    criteria: Criteria, gradients: dict[int, Array], witness: Problem, *, rng: np.random.Generator
+) -> Compared:
     """Compare every entry of every gradient that backward returned with that of a reference.
 
     Parameters
@@ -134,6 +136,8 @@ def probe_reference(criteria: Criteria, gradients: dict[int, Array], witness: Pr
         What backward returned.
     witness : Problem
         The reference.
+    rng : numpy.random.Generator
+        Draws directions, where differences are taken.
     """
     problem, claims = criteria.problem, claims_of(criteria.problem, gradients)
     exact = Claims(
@@ -155,6 +159,10 @@ def probe_reference(criteria: Criteria, gradients: dict[int, Array], witness: Pr
         which = np.flatnonzero(rows.directions.position == i)
         probes = Probes(i, rows, which, np.arange(which.size), entries[i].size)
         found.append(_summed_up(criteria, probes))
+    if rows.kinked.any() and not rows.wrong.any():
+        # Each of two tied entries may be right by itself, and both together wrong.
+        differences, _, _ = probe_gradients(criteria, gradients, rng=rng)
+        found += [p for p in differences if p.position is None or not p.by_entry]
     return Compared(found, claims, list(_contradictions(problem, rows, doubtful)))
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gradlab.errors import UsageError
 
 NARROW = "ml_dtypes"  # the package; its dtypes are of kind "V" or "f", and NumPy knows no limits of them
+STORAGE = 8  # bits
 DType = np.dtype[Any]
 
 
@@ -73,6 +74,11 @@ def limits(dtype: DType) -> Any:
     True
     """
     return importlib.import_module(NARROW).finfo(dtype) if is_narrow(dtype) else np.finfo(dtype)
+
+
+def is_storage(dtype: DType) -> bool:
+    """Whether a dtype has eight bits: numbers are stored in it, nothing that has digits is computed in it."""
+    return bool(limits(dtype).bits <= STORAGE)
 
 
 def loses_digits(given: DType, expected: DType) -> bool:

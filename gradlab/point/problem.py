@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.numerics.dtypes import limits
+from gradlab.numerics.dtypes import is_storage, limits
 from gradlab.numerics.noise import output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.arguments import Arguments, Displaced
@@ -81,7 +81,7 @@ class Problem:
     wide : bool
         Whether the numerical side works in a wider dtype than the one given.
     eps, given_eps : float
-        The unit of rounding of the numerical side, and of the coarsest dtype given.
+        The unit of rounding of the numerical side, and of the coarsest dtype in which something is computed.
     given_tiny : float
         The smallest normal number of the narrowest dtype given: below it is zero.
     forward_calls, backward_calls : int
@@ -149,11 +149,11 @@ class Problem:
         several, outputs, self._cache = self.call_forward(watch=True)
         self.form = OutputForm.of(several, outputs, convention)
         self.given_output = flatten(outputs)
-        dtypes = [*self.form.dtypes, *(self.arguments.value(i).dtype for i in self.wrt)]
+        own = [self.arguments.value(i).dtype for i in self.wrt]
+        dtypes = [*self.form.dtypes, *(dtype for dtype in own if not is_storage(dtype))]
         self.given_eps = max(float(limits(dtype).eps) for dtype in dtypes)
         self.given_tiny = max(float(limits(dtype).tiny) for dtype in dtypes)
-        self.output, self.wide = self._widened()
-        self.eps = float(np.finfo(np.float64).eps) if self.wide else self.given_eps
+        self.output, self.wide, self.eps = self._widened(max(float(limits(dtype).eps) for dtype in own))
         left_out = without_value(self.given_output, self.output)
         if left_out is not None:
             outputs_left_out = self.form.by_entry(left_out)
@@ -173,17 +173,24 @@ class Problem:
             if not self.grad_output.any():
                 raise UsageError("grad_output is zero wherever the output is finite; expected otherwise")
 
-    def _widened(self) -> tuple[Array, bool]:
-        """Return the output on the numerical side, and whether that is wider than the dtype given."""
-        if self.given_eps <= np.finfo(np.float64).eps:
-            return self.given_output, False
+    def _widened(self, eps_of_inputs: float) -> tuple[Array, bool, float]:
+        """Return the output on the numerical side, whether inputs are wider there than given, and its eps.
+
+        They are given in float64 where forward then answers in float64, or at least more precisely than the
+        inputs are.
+        """
+        as_given = self.given_output, False, self.given_eps
+        if max(self.given_eps, eps_of_inputs) <= np.finfo(np.float64).eps:
+            return as_given
         try:
             _, outputs, _ = self.call_forward(wide=True)
         except (RuleRaised, UsageError):
-            return self.given_output, False
+            return as_given
         form = OutputForm.of(self.form.several, outputs, self.convention)
-        accepts = form.shapes == self.form.shapes and form.dtypes == self.form.wide.dtypes
-        return (flatten(outputs), True) if accepts else (self.given_output, False)
+        eps = max(float(limits(dtype).eps) for dtype in form.dtypes)
+        more = eps <= np.finfo(np.float64).eps or eps < eps_of_inputs
+        accepts = form.shapes == self.form.shapes and form.paired == self.form.paired and more
+        return (flatten(outputs), True, eps) if accepts else as_given
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one input as the numerical side sees it, in real numbers, to read, not to write.

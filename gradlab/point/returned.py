@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.dtypes import is_complex, is_floating, loses_digits, widened
+from gradlab.numerics.dtypes import is_complex, is_floating, is_storage, limits, loses_digits, widened
 from gradlab.point.edges import about_gradient
 from gradlab.point.matching import match
 from gradlab.point.pairs import gradient_as_pairs, with_partners
@@ -64,6 +64,9 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
         if _comparable(problem, i, gradient):
             gradients[i] = in_real_numbers(problem, i, gradient).reshape(problem.arguments.value(i).shape)
+            dtype = np.asarray(gradient).dtype
+            if is_floating(dtype) and is_storage(dtype):  # then it is no more precise than that
+                problem.given_eps = max(problem.given_eps, float(limits(dtype).eps))
             if i in problem.fixed:
                 gradients[i][problem.fixed[i]] = 0
     problem.settled = True
