@@ -81,6 +81,7 @@ ROWS = [
         draw(BFLOAT16, 6),
         {"sign": d_sine_in(BFLOAT16, -1)},
         right_is=NOT_FAIL,
+        wrong_is=FAIL | UNDECIDED,
     ),
     *(
         Row(
@@ -146,7 +147,7 @@ def test_gradient_of_fewer_digits_is_named():
 def test_points_are_drawn_in_a_dtype_by_its_name():
     for dtype in ("bfloat16", "float8_e5m2", BFLOAT16):
         rule = Rule("product", product, d_product, inputs("(n,k),(k,m)", dtype=dtype))
-        assert verify(rule, max_examples=20)
+        assert verify(rule, max_examples=5)
 
 
 def test_name_of_no_dtype_is_refused():
