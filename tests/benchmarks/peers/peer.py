@@ -10,6 +10,9 @@ import numpy as np
 ENTRIES = 100_000  # more than these one by one take minutes to hours
 
 
+CONVENTIONS = "complex gradients: each has a convention of its own, if any"
+
+
 class NotApplicable(Exception):
     """The peer cannot be asked this; it has missed nothing."""
 
@@ -62,6 +65,8 @@ class Peer:
         """Return it in the form that `gradlab.mutants.run` takes."""
 
         def checker(forward, backward, inputs):
+            if any(map(np.iscomplexobj, inputs)):
+                raise NotApplicable(CONVENTIONS)
             f, b, xs = of_floating(forward, backward, inputs, double=not self.single)
             if self.every_entry and sum(x.size for x in xs) > ENTRIES:
                 raise NotApplicable("too large to check every entry")
@@ -76,12 +81,22 @@ class Peer:
 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                accepted = self.check(f, watched, xs, np.random.default_rng(seed))
+                accepted = self.check(_real(f), watched, xs, np.random.default_rng(seed))
             if accepted and reshaped and not self.shapes:
                 raise NotApplicable("the shape of a gradient is not its matter")
             return accepted
 
         return checker
+
+
+def _real(f):
+    def forward(*values):
+        output = f(*values)
+        if np.iscomplexobj(output):
+            raise NotApplicable(CONVENTIONS)
+        return output
+
+    return forward
 
 
 def of_floating(forward, backward, inputs, *, double):

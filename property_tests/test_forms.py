@@ -1,0 +1,117 @@
+"""The contract's promises for every form: no caller's array is written to, reports repeat, budgets hold."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradlab import gradcheck
+from gradlab.strategies import inputs
+
+COMPLEX = inputs("(n,k),(k,m)", dtype="complex128")
+REAL = inputs("(n,k),(k,m)")
+
+
+def forward(a, b):
+    return np.tanh(a.real @ b.real) + a @ b
+
+
+def backward(dy, a, b):
+    """The adjoint of both terms; of real inputs, its real part."""
+    d = dy.real * (1 - np.tanh(a.real @ b.real) ** 2)
+    da, db = d @ b.real.T + dy @ b.conj().T, a.real.T @ d + a.conj().T @ dy
+    return (da, db) if np.iscomplexobj(a) else (da.real, db.real)
+
+
+def in_jax_convention(dy, a, b):
+    return tuple(np.conj(g) for g in backward(np.conj(dy), a, b))
+
+
+def narrow(dy, a, b):
+    return tuple(g.astype(a.dtype) for g in backward(dy, a, b))
+
+
+REFERENCE = {"reference": (forward, backward)}
+FORMS = {
+    "complex": (COMPLEX, backward, {}),
+    "complex, as in JAX": (COMPLEX, in_jax_convention, {"convention": "jax"}),
+    "complex64": (inputs("(n,k),(k,m)", dtype="complex64"), narrow, {}),
+    "reference": (REAL, backward, REFERENCE),
+    "reference of a complex rule": (COMPLEX, backward, REFERENCE),
+    "reference of a float32 rule": (inputs("(n,k),(k,m)", dtype="float32"), narrow, REFERENCE),
+}
+FEW = settings(max_examples=5, deadline=None)  # each checks once or twice
+
+each_form = pytest.mark.parametrize("form", FORMS)
+
+
+def conjugated(rule):
+    """A defect: every gradient conjugated and doubled, which is wrong for real ones too."""
+    return lambda dy, a, b: tuple(2 * np.conj(g) for g in rule(dy, a, b))
+
+
+def check(form, point, *, wrong=False, **options):
+    _, rule, own = FORMS[form]
+    rule = conjugated(rule) if wrong else rule
+    return gradcheck(forward, rule, point, raise_exception=False, **own, **options)
+
+
+@each_form
+@FEW
+@given(data=st.data())
+def test_right_rule_passes_and_its_defect_fails(form, data):
+    point = data.draw(FORMS[form][0])
+    assert check(form, point).passed
+    assert not check(form, point, wrong=True).passed
+
+
+@each_form
+@FEW
+@given(data=st.data(), wrong=st.booleans())
+def test_arrays_of_the_caller_are_not_written_to_and_the_report_repeats(form, data, wrong):
+    point = data.draw(FORMS[form][0])
+    before = copy.deepcopy(point)
+    reports = [check(form, point, wrong=wrong) for _ in range(2)]
+    assert reports[0] == reports[1]
+    for x, y in zip(point, before, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@each_form
+@FEW
+@given(data=st.data(), most=st.integers(1, 60))
+def test_budget_holds_and_fails_no_right_rule(form, data, most):
+    report = check(form, data.draw(FORMS[form][0]), max_calls=most)
+    assert not report.failed
+    assert report.forward_calls <= most
+
+
+@each_form
+@FEW
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_no_seed_makes_a_right_rule_fail(form, data, seed):
+    assert not check(form, data.draw(FORMS[form][0]), rng=seed).failed
+
+
+parts = st.floats(-1e3, 1e3, allow_subnormal=False)
+
+
+@FEW
+@given(st.lists(st.builds(complex, parts, parts), min_size=1, max_size=4), st.integers(0, 9))
+def test_conventions_are_each_others_conjugates(numbers, seed):
+    z = np.array(numbers)
+    rng = np.random.default_rng(seed)
+    dy = rng.normal(size=z.shape) + 1j * rng.normal(size=z.shape)
+    seen = {}
+    for convention in ("torch", "jax"):
+
+        def rule(u, z, convention=convention):
+            seen.setdefault(convention, np.array(u))
+            return u * 2 * (z if convention == "jax" else np.conj(z))
+
+        upstream = np.conj(dy) if convention == "jax" else dy
+        options = {"grad_output": upstream, "convention": convention, "raise_exception": False}
+        assert not gradcheck(lambda z: z * z, rule, z, **options).failed
+    np.testing.assert_array_equal(seen["torch"], np.conj(seen["jax"]))
