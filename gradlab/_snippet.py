@@ -69,7 +69,11 @@ def gradcheck_snippet(
     given, lines, taken = _inputs(forward, inputs, taken=[name.partition(".")[0] for name in names])
     arguments = [*names, given]
     for name, value in options.items():
-        if value is not None and value is not False:
+        if name == "reference" and isinstance(value, tuple | list):
+            roles = zip(("reference_forward", "reference_backward"), value, strict=True)
+            pair = [_option(role, function, lines, taken) for role, function in roles]
+            arguments.append(f"reference=({', '.join(pair)})")
+        elif value is not None and value is not False:
             arguments.append(f"{name}={_option(name, value, lines, taken)}")
     if kwargs:
         items = (f"{key!r}: {_option(key, value, lines, taken)}" for key, value in kwargs.items())

@@ -38,3 +38,17 @@ def test_jacobian_has_the_shape_of_the_output_then_of_the_input():
 def test_forward_that_raises():
     with pytest.raises(UsageError, match="forward raised ZeroDivisionError"):
         numerical_vjp(lambda x: 1 / 0, X)
+
+
+def test_gradient_of_complex_numbers_is_in_the_convention_asked_for():
+    z = X[0] + 1j * X[1]
+    for convention, right in (("torch", 2 * z.conj()), ("jax", 2 * z)):
+        gradient, bar = numerical_vjp(np.square, z, np.ones(3), convention=convention)
+        assert gradient.shape == bar.shape == z.shape
+        assert (np.abs(gradient - right) <= bar).all()
+        assert bar.max() < 1e-10
+
+
+def test_jacobian_of_complex_numbers_is_that_of_pairs():
+    jacobian = numerical_jacobian(np.square, np.array([1 + 2j]))
+    np.testing.assert_allclose(jacobian.reshape(2, 2), [[2, -4], [4, 2]], atol=1e-9)

@@ -273,3 +273,45 @@ def test_value_is_written_exactly(value):
 )
 def test_value_that_cannot_be_written_is_not(value):
     assert literal(value) is None
+
+
+class TestComplex:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            np.array([1 - 2j, 0.1 + 1e-17j]),
+            np.array([[0.1 + 0.2j]], dtype=np.complex64),
+            np.array([complex(-0.0, 1), complex(1, -0.0), complex(np.inf, np.nan)]),
+            np.complex64(0.1 - 0.3j),
+            2.5 - 1j,
+            np.zeros((0, 2), dtype=complex),
+        ],
+        ids=repr,
+    )
+    def test_numbers_are_written_exactly(self, value):
+        again = eval(literal(value))
+        assert type(again) is type(value)
+        assert np.asarray(again).tobytes() == np.asarray(value).tobytes()
+
+    def test_convention_is_part_of_the_call(self):
+        def backward(dy, x):
+            return 3 * x * dy
+
+        x = np.array([1 + 1j])
+        report = gradcheck(np.square, backward, x, convention="jax", raise_exception=False)
+        assert pasted(report, backward=backward) == report
+        rule = Rule("square", np.square, backward, (x,), convention="jax")
+        report = verify(rule, raise_exception=False)
+        assert "convention='jax'" in report.call or "rule" in report.call
+
+    def test_pair_of_references_is_written_by_its_functions(self):
+        report = gradcheck(
+            np.sin,
+            lambda dy, x: dy,
+            X,
+            reference=(np.sin, lambda dy, x: dy * np.cos(x)),
+            raise_exception=False,
+        )
+        assert "reference=(np.sin, reference_backward)" in report.call
+        again = pasted(report, backward=lambda dy, x: dy, reference_backward=lambda dy, x: dy * np.cos(x))
+        assert again.findings == report.findings

@@ -243,3 +243,11 @@ class TestBadInput:
     def test_verify_names_the_rule(self):
         with pytest.raises(UsageError, match=r"rule 'square': signature '\(n\?\)' has optional dimensions"):
             verify(Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n?)"))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_reals_and_real_numbers_of_their_precision(dtype):
+    z, x = find(inputs("(n),(n)", elements=(reals, positive), dtype=dtype), lambda point: True)
+    assert z.dtype == dtype
+    assert x.dtype == z.real.dtype
+    assert z[0] == 1 + 1j

@@ -88,7 +88,7 @@ def _small_point(rule: Rule) -> Any:
 
     def arrays(point: Any) -> list[Any]:
         _, _, values = arrange(rule.forward, point)
-        floating = (v for v in values if isinstance(v, np.ndarray) and v.dtype.kind == "f")
+        floating = (v for v in values if isinstance(v, np.ndarray) and v.dtype.kind in "fc")
         return [array for array in floating if array.ndim]
 
     def rows(point: Any) -> bool:

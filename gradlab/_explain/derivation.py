@@ -27,7 +27,12 @@ def page(rule: Rule, inputs: Any, *, seed: int) -> str:
     """
     try:
         problem = Problem(
-            rule.forward, rule.backward, inputs, cached=rule.cached, rng=np.random.default_rng(seed)
+            rule.forward,
+            rule.backward,
+            inputs,
+            cached=rule.cached,
+            convention=rule.convention,
+            rng=np.random.default_rng(seed),
         )
         returned = problem.call_backward()
     except RuleRaised as raised:
