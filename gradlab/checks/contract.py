@@ -97,7 +97,7 @@ def call_again(problem: Problem, gradients: Gradients) -> tuple[Answers, list[Fi
         (constant, {"layout": one_number}),
         (combined, {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache}),
     )
-    eps, answers = np.sqrt(problem.given_eps), []
+    same, answers = _same(problem.given_eps), []
     for upstream, how in calls:
         try:
             try:

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.errors import UsageError
 
@@ -88,16 +87,6 @@ def loses_digits(given: DType, expected: DType) -> bool:
     True
     """
     return bool(limits(given).nmant < limits(expected).nmant)
-
-
-def spacing(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the distance to the next number of the dtype, away from zero, in float64."""
-    if not is_narrow(x.dtype):
-        return np.asarray(np.spacing(x), dtype=np.float64)
-    # What NumPy asks of a dtype for that, not all of them have.
-    size = np.abs(x.astype(np.float64))
-    exponent = np.frexp(np.fmax(size, float(limits(x.dtype).tiny)))[1] - 1
-    return np.asarray(np.ldexp(1.0, exponent - limits(x.dtype).nmant))
 
 
 def is_narrow(dtype: DType) -> bool:

@@ -57,7 +57,8 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     kept = min(-int(np.log2(FINEST)), digits - DIGITS)
     with np.errstate(all="ignore"):
         # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
-        coarse = (np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)) * 2.0 ** (DOUBLE_DIGITS - digits + kept)
+        reach = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)
+        coarse = reach * 2.0 ** (DOUBLE_DIGITS - digits + kept)
         rounded = (d + coarse) - coarse
     return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
 

@@ -166,16 +166,6 @@ def _unknown(name):
     raise TypeError(name)
 
 
-@pytest.mark.parametrize("dtype", [BFLOAT16, *FLOAT8])
-def test_spacing_is_the_distance_to_the_next_number(dtype):
-    numbers = np.abs(draw(np.float64, 50)[0]).astype(dtype)
-    wide = numbers.astype(np.float64)
-    apart = dtypes.spacing(numbers)
-    np.testing.assert_array_equal((wide + apart).astype(dtype).astype(float), wide + apart)
-    between = (wide + 0.49 * apart).astype(dtype).astype(float)
-    np.testing.assert_array_equal(between, wide)
-
-
 def test_integers_of_four_bits_are_constants():
     x, k = np.ones(3), np.ones(3, dtype=ml_dtypes.int4)
     report = gradcheck(lambda x, k: x * k.astype(float), lambda dy, x, k: dy * k.astype(float), (x, k))
