@@ -241,7 +241,7 @@ def _rounding(rows: Rows, claims: Claims) -> Array:
 def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     """Ask forward, by differences, where both sides differ, those that differ most first.
 
-    What forward cannot tell is wrong, for the reference can.
+    What forward cannot tell is wrong, for the reference can; what no call is left to ask about is unprobed.
 
     Returns
     -------
@@ -252,21 +252,24 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     suspects = suspects[np.argsort(-differ, kind="stable")]
     doubtful: list[int] = []
     while suspects.size:
-        asked, suspects = np.sort(suspects[:ASKED]), suspects[ASKED:]
-        right = np.zeros(asked.size, dtype=bool)
-        if criteria.problem.affords(2 * asked.size):
-            shown = judge(criteria, rows.directions.rows(asked), rows.claims)
-            right = shown.told
-            kinked = asked[shown.kinked]
-            rows.kinked[kinked], rows.swing[kinked] = True, shown.swing[shown.kinked]
-            # Of the slopes between those on both sides, the reference gives one.
-            rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
-            rows.told[asked[right & shown.kinked]] = True
-            doubtful += asked[right & ~shown.kinked].tolist()
-        rows.wrong[asked[~right]] = True
-        if not right.any():
-            rows.wrong[suspects] = True
+        asked, rest = np.sort(suspects[:ASKED]), suspects[ASKED:]
+        shown = judge(criteria, rows.directions.rows(asked), rows.claims)
+        kinked = asked[shown.kinked]
+        rows.kinked[kinked], rows.swing[kinked] = True, shown.swing[shown.kinked]
+        # Of the slopes between those on both sides, the reference gives one.
+        rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
+        rows.told[asked[shown.told & shown.kinked]] = True
+        doubtful += asked[shown.told & ~shown.kinked].tolist()
+        spent = criteria.problem.calls_left < 2
+        rows.wrong[asked[shown.wrong if spent else ~shown.told]] = True
+        if rows.wrong[asked].all():
+            rows.wrong[rest] = True
             break
+        if spent:
+            open_ = rows.open
+            rows.table.seen[suspects[open_[suspects]]] = False
+            break
+        suspects = rest
     return np.array(doubtful, dtype=np.intp)
 
 

@@ -27,7 +27,7 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     >>> scales(np.array([10.0, 0.0]))
     array([10.        ,  0.70710678])
     """
-    magnitude: Array = np.abs(np.asarray(x, dtype=np.float64))
+    magnitude: Array = np.asarray(np.abs(np.asarray(x, dtype=np.float64)))
     largest = float(magnitude.max(initial=0.0))
     if not np.isfinite(largest):
         magnitude[~np.isfinite(magnitude)] = 0.0

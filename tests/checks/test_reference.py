@@ -351,6 +351,20 @@ def test_budget_does_not_make_a_right_rule_fail():
         assert report.forward_calls <= calls
 
 
+def test_budget_that_ends_at_a_kink_leaves_it_open():
+    row = next(row for row in ROWS if row.name.startswith("at a kink"))
+    verdicts = []
+    for calls in range(1, 40):
+        report = gradcheck(
+            row.forward, row.right, row.inputs, max_calls=calls, raise_exception=False, **row.options
+        )
+        assert report.forward_calls <= calls
+        verdicts.append(str(report.verdict))
+        if report.inconclusive and calls > 3:
+            assert f"max_calls={calls} left entries unprobed" in report.reason
+    assert set(verdicts) == {"inconclusive", "pass"}
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
