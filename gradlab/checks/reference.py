@@ -246,7 +246,7 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     Returns
     -------
     array of int
-        The rows along which forward agrees with backward, at no kink.
+        The rows along which forward agrees with backward and contradicts the reference, at no kink.
     """
     differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1, initial=0.0)
     suspects = suspects[np.argsort(-differ, kind="stable")]
@@ -259,15 +259,19 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
         # Of the slopes between those on both sides, the reference gives one.
         rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
         rows.told[asked[shown.told & shown.kinked]] = True
-        doubtful += asked[shown.told & ~shown.kinked].tolist()
+        # Differences may agree with both sides: only what they contradict is wrong.
+        apart = np.abs(shown.value - rows.value[asked])
+        allowed = shown.error_bar + (rows.error_bar + criteria.tolerance(rows))[asked]
+        contradicted = shown.told & ~shown.kinked & (apart > allowed).any(axis=1)
+        doubtful += asked[contradicted].tolist()
+        right = contradicted | (shown.told & shown.kinked)
         spent = criteria.problem.calls_left < 2
-        rows.wrong[asked[shown.wrong if spent else ~shown.told]] = True
+        rows.wrong[asked[shown.wrong if spent else ~right]] = True
         if rows.wrong[asked].all():
             rows.wrong[rest] = True
             break
         if spent:
-            open_ = rows.open
-            rows.table.seen[suspects[open_[suspects]]] = False
+            rows.table.seen[suspects[rows.open[suspects]]] = False
             break
         suspects = rest
     return np.array(doubtful, dtype=np.intp)
