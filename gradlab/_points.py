@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import tempfile
+import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -86,7 +87,7 @@ def run(
     # Not where points are so large that Hypothesis does not draw several, or few of them have a value.
     together, alone = st.lists(drawn, min_size=1, max_size=POINTS), drawn.map(lambda point: [point])
     several = together
-    with _hypothesis_writes_elsewhere():
+    with _hypothesis_writes_nothing():
         for start in itertools.count():
             before = counted
             settings = _settings(EXAMPLES, shrink=not callable(rule.inputs))
@@ -120,12 +121,15 @@ def _settings(max_examples: int, *, shrink: bool) -> hypothesis.settings:
 
 
 @contextlib.contextmanager
-def _hypothesis_writes_elsewhere() -> Iterator[None]:
-    """Keep Hypothesis out of the user's folder: without a database, too, it caches the source it reads."""
+def _hypothesis_writes_nothing() -> Iterator[None]:
+    """Keep Hypothesis out of the user's folder: without a database, too, it caches the source it reads.
+
+    It puts up with a home that cannot be made. One that is made for the occasion would be left behind by a
+    process that is killed.
+    """
     before = vars(configuration)["__hypothesis_home_directory"]
-    with tempfile.TemporaryDirectory(prefix="gradlab-") as folder:
-        configuration.set_hypothesis_home_dir(folder)
-        try:
-            yield
-        finally:
-            configuration.set_hypothesis_home_dir(before)
+    configuration.set_hypothesis_home_dir(Path(os.devnull, "hypothesis"))
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(before)

@@ -1,6 +1,7 @@
 """The points of a rule as `verify` checks them: its domain, and what they depend on."""
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -149,3 +150,14 @@ def test_hypothesis_writes_where_it_did_before():
     before = vars(configuration)["__hypothesis_home_directory"]
     verify(Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n)"), max_examples=5)
     assert vars(configuration)["__hypothesis_home_directory"] == before
+
+
+def test_process_that_is_killed_leaves_no_files_behind(tmp_path):
+    code = (
+        "import os; from gradlab import Rule, verify; "
+        "verify(Rule('leaver', lambda x: os._exit(3), lambda dy, x: dy, '(n)'))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 3
+    assert list(tmp_path.iterdir()) == []
