@@ -19,7 +19,7 @@ from gradlab._tally import Tally
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
 from gradlab.point.edges import says_outputs_left_out
-from gradlab.point.values import describe, is_floating
+from gradlab.point.values import describe, is_floating, text_of
 from gradlab.report import Report
 from gradlab.rule import Rule
 from gradlab.words import counted
@@ -158,7 +158,7 @@ def _search(
     except Exception as error:
         if tally.drawn > tally.checked:
             raise  # not while a point was drawn: the fault is ours
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {text_of(error)}"
         raise UsageError(f"rule {rule.name!r}: no point could be drawn: {reason}") from error
     return None
 

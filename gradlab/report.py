@@ -97,6 +97,31 @@ class InputResult:
     paired: bool = False
 
 
+KINDS = (
+    "backward-raises",
+    "cache-overwritten",
+    "closed-form-jacobian",
+    "depends-on-memory-layout",
+    "forward-raises",
+    "gradient-count",
+    "gradient-dtype",
+    "gradient-none",
+    "gradient-of-constant",
+    "gradient-shape",
+    "ignores-upstream",
+    "jacobian-contraction",
+    "mutates-input",
+    "mutates-upstream",
+    "nonlinear-in-upstream",
+    "not-deterministic",
+    "not-finite",
+    "precision",
+    "wrong-gradient",
+    "wrong-reference",
+    "wrong-value",
+)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong, with its evidence.
@@ -108,12 +133,7 @@ class Finding:
     input : str or None
         The input concerned.
     kind : str
-        A stable word for this kind of defect: ``gradient-count``, ``gradient-none``, ``gradient-dtype``,
-        ``gradient-shape``, ``gradient-of-constant``, ``not-finite``, ``forward-raises``,
-        ``backward-raises``, ``mutates-input``, ``mutates-upstream``, ``not-deterministic``,
-        ``ignores-upstream``, ``nonlinear-in-upstream``, ``depends-on-memory-layout``, ``wrong-gradient``,
-        ``precision``, ``jacobian-contraction``, ``closed-form-jacobian``, ``wrong-value`` or
-        ``wrong-reference``.
+        A stable word for this kind of defect, one of `KINDS`.
     message : str
         One sentence for people, with the numbers.
     """
@@ -219,6 +239,11 @@ class Report:
         return self.verdict is Verdict.INCONCLUSIVE
 
     @property
+    def kinds(self) -> set[str]:
+        """The kinds of its findings; ``{"inconclusive"}`` where that is the verdict."""
+        return {"inconclusive"} if self.inconclusive else {finding.kind for finding in self.findings}
+
+    @property
     def worst(self) -> Entry | None:
         """The probe with the largest relative disagreement over all inputs."""
         entries = [result.worst for result in self.inputs if result.worst is not None]
@@ -227,11 +252,7 @@ class Report:
     @property
     def snippet(self) -> str | None:
         """Python text that repeats the check when it is pasted: the imports, the inputs and the call."""
-        if self.call is None:
-            return None
-        *imports, call = self.call.splitlines()
-        body = "\n".join(filter(None, [*imports, self.example, call]))
-        return f"import gradlab{', numpy as np' if 'np.' in body else ''}\n{body}"
+        return None if self.call is None else snippet_of(self.call, self.example)
 
     # How a report is written is the reporters' matter: deferred, and the only arrows that point upwards.
 
@@ -283,3 +304,16 @@ class Report:
         from gradlab.reporters.html import render
 
         return render(self)
+
+
+def snippet_of(call: str, example: str | None = None) -> str:
+    r"""Return Python text that runs when it is pasted: the imports, the inputs and the call.
+
+    >>> print(snippet_of("from shop import rule\ngradlab.verify(rule, rng=0)"))
+    import gradlab
+    from shop import rule
+    gradlab.verify(rule, rng=0)
+    """
+    *imports, last = call.splitlines()
+    body = "\n".join(filter(None, [*imports, example, last]))
+    return f"import gradlab{', numpy as np' if 'np.' in body else ''}\n{body}"

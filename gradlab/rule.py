@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.report import KINDS
 
 __tracebackhide__ = is_deliberate
 
@@ -40,14 +42,16 @@ class Rule:
         Another implementation that is trusted, as in `gradlab.gradcheck`.
     convention : {"torch", "jax"}, default "torch"
         In which complex gradients are written, as in `gradlab.gradcheck`.
-    known_failure : str, optional
-        Why the rule is known to be wrong for now: `gradlab verify` lists it without failing, and fails once
-        it is right.
+    known_failure : (str, str), optional
+        What is known to be wrong for now, as a kind of finding (or ``"inconclusive"``), and why:
+        ``("wrong-gradient", "dw lacks the mask")``. `gradlab verify` lists the rule without failing; it
+        fails when something else is wrong, and once the rule is right.
 
     Raises
     ------
     UsageError
-        When the name is not text, a function cannot be called, or the convention is unknown.
+        When the name is not text, a function cannot be called, the convention is unknown, or a known failure
+        is of no known kind.
 
     Examples
     --------
@@ -66,7 +70,7 @@ class Rule:
     jacobian: Callable[..., Any] | None = None
     reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
     convention: str = TORCH
-    known_failure: str | None = None
+    known_failure: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -81,10 +85,24 @@ class Rule:
             )
         if self.reference is not None:
             as_reference(self.reference, self.convention)
-        reason = self.known_failure
-        if reason is not None and (not isinstance(reason, str) or not reason):
+        if self.known_failure is not None:
+            self._check_known_failure()
+
+    def _check_known_failure(self) -> None:
+        known = self.known_failure
+        if not (
+            isinstance(known, tuple) and len(known) == 2 and all(isinstance(x, str) and x for x in known)
+        ):
             raise UsageError(
-                f"rule {self.name!r}: known_failure is {reason!r}; expected the reason as a string"
+                f"rule {self.name!r}: known_failure is {known!r}; expected the kind of the finding and the "
+                "reason, such as ('wrong-gradient', 'dw lacks the mask')"
+            )
+        if known[0] not in (*KINDS, "inconclusive"):
+            close = difflib.get_close_matches(known[0], KINDS, n=1)
+            raise UsageError(
+                f"rule {self.name!r}: known_failure has the unknown kind {known[0]!r}"
+                f"{f'; did you mean {close[0]!r}?' if close else '.'} The kinds are {', '.join(KINDS)} and "
+                "inconclusive"
             )
 
     def __repr__(self) -> str:

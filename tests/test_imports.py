@@ -15,7 +15,8 @@ PACKAGE = Path(gradlab.__file__).parent
 # Each layer may import from those above it, and from itself where it is a folder.
 LAYERS = [
     ["errors", "words"],
-    ["rule", "report"],
+    ["report"],
+    ["rule"],
     ["numerics"],
     ["point"],
     ["_snippet"],

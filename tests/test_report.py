@@ -1,12 +1,14 @@
+import ast
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 import gradlab
 from gradlab import Cause, Report, Rule, Verdict, gradcheck, verify
-from gradlab.report import Entry, Finding, InputResult
+from gradlab.report import KINDS, Entry, Finding, InputResult
 
 
 def through_json(report):
@@ -104,3 +106,18 @@ def test_report_made_by_hand_is_shown_in_every_form():
     assert "x[3]" in report._repr_html_()
     assert report.snippet is None
     assert through_json(report)["call"] is None
+
+
+def test_kinds_are_those_that_checks_find():
+    """Of each call of `Finding`, and of each assignment to `kind`, the words that are written out."""
+    found = set()
+    for path in Path(gradlab.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            words = []
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "finding"):
+                words = [argument for argument in node.args[:3] if isinstance(argument, ast.Constant)]
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "kind":
+                words = [one for one in ast.walk(node.value) if isinstance(one, ast.Constant)]
+            found |= {word.value for word in words if isinstance(word.value, str)}
+    assert set(KINDS) - found == set()
+    assert {word for word in found if "-" in word} - set(KINDS) == set()

@@ -20,7 +20,7 @@ from gradlab.checks.rows import Rows
 from gradlab.numerics import Array
 from gradlab.numerics.table import WHOLE, Indices, Table, differentiate, usual_step
 from gradlab.point.problem import Problem
-from gradlab.point.values import describe
+from gradlab.point.values import describe, text_of
 from gradlab.report import Finding
 from gradlab.words import counted
 
@@ -151,8 +151,10 @@ def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: fl
 def _closed_form(problem: Problem, closed_form: Callable[..., Any]) -> tuple[dict[int, Any], list[Finding]]:
     try:
         returned = problem.call(closed_form)
+    except MemoryError:
+        raise  # which says nothing of the function
     except Exception as error:
-        message = f"jacobian raised {type(error).__name__}: {error}"
+        message = f"jacobian raised {type(error).__name__}: {text_of(error)}"
         return {}, [Finding("jacobian", None, "closed-form-jacobian", message)]
     given = returned if isinstance(returned, tuple | list) else (returned,)
     if len(given) != len(problem.arguments.floating):

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from gradlab.errors import UsageError
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str) -> None:
     """Refuse a path that cannot be written, before the work is done whose result it is for."""
     if path.is_dir():
-        raise UsageError(f"--output {path} is a folder; expected the path of a file")
+        raise UsageError(f"--{option} {path} is a folder; expected the path of a file")
     if not path.parent.is_dir():
-        raise UsageError(f"--output {path} is in a folder that does not exist")
+        raise UsageError(f"--{option} {path} is in a folder that does not exist")
+
+
+def is_standard_output(path: Path | None) -> bool:
+    """Whether a path is what standard output goes to, such as ``/dev/stdout`` or ``-``."""
+    if path is None:
+        return False
+    if str(path) == "-":
+        return True
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError, AttributeError):  # there is no such file, or standard output is none
+        return False
 
 
 def write_whole(path: Path, text: str) -> None:

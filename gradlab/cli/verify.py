@@ -1,4 +1,8 @@
-"""``gradlab verify``: rules checked at many points, as a gate in continuous integration."""
+"""``gradlab verify``: rules checked at many points, as a gate in continuous integration.
+
+This process imports and runs none of the rules: a `Pool` of others does, so that nothing that a rule does can
+end the run before all is said.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,21 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab.cli._files import check_writable, write_whole
+from gradlab.cli._files import check_writable, is_standard_output, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, Progress, complain, say
-from gradlab.run import USAGE, Run
-from gradlab.run.config import FORMATS, KINDS, Settings, read_configuration
+from gradlab.run import OK, USAGE, Run, Status
+from gradlab.run.config import COLORS, FORMATS, KINDS, Settings, read_configuration
 from gradlab.words import counted
 
 if TYPE_CHECKING:
-    from gradlab.run import Outcome, Result
-    from gradlab.run.targets import Found
+    from gradlab.reporters.style import Style
+    from gradlab.run import Listed, Outcome, Result
 
 DESCRIPTION = """\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -29,8 +32,13 @@ against the explicit Jacobian.
 
 Without targets, those of [tool.gradlab] in the nearest pyproject.toml are
 checked; without these, the built-in rules. The keys of that table are
-'targets' and the long options below except --output; options win.
+'targets' and the long options from --expect-rules to --durations; options
+win.
+
+Rules are imported and run in processes of their own, so that one that
+crashes, hangs or exits is an error, and all others are checked.
 """
+BUILT_IN = ("gradlab.rules:RULES", "gradlab.networks:RULES")
 EPILOG = """\
 a TARGET is one of
   linear                    a built-in rule
@@ -43,11 +51,15 @@ a TARGET is one of
 exit codes
   0    every rule passes
   1    something is wrong, or a rule with known_failure= passes
-  2    wrong call: a target cannot be found or imported, a rule cannot be
-       checked, or there is none to check
+  2    error: a target cannot be found or imported, a rule cannot be checked
+       (it crashes, hangs, exhausts memory, or is asked wrongly), or there is
+       none to check
   3    nothing is wrong, but something is inconclusive
   130  interrupted by Ctrl-C; what was done so far is reported
 """
+
+
+STOPPING = (Status.FAIL, Status.INCONCLUSIVE, Status.ERROR, Status.UNEXPECTED_PASS)  # for -x
 
 
 def add(commands: Any) -> None:
@@ -75,8 +87,16 @@ def add(commands: Any) -> None:
     setting(how, "max-examples", "N", "points for each rule (default: 100)")
     setting(how, "seed", "N", "draws the points (default: 0)")
     setting(how, "rtol", "X", "the relative defect that does not matter (default: by dtype; 1e-7 in float64)")
-    setting(how, "timeout", "SECONDS", "a rule that takes longer is inconclusive (default: no limit)")
-    setting(how, "jobs", "N", "processes at once; the reports are the same (default: 1)")
+    setting(
+        how,
+        "timeout",
+        "SECONDS",
+        "a rule that takes longer, or whose import does, is an error (default: none)",
+    )
+    setting(how, "jobs", "N", "processes at once, or auto; the reports are the same (default: 1)")
+    how.add_argument(
+        "-x", "--exitfirst", action="store_true", help="stop at the first rule that is not as it should be"
+    )
     what = verify.add_argument_group("what comes out")
     what.add_argument(
         "--format",
@@ -85,34 +105,48 @@ def add(commands: Any) -> None:
         "(default: text)",
     )
     what.add_argument(
+        "--color",
+        choices=COLORS,
+        help="auto is for terminals, unless NO_COLOR or FORCE_COLOR is set (default: auto)",
+    )
+    setting(what, "durations", "N", "list the N slowest rules, 0 for all")
+    what.add_argument(
         "--output",
         type=Path,
         metavar="PATH",
         help="write that format to a file, as a whole or not at all; standard output gets the text",
     )
-    setting(what, "durations", "N", "list the N slowest rules, 0 for all")
+    what.add_argument("--junit", type=Path, metavar="PATH", help="write a JUnit file as well")
+    what.add_argument("-q", "--quiet", action="store_true", help="no table, only what is not as it should be")
+    what.add_argument("--list", action="store_true", help="print the rules that are meant, and check none")
     verify.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check what the arguments and ``[tool.gradlab]`` name, report it, and return the exit code."""
-    from gradlab.run.targets import importable
-
     settings, folders = _settings(arguments)
-    if arguments.output is not None:
-        check_writable(arguments.output)
-    # Whatever modules and rules print goes to standard error: standard output is the report.
-    with importable(*folders), redirect_stdout(sys.stderr):
-        done = _check(settings, arguments.k)
-    try:
-        _report(done, settings, arguments.output)
-    except OSError as error:
-        complain(f"the report cannot be written: {error}")
-        return done.exit_code or USAGE
-    finally:
-        for problem in done.problems:
-            complain(problem)
-    return done.exit_code
+    for option in ("output", "junit"):
+        if getattr(arguments, option) is not None:
+            check_writable(getattr(arguments, option), option)
+    output = None if is_standard_output(arguments.output) else arguments.output
+    document = settings.format == "json" and output is None  # and nothing else on standard output
+    style = _style(settings, streams=not document)
+    show = None if document or arguments.quiet else style
+    done = _check(settings, arguments, folders, show)
+    if arguments.list:
+        code = USAGE if done.problems or not done.selected else OK
+    else:
+        code = done.exit_code
+        try:
+            _report(done, settings, output, style, document=document)
+            if arguments.junit is not None:
+                _write_junit(arguments.junit, done)
+        except OSError as error:
+            complain(f"the report cannot be written: {error}")
+            code = code or USAGE
+    for problem in done.problems:
+        complain(problem)
+    return code
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[Path]]:
@@ -131,81 +165,122 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[Path]]:
     return replace(Settings(), **{**values, **given}), folders
 
 
-def _check(settings: Settings, expression: str) -> Run:
-    from gradlab.run import Options, check_all
+def _check(
+    settings: Settings, arguments: argparse.Namespace, folders: Sequence[Path], table_style: Style | None
+) -> Run:
+    """Find and check the rules; with a style, write a row for each as soon as it is done."""
+    from gradlab.reporters.overview import Table
+    from gradlab.run import Options
+    from gradlab.run.config import processes
+    from gradlab.run.pool import Pool
     from gradlab.run.selection import selector
-    from gradlab.run.targets import builtin_rules, collect
 
     started = time.perf_counter()
-    selected = selector(expression)
-    found, problems = collect(settings.targets or list(builtin_rules()))
-    least = settings.expect_rules
-    if least is not None and len(found) < least:
-        problems.append(f"the targets give {counted(len(found), 'rule')}; at least {least} were expected")
-    chosen = [one for one in found if selected(one.rule.name)]
-    if found and not chosen:
-        problems.append(f"-k {expression!r} matches no rule; the targets give {counted(len(found), 'rule')}")
-
+    selected = selector(arguments.k)
+    chosen: list[Listed] = []
     results: dict[int, Result] = {}
+    problems: list[str] = []
     progress = Progress(sys.stderr)
-    with Interruptible() as interrupt:
-
-        def point(position: int, points: int) -> None:
-            interrupt.check()
-            name = chosen[position].rule.name
-            progress.show(f"{len(results) + 1}/{len(chosen)} {name}: point {points}")
-
-        check_all(
-            chosen,
-            Options(settings.max_examples, settings.seed, settings.rtol),
-            jobs=settings.jobs,
-            timeout=settings.timeout,
-            point=point,
-            done=results.__setitem__,
-        )
+    path = [*map(str, folders), *sys.path]
+    with (
+        Interruptible() as interrupt,
+        Pool(processes(settings.jobs), timeout=settings.timeout, path=path) as pool,
+    ):
+        progress.show("importing")
+        found, problems = pool.find(settings.targets or BUILT_IN)
+        progress.clear()
+        chosen = [_placed(one) for one in found if selected(one.name)]
+        problems += _complaints(settings, arguments.k, found, chosen)
+        if arguments.list:
+            for one in chosen:
+                say(f"{one.name}  {one.target}")
+        elif chosen:
+            table = None
+            if table_style is not None:
+                names = [one.name for one in chosen]
+                table = Table.of(names, max_examples=settings.max_examples, style=table_style)
+                say(table.header)
+            for position, said in pool.check(
+                chosen, Options(settings.max_examples, settings.seed, settings.rtol)
+            ):
+                interrupt.check()
+                if isinstance(said, int):
+                    name = chosen[position].name
+                    progress.show(f"{len(results) + 1}/{len(chosen)} {name}: point {said}")
+                    continue
+                results[position] = said
+                outcome = _outcome(chosen[position], said)
+                progress.clear()
+                if table is not None:
+                    say(table.row(outcome))
+                if arguments.exitfirst and outcome.status in STOPPING:
+                    break
+        problems += pool.remarks
     progress.clear()
-    outcomes = _outcomes(chosen, results)
-    problems += [results[k].problem for k in sorted(results) if results[k].report is None]
     if interrupt.came:
-        problems.append(f"interrupted; {len(outcomes)} of {len(chosen)} rules were checked")
+        problems.append(f"interrupted; {len(results)} of {counted(len(chosen), 'rule')} were checked")
     return Run(
-        outcomes=outcomes,
+        outcomes=tuple(_outcome(chosen[position], results[position]) for position in sorted(results)),
         problems=tuple(problems),
-        settings={**settings.as_written(), "k": expression},
+        settings={**settings.as_written(), "k": arguments.k},
         seconds=time.perf_counter() - started,
+        selected=len(chosen),
         interrupted=interrupt.came,
     )
 
 
-def _outcomes(chosen: Sequence[Found], results: Mapping[int, Result]) -> tuple[Outcome, ...]:
-    """Put the reports into the order of the rules, each with where its backward function is."""
-    from gradlab.run import Outcome
-    from gradlab.run.source import source_of
+def _complaints(
+    settings: Settings, expression: str, found: Sequence[Listed], chosen: Sequence[Listed]
+) -> list[str]:
+    """Say what is wrong with the rules that were found, taken together."""
+    problems = []
+    least = settings.expect_rules
+    if least is not None and len(found) < least:
+        problems.append(f"the targets give {counted(len(found), 'rule')}; at least {least} were expected")
+    if found and not chosen:
+        problems.append(f"-k {expression!r} matches no rule; the targets give {counted(len(found), 'rule')}")
+    homes: dict[str, list[str]] = {}
+    for one in chosen:
+        homes.setdefault(one.name, []).append(one.target)
+    problems += [
+        f"{len(targets)} rules are called {name!r}, in {', '.join(dict.fromkeys(targets))}; names must differ"
+        for name, targets in homes.items()
+        if len(targets) > 1
+    ]
+    return problems
 
+
+def _placed(rule: Listed) -> Listed:
+    """Say where a rule is as seen from the root of the repository, where that is known, or from here."""
+    if rule.file is None:
+        return rule
     root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
-    outcomes = []
-    for position, one in enumerate(chosen):
-        report = results[position].report if position in results else None
-        if report is not None:
-            file, line = source_of(one.rule.backward) or (None, None)
-            if file is not None:
-                path = Path(file).resolve()
-                file = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
-            outcomes.append(Outcome(report, one.target, one.rule.known_failure, file, line))
-    return tuple(outcomes)
+    path = Path(rule.file).resolve()
+    return replace(rule, file=(path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
 
 
-def _report(done: Run, settings: Settings, output: Path | None) -> None:
-    """Print the run, and write what was asked for in another place."""
+def _outcome(rule: Listed, result: Result) -> Outcome:
+    from gradlab.run import Outcome
+
+    return Outcome(rule, result.report, result.error, result.raised)
+
+
+def _style(settings: Settings, *, streams: bool) -> Style:
+    from gradlab.reporters.style import PLAIN, style_of
+
+    return style_of(sys.stdout, color=settings.color) if streams else PLAIN
+
+
+def _report(done: Run, settings: Settings, output: Path | None, style: Style, *, document: bool) -> None:
+    """Print what stands below the table, and write what was asked for in another place."""
     from gradlab.reporters import github, json
-    from gradlab.reporters.overview import overview
-    from gradlab.reporters.text import style_of
+    from gradlab.reporters.overview import details
 
-    if settings.format == "json" and output is None:
+    if document:
         say(json.render(done).rstrip())
         return
     if done.outcomes or done.interrupted:
-        say(overview(done, style=style_of(sys.stdout), durations=settings.durations))
+        say(f"\n{details(done, style=style, durations=settings.durations)}")
     if settings.format == "github" and output is None and (marks := github.annotate(done)):
         say(f"\n{marks}")
     if output is not None:
@@ -214,6 +289,12 @@ def _report(done: Run, settings: Settings, output: Path | None) -> None:
     if settings.format == "github" and summary:
         with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as page:
             page.write(github.page(done))
+
+
+def _write_junit(path: Path, done: Run) -> None:
+    from gradlab.reporters.junit import render_junit
+
+    write_whole(path, render_junit(done))
 
 
 def _document(done: Run, settings: Settings) -> str:

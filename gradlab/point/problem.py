@@ -20,6 +20,7 @@ from gradlab.numerics.dtypes import is_storage, limits
 from gradlab.numerics.noise import output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.arguments import Arguments, Displaced
+from gradlab.point.calls import refuse_mistake
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
 from gradlab.point.pairs import as_complex
@@ -108,6 +109,8 @@ class Problem:
         When the question is malformed.
     RuleRaised
         When ``forward`` raises at the point itself.
+    MemoryError
+        When a function under test raises it, here and in all calls.
     """
 
     def __init__(
@@ -289,6 +292,8 @@ class Problem:
                 self.forward_calls += 1
                 try:
                     returned = self._forward(*leaves, **keyword)
+                except MemoryError:
+                    raise  # which says nothing of the function
                 except (Exception, SystemExit) as error:
                     self.obstacle = str(RuleRaised("forward", error))
                     row[:] = self._no_value()
@@ -431,6 +436,7 @@ class Problem:
         try:
             returned = self._forward(*positional, **keyword)
         except (Exception, SystemExit) as error:
+            refuse_mistake("forward", self._forward, error, positional, keyword)
             raise RuleRaised("forward", error) from error
         if watch:
             self._watch("forward", leaves, positional, keyword)
@@ -496,6 +502,7 @@ class Problem:
         try:
             returned = self._backward(form, *positional, **keyword)
         except (Exception, SystemExit) as error:
+            refuse_mistake("backward", self._backward, error, [form, *positional], keyword)
             raise RuleRaised("backward", error) from error
         if watch:
             after = flatten(form if self.form.several else (form,))

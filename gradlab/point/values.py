@@ -49,7 +49,7 @@ def text_of(error: BaseException) -> str:
     """Return an exception's message, also when its own ``__str__`` is broken."""
     try:
         return str(error)
-    except Exception:
+    except BaseException:  # whatever it is, it comes from a message
         return "(its message cannot be printed)"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import traceback
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from gradlab.errors import GradientError, UsageError
+from gradlab.pytest_plugin.isolation import check_rule, close
 from gradlab.pytest_plugin.records import VERDICTS, is_record, record, summarize
 from gradlab.pytest_plugin.settings import (
     POLICY,
@@ -39,16 +40,20 @@ class InconclusiveWarning(UserWarning):
 
 @dataclass(frozen=True)
 class _Running:
-    """The test that runs now, and the worst report of each function that it checked so far."""
+    """The test that runs now, and of each function that it checked the worst verdict, with the reason."""
 
     item: pytest.Item
-    worst: dict[str, Report] = field(default_factory=dict)
+    worst: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def note(self, report: Report) -> None:
+    def note(self, name: str, verdict: str, reason: str) -> None:
         """Keep the last of the worst: the last failure of a Hypothesis test is the simplest."""
-        known = self.worst.get(report.name, report)
-        if VERDICTS.index(report.verdict) <= VERDICTS.index(known.verdict):
-            self.worst[report.name] = report
+        known, _ = self.worst.get(name, (verdict, ""))
+        if VERDICTS.index(verdict) <= VERDICTS.index(known):
+            self.worst[name] = verdict, reason
+
+
+class _KnownFailure(AssertionError):
+    """A rule is wrong in the way that its ``known_failure`` says."""
 
 
 Exc = TypeVar("Exc", bound=BaseException)
@@ -92,7 +97,7 @@ def gradcheck(request: pytest.FixtureRequest) -> Callable[..., Report]:
         except UsageError as error:
             raise error.with_traceback(None)  # noqa: B904 - it is the same exception, without the frames
         if running is not None:
-            running.note(report)
+            running.note(report.name, report.verdict, report.reason)
         # On two lines: Hypothesis tells failures apart by the line, and would shrink one kind to the other.
         if failure is not None and report.failed:
             raise failure
@@ -110,6 +115,9 @@ def rule_tests(
 
     Assign it to a name that pytest collects. The tests are called ``test_rules[softmax]`` and so on, and
     ``pytest -k softmax`` selects one. A rule's ``known_failure`` makes a strict expected failure of its test.
+    Rules are checked in a process of their own, which collects the tests again to find them, so that one
+    that crashes, exits or hangs (``--gradlab-timeout``) is an error of its own test alone;
+    ``gradlab_isolation = false`` in the configuration, and ``--pdb``, check them in this one.
 
     Parameters
     ----------
@@ -143,6 +151,9 @@ def rule_tests(
     for rule in rules:
         if not isinstance(rule, Rule):
             raise UsageError(f"rule_tests was given {rule!r} among the rules; expected a Rule")
+    twice = [name for name, count in Counter(rule.name for rule in rules).items() if count > 1]
+    if twice:
+        raise UsageError(f"rule_tests was given more than one rule called {twice[0]!r}; names must differ")
 
     @pytest.mark.parametrize("rule", [_parameter(rule) for rule in rules])
     def test_rule(rule: Rule, request: pytest.FixtureRequest) -> None:
@@ -158,36 +169,33 @@ def rule_tests(
 
 
 def _parameter(rule: Rule) -> Any:
-    known = rule.known_failure
-    # A report ends a test by `pytest.fail`; any other exception is not the failure that is known.
-    marks = [pytest.mark.xfail(reason=known, strict=True, raises=pytest.fail.Exception)] if known else []
+    marks = []
+    if rule.known_failure is not None:
+        _, reason = rule.known_failure
+        marks.append(pytest.mark.xfail(reason=reason, strict=True, raises=_KnownFailure))
     return pytest.param(rule, id=rule.name, marks=marks)
 
 
 def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
-    __tracebackhide__ = _speaks_for_itself
-    from gradlab._verify import verify
+    __tracebackhide__ = True
+    from gradlab.reporters.overview import full
+    from gradlab.run import Options, Status
 
     settings = settings_of(item.config, item)
     settings |= {name: value for name, value in given.items() if value is not None}
-    if "seed" in settings:
-        settings["rng"] = settings.pop("seed")
-    cause: BaseException | None = None
-    try:
-        report = verify(rule, **settings)
-    except GradientError as error:
-        report, cause = error.report, error.__cause__
-    except UsageError as error:
-        raise error.with_traceback(None)  # noqa: B904 - it is the same exception, without the frames
+    outcome = check_rule(item, rule, Options(**settings))
+    verdict = Status.ERROR if outcome.report is None else outcome.report.verdict
     running = item.config.stash.get(RUNNING, None)
     if running is not None:
-        running.note(report)
-    # A known failure is one until its rule is shown to be right.
-    if report.failed or (report.inconclusive and (rule.known_failure or raises_undecided(item.config))):
-        text = str(report)
-        if cause is not None and _without_own_frames(cause).__traceback__ is not None:
-            text += f"\n\n{''.join(traceback.format_exception(cause)).rstrip()}"
-        pytest.fail(text, pytrace=False)
+        reason = outcome.headline if outcome.report is None else outcome.report.reason
+        running.note(rule.name, verdict, reason)
+    match outcome.status:
+        case Status.KNOWN_FAILURE:
+            raise _KnownFailure(full(outcome))
+        case Status.FAIL | Status.ERROR:
+            pytest.fail(full(outcome), pytrace=False)
+        case Status.INCONCLUSIVE if raises_undecided(item.config):
+            pytest.fail(full(outcome), pytrace=False)
 
 
 def _speaks_for_itself(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
@@ -215,6 +223,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and read the policy."""
     configure(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process in which rules were checked."""
+    close(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -270,9 +283,10 @@ def _watch(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
     finally:
         del item.config.stash[RUNNING]
-        item.user_properties += [record(report) for report in running.worst.values()]
-    reports = running.worst.values()
-    undecided = [f"{report.name}: {report.reason}" for report in reports if report.inconclusive]
+        item.user_properties += [record(name, *found) for name, found in running.worst.items()]
+    undecided = [
+        f"{name}: {reason}" for name, (verdict, reason) in running.worst.items() if verdict == "inconclusive"
+    ]
     policy = item.config.stash[POLICY]
     if undecided and policy == "skip":
         skipped = pytest.skip.Exception(f"inconclusive: {'; '.join(undecided)}")

@@ -30,6 +30,18 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="N",
         help="draws the points, upstream gradients and directions (default: 0)",
     )
+    group.addoption(
+        "--gradlab-timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help="a rule of rule_tests that takes longer is an error (default: no limit)",
+    )
+    parser.addini(
+        "gradlab_isolation",
+        "check the rules of gradlab.pytest_plugin.rule_tests in a process of their own (default: true)",
+        type="bool",
+        default=True,
+    )
     parser.addini(
         "gradlab_inconclusive",
         "what an inconclusive verdict does to a gradlab test: fail, skip or warn (default: fail)",
@@ -43,6 +55,19 @@ def _at_least(least: int, text: str) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} was given; expected a whole number, at least {least}")
     return int(text)
+
+
+def _positive(text: str) -> float:
+    import argparse
+    import math
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} was given; expected a positive number of seconds")
+    return value
 
 
 def configure(config: pytest.Config) -> None:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from gradlab.run import Outcome, Run, Status
 
 MOST = 10  # annotations of a kind that one step may have; GitHub drops what comes after
-ORDER = (Status.FAIL, Status.UNEXPECTED_PASS, Status.INCONCLUSIVE)
+ORDER = (Status.ERROR, Status.FAIL, Status.UNEXPECTED_PASS, Status.INCONCLUSIVE)
 
 
 def annotate(run: Run) -> str:
     """Return workflow commands for the worst of what is not as it should be, one a line.
 
-    >>> print(annotate(Run((), ("there is no file a.py",), {"seed": 0}, 0.0)))
+    >>> print(annotate(Run((), ("there is no file a.py",), {"seed": 0}, 0.0, 0)))
     ::error title=gradlab::there is no file a.py
     """
     lines = [_command("error", {"title": "gradlab"}, problem) for problem in run.problems]
@@ -29,21 +29,23 @@ def annotate(run: Run) -> str:
 
 def _badness(outcome: Outcome) -> tuple[int, float]:
     """Sort by how bad: wrong before inconclusive, then by relative error; a breach of contract has none."""
-    worst = outcome.report.worst
+    worst = outcome.report.worst if outcome.report is not None else None
     return ORDER.index(outcome.status), -(worst.error if worst is not None else math.inf)
 
 
 def _annotation(outcome: Outcome) -> str:
-    report = outcome.report
-    properties = {"file": outcome.file, "line": outcome.line, "title": f"gradlab: {report.name}"}
-    causes = [cause.message for cause in report.causes[:1]]
-    where = [
-        f"wrong: {result.where}"
-        for result in report.inputs
-        if result.where and result.wrong_count < result.size
-    ]
+    rule, report = outcome.rule, outcome.report
+    properties = {"file": rule.file, "line": rule.line, "title": f"gradlab: {rule.name}"}
+    more = outcome.error.stack.splitlines() if outcome.error is not None else []
+    if report is not None:
+        more = [cause.message for cause in report.causes[:1]]
+        more += [
+            f"wrong: {result.where}"
+            for result in report.inputs
+            if result.where and result.wrong_count < result.size
+        ]
     kind = "warning" if outcome.status is Status.INCONCLUSIVE else "error"
-    return _command(kind, properties, "\n".join([outcome.headline, *causes, *where]))
+    return _command(kind, properties, "\n".join([outcome.headline, *more]))
 
 
 def _command(kind: str, properties: Mapping[str, object], message: str) -> str:
@@ -78,11 +80,11 @@ def page(run: Run) -> str:
 
 
 def _row(outcome: Outcome) -> str:
-    place = "" if outcome.file is None else f"{outcome.file}:{outcome.line}"
-    wrong = outcome.status is Status.FAIL
-    causes = [f"cause: {cause.message}" for cause in outcome.report.causes[:1]] if wrong else []
-    cells = (outcome.report.name, outcome.status, "; ".join([outcome.headline, *causes]), place)
-    return f"| {' | '.join(_markdown(cell) for cell in cells)} |"
+    rule, report = outcome.rule, outcome.report
+    place = "" if rule.file is None else f"{rule.file}:{rule.line}"
+    causes = report.causes[:1] if report is not None and outcome.status is Status.FAIL else ()
+    said = "; ".join([outcome.headline, *(f"cause: {cause.message}" for cause in causes)])
+    return f"| {' | '.join(_markdown(cell) for cell in (rule.name, outcome.status, said, place))} |"
 
 
 def _markdown(text: str) -> str:

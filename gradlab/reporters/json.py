@@ -7,6 +7,7 @@ import math
 import platform
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from gradlab.report import Report
@@ -20,12 +21,11 @@ PACKAGES = ("numpy", "scipy", "hypothesis")  # on which numbers and points depen
 def render(run: Run) -> str:
     """Return the run as a JSON document, in ASCII and ending with a newline.
 
-    The keys are ``schema_version``, ``environment``, ``seed``, ``settings``, ``reports``, ``counts``,
-    ``problems``, ``seconds`` and ``exit_code``. Each report is its `Report.to_dict`, and under ``gate`` what
-    the run knows of it: ``target``, ``status``, ``known_failure``, ``file`` and ``line`` of the backward
-    function.
+    Each report is its `Report.to_dict`, and under ``gate`` what the run knows of it: ``target``, ``status``,
+    ``known_failure``, ``file`` and ``line`` of the backward function. Unless the run was cut short,
+    ``selected`` is the number of ``reports`` and ``errors`` together. `schema` describes the whole.
 
-    >>> json.loads(render(Run((), ("there is no file a.py",), {"seed": 0}, 0.0)))["exit_code"]
+    >>> json.loads(render(Run((), ("there is no file a.py",), {"seed": 0}, 0.0, 0)))["exit_code"]
     2
     """
     document = {
@@ -33,13 +33,30 @@ def render(run: Run) -> str:
         "environment": environment(*PACKAGES),
         "seed": run.settings["seed"],
         "settings": dict(run.settings),
-        "reports": [{**plain(outcome.report), "gate": _gate(outcome)} for outcome in run.outcomes],
+        "selected": run.selected,
+        "reports": [
+            {**plain(outcome.report), "raised": outcome.raised, "gate": _gate(outcome)}
+            for outcome in run.outcomes
+            if outcome.report is not None
+        ],
+        "errors": [_error(outcome) for outcome in run.outcomes if outcome.report is None],
         "counts": {str(status).replace(" ", "_"): count for status, count in run.counts.items()},
         "problems": list(run.problems),
         "seconds": run.seconds,
         "exit_code": run.exit_code,
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of what `render` writes; that of a report is its ``$defs/report``.
+
+    >>> schema()["$defs"]["verdict"]
+    {'enum': ['pass', 'fail', 'inconclusive']}
+    """
+    text = Path(__file__).with_name("run.schema.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def plain(report: Report) -> dict[str, Any]:
@@ -80,10 +97,17 @@ def environment(*packages: str) -> dict[str, str]:
 
 
 def _gate(outcome: Outcome) -> dict[str, Any]:
+    known = outcome.rule.known_failure
     return {
         "status": str(outcome.status).replace(" ", "_"),
-        "target": outcome.target,
-        "known_failure": outcome.known_failure,
-        "file": outcome.file,
-        "line": outcome.line,
+        "target": str(outcome.rule.target),
+        "known_failure": None if known is None else {"kind": known[0], "reason": known[1]},
+        "file": outcome.rule.file,
+        "line": outcome.rule.line,
     }
+
+
+def _error(outcome: Outcome) -> dict[str, Any]:
+    error = outcome.error
+    assert error is not None
+    return {"name": outcome.rule.name, **_plain(asdict(error)), "gate": _gate(outcome)}

@@ -78,15 +78,17 @@ class Style:
 PLAIN = Style()
 
 
-def style_of(stream: TextIO) -> Style:
+def style_of(stream: TextIO, *, color: str = "auto") -> Style:
     """Return the style that fits a stream.
 
     Parameters
     ----------
     stream : text stream
-        Such as ``sys.stdout``. On a terminal its width counts, or ``COLUMNS``, and there is colour unless
-        ``NO_COLOR`` is set or ``TERM`` is ``dumb``. Whether characters beyond ASCII may be used is
-        seen from its encoding.
+        Such as ``sys.stdout``. On a terminal its width counts, or ``COLUMNS``. Whether characters beyond
+        ASCII may be used is seen from its encoding.
+    color : {"auto", "always", "never"}, optional
+        Whether there is colour. By default ``NO_COLOR`` forbids it, else ``FORCE_COLOR`` asks for it, else
+        a terminal has it, unless ``TERM`` is ``dumb``.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def style_of(stream: TextIO) -> Style:
     width = shutil.get_terminal_size((WIDTH, 24)).columns if terminal else WIDTH
     return Style(
         width=min(max(width, NARROWEST), WIDEST),
-        color=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        color=_colored(terminal) if color == "auto" else color == "always",
         unicode=_shows(SAMPLE, getattr(stream, "encoding", None)),
         terminal=terminal,
     )
@@ -126,6 +128,12 @@ def _ascii(character: str) -> str:
     if greek is not None:
         return greek[2].lower() if greek[1] == "SMALL" else greek[2].capitalize()
     return character.encode("ascii", "backslashreplace").decode()
+
+
+def _colored(terminal: bool) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (terminal and os.environ.get("TERM") != "dumb")
 
 
 def _shows(sample: str, encoding: str | None) -> bool:

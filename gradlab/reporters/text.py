@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
 
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.reporters import wording
 from gradlab.reporters.style import PLAIN, Style, style_of
-from gradlab.words import counted
 
-__all__ = ["PLAIN", "Style", "render", "style_of", "summary", "table"]
+__all__ = ["PLAIN", "Style", "render", "reproduction", "style_of"]
 
-COLUMNS = ("rule", "verdict", "points", "forward calls", "worst error")
-RIGHT_ALIGNED = (2, 3, 4)
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 
 MOST_INPUTS = 6  # that have a line of their own
@@ -62,38 +58,6 @@ def render(report: Report, style: Style = PLAIN) -> str:
         lines.append(f"  {wording.counts(report)}")
     lines += _reproduction(report, style)
     return style.encode("\n".join(lines))
-
-
-def table(reports: Sequence[Report], style: Style = PLAIN) -> str:
-    """Return one table of many reports, a line each, columns aligned."""
-    rows = [COLUMNS, *(_row(report) for report in reports)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
-    # Names give way, the numbers do not.
-    widths[0] = max(len(COLUMNS[0]), min(widths[0], style.width - sum(widths[1:]) - 2 * len(widths[1:])))
-    lines = []
-    for row, report in zip(rows, [None, *reports], strict=True):
-        name = row[0] if len(row[0]) <= widths[0] else f"{row[0][: widths[0] - 1]}…"
-        cells = [name.ljust(widths[0])]
-        for k in range(1, len(COLUMNS)):
-            cells.append(row[k].rjust(widths[k]) if k in RIGHT_ALIGNED else row[k].ljust(widths[k]))
-        if report is not None:
-            cells[1] = style.paint(row[1], COLOURS[report.verdict]) + cells[1][len(row[1]) :]
-        lines.append("  ".join(cells).rstrip())
-    return style.encode("\n".join(lines))
-
-
-def summary(reports: Sequence[Report]) -> str:
-    """Return one line that counts verdicts, such as ``13 rules: 12 pass, 1 fail``."""
-    counts = {verdict: sum(report.verdict is verdict for report in reports) for verdict in Verdict}
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    return f"{counted(len(reports), 'rule')}: {said or 'none checked'}"
-
-
-def _row(report: Report) -> tuple[str, ...]:
-    worst = report.worst
-    error = f"{worst.error:.1e}" if worst is not None else "-"
-    name = wording.clean(report.name)
-    return name, report.verdict.upper(), str(report.points), str(report.forward_calls), error
 
 
 def _headline(report: Report, style: Style) -> list[str]:
@@ -150,7 +114,12 @@ def _reproduction(report: Report, style: Style) -> list[str]:
     if report.points > 1 and report.example is not None:
         which = "reproduce at the simplest failing point found"
     seed = f" with rng={report.seed}" if report.snippet is None else ""
-    return [f"  {which}{seed}:", *(f"{CODE}{line}" for line in _shortened(snippet.splitlines(), style))]
+    return reproduction(snippet, style, which + seed)
+
+
+def reproduction(snippet: str, style: Style, title: str = "reproduce") -> list[str]:
+    """Return the lines of a snippet under a title."""
+    return [f"  {title}:", *(f"{CODE}{line}" for line in _shortened(snippet.splitlines(), style))]
 
 
 def _shortened(lines: list[str], style: Style) -> list[str]:

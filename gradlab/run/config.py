@@ -14,6 +14,8 @@ from typing import Any
 from gradlab.errors import UsageError
 
 FORMATS = ("text", "json", "github")
+AUTO = "auto"
+COLORS = (AUTO, "always", "never")
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,11 @@ class Settings:
     seed: int = 0
     rtol: float | None = None
     timeout: float | None = None
-    jobs: int = 1
+    jobs: int | str = 1
     expect_rules: int | None = None
     durations: int | None = None
     format: str = "text"
+    color: str = "auto"
 
     def as_written(self) -> dict[str, Any]:
         """Return the settings under the names that a user writes."""
@@ -74,11 +77,27 @@ KINDS = {
     "seed": whole_number(0),
     "rtol": FRACTION,
     "timeout": POSITIVE,
-    "jobs": whole_number(1),
+    "jobs": Kind(
+        "a whole number, at least 1, or auto",
+        lambda value: value == AUTO or whole_number(1).accepts(value),
+        read=lambda text: text if text == AUTO else int(text),
+    ),
     "expect-rules": whole_number(1),
     "durations": whole_number(0),
     "format": Kind(f"one of {', '.join(FORMATS)}", lambda value: value in FORMATS),
+    "color": Kind(f"one of {', '.join(COLORS)}", lambda value: value in COLORS),
 }
+
+
+def processes(jobs: int | str) -> int:
+    """Return how many processes ``jobs`` means; ``auto`` is one for each processor that may be used.
+
+    >>> processes(3), processes("auto") >= 1
+    (3, True)
+    """
+    if isinstance(jobs, int):
+        return jobs
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""A run over many rules, as frozen plain data: what became of each, and of the whole."""
+"""A run over many rules, as frozen plain data: what was asked, what became of each rule, and of the whole.
+
+Nothing here needs NumPy: the process that supervises the checks, and reports them, does none itself.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,100 @@ from gradlab.words import counted
 OK, WRONG, USAGE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130  # 130 is 128 + SIGINT, as shells have it
 
 
+@dataclass(frozen=True)
+class Options:
+    """What is asked of every rule alike; the fields are those of `gradlab.verify`."""
+
+    max_examples: int = 100
+    seed: int = 0
+    rtol: float | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A rule as other processes know it, for its functions cannot be sent there.
+
+    Attributes
+    ----------
+    name : str
+        The rule's name.
+    target : object
+        What was typed to name it; where that is not how it is found, what shows as it.
+    position : int
+        Which of the target's rules it is.
+    known_failure : (kind, reason) or None
+        What is known to be wrong for now, and why.
+    file, line : str and int, or None
+        Where its backward function is defined, where that is known.
+    """
+
+    name: str
+    target: Any
+    position: int = 0
+    known_failure: tuple[str, str] | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+class ErrorKind(StrEnum):
+    """Why a rule has no report."""
+
+    USAGE = "usage"  # the question is malformed: inputs of no use, a function that cannot be called so
+    ENDED = "ended"  # its process ended: a crash, os._exit, a signal
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    RAISED = "raised"  # what no function should: KeyboardInterrupt, a BaseException of its own
+    INTERNAL = "internal"  # a defect of gradlab
+
+
+@dataclass(frozen=True)
+class RuleError:
+    """Why a rule could not be checked.
+
+    Attributes
+    ----------
+    kind : ErrorKind
+        In a word.
+    message : str
+        In one sentence.
+    stack : str
+        Where it was, as lines of a traceback, most recent call last; empty where that is not known.
+    call : str or None
+        The call that checks the rule again, as in `Report.call`.
+    """
+
+    kind: ErrorKind
+    message: str
+    stack: str = ""
+    call: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a rule: its report, or why there is none.
+
+    Attributes
+    ----------
+    report : Report or None
+        What was found.
+    error : RuleError or None
+        Why there is no report.
+    raised : str
+        The end of a traceback, where a report says that a function raised.
+    """
+
+    report: Report | None = None
+    error: RuleError | None = None
+    raised: str = ""
+
+
 class Status(StrEnum):
-    """How a rule counts: its verdict, unless it was known to fail."""
+    """How a rule counts: by its verdict, unless it was known to fail or could not be checked."""
 
     PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
     KNOWN_FAILURE = "known failure"
     UNEXPECTED_PASS = "unexpected pass"
 
@@ -29,38 +120,44 @@ class Outcome:
 
     Attributes
     ----------
-    report : Report
+    rule : Listed
+        Which it is.
+    report : Report or None
         What was found.
-    target : str
-        What was typed to name it.
-    known_failure : str or None
-        Why it is known to be wrong for now.
-    file, line : str and int, or None
-        Where its backward function is defined, where that is known.
+    error : RuleError or None
+        Why there is no report.
+    raised : str
+        The end of a traceback, where a report says that a function raised.
     """
 
-    report: Report
-    target: str
-    known_failure: str | None = None
-    file: str | None = None
-    line: int | None = None
+    rule: Listed
+    report: Report | None
+    error: RuleError | None = None
+    raised: str = ""
 
     @property
     def status(self) -> Status:
-        """The verdict; with a known failure, whether it is one still: only ``pass`` is not."""
-        if self.known_failure is None:
+        """The verdict; of a known failure, whether it is still that one: another is not excused by it."""
+        if self.report is None:
+            return Status.ERROR
+        if self.rule.known_failure is None:
             return Status(self.report.verdict)
-        return Status.UNEXPECTED_PASS if self.report.passed else Status.KNOWN_FAILURE
+        if self.report.passed:
+            return Status.UNEXPECTED_PASS
+        kind, _ = self.rule.known_failure
+        return Status.KNOWN_FAILURE if self.report.kinds == {kind} else Status(self.report.verdict)
 
     @property
     def headline(self) -> str:
         """One sentence on what is not as it should be, or why that is known; empty for ``pass``."""
+        if self.report is None:
+            return self.error.message if self.error is not None else ""
         match self.status:
-            case Status.KNOWN_FAILURE:
-                unclear = " (this time inconclusive)" if self.report.inconclusive else ""
-                return f"{self.known_failure}{unclear}"
+            case Status.KNOWN_FAILURE if self.rule.known_failure is not None:
+                return self.rule.known_failure[1]
             case Status.UNEXPECTED_PASS:
-                return f"it passes, so known_failure={self.known_failure!r} has to be removed from the rule"
+                known = self.rule.known_failure
+                return f"it passes, so known_failure={known!r} has to be removed from the rule"
         return self.report.reason
 
 
@@ -71,13 +168,15 @@ class Run:
     Attributes
     ----------
     outcomes : tuple of Outcome
-        Of those that could be checked.
+        Of the rules that were reached: all of them, unless it was cut short.
     problems : tuple of str
-        What could not be found, imported or checked, a sentence each.
+        What concerns no single rule, a sentence each: what could not be found or imported.
     settings : mapping
         What the run was asked for, by the names that a user writes.
     seconds : float
         How long it took.
+    selected : int
+        How many rules there were to check.
     interrupted : bool
         Whether Ctrl-C ended it before all rules were checked.
     """
@@ -86,11 +185,17 @@ class Run:
     problems: tuple[str, ...]
     settings: Mapping[str, Any]
     seconds: float
+    selected: int
     interrupted: bool = False
 
     def having(self, *statuses: Status) -> tuple[Outcome, ...]:
         """Return the outcomes of some statuses."""
         return tuple(outcome for outcome in self.outcomes if outcome.status in statuses)
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """The reports of the rules that have one."""
+        return tuple(outcome.report for outcome in self.outcomes if outcome.report is not None)
 
     @property
     def counts(self) -> dict[Status, int]:
@@ -106,7 +211,7 @@ class Run:
         """
         if self.interrupted:
             return INTERRUPTED
-        if self.problems or not self.outcomes:
+        if self.problems or not self.outcomes or self.having(Status.ERROR):
             return USAGE
         if self.having(Status.FAIL, Status.UNEXPECTED_PASS):
             return WRONG
@@ -114,5 +219,8 @@ class Run:
 
     def summary(self) -> str:
         """Return one line that counts statuses, such as ``5 rules: 3 pass, 1 fail, 1 known failure``."""
-        said = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
-        return f"{counted(len(self.outcomes), 'rule')}: {said or 'none checked'}"
+        counts = [f"{count} {status}" for status, count in self.counts.items() if count]
+        unchecked = self.selected - len(self.outcomes)
+        if unchecked and counts:
+            counts.append(f"{unchecked} not checked")
+        return f"{counted(self.selected, 'rule')}: {', '.join(counts) or 'none checked'}"

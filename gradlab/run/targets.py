@@ -8,13 +8,11 @@ import importlib.util
 import sys
 import traceback
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from gradlab import networks, rules
 from gradlab.errors import UsageError
 from gradlab.point.values import describe, text_of
 from gradlab.rule import Rule
@@ -24,21 +22,14 @@ PRIVATE = "_gradlab_target_"  # how a file is called whose own name another modu
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
 
 
-@dataclass(frozen=True)
-class Found:
-    """A rule, and how another process finds it again: the functions of a rule cannot be sent there."""
-
-    rule: Rule
-    target: str
-    position: int
-
-
 def builtin_rules() -> dict[str, Rule]:
     """Return the built-in rules and networks by name.
 
     >>> "linear" in builtin_rules()
     True
     """
+    from gradlab import networks, rules  # deferred: SciPy, which they use, takes longer than all else to load
+
     return {rule.name: rule for rule in (*rules.RULES, *networks.RULES)}
 
 
@@ -51,24 +42,6 @@ def importable(*folders: Path) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
-
-
-def collect(targets: Sequence[str]) -> tuple[list[Found], list[str]]:
-    """Return the rules that targets name, each once, and a sentence for each target that names none.
-
-    >>> found, problems = collect(["linear", "tanh", "linear", "sofmax"])
-    >>> [one.rule.name for one in found], len(problems)
-    (['linear', 'tanh'], 1)
-    """
-    found: dict[int, Found] = {}
-    problems: list[str] = []
-    for target in targets:
-        try:
-            for position, rule in enumerate(find_rules(target)):
-                found.setdefault(id(rule), Found(rule, target, position))
-        except UsageError as error:
-            problems.append(str(error))
-    return list(found.values()), problems
 
 
 def find_rule(target: str) -> Rule:
@@ -104,7 +77,7 @@ def find_rules(target: str) -> list[Rule]:
         When there is no such module, file or rule, or it cannot be imported.
     """
     place, name = _split(target)
-    if name is None and place in builtin_rules():
+    if name is None and place.isidentifier() and place in builtin_rules():
         return [_builtin(place)]
     module = _load(Path(place)) if place.endswith(".py") else _import(place)
     if name is not None:
@@ -236,7 +209,7 @@ def _let_import(folder: Path) -> None:
 
 def _own_rules(module: ModuleType) -> list[Rule]:
     found = {id(rule): rule for value in vars(module).values() for rule in _rules_in(value)}
-    if module.__name__.partition(".")[0] != "gradlab":
+    if module.__name__.partition(".")[0] != "gradlab" and "gradlab.rules" in sys.modules:
         for rule in builtin_rules().values():
             found.pop(id(rule), None)
     return list(found.values())

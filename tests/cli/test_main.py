@@ -151,10 +151,10 @@ def test_malformed_rule_is_named_and_the_others_are_still_checked(tmp_path, caps
         "leaver = Rule('leaver', lambda x: exit(0), lambda dy, x: dy, '(n)')\n"
     )
     assert main(["verify", f"{path}:none", "tanh", f"{path}:leaver", "--max-examples", "5"]) == 2
-    out, err = capsys.readouterr()
-    assert "rule 'none': forward returned None" in err
+    out = capsys.readouterr().out
+    assert "ERROR none: forward returned None" in out
     assert "forward raised SystemExit" in out
-    assert "2 rules: 1 pass, 1 fail" in out
+    assert "3 rules: 1 pass, 1 fail, 1 error" in out
 
 
 def test_interrupt_ends_with_what_was_done_so_far(tmp_path):

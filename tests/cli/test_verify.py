@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -112,10 +113,9 @@ def test_durations_are_listed_when_asked_for(write, capsys):
     assert "slowest" not in capsys.readouterr().out
 
 
-KNOWN = (
-    RIGHT + "RULES.append(Rule('wrong', lambda x: x, lambda dy, x: 2 * dy, (1.5,), known_failure='to do'))\n"
-)
-FORGOTTEN = RIGHT + "RULES.append(make('mended', known_failure='to do'))\n"
+TO_DO = "known_failure=('wrong-gradient', 'to do')"
+KNOWN = RIGHT + f"RULES.append(Rule('wrong', lambda x: x, lambda dy, x: 2 * dy, (1.5,), {TO_DO}))\n"
+FORGOTTEN = RIGHT + f"RULES.append(make('mended', {TO_DO}))\n"
 
 
 def test_known_failure_is_listed_and_does_not_fail_the_gate(write, capsys):
@@ -131,18 +131,95 @@ def test_unexpected_pass_fails_the_gate(write, capsys):
     write("shop.py", FORGOTTEN)
     assert main(["verify", "shop"]) == 1
     out = capsys.readouterr().out
-    assert "XPASS mended: it passes, so known_failure='to do' has to be removed from the rule" in out
+    assert f"XPASS mended: it passes, so {TO_DO} has to be removed from the rule" in out
     assert "3 rules: 2 pass, 1 unexpected pass" in out
 
 
-def test_what_rules_print_stays_out_of_the_document(write, capsys):
-    write("loud.py", f"print('imported')\n{RIGHT}\nRULES = [Rule('loud', lambda x: print('called') or x, "
-          "lambda dy, x: dy, (1.5,))]\n")  # fmt: skip
-    assert main(["verify", "loud", "--format", "json"]) == 0
+LOUD = """
+import os
+print("imported")
+def forward(x):
+    print("called")
+    os.write(1, b"from C\\n")
+    return 2 * x
+RULES = [Rule("loud", forward, lambda dy, x: 2 * dy, (1.5,))]
+"""
+
+
+def test_what_rules_print_stays_out_of_the_document(write, capfd):
+    write("loud.py", RIGHT + LOUD)
+    assert main(["verify", "loud:RULES", "--format", "json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["counts"]["pass"] == 1
+    assert {"imported", "called", "from C"} <= set(err.splitlines())
+
+
+def test_known_failure_hides_no_other(write, capsys):
+    text = KNOWN.replace("lambda dy, x: 2 * dy, (1.5,), known", "lambda dy, x: None, (1.5,), known")
+    write("shop.py", text)
+    assert main(["verify", "shop"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL wrong: " in out
+    assert "note: known_failure is for wrong-gradient (to do), which this is not" in out
+
+
+CRASHING_RULE = (
+    RIGHT + "import os\nRULES.insert(0, Rule('crash', lambda x: os._exit(0), lambda dy, x: dy, '(n)'))\n"
+)
+
+
+@pytest.mark.parametrize("stop", [[], ["-x"]])
+def test_rule_that_ends_its_process_is_an_error_and_x_stops_there(stop, write, capsys):
+    write("shop.py", CRASHING_RULE)
+    assert main(["verify", "shop", *stop]) == 2
+    out = capsys.readouterr().out
+    assert "ERROR crash: its process ended by itself, with exit code 0, at the first point" in out
+    assert ("3 rules: 1 error, 2 not checked" if stop else "3 rules: 2 pass, 1 error") in out
+
+
+def test_rules_of_one_name_are_an_error(write, capsys):
+    write("shop.py", RIGHT)
+    write("more.py", RIGHT)
+    assert main(["verify", "shop", "more", "-k", "one"]) == 2
     out, err = capsys.readouterr()
-    assert json.loads(out)["exit_code"] == 0
-    assert "imported" in err
-    assert "called" in err
+    assert rules_in(out) == ["one", "one"]
+    assert err == "gradlab: 2 rules are called 'one', in shop, more; names must differ\n"
+
+
+def test_list_prints_the_rules_that_are_meant_and_checks_none(write, capsys):
+    write("shop.py", CRASHING_RULE)
+    assert main(["verify", "shop", "--list", "-k", "not two"]) == 0
+    assert capsys.readouterr().out == "crash  shop\none  shop\n"
+
+
+def test_quiet_leaves_the_table_out(write, capsys):
+    write("shop.py")
+    assert main(["verify", "shop", "-q"]) == 1
+    out = capsys.readouterr().out
+    assert "square" not in out
+    assert "FAIL cube: " in out
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "colored"),
+    [([], "", False), ([], "FORCE_COLOR", True), (["--color", "always"], "NO_COLOR", True)],
+)
+def test_colour_is_asked_for(options, variable, colored, write, monkeypatch, capsys):
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", *options]) == 0
+    assert ("\x1b[1;32mPASS" in capsys.readouterr().out) == colored
+
+
+def test_junit_is_written_beside_the_rest(write, project, capsys):
+    write("shop.py", CRASHING_RULE)
+    assert main(["verify", "shop", "--jobs", "auto", "--junit", "out.xml"]) == 2
+    suite = ElementTree.parse(project / "out.xml").getroot()
+    assert [case.get("name") for case in suite] == ["crash", "one", "two"]
+    assert "3 rules: 2 pass, 1 error" in capsys.readouterr().out
 
 
 def test_what_rules_print_in_processes_stays_out_of_the_document(write):
@@ -238,6 +315,13 @@ def test_link_stays_a_link(write, project, capsys):
     assert main(["verify", "shop", "--format", "json", "--output", "out.json"]) == 0
     assert (project / "out.json").is_symlink()
     assert json.loads((project / "real.json").read_text())["exit_code"] == 0
+
+
+@pytest.mark.parametrize("output", ["/dev/stdout", "-"])
+def test_document_that_goes_to_standard_output_is_alone_there(output, write):
+    write("shop.py", RIGHT)
+    done = run("shop", "--format", "json", "--output", output)
+    assert json.loads(done.stdout)["exit_code"] == 0
 
 
 def test_output_may_be_a_device(write, capsys):

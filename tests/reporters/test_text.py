@@ -5,7 +5,7 @@ import pytest
 
 from gradlab import Cause, Rule, gradcheck, verify
 from gradlab.reporters.style import Style
-from gradlab.reporters.text import render, summary, table
+from gradlab.reporters.text import render
 from gradlab.rules import linear
 
 X = np.array([[0.5, -1.0], [2.0, 1.5]])
@@ -217,25 +217,6 @@ def test_ascii_alone_where_there_is_no_more():
     assert text.startswith("FAIL theta: ")
     assert " +/- " in text
     assert "note: 1/2 dY W^T" in text
-
-
-def test_columns_of_the_table_are_aligned():
-    header, right, wrong = table([RIGHT, WRONG]).splitlines()
-    assert header.index("points") + len("points") == right.index(" 1 ") + 2
-    assert len(right) == len(header) == len(wrong)
-
-
-def test_table_keeps_to_the_width_and_to_its_columns_in_colour():
-    long = replace(RIGHT, name="a_very_long_name_of_a_rule" * 5)
-    plain = table([long, WRONG], Style(width=80))
-    assert max(map(len, plain.splitlines())) <= 80
-    colored = table([long, WRONG], Style(width=80, color=True))
-    assert colored.replace("\033[1;31m", "").replace("\033[1;32m", "").replace("\033[0m", "") == plain
-
-
-def test_summary_counts_verdicts():
-    assert summary([RIGHT, WRONG, RIGHT]) == "3 rules: 2 pass, 1 fail"
-    assert summary([]) == "0 rules: none checked"
 
 
 def test_one_line_and_truth():

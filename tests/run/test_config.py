@@ -48,7 +48,7 @@ def test_without_the_table_there_is_nothing(tmp_path):
     ("line", "message"),
     [
         ("max_examples = 5", "has the unknown key 'max_examples'; did you mean 'max-examples'?"),
-        ("colour = true", "has the unknown key 'colour'."),
+        ("xyz = true", "has the unknown key 'xyz'."),
         ("seed = true", "seed is True; expected a whole number, at least 0"),
         ("seed = -1", "seed is -1; expected a whole number, at least 0"),
         ("jobs = 0", "jobs is 0; expected a whole number, at least 1"),

@@ -5,13 +5,19 @@ import pytest
 
 from gradlab.errors import UsageError
 from gradlab.rules import RULES, linear
-from gradlab.run.targets import collect, find_rule, find_rules, importable
+from gradlab.run.pool import Pool
+from gradlab.run.targets import find_rule, find_rules, importable
 
 
 @pytest.fixture(autouse=True)
 def here(project):
     with importable(project):
         yield
+
+
+def collect(targets):
+    with Pool() as pool:
+        return pool.find(targets)
 
 
 def names(target):
@@ -123,7 +129,7 @@ def test_each_rule_is_collected_once_whatever_it_is_called(write):
     write("shop/__init__.py", "")
     write("shop/rules.py")
     found, problems = collect(["shop.rules:cube", "shop/rules.py", "shop.rules", "linear", "linear"])
-    assert [one.rule.name for one in found] == ["cube", "square", "blind", "linear"]
+    assert [one.name for one in found] == ["cube", "square", "blind", "linear"]
     assert [(one.target, one.position) for one in found[:3]] == [
         ("shop.rules:cube", 0),
         ("shop/rules.py", 0),
@@ -135,7 +141,7 @@ def test_each_rule_is_collected_once_whatever_it_is_called(write):
 def test_target_without_rules_leaves_the_others(write):
     write("shop.py")
     found, problems = collect(["nothing", "shop", "missing.py"])
-    assert [one.rule.name for one in found] == ["square", "cube", "blind"]
+    assert [one.name for one in found] == ["square", "cube", "blind"]
     assert len(problems) == 2
 
 

@@ -1,4 +1,4 @@
-"""Many rules, in this process and in others."""
+"""Rules checked in other processes, whatever these do."""
 
 import os
 import signal
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gradlab.report import Verdict
-from gradlab.run import Options, check_all
-from gradlab.run.targets import collect, importable
+from gradlab import Rule
+from gradlab.report import snippet_of
+from gradlab.run import ErrorKind, Options, Result
+from gradlab.run.one import check
+from gradlab.run.pool import Pool
 
 MIXED = """
 import os, subprocess, time
@@ -45,24 +47,30 @@ marked = [make(f"marked {k}", lambda x: time.sleep(600 if mark(x) is x else 0)) 
 """
 
 
+DELAYED = """
+import threading
+def leave(x):
+    if len(threading.enumerate()) < 3:
+        timer = threading.Timer(1.0, os._exit, [0])
+        timer.daemon = True
+        timer.start()
+    return x
+RULES = [make("leaves something", leave), last, make("slow", lambda x: time.sleep(0.05) or x)]
+"""
+
+
 @pytest.fixture
 def checked(write, project):
-    """Check some rules, and return what came of them in the order in which it came."""
+    """Check some rules, and return what came of them."""
     write("mixed.py", MIXED)
 
     def checked(*names, points=5, **options):
-        with importable(project):
-            found, problems = collect([f"mixed:{name}" for name in names])
+        with Pool(options.pop("size", 1), path=[str(project), *sys.path], **options) as pool:
+            found, problems = pool.find([f"mixed:{name}" for name in names])
             assert problems == []
-            results = {}
-            check_all(
-                found,
-                Options(max_examples=points),
-                point=lambda *_: None,
-                done=results.__setitem__,
-                **options,
-            )
-        return results
+            said = list(pool.check(found, Options(max_examples=points)))
+            assert pool.remarks == []
+        return {position: one for position, one in said if isinstance(one, Result)}
 
     return checked
 
@@ -70,40 +78,41 @@ def checked(write, project):
 def test_reports_do_not_depend_on_the_number_of_processes(checked):
     names = ("wrong", "none", "last")
     alone = checked(*names)
-    together = checked(*names, jobs=2)
+    together = checked(*names, size=2)
     assert sorted(together) == [0, 1, 2]
     assert {k: together[k] for k in alone} == alone
     assert alone[0].report.failed
     assert alone[1].report is None
     assert alone[2].report.passed
-    assert "rule 'none': forward returned None" in alone[1].problem
+    assert alone[1].error.kind is ErrorKind.USAGE
+    assert "forward returned None" in alone[1].error.message
 
 
-def test_rule_that_hangs_is_inconclusive_and_the_others_go_on(checked):
-    results = checked("sleeper", "last", timeout=1.0)
-    assert results[0].report.verdict is Verdict.INCONCLUSIVE
-    assert results[0].report.reason == "not done within the timeout of 1 s, at the first point"
-    assert results[0].report.name == "sleeper"
+def test_rule_that_hangs_is_an_error_that_says_where_and_the_others_go_on(checked):
+    results = checked("sleeper", "last", timeout=2.0)
+    error = results[0].error
+    assert error.kind is ErrorKind.TIMEOUT
+    assert error.message == "not done within the timeout of 2 s, at the first point"
+    assert error.stack.endswith("in <lambda>")
+    assert "mixed.py" in error.stack
+    assert "gradlab" not in error.stack
     assert results[1].report.passed
 
 
 def test_rule_that_was_stopped_is_reproduced_by_the_check_of_the_rule(checked):
-    report = checked("leaver", jobs=2, timeout=60.0)[0].report
-    assert report.example is None
-    assert str(report).splitlines()[1:] == [
-        "  reproduce:",
-        "    import gradlab",
-        "    from mixed import leaver as rule",
-        "    gradlab.verify(rule, max_examples=5, rng=0)",
+    call = checked("leaver")[0].error.call
+    assert call.splitlines() == [
+        "from mixed import leaver as rule",
+        "gradlab.verify(rule, max_examples=5, rng=0)",
     ]
-    pasted = subprocess.run([sys.executable, "-c", report.snippet], capture_output=True, check=False)
+    pasted = subprocess.run([sys.executable, "-c", snippet_of(call)], capture_output=True, check=False)
     assert pasted.returncode == 3  # as the rule has it
 
 
 def test_rule_that_is_slow_from_point_to_point_exceeds_the_timeout_too(checked):
-    reason = checked("last", points=10**9, timeout=1.0)[0].report.reason
-    assert reason.startswith("not done within the timeout of 1 s, after ")
-    assert reason.endswith(" points")
+    message = checked("last", points=10**9, timeout=1.0)[0].error.message
+    assert message.startswith("not done within the timeout of 1 s, after ")
+    assert message.endswith(" points")
 
 
 def test_rule_within_the_timeout_passes(checked):
@@ -111,52 +120,93 @@ def test_rule_within_the_timeout_passes(checked):
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "message"),
     [
         ("crash", "its process was ended by SIGABRT, at the first point"),
         ("leaver", "its process ended by itself, with exit code 3, at the first point"),
     ],
 )
-def test_rule_that_ends_its_process_is_inconclusive_and_the_others_go_on(name, reason, checked):
-    results = checked(name, "last", jobs=2)
-    assert results[0].report.reason == reason
-    assert results[0].report.inconclusive
+def test_rule_that_ends_its_process_is_an_error_and_the_others_go_on(name, message, checked):
+    results = checked(name, "last")
+    assert results[0].error.message == message
+    assert results[0].error.kind is ErrorKind.ENDED
     assert results[1].report.passed
+
+
+def test_stack_of_a_crash_is_that_of_the_rule(checked):
+    assert checked("crash")[0].error.stack.count("mixed.py") == 1
+
+
+def test_rule_is_not_blamed_for_what_another_left_behind(write, project):
+    write("mixed.py", MIXED + DELAYED)
+    with Pool(path=[str(project), *sys.path]) as pool:
+        found, _ = pool.find(["mixed:RULES"])
+        results = dict(pool.check(found, Options(max_examples=5)))
+    assert [results[k].report.passed for k in range(3)] == [True, True, True]
+    (remark,) = pool.remarks
+    assert remark.startswith("its process ended by itself, with exit code 0")
+    assert "while 'slow' was checked after 2 other rules, the last of which was 'last'" in remark
+
+
+def test_processes_are_kept_from_one_check_to_the_next(write, project):
+    write("mixed.py", MIXED + "RULES = [make(str(os.getpid()), late)]\n")
+    with Pool(path=[str(project), *sys.path]) as pool:
+        (first,), _ = pool.find(["mixed:RULES"])
+        (second,), _ = pool.find(["mixed:RULES"])
+    assert first == second
 
 
 def test_progress_counts_the_points_of_each_rule(write, project):
     write("mixed.py", MIXED)
-    said = []
-    with importable(project):
-        found, _ = collect(["mixed:last", "mixed:wrong"])
-        check_all(
-            found,
-            Options(max_examples=3),
-            jobs=2,
-            point=lambda *at: said.append(at),
-            done=lambda *_: None,
-        )
-    assert [points for position, points in said if position == 0] == [1, 2, 3]
+    with Pool(2, path=[str(project), *sys.path]) as pool:
+        found, _ = pool.find(["mixed:last", "mixed:wrong"])
+        said = list(pool.check(found, Options(max_examples=3)))
+    assert [points for position, points in said if position == 0][:-1] == [1, 2, 3]
     assert (1, 1) in said
 
 
 def test_module_that_is_another_when_imported_again_is_told(write, project):
-    write("fickle.py", f"{MIXED}\nRULES = [make(str(os.getpid()))]\n")
-    results = {}
-    with importable(project):
-        found, _ = collect(["fickle:RULES"])
-        check_all(found, Options(), timeout=60.0, point=lambda *_: None, done=results.__setitem__)
-    assert "is not number 1 of fickle:RULES when that is imported again" in results[0].problem
+    write("fickle.py", f"{MIXED}\nRULES = [make(f'{{k}} {{os.getpid()}}') for k in range(2)]\n")
+    with Pool(2, path=[str(project), *sys.path]) as pool:
+        found, _ = pool.find(["fickle:RULES"])
+        results = [one for _, one in pool.check(found, Options(5)) if isinstance(one, Result)]
+    errors = [one.error for one in results if one.error is not None]
+    assert len(errors) == 1
+    assert "is not found again as number" in errors[0].message
 
 
-def test_defect_of_gradlab_concerns_one_rule(checked, monkeypatch):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "import os; os._exit(0)",
+            "ends.py cannot be imported: its process ended by itself, with exit code 0",
+        ),
+        ("raise KeyboardInterrupt", "ends.py cannot be imported: KeyboardInterrupt"),
+        ("import time; time.sleep(600)", "ends.py cannot be imported: not done within the timeout of 2 s"),
+        ("import os; os.abort()", "ends.py cannot be imported: its process was ended by SIGABRT"),
+    ],
+)
+def test_import_that_ends_its_process_leaves_the_other_targets(text, message, write, project):
+    write("mixed.py", MIXED)
+    write("ends.py", text)
+    with Pool(timeout=2.0, path=[str(project), *sys.path]) as pool:
+        found, problems = pool.find(["mixed:first", "nothing", "ends.py", "mixed:last", "mixed:first"])
+    assert [one.name for one in found] == ["first", "last"]
+    assert "there is no rule or module 'nothing'" in problems[0]
+    assert problems[1].startswith(message)
+    assert len(problems) == 2
+
+
+def test_defect_of_gradlab_concerns_one_rule(monkeypatch):
     def verify(rule, **options):
         raise ZeroDivisionError(rule.name)
 
     monkeypatch.setattr("gradlab.run.one.verify", verify)
-    problem = checked("last", "wrong")[1].problem
-    assert problem.startswith("rule 'wrong' could not be checked, by a defect of gradlab: ZeroDivisionError")
-    assert "Traceback" in problem
+    error = check(Rule("wrong", abs, abs, "(n)"), Options()).error
+    assert error.kind is ErrorKind.INTERNAL
+    assert error.message == "it could not be checked, by a defect of gradlab: ZeroDivisionError: wrong"
+    assert "test_pool.py" in error.stack
 
 
 def start(*arguments):
@@ -178,10 +228,10 @@ def end_of(process):
             process.kill()
 
 
-def test_order_is_that_of_the_rules_whatever_finishes_first(write):
+def test_rows_come_as_rules_are_done_and_reports_in_the_order_of_the_rules(write, project):
     write("mixed.py", MIXED)
-    out, _ = end_of(start("mixed:first", "mixed:last", "--jobs", "2", "--max-examples", "1"))
-    assert [row.split()[0] for row in out.splitlines()[1:3]] == ["first", "last"]
+    out, _ = end_of(start("mixed:first", "mixed:last", "--jobs", "2", "--max-examples", "100"))
+    assert [row.split()[0] for row in out.splitlines()[1:3]] == ["last", "first"]
 
 
 def test_ctrl_c_leaves_no_process_behind(write):
@@ -192,7 +242,7 @@ def test_ctrl_c_leaves_no_process_behind(write):
     out, err = end_of(process)
     assert process.returncode == 130
     assert "gradlab: interrupted; 1 of 3 rules were checked" in err
-    assert "1 rule: 1 pass" in out
+    assert "3 rules: 1 pass, 2 not checked" in out
     assert "Traceback" not in err
     assert outliving() == []
 
@@ -255,8 +305,8 @@ def test_timeout_ends_what_a_rule_has_started(write):
     write("mixed.py", MIXED)
     process = start("mixed:starter", "--timeout", "1")
     out, err = end_of(process)
-    assert process.returncode == 3
-    assert "INCONCLUSIVE starter: not done within the timeout of 1 s" in out
+    assert process.returncode == 2
+    assert "ERROR starter: not done within the timeout of 1 s" in out
     assert err == ""
     assert outliving() == []
 

@@ -1,0 +1,76 @@
+"""Mistakes that keep a function from being evaluated at all, and so say nothing of a gradient."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from gradlab.errors import UsageError
+from gradlab.point.values import describe, text_of
+
+
+def refuse_mistake(
+    role: str,
+    function: Callable[..., Any],
+    error: BaseException,
+    positional: Sequence[Any],
+    keyword: Mapping[str, Any],
+) -> None:
+    """Raise where what a function raised says nothing of what it computes.
+
+    That is a mistake in how it is called, a name that does not exist, or a want of memory.
+
+    Parameters
+    ----------
+    role : str
+        ``forward`` or ``backward``.
+    function : callable
+        What was called.
+    error : BaseException
+        What it raised.
+    positional, keyword : sequence and mapping
+        The arguments.
+
+    Raises
+    ------
+    UsageError
+        When it does not take such arguments, or uses a name or a module that does not exist.
+    MemoryError
+        When that is what it raised.
+    """
+    if isinstance(error, MemoryError):
+        raise error
+    if isinstance(error, TypeError) and not _takes(function, error, positional, keyword):
+        given = [describe(value) for value in positional]
+        given += [f"{name}=…" for name in keyword]
+        raise UsageError(f"{role} cannot be called with {', '.join(given)}: {text_of(error)}") from error
+    if _names_nothing(error):
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise UsageError(
+            f"{role} raised {type(error).__name__}: {text_of(error)} ({frame.filename}, line {frame.lineno})"
+        ) from error
+
+
+def _takes(
+    function: Callable[..., Any], error: TypeError, positional: Sequence[Any], keyword: Mapping[str, Any]
+) -> bool:
+    if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+        return False  # raised by the call, before a line of the function
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # it has none
+        return True
+    try:
+        signature.bind(*positional, **keyword)
+    except TypeError:  # a decorator has passed on what its function does not take
+        return False
+    return True
+
+
+def _names_nothing(error: BaseException) -> bool:
+    if isinstance(error, AttributeError):
+        return isinstance(error.obj, ModuleType)
+    return isinstance(error, NameError | ImportError)

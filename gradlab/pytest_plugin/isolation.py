@@ -1,0 +1,64 @@
+"""Rule tests in a process of their own, which may crash or exit without ending the run of pytest."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gradlab.pytest_plugin.again import place_of
+from gradlab.pytest_plugin.settings import POLICY
+
+if TYPE_CHECKING:
+    from gradlab.rule import Rule
+    from gradlab.run import Options, Outcome
+    from gradlab.run.pool import Pool
+
+POOL = pytest.StashKey["Pool"]()
+
+
+def check_rule(item: pytest.Item, rule: Rule, options: Options) -> Outcome:
+    """Return what becomes of the rule of a test: in another process, unless a debugger has to see it."""
+    from gradlab.run import Listed, Outcome, Result
+
+    if not _isolates(item.config):
+        from gradlab.run.one import check
+
+        here = Listed(rule.name, item.nodeid, known_failure=rule.known_failure)
+        result = check(rule, options, through=(KeyboardInterrupt, pytest.exit.Exception))
+    else:
+        here = Listed(rule.name, place_of(item), known_failure=rule.known_failure)
+        (result,) = [
+            said for _, said in _pool(item.config).check([here], options) if isinstance(said, Result)
+        ]
+    return Outcome(here, result.report, result.error, result.raised)
+
+
+def _isolates(config: pytest.Config) -> bool:
+    if POLICY not in config.stash:
+        return False  # the plugin is not there
+    debugs = config.getoption("usepdb") or config.getoption("trace")
+    return bool(config.getini("gradlab_isolation")) and not debugs
+
+
+def close(config: pytest.Config) -> None:
+    """End the process, if there is one."""
+    pool = config.stash.get(POOL, None)
+    if pool is not None:
+        pool.close()
+        del config.stash[POOL]
+
+
+def _pool(config: pytest.Config) -> Pool:
+    """Return the process of this run, which starts at the first check."""
+    from gradlab.run.pool import Pool
+
+    if POOL not in config.stash:
+        config.stash[POOL] = Pool(
+            timeout=config.getoption("gradlab_timeout"),
+            path=list(sys.path),
+            folder=config.invocation_params.dir,
+            finder="gradlab.pytest_plugin.again",
+        )
+    return config.stash[POOL]
