@@ -34,7 +34,7 @@ def verify(
     rtol: float | None = None,
     rng: int | np.random.Generator | None = None,
     raise_exception: bool = True,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, str], None] | None = None,
 ) -> Report:
     """Check a rule at many points, and shrink a failure to the simplest failing point.
 
@@ -55,7 +55,8 @@ def verify(
     raise_exception : bool, default True
         Whether to raise unless the verdict is ``pass``.
     progress : callable, optional
-        Called with the number of points checked, after each.
+        Called after each point with the number of points so far, and what is being done: ``"drawing"``, then
+        ``"shrinking"`` to a simpler failing point, and once ``"explaining"``.
 
     Returns
     -------
@@ -116,7 +117,7 @@ def verify(
             return False
         tally.add(report, inputs)
         if progress is not None:
-            progress(tally.points)
+            progress(tally.points, "shrinking" if tally.failed else "drawing")
         if report.failed:
             raise _PointFailed(inputs, report, raised)
         return True
@@ -124,6 +125,8 @@ def verify(
     failure = _search(rule, check, tally, max_examples=int(max_examples), seed=seed)
     failing = None
     if failure is not None:
+        if progress is not None:
+            progress(tally.points, "explaining")
         failing = _explained(replace(question, explain=True), failure, tally, seed=seed)
     report = tally.summary(rule.name, failing, seed=seed, seconds=time.perf_counter() - started)
     if failure is not None:

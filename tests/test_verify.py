@@ -100,15 +100,24 @@ def test_what_is_seldom_decided_is_inconclusive():
 
 
 def test_exception_of_the_rule_is_the_cause():
-    with pytest.raises(GradientError, match="backward raised TypeError") as caught:
-        verify(Rule("broken", square, lambda dy: dy, "(n)"))
-    assert isinstance(caught.value.__cause__, TypeError)
+    with pytest.raises(GradientError, match="backward raised KeyError") as caught:
+        verify(Rule("broken", square, lambda dy, x: {}[0], "(n)"))
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_progress_is_told_after_each_point():
     seen = []
-    verify(Rule("square", square, square_backward, "(n)"), max_examples=5, progress=seen.append)
-    assert seen == [1, 2, 3, 4, 5]
+    verify(
+        Rule("square", square, square_backward, "(n)"), max_examples=5, progress=lambda *now: seen.append(now)
+    )
+    assert seen == [(points, "drawing") for points in range(1, 6)]
+
+
+def test_progress_says_what_is_done_about_a_failure():
+    seen = []
+    wrong = Rule("square", square, lambda dy, x: 3 * x * dy, "(n)")
+    verify(wrong, raise_exception=False, progress=lambda points, doing: seen.append(doing))
+    assert list(dict.fromkeys(seen)) == ["shrinking", "explaining"]
 
 
 class TestBadInput:

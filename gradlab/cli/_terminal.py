@@ -55,7 +55,7 @@ class Interruptible:
         raise KeyboardInterrupt
 
 
-class Progress:
+class ProgressLine:
     """One line on a terminal that is written over; nothing in a pipe."""
 
     def __init__(self, stream: TextIO) -> None:

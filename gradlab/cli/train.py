@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradlab.cli._options import of_kind
-from gradlab.cli._terminal import Interruptible, Progress, complain, say
+from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.run import INCONCLUSIVE, INTERRUPTED, OK, WRONG
 from gradlab.run.config import whole_number
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     losses: list[float] = []
     checks: list[Report] = []
     every = max(1, arguments.steps // CURVE_POINTS)
-    progress = Progress(sys.stderr)
+    progress = ProgressLine(sys.stderr)
     rng = np.random.default_rng(arguments.seed)
     with Interruptible() as interrupt:
         for step in train(corpus, steps=arguments.steps, checks=arguments.checks, rng=rng):

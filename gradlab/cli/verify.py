@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cli._files import check_writable, is_standard_output, write_whole
 from gradlab.cli._options import of_kind
-from gradlab.cli._terminal import Interruptible, Progress, complain, say
+from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.run import OK, USAGE, Run, Status
 from gradlab.run.config import COLORS, FORMATS, KINDS, Settings, read_configuration
 from gradlab.words import counted
@@ -169,8 +169,8 @@ def _check(
     settings: Settings, arguments: argparse.Namespace, folders: Sequence[Path], table_style: Style | None
 ) -> Run:
     """Find and check the rules; with a style, write a row for each as soon as it is done."""
-    from gradlab.reporters.overview import Table
-    from gradlab.run import Options
+    from gradlab.reporters.overview import Table, stack_lines
+    from gradlab.run import Options, Progress
     from gradlab.run.config import processes
     from gradlab.run.pool import Pool
     from gradlab.run.selection import selector
@@ -180,15 +180,15 @@ def _check(
     chosen: list[Listed] = []
     results: dict[int, Result] = {}
     problems: list[str] = []
-    progress = Progress(sys.stderr)
+    line = ProgressLine(sys.stderr)
     path = [*map(str, folders), *sys.path]
     with (
         Interruptible() as interrupt,
         Pool(processes(settings.jobs), timeout=settings.timeout, path=path) as pool,
     ):
-        progress.show("importing")
+        line.show("importing")
         found, problems = pool.find(settings.targets or BUILT_IN)
-        progress.clear()
+        line.clear()
         chosen = [_placed(one) for one in found if selected(one.name)]
         problems += _complaints(settings, arguments.k, found, chosen)
         if arguments.list:
@@ -204,21 +204,25 @@ def _check(
                 chosen, Options(settings.max_examples, settings.seed, settings.rtol)
             ):
                 interrupt.check()
-                if isinstance(said, int):
-                    name = chosen[position].name
-                    progress.show(f"{len(results) + 1}/{len(chosen)} {name}: point {said}")
+                if isinstance(said, Progress):
+                    count = f"{len(results) + 1}/{len(chosen)}"
+                    line.show(f"{count} {chosen[position].name}: {said.doing}, point {said.points}")
                     continue
                 results[position] = said
                 outcome = _outcome(chosen[position], said)
-                progress.clear()
+                line.clear()
                 if table is not None:
                     say(table.row(outcome))
                 if arguments.exitfirst and outcome.status in STOPPING:
                     break
         problems += pool.remarks
-    progress.clear()
+    line.clear()
     if interrupt.came:
         problems.append(f"interrupted; {len(results)} of {counted(len(chosen), 'rule')} were checked")
+        for position, error in sorted(pool.stopped.items()):
+            problems.append(
+                "\n".join([f"{chosen[position].name}: {error.message}", *stack_lines(error.stack)])
+            )
     return Run(
         outcomes=tuple(_outcome(chosen[position], results[position]) for position in sorted(results)),
         problems=tuple(problems),

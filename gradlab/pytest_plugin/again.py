@@ -51,6 +51,10 @@ def place_of(item: pytest.Item) -> Place:
     )
 
 
+def prepare(place: Place) -> None:
+    """Load nothing: pytest is loaded with this module."""
+
+
 def find_rules(place: Place) -> list[Rule]:
     """Return the one rule of a test.
 

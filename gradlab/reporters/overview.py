@@ -118,12 +118,14 @@ def full(outcome: Outcome, style: Style = PLAIN) -> str:
     if outcome.rule.known_failure is not None:
         kind, reason = outcome.rule.known_failure
         lines.append(f"  note: known_failure is for {kind} ({wording.clean(reason)}), which this is not")
-    if outcome.raised:
-        lines += _stack(outcome.raised)
+    lines += stack_lines(outcome.raised)
     return "\n".join(lines)
 
 
-def _stack(stack: str) -> list[str]:
+def stack_lines(stack: str) -> list[str]:
+    """Return the lines of a stack under a title; none where it is not known."""
+    if not stack:
+        return []
     return ["  where it was, most recent call last:", *(f"    {line}" for line in stack.splitlines())]
 
 
@@ -132,8 +134,7 @@ def _error(outcome: Outcome, style: Style) -> str:
     assert error is not None
     said = f"{wording.clean(outcome.rule.name)}: {wording.clean(error.message)}"
     lines = [f"{style.paint('ERROR', 'red')} {said}"]
-    if error.stack:
-        lines += _stack(error.stack)
+    lines += stack_lines(error.stack)
     if error.call is not None:
         lines += reproduction(snippet_of(error.call), style)
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from gradlab.run.stacks import Frame, users, written
 def check(
     rule: Rule,
     options: Options,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, str], None] | None = None,
     *,
     through: tuple[type[BaseException], ...] = (),
 ) -> Result:
@@ -30,7 +30,7 @@ def check(
     options : Options
         What is asked of it.
     progress : callable, optional
-        Called with the number of points checked, after each.
+        As in `gradlab.verify`.
     through : tuple of exception types
         What is not caught: `KeyboardInterrupt`, where Ctrl-C may reach this process.
 

@@ -51,6 +51,14 @@ class Listed:
     line: int | None = None
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far the check of a rule is: its points so far, and what is being done."""
+
+    points: int
+    doing: str
+
+
 class ErrorKind(StrEnum):
     """Why a rule has no report."""
 

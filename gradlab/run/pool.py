@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from gradlab.run.outcomes import ErrorKind, Listed, Options, Result, RuleError
+from gradlab.run.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
 from gradlab.run.stacks import dumped
 from gradlab.run.worker import LOST, Begun, Check, Find, Listing
 from gradlab.words import counted
@@ -61,6 +61,8 @@ class Pool:
     ----------
     remarks : list of str
         How processes ended for which no rule can be blamed.
+    stopped : dict of int to RuleError
+        Where rules were, by position, whose check was stopped from here, as by Ctrl-C.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Pool:
         self.size, self.timeout, self.folder, self.finder = size, timeout, folder, finder
         self.path = list(sys.path if path is None else path)
         self.remarks: list[str] = []
+        self.stopped: dict[int, RuleError] = {}
         self._workers: list[_Worker] = []
         self._said: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
 
@@ -117,7 +120,7 @@ class Pool:
             where = f"\n{_indented(listing.stack)}" if listing.stack else ""
             problems[numbers[at]] = f"{left.pop(numbers[at])} cannot be imported: {listing.message}{where}"
 
-    def check(self, rules: Sequence[Listed], options: Options) -> Iterator[tuple[int, int | Result]]:
+    def check(self, rules: Sequence[Listed], options: Options) -> Iterator[tuple[int, Progress | Result]]:
         """Check rules, and say what becomes of each as soon as it is known.
 
         Parameters
@@ -129,8 +132,8 @@ class Pool:
 
         Yields
         ------
-        position, said : int and (int or Result)
-            Of one rule, the number of its points so far, or what came of it; of each rule one result.
+        position, said : int and (Progress or Result)
+            Of one rule, how far its check is, or what came of it; of each rule one result.
         """
         waiting = deque(enumerate(rules))
         unsure: dict[int, str] = {}  # how a process ended in which other rules had been checked before
@@ -142,10 +145,10 @@ class Pool:
                 for worker, message in self._messages():
                     if isinstance(message, Begun):
                         worker.began(message.call)
-                    elif message == 0:
-                        worker.began("")  # to import what the rule is in
                     elif isinstance(message, int):
-                        worker.points = message
+                        worker.began("")  # to import what the rule is in
+                    elif isinstance(message, Progress):
+                        worker.points = message.points
                         yield worker.position, message
                     elif worker.may_be_innocent(message):
                         unsure[worker.position] = worker.doubt(rules[worker.position].name, message)
@@ -160,6 +163,7 @@ class Pool:
                         yield worker.position, message
         except BaseException:  # nobody wants the rest
             for worker in [worker for worker in self._workers if worker.busy]:
+                self.stopped[worker.position] = worker.stop()
                 self._retire(worker)
             raise
 
@@ -293,6 +297,12 @@ class _Worker:
     def time_out(self) -> Result:
         self.kill()
         return self._no_report(ErrorKind.TIMEOUT, f"not done within the timeout of {self.timeout:g} s")
+
+    def stop(self) -> RuleError:
+        self.kill()
+        error = self._no_report(ErrorKind.ENDED, "stopped").error
+        assert error is not None
+        return error
 
     def ended(self) -> Result:
         try:

@@ -61,6 +61,13 @@ def find_rule(target: str) -> Rule:
     return found[0]
 
 
+def prepare(target: str) -> None:
+    """Load the built-in rules, where a target may be one: no part of the time that its import takes."""
+    place, _ = _split(target)
+    if place.isidentifier() or place.startswith("gradlab."):
+        builtin_rules()
+
+
 def find_rules(target: str) -> list[Rule]:
     """Return the rules that a target names, in order of definition, at least one.
 

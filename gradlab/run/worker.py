@@ -4,8 +4,8 @@ It is asked on its standard input and answers on what was its standard output, o
 
 =========================================  ==============================================================
 `Find`                                      an `int` before each target that is imported, then a `Listing`
-`Check`                                     0 before its target is imported, `Begun`, the number of points
-                                            after each, then a `Result`
+`Check`                                     0 before its target is imported, `Begun`, `Progress` after each
+                                            point, then a `Result`
 =========================================  ==============================================================
 
 What it must survive are the rules: what they print, also from C, goes to standard error; nothing can be read
@@ -31,14 +31,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gradlab.rule import Rule
-from gradlab.run.outcomes import ErrorKind, Listed, Options, Result, RuleError
+from gradlab.run.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
 
 LOST = 74  # the exit code where a rule has closed the channel: that of errors of input and output, on BSD
 
 
 @dataclass(frozen=True)
 class Find:
-    """Asks which rules targets name; ``finder`` is the module that knows, by its function ``find_rules``."""
+    """Asks which rules targets name.
+
+    ``finder`` is the module that knows, by its functions ``find_rules`` and, for what shall not be counted as
+    the time that a target takes, ``prepare``.
+    """
 
     finder: str
     targets: tuple[Any, ...]
@@ -151,13 +155,14 @@ def _end() -> None:
 def _found(request: Find, answer: Any) -> Listing:
     from gradlab.run.source import source_of
 
-    find_rules = importlib.import_module(request.finder).find_rules
+    finder = importlib.import_module(request.finder)
     found: dict[int, tuple[Rule, Listed]] = {}
     problems = {}
     for number, target in enumerate(request.targets):
+        finder.prepare(target)
         answer(number)
         try:
-            for position, rule in enumerate(find_rules(target)):
+            for position, rule in enumerate(finder.find_rules(target)):
                 file, line = source_of(rule.backward) or (None, None)
                 listed = Listed(rule.name, target, position, rule.known_failure, file, line)
                 found.setdefault(id(rule), (rule, listed))
@@ -180,6 +185,7 @@ def _checked(request: Check, answer: Any) -> Result:
 
     listed = request.rule
     finder = importlib.import_module(request.finder)
+    finder.prepare(listed.target)
     answer(0)
     try:
         found: Sequence[Rule] = finder.find_rules(listed.target)
@@ -189,7 +195,7 @@ def _checked(request: Check, answer: Any) -> Result:
         return _not_again(listed, _problem(listed.target, error))
     rule = found[listed.position]
     answer(Begun(call_of(rule, request.options)))
-    return check(rule, request.options, answer)
+    return check(rule, request.options, lambda points, doing: answer(Progress(points, doing)))
 
 
 def _not_again(listed: Listed, why: str) -> Result:

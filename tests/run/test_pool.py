@@ -11,7 +11,7 @@ import pytest
 
 from gradlab import Rule
 from gradlab.report import snippet_of
-from gradlab.run import ErrorKind, Options, Result
+from gradlab.run import ErrorKind, Options, Progress, Result
 from gradlab.run.one import check
 from gradlab.run.pool import Pool
 
@@ -93,7 +93,7 @@ def test_rule_that_hangs_is_an_error_that_says_where_and_the_others_go_on(checke
     error = results[0].error
     assert error.kind is ErrorKind.TIMEOUT
     assert error.message == "not done within the timeout of 2 s, at the first point"
-    assert error.stack.endswith("in <lambda>")
+    assert error.stack.endswith("lambda x: time.sleep(600))")
     assert "mixed.py" in error.stack
     assert "gradlab" not in error.stack
     assert results[1].report.passed
@@ -161,8 +161,9 @@ def test_progress_counts_the_points_of_each_rule(write, project):
     with Pool(2, path=[str(project), *sys.path]) as pool:
         found, _ = pool.find(["mixed:last", "mixed:wrong"])
         said = list(pool.check(found, Options(max_examples=3)))
-    assert [points for position, points in said if position == 0][:-1] == [1, 2, 3]
-    assert (1, 1) in said
+    *drawing, _ = [now for position, now in said if position == 0]
+    assert drawing == [Progress(points, "drawing") for points in (1, 2, 3)]
+    assert (1, Progress(1, "shrinking")) in said
 
 
 def test_module_that_is_another_when_imported_again_is_told(write, project):
@@ -242,6 +243,8 @@ def test_ctrl_c_leaves_no_process_behind(write):
     out, err = end_of(process)
     assert process.returncode == 130
     assert "gradlab: interrupted; 1 of 3 rules were checked" in err
+    assert "gradlab: marked 1: stopped, at the first point\n  where it was, most recent call last:\n" in err
+    assert "time.sleep(600 if" in err
     assert "3 rules: 1 pass, 2 not checked" in out
     assert "Traceback" not in err
     assert outliving() == []
@@ -321,5 +324,5 @@ def test_progress_line_is_shown_on_a_terminal_only(write):
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
     assert done.returncode == 0
-    assert "\r\x1b[K1/1 last: point 1" in shown
+    assert "\r\x1b[K1/1 last: drawing, point 1" in shown
     assert shown.endswith("\r\x1b[K")
