@@ -43,11 +43,6 @@ def lacks_a_module(dy, x):
     ("forward", "backward", "message"),
     [
         (
-            lambda x, w: x,
-            right,
-            r"forward.* cannot be called with .*missing a required argument: .w",
-        ),
-        (
             square,
             lambda dy: dy,
             r"backward cannot be called with .*takes 1 positional argument but 2",
