@@ -11,8 +11,8 @@ import pytest
 from gradlab.errors import UsageError
 from gradlab.rule import Rule
 
-# What has no part in collecting, or would write to files, to the terminal, or over the stack of a crash.
-LEFT_OUT = ("terminal", "cacheprovider", "faulthandler", "junitxml", "warnings")
+# What would write to the terminal or to files, or put the stack of a crash elsewhere.
+LEFT_OUT = ("terminal", "cacheprovider", "faulthandler")
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,6 @@ def place_of(item: pytest.Item) -> Place:
         item.nodeid,
         (*arguments, "--collect-only", "--assert=plain", "--capture=no", str(item.path)),
     )
-
-
-def prepare(place: Place) -> None:
-    """Load nothing: pytest is loaded with this module."""
 
 
 def find_rules(place: Place) -> list[Rule]:

@@ -117,7 +117,8 @@ def full(outcome: Outcome, style: Style = PLAIN) -> str:
     lines = [render(outcome.report, style)]
     if outcome.rule.known_failure is not None:
         kind, reason = outcome.rule.known_failure
-        lines.append(f"  note: known_failure is for {kind} ({wording.clean(reason)}), which this is not")
+        found = ", ".join(sorted(outcome.report.kinds))
+        lines.append(f"  note: known_failure is for {kind} ({wording.clean(reason)}); this is {found}")
     lines += stack_lines(outcome.raised)
     return "\n".join(lines)
 

@@ -33,15 +33,14 @@ class Frame(NamedTuple):
 
 
 def users(frames: Sequence[Frame]) -> list[Frame]:
-    """Return the calls below gradlab's own, which are those of the rule; all where there are none.
+    """Return the calls below gradlab's own, which are those of the rule; there may be none.
 
     >>> mine, ours = Frame("shop.py", 3, "forward"), Frame(str(OWN / "point" / "problem.py"), 399, "call")
     >>> users([ours, mine, mine]) == [mine, mine]
     True
     """
     last = max((k for k, frame in enumerate(frames) if _is_own(frame.file)), default=-1)
-    below = [frame for frame in frames[last + 1 :] if not MACHINERY.search(frame.file)]
-    return below or list(frames)
+    return [frame for frame in frames[last + 1 :] if not MACHINERY.search(frame.file)]
 
 
 def written(frames: Sequence[Frame]) -> str:
@@ -55,7 +54,7 @@ def written(frames: Sequence[Frame]) -> str:
 
 
 def dumped(text: str) -> str:
-    r"""Return the rule's calls from what `faulthandler` wrote: those of the thread that ran.
+    r"""Return the rule's calls from what `faulthandler` wrote: of the thread that ran; all where it has none.
 
     >>> dumped('Current thread 0x1 (most recent call first):\n  File "shop.py", line 3 in forward\n')
     'File "shop.py", line 3, in forward'
@@ -64,7 +63,7 @@ def dumped(text: str) -> str:
     current = next((block for block in blocks if block and block[0].startswith("Current thread")), [])
     found = [DUMPED.match(line) for line in current]
     frames = [Frame(one["file"], int(one["line"]), one["name"]) for one in found if one is not None]
-    return written(users(frames[::-1])) if frames else ""
+    return written(users(frames[::-1]) or frames[::-1])
 
 
 def _is_own(file: str) -> bool:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from gradlab import networks, rules
 from gradlab.errors import UsageError
 from gradlab.point.values import describe, text_of
 from gradlab.rule import Rule
@@ -28,8 +29,6 @@ def builtin_rules() -> dict[str, Rule]:
     >>> "linear" in builtin_rules()
     True
     """
-    from gradlab import networks, rules  # deferred: SciPy, which they use, takes longer than all else to load
-
     return {rule.name: rule for rule in (*rules.RULES, *networks.RULES)}
 
 
@@ -61,13 +60,6 @@ def find_rule(target: str) -> Rule:
     return found[0]
 
 
-def prepare(target: str) -> None:
-    """Load the built-in rules, where a target may be one: no part of the time that its import takes."""
-    place, _ = _split(target)
-    if place.isidentifier() or place.startswith("gradlab."):
-        builtin_rules()
-
-
 def find_rules(target: str) -> list[Rule]:
     """Return the rules that a target names, in order of definition, at least one.
 
@@ -84,7 +76,7 @@ def find_rules(target: str) -> list[Rule]:
         When there is no such module, file or rule, or it cannot be imported.
     """
     place, name = _split(target)
-    if name is None and place.isidentifier() and place in builtin_rules():
+    if name is None and place in builtin_rules():
         return [_builtin(place)]
     module = _load(Path(place)) if place.endswith(".py") else _import(place)
     if name is not None:
@@ -216,7 +208,7 @@ def _let_import(folder: Path) -> None:
 
 def _own_rules(module: ModuleType) -> list[Rule]:
     found = {id(rule): rule for value in vars(module).values() for rule in _rules_in(value)}
-    if module.__name__.partition(".")[0] != "gradlab" and "gradlab.rules" in sys.modules:
+    if module.__name__.partition(".")[0] != "gradlab":
         for rule in builtin_rules().values():
             found.pop(id(rule), None)
     return list(found.values())

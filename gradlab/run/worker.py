@@ -38,11 +38,7 @@ LOST = 74  # the exit code where a rule has closed the channel: that of errors o
 
 @dataclass(frozen=True)
 class Find:
-    """Asks which rules targets name.
-
-    ``finder`` is the module that knows, by its functions ``find_rules`` and, for what shall not be counted as
-    the time that a target takes, ``prepare``.
-    """
+    """Asks which rules targets name; ``finder`` is the module that knows, by its function ``find_rules``."""
 
     finder: str
     targets: tuple[Any, ...]
@@ -159,7 +155,6 @@ def _found(request: Find, answer: Any) -> Listing:
     found: dict[int, tuple[Rule, Listed]] = {}
     problems = {}
     for number, target in enumerate(request.targets):
-        finder.prepare(target)
         answer(number)
         try:
             for position, rule in enumerate(finder.find_rules(target)):
@@ -185,7 +180,6 @@ def _checked(request: Check, answer: Any) -> Result:
 
     listed = request.rule
     finder = importlib.import_module(request.finder)
-    finder.prepare(listed.target)
     answer(0)
     try:
         found: Sequence[Rule] = finder.find_rules(listed.target)

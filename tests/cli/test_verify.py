@@ -160,7 +160,7 @@ def test_known_failure_hides_no_other(write, capsys):
     assert main(["verify", "shop"]) == 1
     out = capsys.readouterr().out
     assert "FAIL wrong: " in out
-    assert "note: known_failure is for wrong-gradient (to do), which this is not" in out
+    assert "note: known_failure is for wrong-gradient (to do); this is gradient-none" in out
 
 
 CRASHING_RULE = (
