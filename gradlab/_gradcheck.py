@@ -113,7 +113,8 @@ def gradcheck(
     GradientError
         Unless the verdict is ``pass``; an `AssertionError` that carries the report.
     UsageError
-        When the question is malformed: no floating-point input, a forward that returns no array, …
+        When the question is malformed: no floating-point input, a forward that returns no array, a function
+        that does not take these arguments or uses a name that does not exist, …
 
     Examples
     --------
