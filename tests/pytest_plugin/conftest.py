@@ -26,7 +26,7 @@ FUNCTIONS = """
     BLIND = Rule("blind", blind, blind_backward, (np.ones(2),))
 
     # Hypothesis would run failing tests some 500 times more to explain them.
-    brief = settings(phases=[Phase.generate, Phase.shrink], database=None, derandomize=True)
+    brief = settings(phases=[Phase.generate, Phase.shrink], database=None, derandomize=True, deadline=None)
 """
 
 
