@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from gradlab._gradcheck import gradcheck as gradcheck
     from gradlab._numerical import numerical_jacobian as numerical_jacobian
     from gradlab._numerical import numerical_vjp as numerical_vjp
+    from gradlab._value_and_grad import check_value_and_grad as check_value_and_grad
     from gradlab._verify import verify as verify
     from gradlab.errors import GradientError as GradientError
     from gradlab.errors import UsageError as UsageError
+    from gradlab.layers import check_layer as check_layer
     from gradlab.report import Cause as Cause
     from gradlab.report import Finding as Finding
     from gradlab.report import InputResult as InputResult
@@ -48,6 +50,8 @@ _HOME = {
     "Rule": "gradlab.rule",
     "UsageError": "gradlab.errors",
     "Verdict": "gradlab.report",
+    "check_layer": "gradlab.layers",
+    "check_value_and_grad": "gradlab._value_and_grad",
     "explain": "gradlab._explain",
     "gradcheck": "gradlab._gradcheck",
     "numerical_jacobian": "gradlab._numerical",
@@ -67,6 +71,8 @@ __all__ = [
     "Rule",
     "UsageError",
     "Verdict",
+    "check_layer",
+    "check_value_and_grad",
     "explain",
     "gradcheck",
     "numerical_jacobian",

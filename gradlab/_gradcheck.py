@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gradlab._assemble import Found, assemble, wrong_gradients
-from gradlab._snippet import gradcheck_snippet
+from gradlab._snippet import Snippet, gradcheck_snippet
 from gradlab.checks.causes import find_causes
 from gradlab.checks.contract import call_again, compare_answers, compare_imaginary_parts
 from gradlab.checks.criteria import ROUNDINGS, Criteria
@@ -141,9 +142,8 @@ def gradcheck(
         name=name,
     )
     report, raised = check_point(question, inputs, grad_output=grad_output, seed=seed_of(rng))
-    if report.passed:
-        return report
-    snippet = gradcheck_snippet(
+    snippet = partial(
+        gradcheck_snippet,
         forward,
         backward,
         inputs,
@@ -160,7 +160,22 @@ def gradcheck(
         convention=None if convention == TORCH else convention,
         name=name,
     )
-    report = replace(report, example=snippet.example, call=snippet.call)
+    return answered(report, raised, snippet, raise_exception=raise_exception)
+
+
+def answered(
+    report: Report,
+    raised: BaseException | None,
+    snippet: Callable[[], Snippet],
+    *,
+    raise_exception: bool,
+) -> Report:
+    """Return a report that passes; give any other the call that makes it again, and raise it if asked to."""
+    __tracebackhide__ = True
+    if report.passed:
+        return report
+    text = snippet()
+    report = replace(report, example=text.example, call=text.call)
     if raise_exception:
         raise GradientError(report) from raised
     return report
@@ -199,11 +214,7 @@ class Question:
             raise UsageError(f"atol is {describe(atol)}; expected a number, zero or more")
         if self.probes not in (None, "entries", "directions"):
             raise UsageError(f"probes is {describe(self.probes)}; expected 'entries' or 'directions'")
-        most = self.max_calls
-        if most is not None and (
-            isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1
-        ):
-            raise UsageError(f"max_calls is {describe(most)}; expected a positive integer")
+        check_max_calls(self.max_calls)
         if name is not None and not isinstance(name, str):
             raise UsageError(f"name is {describe(name)}; expected a string")
         if self.reference is not None:
@@ -296,6 +307,12 @@ def _compare(problem: Problem, returned: Any, question: Question, *, rng: np.ran
     if question.jacobian is not None and probes and not findings:
         findings += compare_jacobian(problem, gradients, probes[0].rows, question.jacobian, rtol=rtol)
     return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions, criteria, oracle)
+
+
+def check_max_calls(most: Any) -> None:
+    """Refuse a budget that is no positive integer."""
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1):
+        raise UsageError(f"max_calls is {describe(most)}; expected a positive integer")
 
 
 def seed_of(rng: int | np.random.Generator | None) -> int:

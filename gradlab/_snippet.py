@@ -7,6 +7,7 @@ what stood there, and the call then takes the name from wherever it is pasted.
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import re
 import sys
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics.dtypes import is_narrow
-from gradlab.point.arguments import arrange
+from gradlab.point.arguments import arrange, names_of
 from gradlab.point.values import describe
 from gradlab.rule import TORCH
 
@@ -82,6 +83,48 @@ def gradcheck_snippet(
         arguments.append(f"grad_output={_option('grad_output', grad_output, lines, taken)}")
     call = f"gradlab.gradcheck({', '.join([*arguments, f'rng={seed}'])})"
     return Snippet("\n".join(lines), "\n".join([*imports, call]))
+
+
+def call_snippet(
+    function: str, subject: Any, forward: Callable[..., Any], inputs: Sequence[Any], /, **options: Any
+) -> Snippet:
+    """Write a call of one of gradlab's functions that takes a function or a layer, then the inputs.
+
+    Of an object that cannot be written, the snippet says what it was.
+
+    >>> class Model:
+    ...     def __init__(self):
+    ...         self.params = {"w": np.ones(2)}
+    ...
+    ...     def loss(self, x): ...
+    >>> model = Model()
+    >>> print(call_snippet("check_value_and_grad", model.loss, model.loss, (2.0,), params=model.params).call)
+    # model is a Model
+    gradlab.check_value_and_grad(model.loss, x, params=model.params)
+    """
+    owner = getattr(subject, "__self__", None) if inspect.ismethod(subject) else None
+    name = _numpy_name(subject) or _own_name(subject)
+    imports: list[str] = []
+    if owner is not None:
+        variable = _variable(type(owner).__name__.lower(), {"_"})
+        imports, name = [_assignment(variable, owner)], f"{variable}.{subject.__name__}"
+    elif name is None:
+        name = "function" if inspect.isfunction(subject) else "layer"
+        imports = [_assignment(name, subject)]
+    elif not _numpy_name(subject) and _home(subject):
+        imports = [f"from {_home(subject)} import {name.partition('.')[0]}"]
+    lines: list[str] = []
+    known = name.partition(".")[0]
+    taken, arguments = {known}, [name]
+    for argument, value in zip(names_of(forward, len(inputs)), inputs, strict=True):
+        arguments.append(_variable(argument, taken))
+        lines.append(_assignment(arguments[-1], value))
+    held = {id(value): f"{known}.{key}" for key, value in getattr(owner, "__dict__", {}).items()}
+    for option, value in options.items():
+        if value is not None and value is not False:
+            text = held.get(id(value)) if isinstance(value, Mapping | list) else None
+            arguments.append(f"{option}={text or _option(option, value, lines, taken)}")
+    return Snippet("\n".join(lines), "\n".join([*imports, f"gradlab.{function}({', '.join(arguments)})"]))
 
 
 def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, explicit: bool) -> Snippet:

@@ -98,6 +98,7 @@ class InputResult:
 
 
 KINDS = (
+    "accumulated",
     "backward-raises",
     "cache-overwritten",
     "closed-form-jacobian",

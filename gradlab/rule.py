@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -104,6 +104,76 @@ class Rule:
                 f"{f'; did you mean {close[0]!r}?' if close else '.'} The kinds are {', '.join(KINDS)} and "
                 "inconclusive"
             )
+
+    @classmethod
+    def from_layer(
+        cls,
+        layer: Any,
+        inputs: Any,
+        *,
+        name: str | None = None,
+        params: str | Sequence[str] = "params",
+        grads: str | Sequence[str] | None = "grads",
+        forward: str = "forward",
+        backward: str = "backward",
+        reset: str | Callable[[Any], Any] | None = None,
+        seed: int | None = None,
+        known_failure: tuple[str, str] | None = None,
+    ) -> Rule:
+        """Return the rule of a layer, an object that keeps its parameters and gradients in itself.
+
+        Parameters
+        ----------
+        layer : object or callable
+            As in `gradlab.check_layer`, or a class or function that makes one. The rule has a copy of it,
+            where it can be copied.
+        inputs : str, strategy, tuple or callable
+            Where the inputs of the layer's forward come from, as for any rule. The parameters are added to
+            each point, as they are in the layer.
+        name : str, optional
+            What reports call it; by default the name of the layer's class.
+        params, grads, forward, backward, reset, seed
+            As in `gradlab.check_layer`.
+        known_failure : (str, str), optional
+            As for any rule.
+
+        Raises
+        ------
+        UsageError
+            When the layer lacks a method or an attribute.
+
+        Examples
+        --------
+        >>> import gradlab, numpy as np
+        >>> class Scale:
+        ...     def __init__(self):
+        ...         self.gamma, self.dgamma = np.array([1.0, 2.0]), None
+        ...
+        ...     def forward(self, x):
+        ...         self.x = x
+        ...         return x * self.gamma
+        ...
+        ...     def backward(self, dy):
+        ...         self.dgamma = np.sum(dy * self.x, axis=0)
+        ...         return dy * self.gamma
+        >>> gradlab.verify(Rule.from_layer(Scale, "(n,2)"), max_examples=20)
+        <Report Scale: pass at 20 points>
+        """
+        from gradlab.layers import rule_from_layer
+
+        return rule_from_layer(
+            cls,
+            layer,
+            inputs,
+            name=name,
+            params=params,
+            grads=grads,
+            forward=forward,
+            backward=backward,
+            reset=reset,
+            seed=seed,
+            known_failure=known_failure,
+        )
 
     def __repr__(self) -> str:
         return f"Rule({self.name!r})"

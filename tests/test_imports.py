@@ -24,7 +24,7 @@ LAYERS = [
     ["_assemble", "_numerical"],
     ["_gradcheck"],
     ["strategies"],
-    ["_points", "_tally"],
+    ["layers", "_value_and_grad", "_points", "_tally"],
     ["_verify"],
     ["rules"],
     ["networks"],
@@ -36,8 +36,9 @@ LAYERS = [
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# `str(report)` is how a report reads, which is the reporters' matter: deferred, and the only one.
-ALLOWED = {("report", "reporters")}
+# Deferred to the call, and no others: how a report reads is the reporters' matter, and what makes a rule of a
+# layer needs more than a rule does.
+ALLOWED = {("report", "reporters"), ("rule", "layers")}
 # Rules are what is checked: they know nothing of what checks them.
 BLIND = {
     "rules": {"point", "checks", "_gradcheck", "_verify", "numerics"},

@@ -24,7 +24,7 @@ from gradlab.point.problem import Problem
 from gradlab.report import Cause, Finding
 
 # Kinds of findings that say why by themselves.
-OWN_CAUSE = ("ignores-upstream", "nonlinear-in-upstream", "precision")
+OWN_CAUSE = ("accumulated", "ignores-upstream", "nonlinear-in-upstream", "precision")
 FEW = 4  # entries that are wrong in a large input
 WRONG, SHAPE, NOT_FINITE = "wrong-gradient", "gradient-shape", "not-finite"
 

@@ -82,7 +82,7 @@ def call_again(problem: Problem, gradients: Gradients) -> tuple[Answers, list[Fi
         ``depends-on-memory-layout`` (of forward), and ``backward-raises`` for another upstream.
     """
     findings = list(_mutations(problem))
-    if findings or problem.calls_left < CALLS:
+    if findings or problem.calls_left < CALLS + bool(problem.calls_forward):
         return Answers(), findings  # what is spoiled once answers no second question
     cache, findings, notes = _forward_again(problem)
     if findings:
@@ -146,7 +146,7 @@ def compare_answers(
     Returns
     -------
     list of Finding
-        Of kind ``not-deterministic``, ``cache-overwritten``, ``depends-on-memory-layout``,
+        Of kind ``accumulated``, ``not-deterministic``, ``cache-overwritten``, ``depends-on-memory-layout``,
         ``ignores-upstream`` and ``nonlinear-in-upstream``.
     """
     if answers.again is None or answers.constant is None or answers.combined is None:
@@ -325,6 +325,9 @@ def _not_the_same(problem: Problem, i: int, g: Array, again: Array, allowed: _Al
         reverse = _ask(problem, problem.grad_output, layout=reversed_in_memory).get(i)
         layout = None if reverse is None else _layout_finding(problem, i, g, reverse, allowed)
         return layout or _stale(problem, i, g, again, allowed.differ(g, again) or 0)
+    added = _accumulated(problem, i, g, allowed)
+    if added is not None:
+        return added
     # Does it help to call forward at this point first?
     try:
         _, _, cache = problem.call_forward()
@@ -339,6 +342,52 @@ def _not_the_same(problem: Problem, i: int, g: Array, again: Array, allowed: _Al
         f"{g.flat[k]:.6g} and then {plain.flat[k]:.6g} at {at}"
     )
     return Finding("contract", name, "not-deterministic", message)
+
+
+def _accumulated(problem: Problem, i: int, g: Array, allowed: _Allowed) -> Finding | None:
+    """Say that each call adds its own answer to that of the call before, if so.
+
+    Of two calls for ``u`` and one for ``t u``, the third adds ``t`` times what the second does.
+    """
+    t = 1.0 if problem.cached else U
+    first, second, third = (_afresh(problem, i, upstream) for upstream in (1.0, 1.0, t))
+    if first is None or second is None or third is None:
+        return None
+    k = allowed.differ(first, second)
+    if k is None or allowed.differ(third - second, t * (second - first), first, second) is not None:
+        return None
+    if problem.cached and allowed.differ(second - first, g, first, second) is not None:
+        return None  # what is added has to be an answer, not a drift
+    name, at = problem.names[i], problem.arguments.label(i, _index(problem, i, k))
+    message = (
+        f"gradient of {name} is added to that of the call before: start from zero in each (for the same "
+        f"arguments it is {first.flat[k]:.6g} and then {second.flat[k]:.6g} at {at})"
+    )
+    return Finding("contract", name, "accumulated", message)
+
+
+def _changed(problem: Problem, i: int, g: Array, allowed: _Allowed) -> Finding | None:
+    """Say that the gradient is another after forward was called again at the same point, if so."""
+    fresh = _afresh(problem, i)
+    if fresh is None or (k := allowed.differ(g, fresh)) is None:
+        return None
+    at = problem.arguments.label(i, _index(problem, i, k))
+    message = (
+        f"the gradient of {problem.names[i]} is not deterministic: for the same arguments it is "
+        f"{g.flat[k]:.6g} and then {fresh.flat[k]:.6g} at {at}"
+    )
+    return Finding("contract", problem.names[i], "not-deterministic", message)
+
+
+def _afresh(problem: Problem, i: int, t: float = 1.0) -> Array | None:
+    """Return a gradient once more, for ``t u``: that of another call of forward, where that makes a cache."""
+    try:
+        if not problem.cached:
+            return _ask(problem, t * problem.grad_output).get(i)
+        _, _, cache = problem.call_forward()
+        return _ask(problem, problem.grad_output, cache=(cache,)).get(i)
+    except (RuleRaised, UsageError):
+        return None
 
 
 def _stale(problem: Problem, i: int, g: Array, later: Array, k: int) -> Finding:
@@ -358,6 +407,10 @@ def _not_linear(
 ) -> Finding | None:
     """Say why the answers for two upstream gradients do not add up to that for their sum."""
     name, u = problem.names[i], problem.grad_output
+    if problem.cached:  # the third answer is that of another call of forward
+        changed = _accumulated(problem, i, g, allowed) or _changed(problem, i, g, allowed)
+        if changed is not None:
+            return changed
     c = problem.form.rounded(np.where(u == 0, 0.0, CONSTANT))
     for upstream, answer in ((c, constant), (problem.form.rounded(U * u + C * c), combined)):
         plain = _ask(problem, upstream).get(i)

@@ -21,6 +21,7 @@ from gradlab.numerics import Array
 from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 from gradlab.point.returned import raw_gradients
+from gradlab.point.values import as_array
 from gradlab.report import Cause
 
 SPECIAL = "wrong-on-special-values"
@@ -146,7 +147,7 @@ def not_finite(problem: Problem, position: int) -> Cause | None:
 
 def _repeated_indices(value: Any, output_shape: tuple[int, ...]) -> Indices | None:
     """Return, as a vector, an integer input with one index for each of the output's rows, if some repeat."""
-    array = np.asarray(value)
+    array = as_array(value)
     if array.dtype.kind not in "iu" or array.ndim == 0 or array.shape != output_shape[: array.ndim]:
         return None
     flat = array.ravel()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gradlab.checks.evidence import Evidence
+from gradlab.point.values import as_array
 
 NAMED = 1e-6  # relative: how near a factor has to be to a number to be called that
 
@@ -61,7 +62,8 @@ def summed_counts(e: Evidence) -> Iterator[tuple[int, str]]:
 def _sizes(e: Evidence) -> dict[int, list[str]]:
     """Return the sizes of all arrays, each with what it is the size of, the input's own first."""
     problem = e.problem
-    shapes = {problem.names[i]: np.shape(problem.arguments.values[i]) for i in range(len(problem.names))}
+    leaves = zip(problem.names, problem.arguments.values, strict=True)
+    shapes = {name: as_array(value).shape for name, value in leaves}
     if not problem.form.several:
         shapes["output"] = problem.form.shapes[0]
     names = sorted(shapes, key=lambda name: name != e.name)
@@ -79,7 +81,7 @@ def _sizes(e: Evidence) -> dict[int, list[str]]:
 def _masks(e: Evidence) -> Iterator[tuple[str, int]]:
     """Yield the inputs that hold zeros and ones alone, and their sums."""
     for name, value in zip(e.problem.names, e.problem.arguments.values, strict=True):
-        array = np.asarray(value)
+        array = as_array(value)
         if array.size > 1 and array.dtype.kind in "fiub" and np.isin(array, (0, 1)).all():
             yield name, int(array.sum())
 
@@ -93,7 +95,7 @@ def _summed_over(e: Evidence) -> set[int]:
     output = _output_shape(e)
     counts: set[int] = set()
     for i in range(len(e.problem.names)):
-        own = list(np.shape(e.problem.arguments.values[i]))
+        own = list(as_array(e.problem.arguments.values[i]).shape)
         if i == e.position:
             counts |= _products(_without(output, own))
         counts |= _products(_without(own, output))

@@ -16,6 +16,7 @@ from gradlab.mutants import (
     implicit,
     indexing,
     kinks,
+    layers,
     losses,
     normalizations,
     precision,
@@ -49,4 +50,5 @@ CASES: tuple[Case, ...] = (
     *precision.CASES,
     *domains.CASES,
     *conduct.CASES,
+    *layers.CASES,
 )

@@ -51,6 +51,7 @@ CAUSES = {
     "wrong-on-special-values": "wrong, and not zero, exactly at ties, zeros, the first or last index",
     "diagonal-only": "the Jacobian without its off-diagonal part",
     "precision": "right in exact arithmetic, but digits are lost",
+    "accumulated": "added to the gradient of the call before",
 }
 """The codes of causes, as in `gradlab.report.Cause`; of several that fit, the most specific is meant."""
 

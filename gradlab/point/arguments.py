@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.dtypes import is_complex, widened
+from gradlab.point.constants import is_constant
 from gradlab.point.edges import not_finite
 from gradlab.point.pairs import PARTS, as_complex, as_pairs, with_partners
 from gradlab.point.trees import Leaves, Node, flatten, is_record, positions, replaced, unflatten
@@ -87,11 +89,6 @@ class Arguments:
         self.wrt = self._resolve(wrt)
         self._check_inputs()
         self.check_call(forward)
-
-    @property
-    def simple(self) -> bool:
-        """Whether the leaves are the positional arguments themselves."""
-        return self._flat and not self.by_keyword
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one leaf as an array of real numbers in its own precision, to read, not to write."""
@@ -258,6 +255,12 @@ def _check_kind(name: str, value: Any) -> None:
             f"input {name} is {describe(value)} of {kind.__module__.partition('.')[0]}, not a NumPy array: "
             f"convert it with np.asarray({name})"
         )
+    if not is_constant(value):
+        raise UsageError(
+            f"input {name} is {describe(value)}, which is neither an array, a number nor a known constant; "
+            "expected a tree of arrays (tuples, lists, dicts, named tuples, dataclasses); a layer goes to "
+            "gradlab.check_layer, a constant into kwargs"
+        )
 
 
 def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, ...], list[Any]]:
@@ -289,3 +292,22 @@ def names_of(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "input")
     # An index, as in `args[1]`, can be no parameter's own name.
     return tuple(names + [f"{rest}[{k}]" for k in range(count - len(names))])
+
+
+def called_with(
+    function: Callable[..., Any], names: Sequence[str], title: str, written: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Give a function the name and the arguments by which reports call it, and keywords besides.
+
+    ``written`` is the user's function behind it: where to look for the source.
+
+    >>> called_with(lambda *arguments, **kwargs: None, ["x", "args[1]"], "Affine", print).__signature__
+    <Signature (x, args_1, **kwargs)>
+    """
+    kinds = inspect.Parameter
+    valid = (re.sub(r"\W", "_", name.removesuffix("]")) for name in names)
+    takes = [kinds(name, kinds.POSITIONAL_OR_KEYWORD) for name in valid]
+    function.__signature__ = inspect.Signature([*takes, kinds("kwargs", kinds.VAR_KEYWORD)])  # type: ignore[attr-defined]
+    function.__wrapped__ = written  # type: ignore[attr-defined]
+    function.__name__, function.__qualname__ = title, f"<{title}>"  # no name to import it by
+    return function

@@ -23,7 +23,6 @@ from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.calls import refuse_mistake
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
-from gradlab.point.pairs import as_complex
 from gradlab.point.values import describe, same, text_of
 from gradlab.rule import CONVENTIONS, TORCH
 
@@ -134,6 +133,9 @@ class Problem:
             if not callable(function):
                 raise UsageError(f"{role} is {describe(function)}; expected a function")
         self._forward, self._backward, self._cached = forward, backward, cached
+        # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
+        # "elsewhere" than at the point.
+        self.calls_forward = getattr(backward, "calls_forward", "")
         self.max_calls = max_calls
         self.forward_calls = self.backward_calls = 0
         self.changed: list[tuple[str, str]] = []
@@ -263,49 +265,53 @@ class Problem:
         x = self._held({position: np.array(base.get(position, self.value(position)))})[position]
         there = x.ravel()[entries]
         plus, minus = (np.empty((entries.size, self.output.size)) for _ in range(2))
-        moves = (
-            (side[row], entry, value)
-            for row, (entry, *values) in enumerate(
-                zip(entries.tolist(), there + reach, there - reach, strict=True)
-            )
-            for side, value in zip((plus, minus), values, strict=True)
-        )
+        moves = zip(entries.tolist(), there, there + reach, there - reach, strict=True)
         with np.errstate(all="ignore"):
-            if (
-                self.changed
-                or not self.arguments.simple
-                or type(self.arguments.values[position]) is not np.ndarray
-            ):
-                for row, entry, value in moves:
-                    moved = x.copy()
-                    moved.flat[entry] = value
-                    row[:] = self._evaluate({**base, position: moved})
+            kind = type(self.arguments.values[position])
+            if self.changed or kind is not np.ndarray or self.arguments.paired[position]:
+                for row, (entry, _, *values) in enumerate(moves):
+                    for side, value in zip((plus, minus), values, strict=True):
+                        moved = x.copy()
+                        moved.flat[entry] = value
+                        side[row] = self._evaluate({**base, position: moved})
                 return plus, minus
-            # All calls share the arguments that do not move: forward was seen not to write to any.
-            leaves = self.arguments.fresh(self._held(base), wide=self.wide)
-            leaves, keyword = self.arguments.passed(leaves)
-            only_shape, paired = self._only_shape, self.arguments.paired[position]
-            for row, entry, value in moves:
-                moved = x.copy()
-                moved.flat[entry] = value
-                leaves[position] = as_complex(moved) if paired else moved
-                self.forward_calls += 1
-                try:
-                    returned = self._forward(*leaves, **keyword)
-                except MemoryError:
-                    raise  # which says nothing of the function
-                except (Exception, SystemExit) as error:
-                    self.obstacle = str(RuleRaised("forward", error))
-                    row[:] = self._no_value()
-                    continue
-                kind = type(returned)
-                if kind is np.ndarray and returned.shape == only_shape and returned.dtype == float:
-                    row[:] = returned.ravel()
-                elif kind is np.float64 and only_shape == ():
-                    row[0] = returned
-                else:
-                    row[:] = self._read(returned)
+            # All calls share their arguments, but for the entry that moves: forward was seen not to write.
+            leaves, positional, keyword = self._arguments_at(base) if base else self._arguments_here
+            x = leaves[position]
+            for row, (entry, start, *values) in enumerate(moves):
+                for side, value in zip((plus, minus), values, strict=True):
+                    x.flat[entry] = value
+                    self._evaluate_into(side[row], positional, keyword)
+                x.flat[entry] = start
         return plus, minus
+
+    def _arguments_at(self, displaced: Displaced) -> tuple[list[Any], list[Any], dict[str, Any]]:
+        """Return the leaves of one point on the numerical side, and the arguments of a call with them."""
+        own = {i: np.array(x) for i, x in displaced.items()}
+        leaves = self.arguments.fresh(self._held(own), wide=self.wide)
+        return leaves, *self.arguments.passed(leaves)
+
+    @cached_property
+    def _arguments_here(self) -> tuple[list[Any], list[Any], dict[str, Any]]:
+        return self._arguments_at({})
+
+    def _evaluate_into(self, row: Array, positional: list[Any], keyword: dict[str, Any]) -> None:
+        self.forward_calls += 1
+        try:
+            returned = self._forward(*positional, **keyword)
+        except MemoryError:
+            raise  # which says nothing of the function
+        except (Exception, SystemExit) as error:
+            self.obstacle = str(RuleRaised("forward", error))
+            row[:] = self._no_value()
+            return
+        kind = type(returned)
+        if kind is np.ndarray and returned.shape == self._only_shape and returned.dtype == float:
+            row[:] = returned.ravel()
+        elif kind is np.float64 and self._only_shape == ():
+            row[0] = returned
+        else:
+            row[:] = self._read(returned)
 
     @cached_property
     def _only_shape(self) -> tuple[int, ...] | None:
@@ -430,9 +436,7 @@ class Problem:
         __tracebackhide__ = True  # what passes here was raised by the function under test
         leaves = self.arguments.fresh(self._held(displaced or {}), wide=wide, scattered=scattered)
         positional, keyword = self.arguments.passed(leaves)
-        if self.calls_left < 1:
-            raise RuleRaised("forward", BudgetSpent(f"max_calls={self.max_calls} was reached"))
-        self.forward_calls += 1
+        self._spend()
         try:
             returned = self._forward(*positional, **keyword)
         except (Exception, SystemExit) as error:
@@ -498,6 +502,8 @@ class Problem:
                 positional, keyword = self.arguments.passed(leaves)
         except UsageError as error:
             raise RuleRaised("forward", error) from error
+        if self._calls_forward(bool(displaced) or wide or scattered):
+            self._spend()
         self.backward_calls += 1
         try:
             returned = self._backward(form, *positional, **keyword)
@@ -518,6 +524,16 @@ class Problem:
         """Call another function of the same inputs, such as a rule's closed-form Jacobian, with copies."""
         positional, keyword = self.arguments.passed(self.arguments.fresh({}))
         return function(*positional, **keyword)
+
+    def _calls_forward(self, elsewhere: bool) -> bool:
+        return self.calls_forward == "always" or bool(self.calls_forward and elsewhere)
+
+    def _spend(self) -> None:
+        """Count a call of ``forward``, if one is left."""
+        if self.calls_left < 1:
+            error = BudgetSpent(f"max_calls={self.max_calls} was reached")
+            raise RuleRaised("forward", error) from error
+        self.forward_calls += 1
 
     def _watch(self, role: str, leaves: list[Any], positional: list[Any], keyword: dict[str, Any]) -> None:
         self.changed += [(role, name) for name in self.arguments.written_to(leaves, positional, keyword)]

@@ -151,6 +151,9 @@ def _is_same_constant(gradient: Any, value: Any) -> bool:
 def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
     name, shape = problem.names[i], problem.arguments.shape(i)
     dtype = np.asarray(problem.arguments.values[i]).dtype
+    alike = type(gradient) is np.ndarray and gradient.dtype == dtype and gradient.shape == shape
+    if alike and np.isfinite(gradient).all():
+        return None  # by far the most frequent
 
     def finding(kind: str, message: str) -> Finding:
         return Finding("contract", name, kind, f"gradient of {name} {message}")

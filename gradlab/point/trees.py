@@ -82,6 +82,17 @@ def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
     return tree.rebuild([unflatten(child, leaves) for child in tree.children])
 
 
+def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return a tree with a function of each leaf in its place.
+
+    >>> map_leaves(lambda x: 2 * x, {"W": 1.0, "layers": [2.0, 3.0]})
+    {'W': 2.0, 'layers': [4.0, 6.0]}
+    """
+    leaves: Leaves = []
+    tree = flatten("", value, leaves)
+    return unflatten(tree, [function(leaf) for _, leaf in leaves])
+
+
 def positions(tree: Tree) -> Iterator[int]:
     """Yield the positions of the leaves of a tree."""
     if isinstance(tree, int):

@@ -84,6 +84,18 @@ def is_number(value: Any) -> bool:
     return dtype.kind in "biu" or dtypes.is_floating(dtype)
 
 
+def as_array(value: Any) -> npt.NDArray[Any]:
+    """Return a value as an array, where it is an array of anything; one of no dimensions otherwise.
+
+    >>> as_array([1, 2]).shape, as_array((None, [1, 2])).shape
+    ((2,), ())
+    """
+    try:
+        return np.asarray(value)
+    except ValueError:  # a ragged list
+        return np.asarray(None)
+
+
 def private(value: Any) -> Any:
     """Copy what could be written to: arrays, and containers with all that is in them."""
     if isinstance(value, np.ndarray) and value.dtype != object:

@@ -248,3 +248,37 @@ class TestReturned:
 
     def test_gradient_in_a_wider_dtype_is_none(self):
         assert kinds(cube, lambda dy, x: cube_backward(dy, x).astype(float), X.astype(np.float32)) == set()
+
+
+class TestAccumulated:
+    """What each call adds to the answer of the call before."""
+
+    @pytest.mark.parametrize("left", [0.0, 7.0])
+    def test_gradient_that_each_call_adds_to_is_named(self, left):
+        total = np.full(X.shape, left)
+
+        def backward(dy, x):
+            np.add(total, cube_backward(dy, x), out=total)
+            return total
+
+        report = check(cube, backward)
+        assert "accumulated" in {finding.kind for finding in report.findings}
+        assert [cause.code for cause in report.causes] == ["accumulated"]
+
+    def test_gradient_that_drifts_is_not_deterministic(self):
+        drift = iter(range(10_000))
+        found = kinds(cube, lambda dy, x: cube_backward(dy, x) * (1 + next(drift)))
+        assert "not-deterministic" in found
+        assert "accumulated" not in found
+
+    @pytest.mark.parametrize("added", [False, True])
+    def test_cache_to_which_each_forward_adds(self, added):
+        total = np.zeros(X.shape)
+
+        def forward(x):
+            if added:
+                np.add(total, 3 * x**2, out=total)
+            return x**3, total.copy() if added else 3 * x**2
+
+        found = kinds(forward, lambda dy, slope: dy * slope, cached=True)
+        assert found == ({"accumulated"} if added else set())

@@ -1,0 +1,246 @@
+"""Where a layer keeps its parameters and their gradients: attributes, containers, objects that hold one each.
+
+A parameter is named by the attribute that holds it; its gradient stands in another, whose name is one of the
+usual ones (`gradient_names`) where nobody says it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.state import Attribute, Slot, State, put
+from gradlab.point.trees import items_of
+from gradlab.point.values import describe, is_floating, same
+
+__tracebackhide__ = is_deliberate
+
+DATA, GRAD = ("data", "value"), "grad"  # what an object that holds one parameter calls its two arrays
+NOTHING: Any = object()
+
+
+def gradient_names(name: str) -> list[str]:
+    """Return what people call the gradient of something, the most usual first.
+
+    >>> gradient_names("W")[:6]
+    ['dW', 'dLdW', 'd_W', 'grad_W', 'W_grad', 'gradW']
+    """
+    under, bare = ("_" if name.startswith("_") else ""), name.removeprefix("_")
+    forms = ("d{}", "dLd{}", "d_{}", "grad_{}", "{}_grad", "grad{}", "{}grad", "dL_d{}", "delta_{}")
+    return [prefix + form.format(bare) for prefix in dict.fromkeys((under, "")) for form in forms]
+
+
+def attribute_parameters(layer: Any, inputs: Sequence[str]) -> tuple[str, ...]:
+    """Return the attributes that are arrays and have a gradient by another name, such as ``W`` and ``dW``.
+
+    >>> class Affine:
+    ...     def __init__(self):
+    ...         self.W, self.dW, self.eps = np.ones(2), None, 1e-5
+    >>> attribute_parameters(Affine(), ["x"])
+    ('W',)
+    """
+    known = attributes_of(layer)
+    return tuple(
+        name
+        for name in float_arrays(layer)
+        if name.lstrip("_") not in inputs and any(form in known for form in gradient_names(name))
+    )
+
+
+def attributes_of(layer: Any) -> dict[str, Any]:
+    """Return the attributes that an object has by itself, also those in slots."""
+    slots = [name for kind in type(layer).__mro__ for name in _slot_names(kind) if hasattr(layer, name)]
+    return {**getattr(layer, "__dict__", {}), **{name: getattr(layer, name) for name in slots}}
+
+
+def float_arrays(layer: Any) -> dict[str, Any]:
+    """Return the attributes that are floating-point arrays."""
+    own = attributes_of(layer)
+    return {
+        name: value for name, value in own.items() if isinstance(value, np.ndarray) and is_floating(value)
+    }
+
+
+def _slot_names(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else [s for s in slots if s not in ("__dict__", "__weakref__")]
+
+
+def names_of_attributes(given: Any, what: str) -> tuple[str, ...]:
+    """Return what an option of that name names, as a tuple; refuse what is no name."""
+    names = (given,) if isinstance(given, str) else given
+    if not (isinstance(names, tuple | list) and all(isinstance(name, str) for name in names)):
+        raise UsageError(f"{what} is {describe(given)}; expected the name of an attribute, or several")
+    return tuple(names)
+
+
+def at(layer: Any, path: str, default: Any = NOTHING) -> Any:
+    """Return what an attribute path such as ``"first.W"`` leads to."""
+    try:
+        return functools.reduce(getattr, path.split("."), layer) if path else layer
+    except AttributeError:
+        return default
+
+
+class Places:
+    """A tree of parameters where something holds it, to be moved there.
+
+    Parameters
+    ----------
+    tree : object
+        The parameters.
+    state : State
+        Of what holds them: arrays of another dtype can only be put in the place of these.
+    slot : pair, optional
+        What holds the tree itself, where that is a single number.
+
+    Raises
+    ------
+    UsageError
+        When what is written to the tree would not reach what holds it.
+    """
+
+    def __init__(self, tree: Any, state: State, slot: Slot | None = None) -> None:
+        self._slots, self._state = list(leaves(tree, slot)), state
+        self._references: dict[int, list[Slot]] = {}
+        for leaf, place in self._slots:
+            if isinstance(leaf, np.ndarray) and not state.reaches(leaf):
+                raise UsageError(
+                    "the parameters are copies of what is used: moving them would show nothing; expected the "
+                    "arrays themselves, or the names of the attributes that hold them"
+                )
+            if is_floating(leaf) and not isinstance(leaf, np.ndarray) and place is None:
+                raise UsageError(
+                    "a parameter is a number that cannot be replaced; expected an array of shape ()"
+                )
+
+    def write(self, tree: Any) -> None:
+        """Put other values there: into the same arrays, where they have the same dtype."""
+        for (held, slot), (new, _) in zip(self._slots, leaves(tree), strict=True):
+            if isinstance(held, np.ndarray) and held.dtype == new.dtype and held.flags.writeable:
+                held[...] = new
+            elif isinstance(held, np.ndarray) and held.dtype.kind == "f":
+                if id(held) not in self._references:
+                    self._references[id(held)] = self._state.references(held)
+                for reference in self._references[id(held)]:
+                    put(reference, new)
+            elif is_floating(held) and slot is not None:
+                put(slot, new)
+
+
+def read_back(written: Any, now: Any) -> None:
+    """Write to the arrays of a tree that was put somewhere what stands there now, if that is another."""
+    for (new, _), (held, _) in zip(leaves(written), leaves(now), strict=False):
+        if isinstance(new, np.ndarray) and new is not held and not same(new, held):
+            new[...] = held if np.shape(held) == new.shape else np.nan
+
+
+def tree_at(layer: Any, path: str, pairs: bool, which: int, default: Any = None) -> Any:
+    """Return what stands at a path: a tree, what a method returns, or one side of pairs."""
+    value = at(layer, path)
+    if value is NOTHING:
+        if default is not None:
+            return default
+        known = ", ".join(attributes_of(layer)) or "none"
+        raise UsageError(f"{describe(layer)} has no attribute {path!r}; its attributes are {known}")
+    if callable(value):
+        value = value()
+        value = value if isinstance(value, np.ndarray | Mapping | tuple | list) else list(value)
+    return [pair[which] for pair in value] if pairs else value
+
+
+def leaves(value: Any, slot: Slot | None = None) -> Iterator[tuple[Any, Slot | None]]:
+    """Yield the leaves of a tree, each with the place at which another can be put, if there is one."""
+    items = items_of(value)
+    name = _data_name(value)
+    if name is not None:
+        yield from leaves(getattr(value, name), (Attribute(value), name))
+    elif items is None:
+        yield value, slot
+    else:
+        holds = value if isinstance(value, dict | list) else Attribute(value)
+        for key, item in items.items():
+            yield from leaves(item, None if isinstance(value, tuple) else (holds, key))
+
+
+def _data_name(value: Any) -> str | None:
+    """Return which attribute holds the array of an object such as ``Parameter(data, grad)``."""
+    if isinstance(value, np.ndarray | np.generic) or not hasattr(value, GRAD):
+        return None
+    return next((name for name in DATA if hasattr(value, name)), None)
+
+
+def plain(value: Any) -> Any:
+    """Return a tree with objects that hold a parameter replaced by what they hold, under the same name."""
+    name, items = _data_name(value), items_of(value)
+    if name is not None:
+        return namedtuple("Parameter", [name])(plain(getattr(value, name)))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if items is None or type(value) not in (tuple, list):
+        return value
+    return type(value)(map(plain, value))
+
+
+def of_objects(value: Any) -> Any:
+    """Return the gradients that objects such as ``Parameter(data, grad)`` hold."""
+    items = items_of(value)
+    if _data_name(value) is not None:
+        return {_data_name(value): getattr(value, GRAD)}
+    if not items or not isinstance(value, dict | list | tuple):
+        return NOTHING
+    found = {key: of_objects(item) for key, item in items.items()}
+    if any(gradient is NOTHING for gradient in found.values()):
+        return NOTHING
+    return found if isinstance(value, dict) else list(found.values())
+
+
+def attribute_of(owner: Any, name: str, default: Any = None) -> Any:
+    """Return the gradient that an object keeps in an attribute of its own, such as ``dW`` for ``W``."""
+    for form in gradient_names(name):
+        value = getattr(owner, form, None)
+        if value is not None and not callable(value):
+            return value
+    return default
+
+
+def picked(found: Mapping[Any, Any], name: str, position: int | None = None) -> Any:
+    """Return the gradient of a parameter from a dict, by its name or a usual one, or from a list."""
+    keys = [key for key in (name, *gradient_names(name), position) if key in found]
+    return found[keys[0]] if keys else NOTHING
+
+
+def renamed(found: Any, value: Any) -> Any:
+    """Return gradients under the parameters' own keys, where they have names such as ``dW1``."""
+    if not isinstance(found, Mapping) or not isinstance(value, Mapping) or set(found) & set(value):
+        return found
+    named = {key: picked(found, key) for key in value if isinstance(key, str)}
+    named = {key: gradient for key, gradient in named.items() if gradient is not NOTHING}
+    return named or found
+
+
+def grouped(returned: Sequence[Any], values: Sequence[Any], count: int) -> Any:
+    """Return gradients that stand one by one behind those of the inputs, as the parameters are nested.
+
+    >>> grouped([10, 20, 30], [{"W": 1.0, "b": 2.0}], 1)
+    (10, {'W': 20, 'b': 30})
+    """
+    own = [sum(1 for _ in leaves(value)) for value in values]
+    first = len(returned) - sum(own)
+    if len(returned) <= len(values) + count or first < 0:
+        return tuple(returned)
+    rest = iter(returned[first:])
+    return (*returned[:first], *(_filled(value, rest) for value in values))
+
+
+def _filled(value: Any, rest: Iterator[Any]) -> Any:
+    items = items_of(value)
+    if items is None:
+        return next(rest)
+    filled = {key: _filled(item, rest) for key, item in items.items()}
+    return filled if isinstance(value, Mapping) else tuple(filled.values())

@@ -1,0 +1,443 @@
+"""Layers in the styles in which people write them, right ones beside wrong ones, and what they keep."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from layer_styles import STYLES, Attributes, B, Dicts, Lists, Pairs, W, X, made
+
+from gradlab import GradientError, Rule, UsageError, check_layer, gradcheck, verify
+from gradlab.mutants.layers import LAYERS, Factors, Highway, Tied
+from gradlab.run.source import source_of
+
+
+def report_of(layer, *inputs, **options):
+    return check_layer(layer, *(inputs or (X,)), raise_exception=False, **options)
+
+
+def kinds(report):
+    return {(finding.input, finding.kind) for finding in report.findings}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_right_layer_passes_and_its_parameters_are_named(style):
+    report = check_layer(made(style), X, **STYLES[style].options)
+    assert [result.name for result in report.inputs] == STYLES[style].names
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_wrong_layer_fails_at_the_parameter_that_is_wrong(style):
+    report = report_of(made(style, factor=2.5), **STYLES[style].options)
+    assert kinds(report) == {(STYLES[style].names[2], "wrong-gradient")}
+    assert [cause.code for cause in report.causes] == ["factor"]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("factor", [1.0, 2.5])
+def test_layer_is_left_as_it_was(style, factor):
+    layer = made(style, factor)
+    before = pickle.dumps(layer)
+    report_of(layer, **STYLES[style].options)
+    assert pickle.dumps(layer) == before
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_float32_layer_is_compared_in_float64(style):
+    def forward(x, W, b):
+        return x @ W + b
+
+    def backward(dy, x, W, b):
+        return dy @ W.T, x.T @ dy, dy.sum(axis=0)
+
+    point = tuple(a.astype(np.float32) for a in (X, W, B))
+    as_functions = gradcheck(forward, backward, point)
+    report = check_layer(made(style, dtype=np.float32), point[0], **STYLES[style].options)
+    assert [r.resolution for r in report.inputs] == pytest.approx([r.resolution for r in as_functions.inputs])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_verify_takes_a_layer(style):
+    rule, wrong = (Rule.from_layer(made(style, f), "(n,3)", **STYLES[style].options) for f in (1.0, 2.5))
+    assert verify(rule, max_examples=20).points == 20
+    assert verify(wrong, max_examples=20, raise_exception=False).failed
+
+
+@pytest.mark.parametrize(
+    ("right", "arrays", "options"),
+    [
+        (Highway, [(3, 3), (3,), (3, 3), (3,)], {}),
+        (Tied, [(3, 3), (3,), (3,)], {}),
+        (Factors, [(3,), (3, 2)], {"params": ("w", "V")}),
+    ],
+)
+def test_layers_of_the_catalogue(right, arrays, options):
+    rng = np.random.default_rng(0)
+    params = [rng.normal(size=shape) for shape in arrays]
+    check_layer(right(*params), X, **options)
+    for name, wrong in LAYERS.items():
+        if issubclass(wrong, right):
+            report = report_of(wrong(*copy.deepcopy(params)), **options)
+            if name == "buffers of the class":  # which each check puts back
+                assert kinds(report) >= {("params[0]", "accumulated")}
+            assert report.failed, name
+
+
+class BatchNorm:
+    def __init__(self, size):
+        self.gamma, self.beta = np.linspace(1, 2, size), np.zeros(size)
+        self.running_mean, self.running_var, self.seen = np.zeros(size), np.ones(size), 0
+
+    def forward(self, x, train=True):
+        self.seen += 1
+        mean, var = (x.mean(axis=0), x.var(axis=0)) if train else (self.running_mean, self.running_var)
+        if train:
+            self.running_mean *= 0.9
+            self.running_mean += 0.1 * mean
+            self.running_var = 0.9 * self.running_var + 0.1 * var
+        self.train, self.std = train, np.sqrt(var + 1e-5)
+        self.h = (x - mean) / self.std
+        return self.gamma * self.h + self.beta
+
+    def backward(self, dy):
+        self.dgamma, self.dbeta = (dy * self.h).sum(axis=0), dy.sum(axis=0)
+        dh = dy * self.gamma
+        return self.through_statistics(dh) / self.std if self.train else dh / self.std
+
+    def through_statistics(self, dh):
+        return dh - dh.mean(axis=0) - self.h * (dh * self.h).mean(axis=0)
+
+
+class ConstantStatistics(BatchNorm):
+    def through_statistics(self, dh):
+        return dh
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_running_statistics_and_counters_are_put_back(train):
+    layer = BatchNorm(3)
+    mean = layer.running_mean
+    check_layer(layer, X, kwargs={"train": train})
+    assert layer.running_mean is mean
+    assert not mean.any()
+    assert (layer.running_var == 1).all()
+    assert layer.seen == 0
+    assert not hasattr(layer, "h")
+
+
+def test_wrong_statistics_fail_in_training_alone():
+    assert report_of(ConstantStatistics(3)).failed
+    check_layer(ConstantStatistics(3), X, kwargs={"train": False})
+
+
+def test_array_without_gradient_is_said_to_be_a_constant():
+    report = check_layer(BatchNorm(3), X, kwargs={"train": False})
+    assert report.notes == tuple(
+        f"{name} has no gradient and was taken as a constant: is it no parameter?"
+        for name in ("running_mean", "running_var")
+    )
+
+
+class Dropout:
+    def __init__(self, draw, draws_again=False):
+        self.draw, self.draws_again = draw, draws_again
+
+    def forward(self, x):
+        self.mask = self.draw(x.shape) < 0.5
+        return x * self.mask / 0.5
+
+    def backward(self, dy):
+        if self.draws_again:
+            self.mask = self.draw(dy.shape) < 0.5
+        return dy * self.mask / 0.5
+
+
+def of_numpy(shape):
+    return np.random.random(shape)  # noqa: NPY002 - as most layers have it
+
+
+def test_dropout_passes_under_a_seed_and_fails_where_backward_draws_again():
+    check_layer(Dropout(of_numpy), X, seed=0)
+    assert report_of(Dropout(of_numpy, draws_again=True), seed=0).failed
+
+
+def test_dropout_without_a_seed_is_told_of_it():
+    report = report_of(Dropout(of_numpy))
+    assert kinds(report) == {(None, "not-deterministic")}
+    assert any("seed=0" in note for note in report.notes)
+
+
+def test_generator_of_the_layer_needs_no_seed_and_is_put_back():
+    generator = np.random.default_rng(7)
+    check_layer(Dropout(generator.random), X)
+    assert generator.random() == np.random.default_rng(7).random()
+    assert report_of(Dropout(generator.random, draws_again=True)).failed
+
+
+def test_seed_leaves_the_global_generator_as_it_was():
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    check_layer(Dropout(of_numpy), X, seed=0)
+    assert np.random.random() == expected  # noqa: NPY002
+
+
+def test_accumulated_gradients_are_right_and_said():
+    layer = Pairs(W, B)
+    layer.dl_dw += 100  # from a step before
+    report = check_layer(layer, X, params="param", grads="param")
+    (note,) = report.notes
+    assert note.startswith("backward adds to the stored gradients of param[0], param[1] (+=)")
+    assert layer.dl_dw.min() == 100
+
+
+class Accumulates(Attributes):
+    def __init__(self, *arrays):
+        super().__init__(*arrays)
+        self.zero()
+
+    def zero(self):
+        self.dW, self.db = np.zeros_like(self.W), np.zeros_like(self.b)
+
+    def backward(self, dLdZ):
+        self.dW += self.A.T @ dLdZ
+        self.db += dLdZ.sum(axis=0)
+        return dLdZ @ self.W.T
+
+
+class ForgetsTheBias(Accumulates):
+    def zero(self):
+        self.dW = np.zeros_like(self.W)
+        if not hasattr(self, "db"):
+            self.db = np.zeros_like(self.b)
+
+
+@pytest.mark.parametrize("reset", ["zero", lambda layer: layer.zero()])
+def test_reset_that_forgets_a_gradient_fails(reset):
+    assert check_layer(Accumulates(W, B), X, reset=reset).notes == ()
+    report = report_of(ForgetsTheBias(W, B), reset=reset)
+    assert kinds(report) == {("b", "accumulated")}
+    assert [cause.code for cause in report.causes] == ["accumulated"]
+
+
+class AccumulatesTheInput(Accumulates):
+    def backward(self, dLdZ):
+        self.dA = getattr(self, "dA", 0) + super().backward(dLdZ)
+        return self.dA
+
+
+class KeepsTheFirstInput(Attributes):
+    def forward(self, A):
+        if not hasattr(self, "A"):
+            self.A = A
+        return A @ self.W + self.b
+
+
+def test_what_the_step_before_leaves_is_found():
+    assert kinds(report_of(AccumulatesTheInput(W, B))) == {("A", "accumulated")}
+    assert kinds(report_of(KeepsTheFirstInput(W, B))) == {("W", "cache-overwritten")}
+
+
+class Recurrent:
+    """It starts from the state in which the last call has left it."""
+
+    def __init__(self, W):
+        self.W, self.dW, self.h = W, None, np.zeros(W.shape[1])
+
+    def forward(self, x):
+        self.x, self.before = x, self.h
+        self.h = np.tanh(x @ self.W + self.h)
+        return self.h
+
+    def backward(self, dy):
+        da = dy * (1 - self.h**2)
+        self.dW = np.outer(self.x, da)
+        return da @ self.W.T
+
+
+def test_state_that_is_carried_over_is_said():
+    report = check_layer(Recurrent(W.copy()), X[0])
+    assert report.notes[-1] == "forward depends on the calls before it; the layer was put back before each"
+
+
+class Descends(Attributes):
+    def backward(self, dLdZ):
+        dx = super().backward(dLdZ)
+        self.W -= 0.1 * self.dLdW
+        self.b = self.b - 0.1 * self.dLdb
+        return dx
+
+
+class ClipsItsInput(Attributes):
+    def forward(self, A):
+        return super().forward(np.clip(A, -0.5, 0.5, out=A))
+
+
+def test_layer_that_writes_to_parameters_or_inputs_fails():
+    kept = W.copy(), B.copy(), X.copy()
+    assert kinds(report_of(Descends(W, B))) == {("W", "mutates-input"), ("b", "mutates-input")}
+    assert ("A", "mutates-input") in kinds(report_of(ClipsItsInput(W, B)))
+    assert all(map(np.array_equal, (W, B, X), kept))
+
+
+def test_views_of_one_flat_vector_move_with_it():
+    class Flat(Attributes):
+        def __init__(self, theta):
+            super().__init__(theta[:6].reshape(3, 2), theta[6:])
+            self.theta = theta
+
+        def backward(self, dLdZ):
+            dx = super().backward(dLdZ)
+            self.dtheta = np.concatenate([self.dLdW.ravel(), self.factor * self.dLdb])
+            return dx
+
+    theta = np.concatenate([W.ravel(), B])
+    check_layer(Flat(theta), X, params="theta")
+    layer = Flat(theta.astype(np.float32))
+    assert not report_of(layer, X.astype(np.float32), params="theta").failed
+    layer.factor = 2.0
+    assert report_of(layer, X.astype(np.float32), params="theta").failed
+
+
+def test_read_only_and_scalar_parameters():
+    class PReLU:
+        def __init__(self, slope, factor=1.0):
+            self.slope, self.dslope, self.factor = slope, None, factor
+
+        def forward(self, x):
+            self.x = x
+            return np.where(x > 0, x, self.slope * x)
+
+        def backward(self, dy):
+            self.dslope = self.factor * np.sum(dy * np.where(self.x > 0, 0, self.x))
+            return dy * np.where(self.x > 0, 1, self.slope)
+
+    fixed = np.array(0.25)
+    fixed.flags.writeable = False
+    for slope in (0.25, np.float64(0.25), fixed):
+        check_layer(PReLU(slope), X, params="slope")
+        assert report_of(PReLU(slope, 2.0), params="slope").failed
+
+
+def test_labels_are_constants_and_a_loss_layer_takes_its_default_gradient():
+    class SoftmaxWithLoss:
+        def __init__(self, divides=True):
+            self.params, self.grads, self.divides = [], [], divides
+
+        def forward(self, x, t):
+            e = np.exp(x - x.max(axis=1, keepdims=True))
+            self.y, self.t = e / e.sum(axis=1, keepdims=True), t
+            return -np.mean(np.log(self.y[np.arange(len(t)), t]))
+
+        def backward(self, dout=1):
+            dx = self.y.copy()
+            dx[np.arange(len(self.t)), self.t] -= 1
+            return dx * dout / (len(self.t) if self.divides else 1)
+
+    labels = np.array([0, 2, 1, 1])
+    check_layer(SoftmaxWithLoss(), X, labels)
+    report = report_of(SoftmaxWithLoss(divides=False), X, labels)
+    assert [cause.code for cause in report.causes] == ["summed-instead-of-averaged"]
+
+
+def test_layer_without_parameters():
+    class ReLU:
+        def forward(self, x):
+            self.mask = x <= 0
+            out = x.copy()
+            out[self.mask] = 0
+            return out
+
+        def backward(self, dout):
+            dout[self.mask] = 0
+            return dout
+
+    # The book writes into what it was given, which here is said.
+    assert kinds(report_of(ReLU())) == {(None, "mutates-upstream")}
+
+
+def test_gradient_that_is_missing_is_named():
+    class Forgets(Attributes):
+        def backward(self, dLdZ):
+            self.dLdW = self.A.T @ dLdZ
+            return dLdZ @ self.W.T
+
+    assert kinds(report_of(Forgets(W, B), params=("W", "b"))) == {("b", "gradient-none")}
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "message"),
+    [
+        (Attributes(W, B), {"forward": "feed"}, "has no method 'feed'; its methods are backward, forward"),
+        (Attributes(W, B), {"params": "theta"}, "has no attribute 'theta'; its attributes are W, b, factor"),
+        (Attributes(W, B), {"params": 3}, "params is the int 3; expected the name of an attribute"),
+        (Attributes(W, B), {"params": ("W", "b"), "grads": ("dW", "db", "dx")}, "grads names 3 attributes"),
+        (Attributes(W, B), {"seed": -1}, "seed is the int -1; expected None or a non-negative integer"),
+        (Dicts(W, B), {"wrt": "V"}, r"wrt names V, which is not an input; the inputs are x, params\['W'\]"),
+    ],
+)
+def test_malformed_question_is_refused(layer, options, message):
+    with pytest.raises(UsageError, match=message):
+        check_layer(layer, X, **options)
+
+
+def test_parameters_that_nobody_names_are_asked_for():
+    class Plain:
+        def __init__(self):
+            self.W, self.b = W, B
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+
+        def backward(self, dy):
+            return dy @ self.W.T
+
+    with pytest.raises(UsageError, match=r"say what the parameters are: params=\('W', 'b'\)"):
+        check_layer(Plain(), X)
+    with pytest.raises(UsageError, match="no gradient of W, b was found"):
+        check_layer(Plain(), X, params=("W", "b"))
+    check_layer(Plain(), X, params=())
+
+
+def test_parameters_that_are_copies_are_refused():
+    class Copies(Lists):
+        def parameters(self):
+            return [p.copy() for p in self.params]
+
+    with pytest.raises(UsageError, match="copies of what is used"):
+        check_layer(Copies(W, B), X, params="parameters")
+
+
+def test_inputs_that_forward_does_not_take_are_refused():
+    with pytest.raises(UsageError, match=r"forward\(A\) cannot be called with"):
+        check_layer(Attributes(W, B), X, X)
+
+
+def test_what_the_layer_raises_is_told_and_chained():
+    class Raises(Dicts):
+        def backward(self, dout):
+            raise KeyError("cache")
+
+    layer = Raises(W, B)
+    with pytest.raises(GradientError, match="backward raised KeyError") as caught:
+        check_layer(layer, X)
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert not hasattr(layer, "cache")
+
+
+def test_rule_of_a_layer_is_found_where_its_backward_is_written():
+    backward = Rule.from_layer(Attributes(W, B), (X,), params=("W", "b")).backward
+    assert source_of(backward) == source_of(Attributes.backward)
+
+
+def test_snippet_is_the_call_that_was_written():
+    layer = made("all returned", 2.5)
+    report = report_of(layer, **STYLES["all returned"].options)
+    assert report.call == (
+        "# layer is an AllReturned\ngradlab.check_layer(layer, x, params=('W', 'b'), forward='feedforward', "
+        "backward='backprop', rng=0)"
+    )
+    with pytest.raises(GradientError) as caught:
+        exec(report.snippet, {"layer": layer})
+    assert caught.value.report == report
