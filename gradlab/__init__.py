@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradlab import pytest_plugin as pytest_plugin
+    from gradlab import scipy as scipy
     from gradlab import strategies as strategies
+    from gradlab import tangents as tangents
     from gradlab._explain import explain as explain
     from gradlab._gradcheck import gradcheck as gradcheck
     from gradlab._numerical import numerical_jacobian as numerical_jacobian
@@ -60,7 +62,7 @@ _HOME = {
 }
 
 # Modules that are used by their name, as in `gradlab.strategies.inputs`; loaded likewise.
-_MODULES = ("pytest_plugin", "strategies")
+_MODULES = ("pytest_plugin", "scipy", "strategies", "tangents")
 
 __all__ = [
     "Cause",

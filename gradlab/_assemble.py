@@ -84,7 +84,8 @@ def _wrong_gradient(problem: Problem, probes: Probes, oracle: str) -> Finding:
     names = ", ".join(problem.names[i] for i in problem.wrt)
     who = names if probes.position is None else problem.names[probes.position]
     if probes.position is None or worst.index is None:
-        where = f"along {mask.sum()} of {counted(mask.size, 'random direction')}"
+        kind = "tangent" if probes.position in problem.constraints.tangents else "random direction"
+        where = f"along {mask.sum()} of {counted(mask.size, kind)}"
         message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
     else:
         at = problem.arguments.label(probes.position, worst.index)
@@ -156,10 +157,18 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
         worst=_worst(problem, own) if own is not None and probed else None,
         resolution=own.resolution if own is not None and probed else None,
-        where=region.words if region is not None else "",
+        where=region.words if region is not None else _wrong_tangents(problem, own),
         too_small=own.too_small if own is not None and probed else 0,
         paired=problem.arguments.paired[position],
     )
+
+
+def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
+    """Say along how many tangents a gradient is wrong; an empty string where it has none, or is not."""
+    if probes is None or probes.position not in problem.constraints.tangents:
+        return ""
+    wrong = probes.mask(probes.rows.wrong)
+    return f"along {wrong.sum()} of {counted(wrong.size, 'tangent')}" if wrong.any() else ""
 
 
 def open_rows(probes: Probes) -> npt.NDArray[np.bool_]:

@@ -43,6 +43,8 @@ def gradcheck(
     wrt: Any = None,
     kwargs: Mapping[str, Any] | None = None,
     grad_output: Any = None,
+    bounds: Any = None,
+    tangents: Mapping[str, Callable[..., Any]] | None = None,
     rtol: float | None = None,
     atol: float | None = None,
     probes: str | None = None,
@@ -81,6 +83,14 @@ def gradcheck(
         Further keyword arguments of both functions (with ``cached=True``, of ``forward`` alone).
     grad_output : array or tuple of arrays, optional
         The upstream gradient ``dL/dY``, of the output's shape; random by default.
+    bounds : dict of str to pair, or pair, optional
+        ``{name: (low, high)}``, or one pair where one array is differentiated: numbers, arrays that
+        broadcast to the input, or ``None``. Neither function is called outside; an entry at a bound is
+        compared on its inner side, one with ``low == high`` is a constant.
+    tangents : dict of str to callable, optional
+        ``{name: project}``: gradients are compared along the directions ``project(x, d)`` alone, where not
+        every array is allowed: symmetric matrices, unit vectors, probabilities. `gradlab.tangents` has
+        these; your own is a function ``(x, d) -> d``.
     rtol : float, optional
         The relative defect that you do not care about. By default 1e-7 in float64, and the square root
         of the unit of rounding in float32 (3e-4) and float16 (0.03); 0.13 in bfloat16.
@@ -125,6 +135,9 @@ def gradcheck(
     >>> report = gradcheck(np.tanh, lambda dy, x: dy * (1 - x**2), x, raise_exception=False)
     >>> report.inputs[0].wrong_count
     3
+    >>> at_zero = np.array([0.0, 2.0])
+    >>> gradcheck(lambda x: x**1.5, lambda dy, x: 1.5 * dy * np.sqrt(x), at_zero, bounds=(0, None))
+    <Report <lambda>: pass at 1 point>
     """
     __tracebackhide__ = True  # IPython looks for it here only
     question = Question(
@@ -134,6 +147,8 @@ def gradcheck(
         cached=cached,
         wrt=wrt,
         kwargs=kwargs,
+        bounds=bounds,
+        tangents=tangents,
         rtol=rtol,
         atol=atol,
         probes=probes,
@@ -153,6 +168,8 @@ def gradcheck(
         reference=reference,
         cached=bool(cached),
         wrt=wrt,
+        bounds=bounds,
+        tangents=tangents,
         rtol=rtol,
         atol=atol,
         probes=probes,
@@ -196,6 +213,8 @@ class Question:
     cached: bool = False
     wrt: Any = None
     kwargs: Mapping[str, Any] | None = None
+    bounds: Any = None
+    tangents: Mapping[str, Callable[..., Any]] | None = None
     rtol: float | None = None
     atol: float | None = None
     probes: str | None = None
@@ -243,6 +262,8 @@ def check_point(
             cached=question.cached,
             wrt=question.wrt,
             kwargs=question.kwargs,
+            bounds=question.bounds,
+            tangents=question.tangents,
             grad_output=grad_output,
             rng=generator,
             max_calls=question.max_calls,

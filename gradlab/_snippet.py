@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gradlab import tangents as own_tangents
 from gradlab.numerics.dtypes import is_narrow
 from gradlab.point.arguments import arrange, names_of
 from gradlab.point.values import describe
@@ -53,6 +54,7 @@ def gradcheck_snippet(
     inputs: Any,
     *,
     kwargs: Mapping[str, Any] | None = None,
+    tangents: Mapping[str, Any] | None = None,
     grad_output: Any = None,
     seed: int,
     **options: Any,
@@ -76,6 +78,9 @@ def gradcheck_snippet(
             arguments.append(f"reference=({', '.join(pair)})")
         elif value is not None and value is not False:
             arguments.append(f"{name}={_option(name, value, lines, taken)}")
+    if tangents:
+        items = (f"{key!r}: {_option('project', value, lines, taken)}" for key, value in tangents.items())
+        arguments.append(f"tangents={{{', '.join(items)}}}")
     if kwargs:
         items = (f"{key!r}: {_option(key, value, lines, taken)}" for key, value in kwargs.items())
         arguments.append(f"kwargs={{{', '.join(items)}}}")
@@ -125,6 +130,39 @@ def call_snippet(
             text = held.get(id(value)) if isinstance(value, Mapping | list) else None
             arguments.append(f"{option}={text or _option(option, value, lines, taken)}")
     return Snippet("\n".join(lines), "\n".join([*imports, f"gradlab.{function}({', '.join(arguments)})"]))
+
+
+def derivative_snippet(
+    called: str,
+    fun: Callable[..., Any],
+    derivative: Any,
+    x0: Any,
+    *,
+    role: str = "derivative",
+    **options: Any,
+) -> Snippet:
+    """Write a call ``called(fun, derivative, x0, ...)``, such as one of `gradlab.scipy`.
+
+    Options that are ``None`` are left out; those of a name that starts with a star are positional.
+
+    >>> snippet = derivative_snippet("gradlab.scipy.check_grad", np.sum, np.ones_like, 0.5, rtol=None, rng=0)
+    >>> print(snippet.call)
+    gradlab.scipy.check_grad(np.sum, np.ones_like, x0, rng=0)
+    """
+    if derivative is True:
+        names, imports = _named_functions(fun, fun, roles=("fun", "fun"))
+        names, imports = [names[0], "True"], imports[:1]
+    else:
+        names, imports = _named_functions(fun, derivative, roles=("fun", role))
+    taken = {name.partition(".")[0] for name in names}
+    lines = [_assignment(_variable("x0", taken), x0)]
+    arguments = [*names, "x0"]
+    for name, value in options.items():
+        if name.startswith("*"):
+            arguments += [_option(name[1:], item, lines, taken) for item in value]
+        elif value is not None:
+            arguments.append(f"{name}={_option(name, value, lines, taken)}")
+    return Snippet("\n".join(lines), "\n".join([*imports, f"{called}({', '.join(arguments)})"]))
 
 
 def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, explicit: bool) -> Snippet:
@@ -271,11 +309,13 @@ def _variable(name: str, taken: set[str]) -> str:
     return variable
 
 
-def _named_functions(forward: Any, backward: Any) -> tuple[list[str], list[str]]:
+def _named_functions(
+    forward: Any, backward: Any, *, roles: tuple[str, str] = ("forward", "backward")
+) -> tuple[list[str], list[str]]:
     """Return what to call both functions, and the lines that import them or say what they were."""
     names: list[str] = []
     lines: list[str] = []
-    for role, function in (("forward", forward), ("backward", backward)):
+    for role, function in zip(roles, (forward, backward), strict=True):
         name = _numpy_name(function) or _own_name(function)
         if name is None or name in RESERVED or (name in names and function is not forward):
             lines.append(_assignment(role, function))
@@ -346,8 +386,10 @@ def _can_import(module: str) -> bool:
 
 
 def _numpy_name(value: Any) -> str | None:
-    """Return ``np.tanh`` for ``np.tanh``, ``np.float32`` for that."""
+    """Return ``np.tanh`` for ``np.tanh``, ``np.float32`` for that, and the name of one of our tangents."""
     name = getattr(value, "__name__", None)
     if not isinstance(name, str) or not callable(value):
         return None
+    if getattr(own_tangents, name, None) is value:
+        return f"gradlab.tangents.{name}"
     return f"np.{name}" if getattr(np, name, None) is value else None

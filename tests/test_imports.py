@@ -15,6 +15,7 @@ PACKAGE = Path(gradlab.__file__).parent
 # Each layer may import from those above it, and from itself where it is a folder.
 LAYERS = [
     ["errors", "words"],
+    ["tangents"],
     ["report"],
     ["rule"],
     ["numerics"],
@@ -23,6 +24,8 @@ LAYERS = [
     ["checks"],
     ["_assemble", "_numerical"],
     ["_gradcheck"],
+    ["_jacobian"],
+    ["scipy"],
     ["strategies"],
     ["layers", "_value_and_grad", "_points", "_tally"],
     ["_verify"],

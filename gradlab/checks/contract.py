@@ -297,8 +297,8 @@ def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], 
 
 def _forward_elsewhere(problem: Problem) -> None:
     """Call forward at another point: what backward needs of the first must not be lost by that."""
-    moved = {i: problem.value(i) + ELSEWHERE * scales(problem.value(i)) for i in problem.wrt}
-    problem.evaluate({i: x.astype(problem.value(i).dtype, copy=False) for i, x in moved.items()})
+    there = {i: problem.direction(i, ELSEWHERE * problem.reach(i)) for i in problem.wrt}
+    problem.evaluate(problem.moved(there, 1.0))
 
 
 def _ask(problem: Problem, upstream: Array, **how: Any) -> Gradients:

@@ -1,9 +1,10 @@
 """What wrong entries have in common: said where no hypothesis of the right gradient holds.
 
-They are indices that occur more than once, all off the diagonal of the Jacobian, zero or not zero where they
-must not be, at special values of the input, or at one end of it. That a value is the reason is tested: the
-gradient is right once the input has another one. Adding a description is a function and a line in
-`DESCRIPTIONS`.
+They are indices that occur more than once, what other outputs contribute, all off the diagonal of the
+Jacobian, zero or not zero where they must not be, at special values of the input, or at one end of it; or the
+gradient is right along those directions in which the input is meant to move. That a value is the reason is
+tested: the gradient is right once the input has another one. Adding a description is a function and a line
+in `DESCRIPTIONS`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.evidence import MORE_THAN_CONSTANTS, Evidence, gather
 from gradlab.checks.locate import Region
 from gradlab.checks.nearby import apart
+from gradlab.checks.partial import one_output_only, right_on_constraint, triangle_only
 from gradlab.checks.regions import Mask, special_values, tied
 from gradlab.numerics import Array
 from gradlab.numerics.table import Indices
@@ -113,7 +115,15 @@ def wrong_on_special_values(e: Evidence, region: Region | None) -> Cause | None:
     return Cause(SPECIAL, f"gradient of {e.name} is wrong only {end}", e.name) if end else None
 
 
-DESCRIPTIONS = (last_write_wins, diagonal_only, zeros, wrong_on_special_values)
+DESCRIPTIONS = (
+    last_write_wins,
+    one_output_only,
+    triangle_only,
+    right_on_constraint,
+    diagonal_only,
+    zeros,
+    wrong_on_special_values,
+)
 
 
 def wrong_together(problem: Problem, position: int, *, rtol: float) -> Cause | None:

@@ -6,20 +6,20 @@ moving these entries by their own size does to the contracted output.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from gradlab.numerics import Array
-from gradlab.numerics.scales import exact_displacement, norm, random_direction, scales
+from gradlab.numerics.scales import exact_displacement, norm
 from gradlab.numerics.table import Evaluate, Indices
 from gradlab.point.arguments import Displaced
 from gradlab.point.problem import Problem
 
 BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
+ROUNDED = 1e-12  # of an entry: what is left of its displacement by rounding alone, where it has no tangent
 
 Gradients = Mapping[int, Array]
 
@@ -54,7 +54,7 @@ class Directions:
             every = movable(problem, i) if chosen is None else chosen
             position.append(np.full(every.size, i, dtype=np.intp))
             index.append(every)
-            length.append(exact_displacement(x, scales(x)).ravel()[every])
+            length.append(exact_displacement(x, problem.reach(i)).ravel()[every])
         if not position:
             nothing = np.empty(0, dtype=np.intp)
             return cls(nothing, nothing, np.empty(0), tuple(joint))
@@ -103,17 +103,18 @@ class Directions:
     def closer(self, problem: Problem) -> Directions | None:
         """Return the same, every entry on the scale of its own magnitude; ``None`` where it is already."""
         length = self.length.copy()
-        for k, (i, j) in enumerate(zip(self.position.tolist(), self.index.tolist(), strict=True)):
-            x = problem.value(i).ravel()[[j]]
-            own = float(exact_displacement(x, np.abs(x))[0])
-            length[k] = own if own else length[k]
+        for i in dict.fromkeys(self.position.tolist()):
+            mine = self.position == i
+            x, own = problem.value(i), problem.own_magnitude(i)
+            index = self.index[mine]
+            exact = exact_displacement(x, np.where(np.isfinite(own), own, 0.0)).ravel()[index]
+            length[mine] = np.where(exact > 0, np.minimum(exact, length[mine]), length[mine])
         joint = []
         for parts in self.joint:
-            clipped = {}
-            for i, d in parts.items():
-                x = problem.value(i)
-                reach = np.where(x == 0, np.abs(d), np.abs(x))
-                clipped[i] = exact_displacement(x, np.clip(d, -reach, reach))
+            clipped = dict(parts)
+            for i in parts.keys() - problem.constraints.tangents.keys():
+                own = problem.own_magnitude(i)
+                clipped[i] = exact_displacement(problem.value(i), np.clip(parts[i], -own, own))
             joint.append(clipped)
         nearer = bool((length < self.length).any()) or any(
             bool((np.abs(new[i]) < np.abs(old[i])).any())
@@ -177,16 +178,31 @@ def count_movable(problem: Problem, i: int) -> int:
     return size - int(problem.fixed[i].sum()) if i in problem.fixed else size
 
 
-def random_joint(problem: Problem, positions: Iterable[int], rng: np.random.Generator) -> Gradients:
-    """Draw a direction in which every entry of some inputs moves."""
-    return {i: random_direction(problem.value(i), rng) for i in positions}
+def along_tangents(
+    problem: Problem, i: int, *, most: int | None = None, project: Callable[[Array], Array] | None = None
+) -> Iterator[Gradients]:
+    """Yield what each entry of an input does within its tangents: every direction once, on the input's scale.
 
-
-def without_fixed(problem: Problem, direction: Gradients) -> Gradients:
-    """Return a direction that leaves entries which are constants where they are."""
-    return {i: np.where(problem.fixed[i], 0.0, d) if i in problem.fixed else d for i, d in direction.items()}
-
-
-def affordable(problem: Problem, rows: int) -> bool:
-    """Whether forward may still be called on both sides of so many rows."""
-    return 2 * rows <= problem.calls_left or math.isinf(problem.calls_left)
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    i : int
+        An input that has tangents.
+    most : int, optional
+        How many entries to take.
+    project : callable, optional
+        Other tangents than its own: ``d -> d``.
+    """
+    reach, seen = problem.reach(i), set()
+    for j in movable(problem, i)[:most]:
+        entry = np.zeros(reach.shape)
+        entry.flat[j] = reach.flat[j]
+        d = problem.direction(i, entry) if project is None else project(entry)
+        moves = float(np.max(np.abs(d) / reach))
+        if moves <= ROUNDED:
+            continue
+        d = d / moves + 0.0  # no negative zeros
+        if d.tobytes() not in seen:
+            seen.add(d.tobytes())
+            yield {i: d}

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Directions, Gradients, movable, without_fixed
+from gradlab.checks.directions import Directions, Gradients, along_tangents, movable
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction
 from gradlab.numerics.table import Indices, Table, differentiate
@@ -227,6 +227,9 @@ def entries_and_joint(
     """Return single entries, those wanted first, then others, and a few joint directions, of one input."""
     entries = movable(problem, position)
     most = MOST_ENTRIES if entries.size <= LARGE else FEW_ENTRIES
+    if position in problem.constraints.tangents:
+        joint = [*along_tangents(problem, position, most=most), *joint_directions(problem, position, rng)]
+        return Directions.entries(problem, {}, joint)
     first = list(wanted)[: most // 2]
     room = min(entries.size, most) - len(first)
     if entries.size <= most:
@@ -241,8 +244,8 @@ def entries_and_joint(
 def joint_directions(problem: Problem, position: int, rng: np.random.Generator) -> list[Gradients]:
     """Return a few directions in which every entry of one input moves."""
     x = problem.value(position)
-    drawn = (random_direction(x, rng) for _ in range(JOINT_DIRECTIONS))
-    return [without_fixed(problem, {position: d}) for d in drawn]
+    drawn = (random_direction(x, rng, problem.reach(position)) for _ in range(JOINT_DIRECTIONS))
+    return [{position: problem.direction(position, d)} for d in drawn]
 
 
 def _upstreams(problem: Problem) -> tuple[Array, ...]:

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import CERTAIN, NOTHING, ROUNDINGS, Criteria
-from gradlab.checks.directions import Directions, Gradients, count_movable, without_fixed
+from gradlab.checks.directions import Directions, Gradients, along_tangents, count_movable
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.ladders import LADDER
 from gradlab.checks.rows import Mask, Rows
+from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.scales import blocks, random_direction, scales
-from gradlab.numerics.table import Indices, usual_step
+from gradlab.numerics.scales import blocks, random_direction
+from gradlab.numerics.table import LONG_STEPS, Indices, coarse_steps, usual_step
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
@@ -32,6 +33,7 @@ STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
+AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves away from it alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +135,12 @@ def probe_gradients(
         small = []  # too dear: directions tell less, but of all entries
     planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
     for i in gradients:
-        if i not in small and size[i]:
+        if i in small and i in problem.constraints.tangents:
+            planned += [(i, 0, d) for d in along_tangents(problem, i)]
+            if size[i] and not any(at == i for at, _, _ in planned):
+                raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
+            small = [k for k in small if k != i]
+        elif i not in small and size[i]:
             planned += [(i, *plan) for plan in _strata(claims, i, rng)]
     # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
     directions = Directions.entries(problem, dict.fromkeys(small), [d for _, _, d in planned])
@@ -207,10 +214,16 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
 
 def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
     """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move."""
-    table = rows.table
-    table.take(np.flatnonzero(which), BEYOND)
-    moves = table.secant(BEYOND) > floor + table.rounding(BEYOND)
-    return np.asarray(~moves.any(axis=1) & np.isfinite(table.secant(BEYOND)).all(axis=1))
+    table, stays = rows.table, np.zeros(which.shape, dtype=bool)
+    for step in (BEYOND, *LONG_STEPS, *coarse_steps(table.eps)[:1]):  # as far as there are values
+        if not which.any():
+            break
+        table.take(np.flatnonzero(which), step)
+        secant = table.secant(step)
+        seen = which & np.isfinite(secant).all(axis=1)
+        stays |= seen & ~(secant > floor + table.rounding(step)).any(axis=1)
+        which = which & ~seen
+    return stays
 
 
 def _noticed(criteria: Criteria, rows: Rows) -> Array:
@@ -244,6 +257,8 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
         caught = caught[told & np.isfinite(caught)]
         return (float(caught.max()) if caught.size else None), int(probes.mask(rows.small).sum())
     limit = criteria.rtol * criteria.influence
+    if probes.position in rows.claims.problem.constraints.tangents:
+        return _resolution_along_tangents(probes, noticed, limit)
     worst, too_small = 0.0, 0
     along = [cast(Stratum, rows.directions.joint[k - rows.directions.single]) for k in probes.which]
     labels, i = along[0].labels.ravel(), along[0].position
@@ -259,6 +274,22 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
         too_small += int((np.isnan(seen) & (d != 0)).sum())
         worst = max(worst, float((1 / seen[seen > 0]).max(initial=0.0)))
     return worst or None, too_small
+
+
+def _resolution_along_tangents(probes: Probes, noticed: Array, limit: float) -> tuple[float | None, int]:
+    """Return the same where any direction moves any entry: each is known from what shows it best."""
+    rows = probes.rows
+    best = np.full(rows.claims.problem.value(cast(int, probes.position)).size, np.inf)
+    small = np.ones(best.size, dtype=bool)
+    for k, row in enumerate(probes.which.tolist()):
+        ((i, d),) = rows.directions.joint[row - rows.directions.single].items()
+        for s, gradients in enumerate(rows.claims.gradients):
+            moved = np.abs(gradients[i].ravel() * d.ravel())
+            with np.errstate(divide="ignore"):
+                best = np.fmin(best, noticed[k, s] / moved)
+            small &= moved + noticed[k, s] <= limit
+    finite = best[np.isfinite(best) & ~small]
+    return (float(finite.max()) if finite.size else None), int(small.sum())
 
 
 def _is_seen(probes: Probes, noticed: Array) -> bool:
@@ -305,9 +336,18 @@ def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claims) -> t
 
 def _strata(claims: Claims, i: int, rng: np.random.Generator) -> Iterator[tuple[int, Gradients]]:
     problem, x = claims.problem, claims.problem.value(i)
-    labels = strata([gradients[i] for gradients in claims.gradients], scales(x))
+    labels = strata([gradients[i] for gradients in claims.gradients], problem.reach(i))
+    if i in problem.constraints.boxes:  # what has room on one side only would leave the others no other
+        beside = problem.constraints.boxes[i].room(x) < AT_BOUND * problem.reach(i)
+        _, numbered = np.unique(2 * labels + beside, return_inverse=True)
+        labels = numbered.reshape(x.shape).astype(np.int8)
     for _ in range(PER_STRATUM):
-        direction = without_fixed(problem, {i: random_direction(x, rng)})[i]
+        drawn = random_direction(x, rng, problem.reach(i))
+        if i in problem.constraints.tangents:  # parts of a tangent are none
+            for stratum in range(int(labels.max(initial=-1)) + 1):
+                yield 0, {i: problem.direction(i, drawn * (labels == stratum))}
+            continue
+        direction = problem.direction(i, drawn)
         small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
         kept = small if np.array_equal(small, direction) else direction
         for stratum in range(int(labels.max(initial=-1)) + 1):

@@ -30,6 +30,7 @@ Prediction: TypeAlias = Callable[[Evidence], Sequence[Numbers] | None]
 DISTINCT = 4  # entries at least, for an order to be evidence
 NAMES = {TORCH: "torch", JAX: "JAX"}
 FORMULAS = {TORCH: "dL/dx + i dL/dy", JAX: "dL/dx - i dL/dy"}
+LARGEST_EXPONENT = 100  # beyond, a logarithm is none
 ROUGHLY = 1e-3  # relative: how near a factor has to be to a number of terms for that to be tested exactly
 
 
@@ -82,6 +83,19 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
             message = f"gradient of {e.name} is summed where it has to be averaged: divide it by {words}"
             yield Hypothesis("summed-instead-of-averaged", message, _scaled(1 / count), mirrored=True)
     yield Hypothesis("factor", factor_in_words(e, ratio), _scaled(ratio), constants=1, mirrored=True)
+
+
+def other_variable(e: Evidence) -> Iterator[Hypothesis]:
+    """Return to the input from its logarithm or its exponential, by which the gradient was taken."""
+    name, x = e.name, e.value(e.position)
+    if x.all():
+        message = (
+            f"gradient of {name} is multiplied by {name}, as a gradient for log({name}): divide it by {name}"
+        )
+        yield Hypothesis("other-variable", message, _times(lambda x: 1 / x), mirrored=True)
+    if (np.abs(x) < LARGEST_EXPONENT).all():
+        message = f"gradient of {name} is a gradient for exp({name}): multiply it by exp({name})"
+        yield Hypothesis("other-variable", message, _times(np.exp))
 
 
 def transposed(e: Evidence) -> Iterator[Hypothesis]:
@@ -194,12 +208,22 @@ HYPOTHESES = (
     permuted,
     swapped_inputs,
     not_summed_over_broadcast,
+    other_variable,
     missing_term,
 )
 
 
 def _scaled(c: float) -> Prediction:
     return lambda e: None if e.gradients is None else [c * g for g in e.gradients]
+
+
+def _times(factor: Callable[[Array], Array]) -> Prediction:
+    """Predict the gradient times a function of the input, entry by entry."""
+
+    def predict(e: Evidence) -> list[Array] | None:
+        return None if e.gradients is None else [g * factor(e.value(e.position)) for g in e.gradients]
+
+    return predict
 
 
 def _with_term(term: Term, c: float) -> Prediction:

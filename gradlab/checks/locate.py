@@ -28,7 +28,7 @@ from gradlab.checks.judge import judge
 from gradlab.checks.regions import Mask, describe_parts, describe_region
 from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement
-from gradlab.numerics.table import Table, usual_step
+from gradlab.numerics.table import Ladder, Table, usual_step
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
 
@@ -36,6 +36,7 @@ STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong 
 SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
 MOST_CALLS = 240  # of forward, for one input
+ONE_SIDED = (16, 4, 1)  # times the usual step: a ladder where one difference has one side alone
 BEYOND = 4  # error bars of one difference, by which both sides have to differ
 
 
@@ -75,9 +76,9 @@ def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
         Of one input, some of them wrong.
     """
     position = probes.position
-    if position is None:
-        return None
     problem = criteria.problem
+    if position is None or position in problem.constraints.tangents:
+        return None  # parts of a tangent are none
     x = problem.value(position)
     if probes.by_entry:
         rows, mask, largest = probes.rows, np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
@@ -225,8 +226,13 @@ class _Search:
             np.array([of(g)[0] for g in claims.gradients]) for of in (directions.project, directions.spread)
         )
         scale = np.fmax(size, np.nan_to_num(table.secant(step)[0]))
-        bar = BEYOND * table.rounding(step)[0] + self.criteria.rtol * scale
-        return np.nan_to_num(claim - table.central(step)[0], nan=np.inf), bar
+        value, bar = table.central(step), BEYOND * table.rounding(step)
+        if np.isnan(value).any():  # one side has no values: truncation is not small by itself then
+            ladder = Ladder(table, np.zeros(1, dtype=np.intp))
+            for h in ONE_SIDED:
+                ladder.add(h * step)
+            value, bar = ladder.value, np.fmax(bar, BEYOND * ladder.error_bar)
+        return np.nan_to_num(claim - value[0], nan=np.inf), bar[0] + self.criteria.rtol * scale
 
     def _is_wrong(self, index: npt.NDArray[np.intp], *, certainly: bool = False) -> bool:
         flat = int(np.ravel_multi_index(tuple(index), self.x.shape))

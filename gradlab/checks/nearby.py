@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.directions import Directions, without_fixed
+from gradlab.checks.directions import Directions
 from gradlab.checks.evidence import JOINT_DIRECTIONS, Evidence, gather, joint_directions
+from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement, random_direction, scales
 from gradlab.point.problem import Problem
 
@@ -31,7 +32,7 @@ def mirrored(first: Evidence, rng: np.random.Generator) -> Evidence | None:
     """
     problem, position = first.problem, first.position
     displaced = {position: -problem.value(position)}
-    directions = _own_scale(problem, position, rng)
+    directions = _own_scale(problem, position, rng, at=displaced[position])
     found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
     return found if found is not None and _same_shape(first, found) else None
 
@@ -41,7 +42,8 @@ def apart(problem: Problem, position: int, *, rtol: float) -> Evidence | None:
     rng = np.random.default_rng(3)
     values = problem.value(position)
     for distance in APART:
-        displaced = {position: values + distance * random_direction(values, rng)}
+        shift = problem.direction(position, random_direction(values, rng, problem.reach(position)))
+        displaced = problem.moved({position: shift}, distance)
         joint = joint_directions(problem, position, rng)
         directions = Directions.entries(problem, {}, joint)
         found = gather(problem, position, directions, displaced=displaced, rtol=rtol)
@@ -58,24 +60,25 @@ def _another(first: Evidence, rng: np.random.Generator) -> Evidence | None:
     problem, position = first.problem, first.position
     for least, most in DISTANCES:
         for zeros_too in (True, False):
-            displaced = {}
+            shift = {}
             for i in problem.wrt:
                 x = problem.value(i)
                 zeros = scales(x) * (x == 0) if zeros_too else 0.0
-                displaced[i] = x + (x + zeros) * rng.uniform(least, most, x.shape)
-            directions = _own_scale(problem, position, rng)
+                shift[i] = problem.direction(i, (x + zeros) * rng.uniform(least, most, x.shape))
+            displaced = problem.moved(shift, 1.0)
+            directions = _own_scale(problem, position, rng, at=displaced[position])
             found = gather(problem, position, directions, displaced=displaced, rtol=first.rtol)
             if found is not None:
                 return found if _same_shape(first, found) else None
     return None
 
 
-def _own_scale(problem: Problem, position: int, rng: np.random.Generator) -> Directions:
+def _own_scale(problem: Problem, position: int, rng: np.random.Generator, *, at: Array) -> Directions:
     """Return joint directions that move each entry by its own magnitude, and so within most domains."""
     x = problem.value(position)
     size = np.where(x == 0, scales(x), np.abs(x))
     drawn = (random_direction(np.ones(x.shape), rng) for _ in range(JOINT_DIRECTIONS))
-    joint = [without_fixed(problem, {position: exact_displacement(x, d * size)}) for d in drawn]
+    joint = [{position: problem.direction(position, exact_displacement(x, d * size), at=at)} for d in drawn]
     return Directions.entries(problem, {}, joint)
 
 

@@ -18,6 +18,7 @@ Term: TypeAlias = Callable[[Evidence], list[Numbers]]
 Factor: TypeAlias = Callable[[Evidence], Numbers]
 
 MOST_FACTORS = 2  # besides the upstream gradient
+NOTHING = 1e-12  # of the terms of a sum: what is left of it by rounding alone
 DECIMALS = 6  # of a coefficient that is called by a round number
 
 
@@ -52,7 +53,10 @@ def fitted_coefficient(e: Evidence, term: Term) -> float | None:
     if e.gradients is None:
         return None
     missing = e.numeric - e.along(e.gradients)
-    there = e.along(term(e))
+    found = term(e)
+    there = e.along(found)
+    size = np.stack([e.directions.spread({e.position: t}) for t in found], axis=1)
+    there[np.abs(there) <= NOTHING * size] = 0.0  # what cancels along a direction is rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         clarity = np.abs(missing) / (e.error_bar + np.finfo(np.float64).tiny) * (there != 0)
     k = np.unravel_index(int(np.argmax(clarity)), clarity.shape)

@@ -153,6 +153,7 @@ LOGDET = Case(
             lambda dl, a: dl * np.linalg.inv(a),
             kind="domain",
             remakes="the textbook gradient, where the forward reads only one triangle",
+            cause="right-on-constraint",
         ),
         Defect(
             "half",

@@ -9,6 +9,7 @@ from gradlab.mutants import (
     classification,
     complex_numbers,
     conduct,
+    constraints,
     convolutions,
     differential_equations,
     domains,
@@ -49,6 +50,7 @@ CASES: tuple[Case, ...] = (
     *scales.CASES,
     *precision.CASES,
     *domains.CASES,
+    *constraints.CASES,
     *conduct.CASES,
     *layers.CASES,
 )

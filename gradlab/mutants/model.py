@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 KINDS = {
@@ -22,6 +22,7 @@ KINDS = {
     "precision": "float32 behind float64 arrays, or digits lost in backward",
     "solver": "an iterative solver stopped at 1e-9, or the implicit function theorem",
     "domain": "a forward that raises just outside its domain",
+    "constraint": "bounds, symmetric matrices, unit vectors, probabilities, logarithms of parameters",
     "overflow": "a formula that is right but overflows",
     "sparse": "one wrong entry in 1e6",
     "upstream": "the upstream gradient ignored, squared or taken by its absolute value",
@@ -49,6 +50,10 @@ CAUSES = {
     "nonzero-where-it-should-be-zero": "right but for entries that should be zero",
     "last-write-wins": "of the contributions of equal indices only the last is kept",
     "wrong-on-special-values": "wrong, and not zero, exactly at ties, zeros, the first or last index",
+    "other-variable": "the gradient for the logarithm or the exponential of the input",
+    "triangle-only": "one triangle of the gradient of a symmetric matrix",
+    "one-output-only": "the gradient of one of several outputs",
+    "right-on-constraint": "right along symmetric directions, or others that keep the input what it is, only",
     "diagonal-only": "the Jacobian without its off-diagonal part",
     "precision": "right in exact arithmetic, but digits are lost",
     "accumulated": "added to the gradient of the call before",
@@ -115,6 +120,8 @@ class Case:
         The wrong variants.
     cached : bool
         Whether the functions have the form ``out, cache``.
+    bounds, tangents : dict
+        As in `gradlab.gradcheck`: how the inputs may move.
 
     Examples
     --------
@@ -138,6 +145,13 @@ class Case:
     _: KW_ONLY
     defects: tuple[Defect, ...]
     cached: bool = False
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    tangents: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `gradlab.gradcheck` is told of this rule."""
+        return {"cached": self.cached, "bounds": self.bounds or None, "tangents": self.tangents or None}
 
     def functions(self, defect: Defect | None = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return forward and backward: of a defect, or the right ones."""

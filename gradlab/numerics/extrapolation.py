@@ -10,6 +10,12 @@ Each :math:`T_{k,j}` carries two errors: truncation, estimated from how much the
 it, and noise, which is carried through the table along with it. The entry with the smallest sum is taken,
 for every component of :math:`D` by itself.
 
+Where the leading power is not known, as of :math:`x^{3/2}` at the edge of its domain, three steps in a row
+give it (Aitken's :math:`\Delta^2`): with :math:`q = (D_k - D_{k-1}) / (D_{k-1} - D_{k-2})`, which is
+:math:`\rho^p`,
+
+.. math:: T_k = D_k + (D_k - D_{k-1}) \frac{q}{1 - q} .
+
 Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x) F''(x), Advances in Engineering Software
 4 (1982) 75-76; the error bar by two corrections instead of one, and the carried noise, are ours.
 """
@@ -24,6 +30,12 @@ from numpy.typing import ArrayLike
 from gradlab.numerics import Array
 
 RATIO = 1 / 4  # ρ: ratio 1/2 costs three more evaluations for the same accuracy
+AITKEN = 3  # estimates that a power is read from
+SLOW, SLOWEST = (
+    0.4,
+    0.95,
+)  # q: that of a step itself is 1/4; above, the power is another, or there is no limit
+RESOLVED = 4  # times its noise: a difference of two estimates that tells q
 DOUBLE_EPS = float(np.finfo(np.float64).eps)  # the table itself is computed in float64
 
 
@@ -95,3 +107,90 @@ class Extrapolation:
         )
         self.stale = np.where(better, 0, self.stale + np.isfinite(value))
         self.conflicts += conflict
+
+
+class OneSided:
+    """One table for differences of one side alone, where the leading power of the step need not be whole.
+
+    As long as successive estimates come closer as fast as the step itself, whole powers are removed; where
+    they do not, as of :math:`x^{3/2}` at the edge of its domain, that of Aitken is.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the estimates.
+
+    Attributes
+    ----------
+    value, error_bar, stale, conflicts : Array
+        As of an `Extrapolation`.
+
+    Examples
+    --------
+    >>> table = OneSided((1,))
+    >>> for h in RATIO ** np.arange(8.0):
+    ...     table.add(np.array([3 + h**0.3]), np.zeros(1))
+    >>> table.value.round(12), bool(table.error_bar[0] < 1e-12)
+    (array([3.]), True)
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._whole, self._any = Extrapolation((1, 2, 3, 4, 5), shape), _Aitken(shape)
+        self._choose()
+
+    def add(self, estimate: Array, noise: Array) -> None:
+        """Add ``D(h)`` at the next step, ``ρ`` times the last, and what it may be off by."""
+        self._whole.add(estimate, noise)
+        self._any.add(estimate, noise)
+        self._choose()
+
+    def restart(self) -> None:
+        """Go on as if the next step were the first; what was found stays."""
+        self._whole.restart()
+        self._any.restart()
+
+    def _choose(self) -> None:
+        slow = self._any.slow
+        self.value, self.error_bar, self.stale, self.conflicts = (
+            np.where(slow, getattr(self._any, name), getattr(self._whole, name))
+            for name in ("value", "error_bar", "stale", "conflicts")
+        )
+
+
+class _Aitken(Extrapolation):
+    """One table of Aitken extrapolation.
+
+    Attributes
+    ----------
+    slow : array of bool
+        Where estimates last came closer more slowly than the step, by more than noise.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__((), shape)
+        self.slow = np.zeros(shape, dtype=bool)
+        self._estimates: list[tuple[Array, Array]] = []
+        self._before = np.full(shape, np.nan)
+
+    def add(self, estimate: Array, noise: Array) -> None:
+        self._estimates = [*self._estimates[-2:], (estimate, noise)]
+        if len(self._estimates) < AITKEN:
+            return
+        (first, first_noise), (second, second_noise), _ = self._estimates
+        before, now = second - first, estimate - second
+        with np.errstate(divide="ignore", invalid="ignore"):
+            q = now / before
+            resolved = np.abs(now) > RESOLVED * (noise + second_noise)
+            resolved &= np.abs(before) > RESOLVED * (second_noise + first_noise)
+            self.slow = np.where(resolved, q > SLOW, self.slow)
+            q = np.where((q < SLOWEST) & (q > 0), q, np.nan)
+            value = estimate + now * q / (1 - q)
+            # By how much the value moves with an error of any of the three; and what is left of a sequence
+            # whose steps shrink as these do.
+            amplified = (noise + second_noise + first_noise) / (1 - q) ** 2
+            total = np.abs(value - self._before) / (1 - q) + amplified + 4 * DOUBLE_EPS * np.abs(value)
+        self._take(value, np.where(np.isfinite(total), total, np.inf))
+        self._before = value
+
+    def restart(self) -> None:
+        self._estimates, self._before = [], np.full_like(self._before, np.nan)

@@ -63,13 +63,28 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
 
 
-def random_direction(x: npt.NDArray[np.floating], rng: np.random.Generator) -> Array:
+def finest_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
+    """Return the smallest displacement about as large as ``d`` that `exact_displacement` leaves as it is.
+
+    >>> float(finest_displacement(np.ones(1), np.ones(1))[0]) == 2.0**-51 / FINEST
+    True
+    """
+    digits = np.finfo(x.dtype).nmant - DIGITS
+    with np.errstate(all="ignore"):
+        reach = (np.abs(x) + np.abs(d)).astype(x.dtype, copy=False)
+        return np.asarray(np.spacing(reach), dtype=np.float64) / max(FINEST, 2.0**-digits)
+
+
+def random_direction(
+    x: npt.NDArray[np.floating], rng: np.random.Generator, reach: Array | None = None
+) -> Array:
     """Draw a direction in which every entry moves, each on its own scale and by a different amount.
 
     Plain signs would cancel on a pair of equal and opposite errors; signs times magnitudes from [1, 2] do
-    not.
+    not. The scale is that of `scales`, or given as ``reach``.
     """
-    length, flat = scales(x).ravel(), x.ravel()
+    length = (scales(x) if reach is None else np.array(reach)).ravel()
+    flat = x.ravel()
     for block in blocks(x.size):
         d = rng.uniform(-1, 1, length[block].size)
         d += np.copysign(1, d)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.extrapolation import Extrapolation
+from gradlab.numerics.extrapolation import Extrapolation, OneSided
 from gradlab.numerics.noise import rounding
 
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -253,7 +253,7 @@ class Ladder:
         shape = (rows.size, table.parts)
         self.value, self.error_bar = np.full(shape, np.nan), np.full(shape, np.inf)
         self._central = Extrapolation(POWERS, (2, *shape))
-        self._right, self._left = (Extrapolation((1, 2, 3), shape) for _ in range(2))
+        self._right, self._left = (OneSided(shape) for _ in range(2))
         self._bends: list[tuple[Array, Array]] = []  # half the jump between both sides, and its noise
         self._before = self._finest = np.full(shape, np.nan)  # the differences at the last two steps
         self._last = np.full(shape, np.inf)  # what that is off by, at least
@@ -286,8 +286,9 @@ class Ladder:
     @property
     def exhausted(self) -> npt.NDArray[np.bool_]:
         """Along which rows shorter steps only add noise, shape ``(r,)``."""
-        spent = (self._central.stale[0] >= PATIENCE) & (self._last >= self.error_bar)
-        return np.asarray(spent.all(axis=1))
+        one_sided = np.fmax(self._right.stale, self._left.stale)
+        stale = np.where(np.isfinite(self._central.error_bar[0]), self._central.stale[0], one_sided)
+        return np.asarray(((stale >= PATIENCE) & (self._last >= self.error_bar)).all(axis=1))
 
     @property
     def grows(self) -> npt.NDArray[np.bool_]:

@@ -192,6 +192,20 @@ class Arguments:
             chosen |= floating
         return tuple(sorted(chosen))
 
+    def differentiated(self, name: Any, *, option: str) -> set[int]:
+        """Return the positions of the differentiated leaves that an option names.
+
+        Raises
+        ------
+        UsageError
+            When there are none.
+        """
+        found = self._named(name) & set(self.wrt) if isinstance(name, str) else set()
+        if not found:
+            known = ", ".join(self.names[i] for i in self.wrt)
+            raise UsageError(f"{option} names {name}, which is not differentiated; expected one of {known}")
+        return found
+
     def _named(self, item: Any) -> set[int]:
         """Return the positions of the leaves that one item of ``wrt`` stands for."""
         count = len(self.tree.children)

@@ -20,7 +20,9 @@ from gradlab.numerics.dtypes import is_storage, limits
 from gradlab.numerics.noise import output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.arguments import Arguments, Displaced
+from gradlab.point.bounds import about_constants
 from gradlab.point.calls import refuse_mistake
+from gradlab.point.constraints import Constraints
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
 from gradlab.point.values import describe, same, text_of
@@ -31,8 +33,19 @@ __tracebackhide__ = is_deliberate
 FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
 
 
-class BudgetSpent(Exception):
+class NotCalled(Exception):
+    """A function is not called: there is no call left for it, or it is not to be evaluated there."""
+
+
+class BudgetSpent(NotCalled):
     """`Problem.max_calls` leaves no further call of ``forward``."""
+
+
+class OutOfBounds(NotCalled):
+    """A point lies outside of the bounds."""
+
+
+OUTSIDE = "forward is not evaluated, for they are outside the bounds"
 
 
 class RuleRaised(Exception):
@@ -40,7 +53,7 @@ class RuleRaised(Exception):
 
     def __init__(self, role: str, original: BaseException) -> None:
         what = f"{role} raised {type(original).__name__}: {text_of(original)}"
-        super().__init__(str(original) if isinstance(original, BudgetSpent) else what)
+        super().__init__(str(original) if isinstance(original, NotCalled) else what)
 
 
 class Problem:
@@ -59,6 +72,8 @@ class Problem:
         Whether ``forward`` returns ``(output, cache)``.
     wrt, kwargs
         As in `gradlab.gradcheck`.
+    bounds, tangents
+        As in `gradlab.gradcheck`.
     grad_output : array or tuple of arrays, optional
         The upstream gradient, of the output's shape.
     rng : numpy.random.Generator, optional
@@ -72,6 +87,8 @@ class Problem:
     ----------
     arguments : Arguments
         The inputs, their names, and which are differentiated.
+    constraints : Constraints
+        How they may move. Neither function is called outside of the bounds, whatever is asked for.
     form : OutputForm
         The form of the outputs.
     given_output, output : Array
@@ -87,9 +104,9 @@ class Problem:
     forward_calls, backward_calls : int
         How often each function was called.
     fixed : dict of int to array of bool
-        Which entries of an input are constants, where there are any: those that are not finite, and those
-        whose gradient is not, beside outputs that are left out. Whatever is asked for there, the functions
-        are evaluated at the entry itself.
+        Which entries of an input are constants, where there are any: those that are not finite, or have
+        equal bounds, and those whose gradient is not finite, beside outputs that are left out. Whatever is
+        asked for there, the functions are evaluated at the entry itself.
     settled : bool
         Whether an answer of backward has been read; `fixed` then stays as it is.
     left_out : array of bool or None
@@ -121,6 +138,8 @@ class Problem:
         cached: bool = False,
         wrt: Any = None,
         kwargs: Mapping[str, Any] | None = None,
+        bounds: Any = None,
+        tangents: Any = None,
         grad_output: Any = None,
         rng: np.random.Generator | None = None,
         max_calls: int | None = None,
@@ -148,6 +167,8 @@ class Problem:
         self.names, self.wrt = self.arguments.names, self.arguments.wrt
         self.fixed = dict(self.arguments.fixed)
         self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
+        self.constraints = Constraints(self.arguments, bounds, tangents)
+        self._fix_equal_bounds()
         self.left_out: Mask | None = None
         self.settled = False
 
@@ -177,6 +198,19 @@ class Problem:
             self.grad_output[self.left_out] = 0
             if not self.grad_output.any():
                 raise UsageError("grad_output is zero wherever the output is finite; expected otherwise")
+
+    def _fix_equal_bounds(self) -> None:
+        """Take entries that have no room for constants."""
+        for i, box in self.constraints.boxes.items():
+            constant = box.constant
+            if constant.any():
+                self.fixed[i] = constant | self.fixed.get(i, np.zeros_like(constant))
+                self.notes.append(about_constants(self.names[i], box))
+        if not any(i not in self.fixed or not self.fixed[i].all() for i in self.wrt):
+            names = ", ".join(self.names[i] for i in self.wrt)
+            raise UsageError(
+                f"bounds leave no entry of {names} any room; expected one at least with low < high"
+            )
 
     def _widened(self, eps_of_inputs: float) -> tuple[Array, bool, float]:
         """Return the output on the numerical side, whether inputs are wider there than given, and its eps.
@@ -212,11 +246,39 @@ class Problem:
         return np.asarray(mask.any(axis=-1)) if self.arguments.paired[position] else mask
 
     def _held(self, displaced: Displaced) -> Displaced:
-        """Put entries that are constants back where they are."""
+        """Put entries that are constants back where they are; refuse a point outside of the bounds."""
         held = {i: x for i, x in displaced.items() if i in self.fixed}
         for i, x in held.items():
             held[i] = np.where(self.fixed[i], self.arguments.value(i), x).astype(x.dtype)
-        return {**displaced, **held} if held else displaced
+        displaced = {**displaced, **held} if held else displaced
+        if not self.constraints.allow(displaced):
+            outside = OutOfBounds(OUTSIDE)
+            raise RuleRaised("forward", outside) from outside
+        return displaced
+
+    def reach(self, position: int) -> Array:
+        """Return how far each entry of an input is moved: its scale, as far as there is room."""
+        return self.constraints.reach(position, self.value(position))
+
+    def own_magnitude(self, position: int) -> Array:
+        """Return the length within which each entry keeps its sign, and its bounds; infinite for zeros."""
+        return self.constraints.own_magnitude(position, self.value(position))
+
+    def direction(self, position: int, d: Array, *, at: Array | None = None) -> Array:
+        """Return a direction in which an input may move: ``d``, with room on one side, constants held.
+
+        Parameters
+        ----------
+        position : int
+            The input.
+        d : Array
+            The displacement that is wanted.
+        at : Array, optional
+            Where the input is; at the point itself by default.
+        """
+        x = self.value(position) if at is None else at
+        d = self.constraints.direction(position, x, d)
+        return np.where(self.fixed[position], 0.0, d) if position in self.fixed else d
 
     def evaluate(self, displaced: Displaced) -> Array:
         """Evaluate ``forward`` on the numerical side, with some inputs displaced.
@@ -259,29 +321,35 @@ class Problem:
         Returns
         -------
         plus, minus : Array
-            Shape ``(k, m)``: for each entry, what `evaluate` returns.
+            Shape ``(k, m)``: for each entry, what `evaluate` returns; NaN outside of the bounds.
         """
         base = dict(displaced or {})
         x = self._held({position: np.array(base.get(position, self.value(position)))})[position]
         there = x.ravel()[entries]
         plus, minus = (np.empty((entries.size, self.output.size)) for _ in range(2))
-        moves = zip(entries.tolist(), there, there + reach, there - reach, strict=True)
+        targets = np.stack([there + reach, there - reach], axis=1).astype(x.dtype, copy=False)
+        inside = self._inside(position, entries, targets)
+        for side, has_value in zip((plus, minus), inside.T, strict=True):
+            side[~has_value] = self._no_value()
+        moves = zip(entries.tolist(), there, targets, inside, strict=True)
         with np.errstate(all="ignore"):
             kind = type(self.arguments.values[position])
             if self.changed or kind is not np.ndarray or self.arguments.paired[position]:
-                for row, (entry, _, *values) in enumerate(moves):
-                    for side, value in zip((plus, minus), values, strict=True):
-                        moved = x.copy()
-                        moved.flat[entry] = value
-                        side[row] = self._evaluate({**base, position: moved})
+                for row, (entry, _, values, has_value) in enumerate(moves):
+                    for side, value, wanted in zip((plus, minus), values, has_value, strict=True):
+                        if wanted:
+                            moved = x.copy()
+                            moved.flat[entry] = value
+                            side[row] = self._evaluate({**base, position: moved})
                 return plus, minus
             # All calls share their arguments, but for the entry that moves: forward was seen not to write.
             leaves, positional, keyword = self._arguments_at(base) if base else self._arguments_here
             x = leaves[position]
-            for row, (entry, start, *values) in enumerate(moves):
-                for side, value in zip((plus, minus), values, strict=True):
-                    x.flat[entry] = value
-                    self._evaluate_into(side[row], positional, keyword)
+            for row, (entry, start, values, has_value) in enumerate(moves):
+                for side, value, wanted in zip((plus, minus), values, has_value, strict=True):
+                    if wanted:
+                        x.flat[entry] = value
+                        self._evaluate_into(side[row], positional, keyword)
                 x.flat[entry] = start
         return plus, minus
 
@@ -313,6 +381,16 @@ class Problem:
         else:
             row[:] = self._read(returned)
 
+    def _inside(self, position: int, entries: npt.NDArray[np.intp], targets: npt.NDArray[Any]) -> Mask:
+        """Return which new values of single entries, of shape ``(k, 2)``, are within the bounds."""
+        box = self.constraints.boxes.get(position)
+        if box is None:
+            return np.ones(targets.shape, dtype=bool)
+        inside = box.holds_entries(entries[:, np.newaxis], targets)
+        if not inside.all():
+            self.obstacle = self.obstacle or OUTSIDE
+        return inside
+
     @cached_property
     def _only_shape(self) -> tuple[int, ...] | None:
         """The shape of the output, where it is one real array that can be taken as it is."""
@@ -324,7 +402,8 @@ class Problem:
         try:
             return self._flattened(self.call_forward(displaced, wide=self.wide)[1])
         except (RuleRaised, UsageError) as error:
-            self.obstacle = str(error)
+            if not (self.obstacle and isinstance(error.__cause__, OutOfBounds)):
+                self.obstacle = str(error)
             return self._no_value()
 
     def _read(self, returned: Any) -> Array:
@@ -379,9 +458,17 @@ class Problem:
         return calls <= self.calls_left
 
     def moved(self, direction: Mapping[int, Array], t: float) -> dict[int, npt.NDArray[Any]]:
-        """Return the inputs at ``x + td``, those that the direction names."""
+        """Return the inputs at ``x + td``, those that the direction names.
+
+        Entries that have no room on that side go the same way on the other, as far as there is any.
+        """
         points = {i: (self.value(i), d) for i, d in direction.items()}
-        return {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
+        moved = {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
+        for i in moved.keys() & self.constraints.boxes.keys() - self.constraints.tangents.keys():
+            (x, d), box = points[i], self.constraints.boxes[i]
+            turned = box.turned(x, np.sign(t) * d)
+            moved[i] = box.clipped(np.asarray(x + abs(t) * turned, dtype=x.dtype))
+        return moved
 
     @property
     def noise_is_known(self) -> bool:
@@ -558,5 +645,6 @@ def own_lengths(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:
     for i in problem.wrt:
         x = problem.value(i)
         lengths = np.where(x == 0, scales(x), np.abs(x))
-        direction[i] = lengths * rng.uniform(1, 2, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+        drawn = lengths * rng.uniform(1, 2, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+        direction[i] = problem.constraints.direction(i, x, drawn)
     return direction

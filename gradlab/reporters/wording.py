@@ -16,6 +16,7 @@ VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: 
 NAMES = 4  # written out in one sentence
 LONGEST = 600  # characters of a message; what a function under test raises may be of any length
 URGENCY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+OWN_NUMBERS = ("wrong-jacobian", "outside-pattern")  # kinds of findings whose messages have both sides
 EVERYWHERE = {1: "at the one entry", 2: "at both entries"}
 
 
@@ -70,6 +71,8 @@ def resolution(result: InputResult) -> str:
 def evidence(report: Report, result: InputResult) -> Entry | None:
     """Return the probe that shows why an input is not right; ``None`` where something else shows it."""
     compared = any(finding.input == result.name and _has_line(finding) for finding in report.findings)
+    if any(f.kind in OWN_NUMBERS and f.input == result.name for f in report.findings):
+        return None
     if compared or result.wrong_count or (report.inconclusive and result.verdict is Verdict.INCONCLUSIVE):
         return result.worst
     return None

@@ -43,9 +43,7 @@ def explain(cases, seed):
         for defect in case.defects:
             forward, backward = case.functions(defect)
             with np.errstate(all="ignore"):  # what overflows in a wrong rule is its own matter
-                report = gradcheck(
-                    forward, backward, inputs, cached=case.cached, rng=seed, raise_exception=False
-                )
+                report = gradcheck(forward, backward, inputs, **case.options, rng=seed, raise_exception=False)
             if report.failed:
                 name = f"{case.name}: {defect.name}"
                 yield Explained(name, defect.cause, seed, report.causes, report.reason)

@@ -19,7 +19,7 @@ def named(case, defect, seed):
     forward, backward = case.functions(defect)
     with np.errstate(all="ignore"):  # what overflows in a wrong rule is its own matter
         report = gradcheck(
-            forward, backward, point(case, seed), cached=case.cached, rng=seed, raise_exception=False
+            forward, backward, point(case, seed), **case.options, rng=seed, raise_exception=False
         )
     return [cause.code for cause in report.causes] if report.failed else None
 

@@ -100,3 +100,10 @@ def test_same_seed_gives_same_results():
 
     cases = [CASES["tanh"], CASES["embedding"], CASES["max"]]
     assert told(run(cases=cases, seed=3)) == told(run(cases=cases, seed=3))
+
+
+def test_rules_with_constrained_inputs_are_shown_only_to_those_that_can_be_told():
+    constrained = [case for case in CASES.values() if case.bounds or case.tangents]
+    assert len(constrained) >= 4
+    assert run(lambda forward, backward, inputs: False, constrained) == ()
+    assert {result.outcome for result in run(cases=constrained[:1])} == {"accepted", "rejected"}

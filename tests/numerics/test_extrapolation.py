@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradlab.numerics.extrapolation import RATIO, Extrapolation
+from gradlab.numerics.extrapolation import RATIO, Extrapolation, OneSided
 
 
 def extrapolated(difference, *, noise=1e-16, steps=6):
@@ -48,3 +48,37 @@ def test_one_step_alone_tells_nothing():
     table = extrapolated(lambda h: 3 + h**2, steps=1)
     assert np.isnan(table.value[0])
     assert np.isinf(table.error_bar[0])
+
+
+def one_sided(difference, *, noise=1e-16, steps=14):
+    """Return the table of differences of one side."""
+    table = OneSided((1,))
+    for k in range(steps):
+        step = RATIO**k / 4
+        table.add(np.array([difference(step)]), np.array([noise / step]))
+    return table
+
+
+@pytest.mark.parametrize("power", [0.2, 0.5, 0.75, 1, 1.3, 2])
+def test_whatever_the_leading_power_on_one_side_the_error_bar_covers(power):
+    table = one_sided(lambda h: 3 + h**power * np.exp(h) + h)
+    assert abs(table.value[0] - 3) <= table.error_bar[0] < 1e-5
+
+
+def test_whole_powers_alone_would_be_off_by_more_than_their_error_bar():
+    table = Extrapolation((1, 2, 3, 4, 5), (1,))
+    for k in range(14):
+        table.add(np.array([3 + RATIO ** (0.2 * k)]), np.array([1e-16]))
+    assert abs(table.value[0] - 3) > 3 * table.error_bar[0]
+
+
+@pytest.mark.parametrize(
+    "difference", [lambda h: h**-0.5, np.log, lambda h: h**0.01], ids=["pole", "log", "slow"]
+)
+def test_what_has_no_limit_in_sight_on_one_side_has_no_error_bar(difference):
+    assert one_sided(difference).error_bar[0] > 0.1
+
+
+def test_logarithmic_convergence_on_one_side_is_not_taken_for_a_power():
+    table = one_sided(lambda h: 1 / np.log(1 / h))
+    assert abs(table.value[0]) <= 3 * table.error_bar[0]

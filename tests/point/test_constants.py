@@ -46,7 +46,7 @@ CONSTANTS = [
 OTHERS = [Params(), SimpleNamespace(W=np.ones(2)), [Params()], Options(1, Params()), Activation(np.ones(2))]
 
 
-@pytest.mark.parametrize("value", CONSTANTS, ids=repr)
+@pytest.mark.parametrize("value", CONSTANTS, ids=lambda value: type(value).__name__)
 def test_known_constant(value):
     assert is_constant(value)
     gradcheck(lambda x, c: 2 * x, lambda dy, x, c: 2 * dy, (np.ones(2), value))

@@ -1,0 +1,217 @@
+"""One claimed Jacobian, gradient or Hessian at one point: what is asked of it, and the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab._gradcheck import default_rtol, seed_of
+from gradlab._snippet import derivative_snippet
+from gradlab.checks.claimed import Claimed
+from gradlab.checks.columns import Columns, WrongEntry, compare_columns, wrong_entries
+from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.numerics import Array
+from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.values import describe
+from gradlab.report import Entry, Finding, InputResult, Report, Verdict
+from gradlab.words import counted, rounded_up
+
+__tracebackhide__ = is_deliberate
+
+MAX_WRONG_ENTRIES = 100  # listed in a report
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A function, what is claimed to be its derivative, and where.
+
+    Attributes
+    ----------
+    check, what : str
+        The call that asks, such as ``gradlab.scipy.check_jac``, and what it calls the derivative.
+    fun, derivative : callable
+        The function; its derivative, or ``True`` where it returns both.
+    x0 : array_like
+        The point.
+    args, kwargs
+        Further arguments of both.
+    box : tuple of Array
+        The lower and the upper bounds, of shape ``(n,)``.
+    scalar, symmetric : bool
+        Whether the derivative is a gradient, and whether it is a Hessian.
+    rtol, rng, name
+        As in `gradlab.gradcheck`.
+    notes : sequence of str
+        What is to be said of the question.
+    options : mapping
+        What the call was given besides, for the snippet.
+    shown : object
+        What the snippet calls the derivative, where that is not ``derivative``.
+    """
+
+    check: str
+    what: str
+    fun: Callable[..., Any]
+    derivative: Any
+    x0: npt.ArrayLike
+    box: tuple[Array, Array]
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    scalar: bool = False
+    symmetric: bool = False
+    rtol: float | None = None
+    rng: int | np.random.Generator | None = None
+    name: str | None = None
+    notes: Sequence[str] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    shown: Any = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.fun):
+            raise UsageError(f"the function is {describe(self.fun)}; expected a callable")
+        if self.derivative is not True and not callable(self.derivative):
+            raise UsageError(f"{self.what} is {describe(self.derivative)}; expected a function, or True")
+        if self.rtol is not None and not (isinstance(self.rtol, int | float) and 0 < self.rtol < 1):
+            raise UsageError(f"rtol is {describe(self.rtol)}; expected a number between 0 and 1")
+
+    def value(self, x: Array) -> Array:
+        """Return what the function gives, as a vector."""
+        returned = self.fun(x, *self.args, **self.kwargs)
+        value = np.asarray(returned[0] if self.derivative is True else returned, dtype=np.float64)
+        if self.scalar and value.size != 1:
+            raise UsageError(f"func returns {describe(value)}; expected a number: check_jac takes more")
+        return value.ravel()
+
+    def claim(self, x: Array) -> Any:
+        """Return what its derivative is claimed to be."""
+        if self.derivative is True:
+            return self.fun(x, *self.args, **self.kwargs)[1]
+        return self.derivative(x, *self.args, **self.kwargs)
+
+
+def check_derivative(asked: Asked, *, raise_exception: bool) -> Report:
+    """Compare a derivative with differences of its function; a function's own exception passes through."""
+    __tracebackhide__ = True
+    started, seed = time.perf_counter(), seed_of(asked.rng)
+    given = np.atleast_1d(np.array(asked.x0, dtype=np.float64)).ravel()
+    x = np.clip(given, *asked.box)
+    try:
+        problem = Problem(asked.value, asked.claim, x, bounds=asked.box)
+    except RuleRaised as raised:
+        raise raised.__cause__ or raised from None
+    if problem.left_out is not None or not np.isfinite(problem.output).all():
+        raise UsageError("the function is not finite at x0; expected a point inside its domain")
+    shape = (problem.output.size, x.size)
+    claimed = Claimed(
+        asked.what, asked.claim(x.copy()), shape, scalar=asked.scalar, symmetric=asked.symmetric
+    )
+    with np.errstate(all="ignore"):
+        findings = [*_written(problem), *claimed.findings(asked.claim, x)]
+        result = InputResult(asked.what, Verdict.PASS, shape[0] * shape[1], 0, 0, (), None, None)
+        reason, kinked = "", False
+        if not claimed.misshapen:
+            rtol = asked.rtol or default_rtol(problem.eps)
+            directions = claimed.directions(problem, np.random.default_rng(seed))
+            columns = compare_columns(problem, claimed.product, directions, rtol=rtol)
+            wrong, lost = wrong_entries(problem, claimed.product, columns)
+            findings += _findings(claimed, wrong, lost)
+            result = _result(claimed, wrong)
+            reason, kinked = _undecided(asked, problem, columns), bool(columns.kinked.any())
+    verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
+    kinks = ["fun has a kink at x0: any slope between those on both sides passes"] if kinked else []
+    moved = ["x0 is outside the bounds, and was moved to them"] if (x != given).any() else []
+    report = Report(
+        name=asked.name or str(getattr(asked.fun, "__name__", type(asked.fun).__name__)),
+        verdict=verdict,
+        reason=findings[0].message if findings else reason,
+        inputs=(replace(result, verdict=verdict),),
+        findings=tuple(findings),
+        causes=(),
+        notes=(*problem.notes, *asked.notes, *moved, *kinks),
+        points=1,
+        points_passed=int(verdict is Verdict.PASS),
+        points_failed=int(verdict is Verdict.FAIL),
+        example=None,
+        forward_calls=problem.forward_calls,
+        backward_calls=1 if claimed.misshapen or claimed.operator else 2,
+        seconds=time.perf_counter() - started,
+        seed=seed,
+    )
+    if report.passed:
+        return report
+    derivative = asked.derivative if asked.shown is None else asked.shown
+    options = {**asked.options, "rtol": asked.rtol, "rng": seed}
+    snippet = derivative_snippet(asked.check, asked.fun, derivative, given, role=asked.what, **options)
+    report = replace(report, example=snippet.example, call=snippet.call)
+    if raise_exception:
+        raise GradientError(report)
+    return report
+
+
+def _written(problem: Problem) -> list[Finding]:
+    return [
+        Finding("contract", "x", "mutates-input", "the function writes to x, which it was given")
+        for _ in problem.changed[:1]
+    ]
+
+
+def _index(claimed: Claimed, entry: WrongEntry) -> tuple[int, ...]:
+    return (entry.unknown,) if claimed.scalar else (entry.output, entry.unknown)
+
+
+def _findings(claimed: Claimed, wrong: Sequence[WrongEntry], lost: int) -> list[Finding]:
+    """Return one finding for wrong entries, and one for those that are missing from a pattern."""
+    what, stored = claimed.what, claimed.stored
+    missing = [e for e in wrong if stored is not None and (e.output, e.unknown) not in stored]
+    size = claimed.shape[1] if claimed.scalar else claimed.shape[0] * claimed.shape[1]
+    found = []
+    for kind, entries in (
+        ("wrong-jacobian", [e for e in wrong if e not in missing]),
+        ("outside-pattern", missing),
+    ):
+        if not entries:
+            continue
+        worst = max(entries, key=lambda entry: entry.error)
+        numbers = (
+            f"worst {[*_index(claimed, worst)]}: {what} gives {worst.claim:.6g}, differences give "
+            f"{worst.value:.6g} ± {worst.error_bar:.1g}"
+        )
+        message = f"{what} is wrong at {len(entries)} of {counted(size, 'entry', 'entries')}; {numbers}"
+        if kind == "outside-pattern":
+            message = (
+                f"{what} has no entry at {counted(len(entries), 'place')} where fun depends on x; {numbers}"
+            )
+        found.append(Finding("jacobian", what, kind, message))
+    if lost:
+        also = " also" if found else ""
+        message = f"{what} is{also} wrong in {counted(lost, 'output')}, at entries that were not found"
+        found.append(Finding("jacobian", what, "wrong-jacobian", message))
+    return found
+
+
+def _result(claimed: Claimed, wrong: Sequence[WrongEntry]) -> InputResult:
+    size = claimed.shape[0] * claimed.shape[1]
+    indices = sorted(_index(claimed, entry) for entry in wrong)
+    worst = None
+    if wrong:
+        e = max(wrong, key=lambda entry: entry.error)
+        worst = Entry(_index(claimed, e), e.claim, e.value, e.error_bar, max(abs(e.claim), abs(e.value)))
+    listed = tuple(indices[:MAX_WRONG_ENTRIES])
+    probed = size if claimed.by_entry else 0
+    return InputResult(claimed.what, Verdict.PASS, size, probed, len(wrong), listed, worst, None)
+
+
+def _undecided(asked: Asked, problem: Problem, columns: Columns) -> str:
+    """Say why nothing more is known; an empty string where everything is."""
+    if not columns.open.any():
+        return ""
+    needed = float(np.nan_to_num(columns.error_bar / columns.scale, nan=np.inf)[columns.open].max())
+    advice = f"rtol={rounded_up(needed)} would decide" if needed < 1 / 2 else "no rtol would decide"
+    why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
+    count = counted(int(columns.open.sum()), "entry", "entries")
+    return f"the numerical error bar of {asked.what} is too wide to tell at {count}; {advice}{why}"

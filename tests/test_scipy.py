@@ -1,0 +1,319 @@
+"""`gradlab.scipy`: right derivatives in all of SciPy's forms pass, planted defects are caught and named."""
+
+import numpy as np
+import pytest
+from scipy.optimize import (
+    Bounds,
+    NonlinearConstraint,
+    least_squares,
+    minimize,
+    root,
+    rosen,
+    rosen_der,
+    rosen_hess,
+    rosen_hess_prod,
+)
+from scipy.sparse import csr_array, diags_array
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from gradlab import GradientError, UsageError
+from gradlab.scipy import check, check_grad, check_hess, check_hessp, check_jac
+
+X = np.array([1.3, 0.7, 0.8, 1.9])
+
+
+def changed(function, index, by=1.001):
+    def wrong(*args):
+        answer = np.array(function(*args), dtype=float)
+        answer[index] *= by
+        return answer
+
+    return wrong
+
+
+def fun(x):
+    return np.array([x[0] ** 2 + x[1] ** 2 - 1, x[0] - x[1], x[2] * x[3] + np.exp(x[0])])
+
+
+def jac(x):
+    return np.array([[2 * x[0], 2 * x[1], 0, 0], [1, -1, 0, 0], [np.exp(x[0]), 0, x[3], x[2]]])
+
+
+def chain(x):
+    y = 2 * np.sin(x)
+    y[1:] += x[:-1] ** 2
+    y[:-1] -= np.exp(x[1:])
+    return y
+
+
+def chain_jac(x):
+    return diags_array([2 * x[:-1], 2 * np.cos(x), -np.exp(x[1:])], offsets=[-1, 0, 1]).tocsr()
+
+
+def without_upper(x):
+    return diags_array([2 * x[:-1], 2 * np.cos(x)], offsets=[-1, 0]).tocsr()
+
+
+def one_entry_of_chain(x):
+    wrong = chain_jac(x).tolil()
+    wrong[17, 18] *= 1.01
+    return wrong.tocsr()
+
+
+def keyword(x, a, *, b):
+    return a * fun(x) + b
+
+
+RIGHT = {
+    "gradient": lambda: check_grad(rosen, rosen_der, X),
+    "gradient, func returns both": lambda: check_grad(lambda x: (rosen(x), rosen_der(x)), True, X),
+    "gradient, args": lambda: check_grad(lambda x, a: a * rosen(x), lambda x, a: a * rosen_der(x), X, 3.0),
+    "gradient of one unknown": lambda: check_grad(lambda x: float(x[0] ** 2), lambda x: 2 * x[0], 1.5),
+    "gradient, func returns an array": lambda: check_grad(lambda x: np.array([rosen(x)]), rosen_der, X),
+    "gradient at bounds": lambda: check_grad(
+        rosen, rosen_der, X, bounds=[(1.3, None), (0.7, 0.7), (0, 0.8), (None, 9)]
+    ),
+    "gradient, Bounds": lambda: check_grad(rosen, rosen_der, X, bounds=Bounds(X, np.inf)),
+    "gradient, many unknowns": lambda: check_grad(rosen, rosen_der, np.linspace(-1, 1, 1500)),
+    "gradient at a kink": lambda: check_grad(lambda x: np.abs(x).sum(), np.sign, np.array([0.0, 1.0, -2.0])),
+    "gradient at a kink, of one side": lambda: check_grad(
+        lambda x: np.maximum(x, 0).sum(), lambda x: (x >= 0) * 1.0, np.array([0.0, 1.0, -2.0])
+    ),
+    "Jacobian": lambda: check_jac(fun, jac, X),
+    "Jacobian, lists": lambda: check_jac(lambda x: list(fun(x)), lambda x: jac(x).tolist(), list(X)),
+    "Jacobian, fun returns both": lambda: check_jac(lambda x: (fun(x), jac(x)), True, X),
+    "Jacobian, args and kwargs": lambda: check_jac(keyword, lambda x, a, b: a * jac(x), X, (2.0,), {"b": 1}),
+    "Jacobian at bounds": lambda: check_jac(fun, jac, X, bounds=([1.3, 0, 0, 0], [2, 0.7, 0.8, 3])),
+    "sparse Jacobian": lambda: check_jac(chain, chain_jac, X),
+    "operator": lambda: check_jac(chain, lambda x: aslinearoperator(chain_jac(x)), X),
+    "operator without a transpose": lambda: check_jac(
+        chain, lambda x: LinearOperator((4, 4), matvec=lambda v: chain_jac(x) @ v), X
+    ),
+    "Hessian": lambda: check_hess(rosen_der, rosen_hess, X),
+    "sparse Hessian": lambda: check_hess(rosen_der, lambda x: csr_array(rosen_hess(x)), X),
+    "product with a Hessian": lambda: check_hessp(rosen_der, rosen_hess_prod, X),
+}
+
+
+@pytest.mark.parametrize("ask", RIGHT.values(), ids=RIGHT)
+def test_right_derivative_passes(ask):
+    report = ask()
+    assert report
+    assert report.call is None
+
+
+G, J = {"raise_exception": False}, {"raise_exception": False}
+WRONG = {
+    "gradient entry": (lambda: check_grad(rosen, changed(rosen_der, 2), X, **G), "wrong-jacobian", "[2]"),
+    "gradient at a kink": (
+        lambda: check_grad(
+            lambda x: np.abs(x).sum(), lambda x: np.where(x == 0, 2, np.sign(x)), np.array([0.0, 1.0]), **G
+        ),
+        "wrong-jacobian",
+        "[0]",
+    ),
+    "gradient negated": (
+        lambda: check_grad(rosen, lambda x: -rosen_der(x), X, **G),
+        "wrong-jacobian",
+        "4 of 4",
+    ),
+    "gradient too short": (
+        lambda: check_grad(rosen, lambda x: rosen_der(x)[1:], X, **G),
+        "jacobian-shape",
+        "(3,)",
+    ),
+    "gradient at a bound": (
+        lambda: check_grad(rosen, changed(rosen_der, 0, 0), X, bounds=Bounds(X, np.inf), **G),
+        "wrong-jacobian",
+        "[0]",
+    ),
+    "gradient, one of many": (
+        lambda: check_grad(rosen, changed(rosen_der, 777, 1.5), np.linspace(-1, 1, 1500), **G),
+        "wrong-jacobian",
+        "wrong at 1 of 1500 entries; worst [777]",
+    ),
+    "gradient writes to x": (
+        lambda: check_grad(rosen, lambda x: np.multiply(rosen_der(x), 1, out=x), X, **G),
+        "mutates-input",
+        "grad writes to x",
+    ),
+    "other answer when called again": (
+        lambda: check_grad(rosen, lambda x, seen=[]: seen.append(1) or rosen_der(x) * len(seen), X, **G),
+        "not-deterministic",
+        "two answers",
+    ),
+    "Jacobian entry": (lambda: check_jac(fun, changed(jac, (2, 3)), X, **J), "wrong-jacobian", "[2, 3]"),
+    "Jacobian by one part in 1e6": (
+        lambda: check_jac(fun, changed(jac, (0, 1), 1 + 1e-6), X, **J),
+        "wrong-jacobian",
+        "wrong at 1 of 12 entries; worst [0, 1]",
+    ),
+    "Jacobian transposed": (
+        lambda: check_jac(fun, lambda x: jac(x).T, X, **J),
+        "jacobian-shape",
+        "it is transposed",
+    ),
+    "square Jacobian transposed": (
+        lambda: check_jac(chain, lambda x: chain_jac(x).T.tocsr(), X, **J),
+        "wrong-jacobian",
+        "jac is wrong at 6 of 16 entries",
+    ),
+    "Jacobian with a zero too many": (
+        lambda: check_jac(fun, changed(jac, (2, 0), 0), X, **J),
+        "wrong-jacobian",
+        "worst [2, 0]: jac gives 0",
+    ),
+    "sparse entry": (
+        lambda: check_jac(chain, one_entry_of_chain, np.linspace(0, 1, 200), **J),
+        "wrong-jacobian",
+        "wrong at 1 of 40000 entries; worst [17, 18]",
+    ),
+    "pattern too small": (
+        lambda: check_jac(chain, without_upper, np.linspace(0, 1, 50), **J),
+        "outside-pattern",
+        "no entry at 49 places",
+    ),
+    "rmatvec is matvec": (
+        lambda: check_jac(
+            chain,
+            lambda x: LinearOperator(
+                (4, 4), matvec=lambda v: chain_jac(x) @ v, rmatvec=lambda v: chain_jac(x) @ v
+            ),
+            X,
+            **J,
+        ),
+        "rmatvec-is-no-transpose",
+        "⟨u, J v⟩",
+    ),
+    "operator, entry": (
+        lambda: check_jac(
+            chain, lambda x: aslinearoperator(changed(lambda x: chain_jac(x).toarray(), (1, 2))(x)), X, **J
+        ),
+        "wrong-jacobian",
+        "[1, 2]",
+    ),
+    "Hessian not symmetric": (
+        lambda: check_hess(rosen_der, changed(rosen_hess, (0, 1)), X, **J),
+        "not-symmetric",
+        "[0, 1] is",
+    ),
+    "Hessian doubled on the diagonal": (
+        lambda: check_hess(rosen_der, lambda x: rosen_hess(x) * (1 + np.eye(4)), X, **J),
+        "wrong-jacobian",
+        "4 of 16",
+    ),
+    "product with a Hessian": (
+        lambda: check_hessp(rosen_der, lambda x, p: rosen_hess_prod(x, p) + p, X, **J),
+        "wrong-jacobian",
+        "4 of 16",
+    ),
+    "product of no symmetric matrix": (
+        lambda: check_hessp(rosen_der, lambda x, p: rosen_hess_prod(x, p) * [1, 1, 1, 2], X, **J),
+        "not-symmetric",
+        "hessp is not the product with a symmetric matrix",
+    ),
+}
+
+
+@pytest.mark.parametrize(("ask", "kind", "message"), WRONG.values(), ids=WRONG)
+def test_planted_defect_fails_and_is_named(ask, kind, message):
+    report = ask()
+    assert report.failed
+    found = [finding.message for finding in report.findings if finding.kind == kind]
+    assert any(message in text for text in found), report
+    assert report.call.splitlines()[-1].startswith("gradlab.scipy.check_")
+
+
+def test_sparse_jacobian_of_ten_thousand_unknowns_costs_tens_of_calls():
+    x = np.random.default_rng(0).normal(size=10_000)
+    assert check_jac(chain, chain_jac, x).forward_calls < 50
+
+
+def test_failure_raises_and_the_report_is_no_number():
+    with pytest.raises(GradientError, match="FAIL rosen: grad is wrong at 1 of 4 entries"):
+        check_grad(rosen, changed(rosen_der, 2), X)
+    with pytest.raises(TypeError):
+        assert check_grad(rosen, rosen_der, X) < 1e-6
+
+
+def test_steps_of_scipy_are_ignored_with_a_note_and_equal_calls_give_equal_reports():
+    reports = [check_grad(rosen, rosen_der, X, epsilon=1e-6, direction="random", rng=3) for _ in range(2)]
+    assert reports[0] == reports[1]
+    assert [note.split()[0] for note in reports[0].notes] == ["epsilon", "direction"]
+
+
+def test_function_is_not_called_outside_the_bounds_and_x0_is_moved_inside():
+    def inside(x):
+        assert ((x >= 1) & (x <= 2)).all()
+        return rosen(x)
+
+    report = check_grad(inside, rosen_der, [0.5, 1.5, 2.0], bounds=[(1, 2)] * 3)
+    assert report.notes == ("x0 is outside the bounds, and was moved to them",)
+
+
+def test_own_exceptions_pass_through():
+    with pytest.raises(ZeroDivisionError):
+        check_grad(lambda x: 1 / 0, rosen_der, X)
+    with pytest.raises(ZeroDivisionError):
+        check_grad(rosen, lambda x: 1 / 0, X)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: check_grad(rosen, "2-point", X), "grad is the str '2-point'; expected a function, or True"),
+        (lambda: check_grad(fun, jac, X), r"func returns a float64 array of shape \(3,\); expected a number"),
+        (lambda: check_grad(rosen, rosen_der, X, bounds=(0, 1)), "expected a pair .* for each of 4 unknowns"),
+        (lambda: check_jac(fun, jac, X, bounds=([0, 0], [1, 1])), "expected numbers for each of 4 unknowns"),
+        (lambda: check_jac(fun, lambda x: "J", X), "jac returns the str 'J'; expected an array of numbers"),
+        (lambda: check_hessp(rosen_der, None, X), "hessp is None; expected a function"),
+        (lambda: check(np.sum, rosen, X, jac=rosen_der), "expected minimize, least_squares or root"),
+        (lambda: check(minimize, rosen, X, jac="2-point"), "minimize is given no derivative"),
+        (lambda: check_grad(lambda x: np.nan, rosen_der, X), "the function is not finite at x0"),
+    ],
+)
+def test_malformed_questions_are_refused(ask, message):
+    with pytest.raises(UsageError, match=message):
+        ask()
+
+
+CONSTRAINTS = [
+    NonlinearConstraint(fun, 0, 1, jac=jac),
+    {"type": "eq", "fun": lambda x: x[0] - 1, "jac": lambda x: np.eye(4)[0]},
+]
+
+
+@pytest.mark.parametrize(
+    ("solver", "function", "options", "inputs"),
+    [
+        (minimize, rosen, {"jac": rosen_der, "hess": rosen_hess, "bounds": Bounds(0, 5)}, ["grad", "hess"]),
+        (
+            minimize,
+            rosen,
+            {"jac": rosen_der, "hessp": rosen_hess_prod, "method": "trust-ncg"},
+            ["grad", "hessp"],
+        ),
+        (
+            minimize,
+            rosen,
+            {"jac": rosen_der, "constraints": CONSTRAINTS, "method": "SLSQP"},
+            ["grad", "constraints[0].jac", "constraints[1].jac"],
+        ),
+        (minimize, lambda x: (rosen(x), rosen_der(x)), {"jac": True, "hess": rosen_hess}, ["grad", "hess"]),
+        (least_squares, fun, {"jac": jac, "bounds": (0, [2, 2, 2, 1.9])}, ["jac"]),
+        (root, chain, {"jac": lambda x: chain_jac(x).toarray()}, ["jac"]),
+    ],
+)
+def test_call_of_a_solver_is_checked_as_it_stands(solver, function, options, inputs):
+    report = check(solver, function, X, **options)
+    assert report
+    assert [result.name for result in report.inputs] == inputs
+
+
+def test_constraint_with_a_wrong_derivative_is_named():
+    wrong = NonlinearConstraint(fun, 0, 1, jac=changed(jac, (2, 3)))
+    with pytest.raises(GradientError) as raised:
+        check(minimize, rosen, X, jac=rosen_der, constraints=[CONSTRAINTS[0], wrong])
+    report = raised.value.report
+    assert [result.verdict for result in report.inputs] == ["pass", "pass", "fail"]
+    assert report.reason.startswith("constraints[1]: jac is wrong at 1 of 12 entries; worst [2, 3]")
