@@ -14,6 +14,7 @@ what moving them by their own size does to the contracted output.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -46,6 +47,7 @@ POWERS = tuple(np.array(both).reshape(2, 1, 1) for both in ((2, 1), (4, 2), (6, 
 WHOLE = 4  # roundings of the values that one difference may be off by, in the worst case of both of them
 
 
+@functools.cache
 def usual_step(eps: float) -> float:
     """Return the step of a single central difference, relative to the scale of the input.
 
