@@ -108,7 +108,7 @@ def call_again(problem: Problem, gradients: Gradients) -> tuple[Answers, list[Fi
         except RuleRaised as error:
             return Answers(notes=tuple(notes)), [_raised(problem, error)]
         if upstream is u:  # most answers are the same, and need not be kept twice
-            answer.update({i: gradients[i] for i, g in answer.items() if _close(gradients[i], g, same)})
+            answer |= {i: g for i, g in gradients.items() if i in answer and _close(g, answer[i], same)}
         answers.append(answer)
     again, other, both = answers
     for i, g in gradients.items():  # nor where they are what they have to be

@@ -201,7 +201,8 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
         measure_noise(criteria, rows)
     refine(criteria, rows)
     open_ = mine & rows.open & zero
-    if open_.any():  # nothing at all was seen to move
+    # Nothing at all was seen to move; where rounding may be all that there is to see, that says nothing.
+    if open_.any() and NOTHING * problem.given_eps < 1:
         rows.small |= open_ & _stays(rows, open_, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size:

@@ -186,12 +186,12 @@ def _single_outputs(e: Evidence) -> Iterator[tuple[str, Array]]:
     """Yield each of several outputs, or the first and last row of one, in words and as a mask."""
     form = e.problem.form
     if form.several:
-        sizes = [int(np.prod(shape)) for shape in form.shapes]
-        owner = np.repeat(np.arange(len(sizes)), sizes)
-        yield from ((f"output {k}", owner == k) for k in range(len(sizes)) if sizes[k])
-    elif form.shape and form.shape[0] > 1:
-        row: Indices = np.repeat(np.arange(form.shape[0]), e.output.size // form.shape[0])
-        yield from (("output[0]", np.asarray(row == 0)), ("output[-1]", np.asarray(row == form.shape[0] - 1)))
+        owner = np.repeat(np.arange(len(form.sizes)), form.sizes)
+        yield from ((f"output {k}", owner == k) for k, size in enumerate(form.sizes) if size)
+    elif form.shapes[0] and form.shapes[0][0] > 1:
+        count = form.shapes[0][0]
+        row: Indices = np.repeat(np.arange(count), e.output.size // count)
+        yield from (("output[0]", np.asarray(row == 0)), ("output[-1]", np.asarray(row == count - 1)))
 
 
 def _asked(e: Evidence, upstream: Array) -> Evidence | None:

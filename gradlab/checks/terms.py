@@ -55,7 +55,7 @@ def fitted_coefficient(e: Evidence, term: Term) -> float | None:
     missing = e.numeric - e.along(e.gradients)
     found = term(e)
     there = e.along(found)
-    size = np.stack([e.directions.spread({e.position: t}) for t in found], axis=1)
+    size = np.stack([e.directions.spread({e.position: e.in_real_numbers(t)}) for t in found], axis=1)
     there[np.abs(there) <= NOTHING * size] = 0.0  # what cancels along a direction is rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         clarity = np.abs(missing) / (e.error_bar + np.finfo(np.float64).tiny) * (there != 0)
