@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gradlab import tangents as tangents
     from gradlab._explain import explain as explain
     from gradlab._gradcheck import gradcheck as gradcheck
+    from gradlab._gradgradcheck import gradgradcheck as gradgradcheck
     from gradlab._numerical import numerical_jacobian as numerical_jacobian
     from gradlab._numerical import numerical_vjp as numerical_vjp
     from gradlab._value_and_grad import check_value_and_grad as check_value_and_grad
@@ -56,6 +57,7 @@ _HOME = {
     "check_value_and_grad": "gradlab._value_and_grad",
     "explain": "gradlab._explain",
     "gradcheck": "gradlab._gradcheck",
+    "gradgradcheck": "gradlab._gradgradcheck",
     "numerical_jacobian": "gradlab._numerical",
     "numerical_vjp": "gradlab._numerical",
     "verify": "gradlab._verify",
@@ -77,6 +79,7 @@ __all__ = [
     "check_value_and_grad",
     "explain",
     "gradcheck",
+    "gradgradcheck",
     "numerical_jacobian",
     "numerical_vjp",
     "verify",

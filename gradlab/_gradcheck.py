@@ -11,21 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._assemble import Found, assemble, wrong_gradients
+from gradlab._assemble import assemble
 from gradlab._snippet import Snippet, gradcheck_snippet
-from gradlab.checks.causes import find_causes
-from gradlab.checks.contract import call_again, compare_answers, compare_imaginary_parts
-from gradlab.checks.criteria import ROUNDINGS, Criteria
-from gradlab.checks.gradients import probe_gradients
-from gradlab.checks.jacobian import compare_jacobian
-from gradlab.checks.locate import Region, locate
-from gradlab.checks.reference import compare_values, probe_reference, reference_problem
+from gradlab.checks.compare import Found, compare
+from gradlab.checks.criteria import ROUNDINGS
+from gradlab.checks.maps import Claimed, backward_map, jvp_map
 from gradlab.errors import GradientError, UsageError, is_deliberate
-from gradlab.numerics import Array
 from gradlab.point.problem import Problem, RuleRaised
-from gradlab.point.returned import imaginary_parts, read_gradients
 from gradlab.point.values import describe
-from gradlab.report import DIFFERENCES, REFERENCE, Cause, Finding, Report
+from gradlab.report import Finding, Report
 from gradlab.rule import TORCH, Rule, as_reference
 
 __tracebackhide__ = is_deliberate
@@ -35,9 +29,10 @@ COARSEST_RTOL = 0.5  # by default, in float8: above it, a gradient twice as larg
 
 def gradcheck(
     forward: Callable[..., Any],
-    backward: Callable[..., Any],
+    backward: Callable[..., Any] | None,
     inputs: Any,
     *,
+    jvp: Callable[..., Any] | None = None,
     reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None,
     cached: bool = False,
     wrt: Any = None,
@@ -54,21 +49,29 @@ def gradcheck(
     name: str | None = None,
     raise_exception: bool = True,
 ) -> Report:
-    """Check a backward rule at one point.
+    """Check a backward rule, a forward-mode rule, or both, at one point.
 
     Parameters
     ----------
     forward : callable
         ``forward(*inputs, **kwargs) -> array`` (or a tuple of arrays, for several outputs); with
         ``cached=True``, ``forward(*inputs, **kwargs) -> (output, cache)``.
-    backward : callable
+    backward : callable or None
         ``backward(grad_output, *inputs, **kwargs) -> gradients``, one per input, as a tuple (a bare array
-        when there is one); with ``cached=True``, ``backward(grad_output, cache) -> gradients``.
+        when there is one); with ``cached=True``, ``backward(grad_output, cache) -> gradients``. ``None``
+        where only ``jvp`` is checked.
     inputs : tuple, list, dict or array
         The point. Floating-point and complex arrays and numbers are differentiated; else it is a constant,
         passed through untouched, whose gradient may be left out, ``None`` or zeros. With a dict the
         functions are called by keyword, and gradients may come in a dict too. An input may itself be a
         tuple, list, dict, named tuple or dataclass of arrays, to any depth; so is its gradient then.
+    jvp : callable, optional
+        Forward mode: ``jvp(tangents, *inputs, **kwargs) -> tangents of the output``; with ``cached=True``,
+        ``jvp(tangents, cache)``, for the cache that serves ``Jᵀu`` serves ``J v``. ``tangents`` has one for
+        every input, in its shape and nested as it is (a bare array when there is one input): ``None`` for a
+        constant, zeros for an input that ``wrt`` leaves out. What is returned has the form of the output.
+        Every output is compared along each direction; with ``backward`` too, so is ``⟨u, J v⟩`` with
+        ``⟨Jᵀu, v⟩``. Not yet of complex numbers, nor beside ``reference`` or the option ``tangents``.
     reference : Rule or tuple of two functions, optional
         Another implementation of the same mathematics whose derivative is trusted: a pair
         ``(forward, backward)`` of the plain form, whatever ``cached`` says, or a `gradlab.Rule`. It is given
@@ -135,6 +138,8 @@ def gradcheck(
     >>> report = gradcheck(np.tanh, lambda dy, x: dy * (1 - x**2), x, raise_exception=False)
     >>> report.inputs[0].wrong_count
     3
+    >>> gradcheck(np.tanh, None, x, jvp=lambda dx, x: (1 - np.tanh(x) ** 2) * dx)
+    <Report tanh: pass at 1 point>
     >>> at_zero = np.array([0.0, 2.0])
     >>> gradcheck(lambda x: x**1.5, lambda dy, x: 1.5 * dy * np.sqrt(x), at_zero, bounds=(0, None))
     <Report <lambda>: pass at 1 point>
@@ -143,6 +148,7 @@ def gradcheck(
     question = Question(
         forward,
         backward,
+        jvp=jvp,
         reference=reference,
         cached=cached,
         wrt=wrt,
@@ -165,6 +171,7 @@ def gradcheck(
         kwargs=kwargs,
         grad_output=grad_output,
         seed=report.seed,
+        jvp=jvp,
         reference=reference,
         cached=bool(cached),
         wrt=wrt,
@@ -207,8 +214,9 @@ class Question:
     """
 
     forward: Callable[..., Any]
-    backward: Callable[..., Any]
+    backward: Callable[..., Any] | None
     _: KW_ONLY
+    jvp: Callable[..., Any] | None = None
     reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
     cached: bool = False
     wrt: Any = None
@@ -225,6 +233,8 @@ class Question:
     jacobian: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
+        if self.backward is None and self.jvp is None:
+            raise UsageError("backward is None; expected a function (or jvp=, to check forward mode alone)")
         rtol, name = self.rtol, self.name
         if rtol is not None and not (isinstance(rtol, int | float | np.floating) and 0 < rtol < 1):
             raise UsageError(f"rtol is {describe(rtol)}; expected a number between 0 and 1")
@@ -238,6 +248,12 @@ class Question:
             raise UsageError(f"name is {describe(name)}; expected a string")
         if self.reference is not None:
             as_reference(self.reference, self.convention)
+        for option in ("reference", "tangents"):
+            if self.jvp is not None and getattr(self, option):
+                raise UsageError(
+                    f"{option} is given beside jvp, which is compared by differences along all directions; "
+                    f"expected jvp or {option}: check backward with {option} in another call"
+                )
 
     @property
     def title(self) -> str:
@@ -259,6 +275,7 @@ def check_point(
             question.forward,
             question.backward,
             inputs,
+            jvp=question.jvp,
             cached=question.cached,
             wrt=question.wrt,
             kwargs=question.kwargs,
@@ -269,65 +286,39 @@ def check_point(
             max_calls=question.max_calls,
             convention=question.convention,
         )
-        returned = problem.call_backward(watch=True)
-    except RuleRaised as raised:
-        cause = raised.__cause__
-        kind = "forward-raises" if problem is None else "backward-raises"
-        found = Found(findings=(Finding("contract", None, kind, str(raised)),))
-    else:
+        claimed = _first_answers(problem, question, generator)
+        rtol = question.rtol or default_rtol(problem.given_eps)
+        reference = question.reference
         # What overflows beside the point, or in our own sums, is no matter of the caller's.
         with np.errstate(all="ignore"):
-            found = _compare(problem, returned, question, rng=generator)
+            found = compare(
+                problem,
+                claimed,
+                rtol=rtol,
+                atol=question.atol or 0.0,
+                probes=question.probes,
+                explain=question.explain,
+                jacobian=question.jacobian,
+                reference=None if reference is None else as_reference(reference, question.convention),
+                rng=generator,
+            )
+    except RuleRaised as raised:
+        cause = raised.__cause__
+        role = "forward" if problem is None else raised.role
+        found = Found(findings=(Finding("contract", None, f"{role}-raises", str(raised)),))
     with np.errstate(all="ignore"):
         report = assemble(question.title, found, problem=problem, started=started, seed=seed)
     return report, cause
 
 
-def _compare(problem: Problem, returned: Any, question: Question, *, rng: np.random.Generator) -> Found:
-    """Run all checks of a point at which both functions gave an answer."""
-    gradients, findings = read_gradients(problem, returned)
-    rtol = question.rtol or default_rtol(problem.given_eps)
-    if not np.isfinite(problem.output).all():
-        message = "forward returns values that are not finite"
-        return Found((*findings, Finding("contract", None, "not-finite", message)))
-    answers, breaches = call_again(problem, gradients)
-    findings += breaches
-    notes = [*problem.notes, *answers.notes]
-    if any(finding.kind == "not-deterministic" and finding.input is None for finding in findings):
-        return Found(tuple(findings), notes=tuple(notes))  # there is no number to compare with
-    criteria = Criteria(problem, rtol=rtol, atol=question.atol or 0.0)
-    if question.reference is None:
-        oracle = DIFFERENCES
-        probes, claims, more = probe_gradients(criteria, gradients, probes=question.probes, rng=rng)
-        notes += more
-    else:
-        oracle = REFERENCE
-        witness = reference_problem(problem, as_reference(question.reference, question.convention))
-        values = compare_values(problem, witness, rtol=rtol)
-        if values:
-            return Found((*findings, *values), notes=tuple(notes), oracle=oracle)
-        compared = probe_reference(criteria, gradients, witness, rng=rng)
-        probes, claims, findings = compared.probes, compared.claims, [*findings, *compared.findings]
-    vanishing = {p.position for p in probes if not p.mask(p.rows.told | p.rows.wrong).any()}
-
-    def rounding(i: int) -> Array:
-        return claims.rounding_of(i, vanishes=i in vanishing)
-
-    influence, imaginary = criteria.influence, imaginary_parts(problem, returned)
-    findings += compare_answers(problem, gradients, answers, influence=influence, rounding=rounding)
-    findings += compare_imaginary_parts(problem, gradients, imaginary, influence=influence, rounding=rounding)
-    findings += wrong_gradients(problem, probes, oracle)
-    regions: dict[int, Region] = {}
-    causes: list[Cause] = []
-    if question.explain and findings:
-        for p in probes:
-            region = locate(criteria, claims, p) if p.mask(p.rows.wrong).any() else None
-            if region is not None and p.position is not None:
-                regions[p.position] = region
-        causes = find_causes(problem, findings, regions, rtol=rtol)
-    if question.jacobian is not None and probes and not findings:
-        findings += compare_jacobian(problem, gradients, probes[0].rows, question.jacobian, rtol=rtol)
-    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(probes), regions, criteria, oracle)
+def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[Claimed]:
+    """Call backward and jvp at the point, those that there are, and read what they return."""
+    maps = []
+    if question.backward is not None:
+        maps.append(backward_map(problem))
+    if question.jvp is not None:
+        maps.append(jvp_map(problem, rng))
+    return [Claimed.by(linear) for linear in maps]
 
 
 def check_max_calls(most: Any) -> None:

@@ -121,8 +121,8 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
 
 
 def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any, convention: str) -> Problem:
-    try:  # backward is never called
-        problem = Problem(forward, forward, inputs, grad_output=grad_output, convention=convention)
+    try:
+        problem = Problem(forward, None, inputs, grad_output=grad_output, convention=convention)
     except RuleRaised as raised:
         raise UsageError(str(raised)) from raised.__cause__
     if not np.isfinite(problem.output).all():

@@ -50,16 +50,17 @@ class Snippet:
 
 def gradcheck_snippet(
     forward: Callable[..., Any],
-    backward: Callable[..., Any],
+    backward: Callable[..., Any] | None,
     inputs: Any,
     *,
+    call: str = "gradcheck",
     kwargs: Mapping[str, Any] | None = None,
     tangents: Mapping[str, Any] | None = None,
     grad_output: Any = None,
     seed: int,
     **options: Any,
 ) -> Snippet:
-    """Write a call of `gradlab.gradcheck`.
+    """Write a call of `gradlab.gradcheck`, or of another function that takes the same.
 
     Options that have their default value, ``None`` or ``False``, are left out.
 
@@ -68,9 +69,10 @@ def gradcheck_snippet(
     >>> print(gradcheck_snippet(square, np.cosh, np.array([0.5]), seed=0, rtol=1e-3).call)
     gradlab.gradcheck(square, np.cosh, x, rtol=0.001, rng=0)
     """
-    names, imports = _named_functions(forward, backward)
+    further = {role: options.pop(role, None) for role in ("jvp", "double_backward")}
+    names, imports = _named_functions({"forward": forward, "backward": backward, **further})
     given, lines, taken = _inputs(forward, inputs, taken=[name.partition(".")[0] for name in names])
-    arguments = [*names, given]
+    arguments = [*names[:2], given, *_by_keyword(further, names[2:])]
     for name, value in options.items():
         if name == "reference" and isinstance(value, tuple | list):
             roles = zip(("reference_forward", "reference_backward"), value, strict=True)
@@ -86,8 +88,8 @@ def gradcheck_snippet(
         arguments.append(f"kwargs={{{', '.join(items)}}}")
     if grad_output is not None:
         arguments.append(f"grad_output={_option('grad_output', grad_output, lines, taken)}")
-    call = f"gradlab.gradcheck({', '.join([*arguments, f'rng={seed}'])})"
-    return Snippet("\n".join(lines), "\n".join([*imports, call]))
+    written = f"gradlab.{call}({', '.join([*arguments, f'rng={seed}'])})"
+    return Snippet("\n".join(lines), "\n".join([*imports, written]))
 
 
 def call_snippet(
@@ -150,10 +152,10 @@ def derivative_snippet(
     gradlab.scipy.check_grad(np.sum, np.ones_like, x0, rng=0)
     """
     if derivative is True:
-        names, imports = _named_functions(fun, fun, roles=("fun", "fun"))
-        names, imports = [names[0], "True"], imports[:1]
+        names, imports = _named_functions({"fun": fun})
+        names.append("True")
     else:
-        names, imports = _named_functions(fun, derivative, roles=("fun", role))
+        names, imports = _named_functions({"fun": fun, role: derivative})
     taken = {name.partition(".")[0] for name in names}
     lines = [_assignment(_variable("x0", taken), x0)]
     arguments = [*names, "x0"]
@@ -173,11 +175,12 @@ def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, exp
     """
     options = [*([f"rtol={_number(rtol)}"] if rtol is not None else []), f"rng={seed}"]
     found = _named_rule(rule)
-    names, imports = _named_functions(rule.forward, rule.backward)
+    further = {"jvp": rule.jvp}
+    names, imports = _named_functions({"forward": rule.forward, "backward": rule.backward, **further})
     if found is None and not explicit and not any(line.startswith("#") for line in imports):
         taken = [name.partition(".")[0] for name in names]
     else:
-        names, imports, taken = ["rule.forward", "rule.backward"], _rule_lines(rule), []
+        names, imports, taken = ["rule.forward", "rule.backward", "rule.jvp"], _rule_lines(rule), []
     given, lines, _ = _inputs(rule.forward, inputs, taken=taken)
     if explicit:
         replaced = f"dataclasses.replace(rule, inputs={given if given[0] in '({' else f'({given},)'})"
@@ -186,7 +189,8 @@ def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, exp
     else:
         own = ["cached=True"] if rule.cached else []
         own += [f"convention={rule.convention!r}"] if rule.convention != TORCH else []
-        call = f"gradlab.gradcheck({', '.join([*names, given, *own, *options])})"
+        arguments = [*names[:2], given, *_by_keyword(further, names[2:]), *own, *options]
+        call = f"gradlab.gradcheck({', '.join(arguments)})"
     return Snippet("\n".join(lines), "\n".join([*imports, call]))
 
 
@@ -309,24 +313,33 @@ def _variable(name: str, taken: set[str]) -> str:
     return variable
 
 
-def _named_functions(
-    forward: Any, backward: Any, *, roles: tuple[str, str] = ("forward", "backward")
-) -> tuple[list[str], list[str]]:
-    """Return what to call both functions, and the lines that import them or say what they were."""
+def _named_functions(functions: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return what to call functions, given by their roles, and the lines that import or describe them.
+
+    ``None`` is called that.
+    """
     names: list[str] = []
     lines: list[str] = []
-    for role, function in zip(roles, (forward, backward), strict=True):
-        name = _numpy_name(function) or _own_name(function)
-        if name is None or name in RESERVED or (name in names and function is not forward):
+    imported: dict[str, dict[str, None]] = {}
+    known: list[Any] = []
+    for role, function in functions.items():
+        name = "None" if function is None else _numpy_name(function) or _own_name(function)
+        taken = name in names and not any(function is other for other in known)
+        if function is not None and (name is None or name in RESERVED or taken):
             lines.append(_assignment(role, function))
             name = role
-        elif not _numpy_name(function) and _home(function):
-            lines.append(f"from {_home(function)} import {name.partition('.')[0]}")
-        names.append(name)
-    if len(lines) == 2 and lines[0].partition(" import ")[0] == lines[1].partition(" import ")[0] != lines[0]:
-        both = dict.fromkeys(line.partition(" import ")[2] for line in lines)
-        lines = [f"{lines[0].partition(' import ')[0]} import {', '.join(both)}"]
+        elif function is not None and not _numpy_name(function) and _home(function):
+            imported.setdefault(str(_home(function)), {})[str(name).partition(".")[0]] = None
+        names.append(str(name))
+        known.append(function)
+    lines += [f"from {home} import {', '.join(own)}" for home, own in imported.items()]
     return names, lines
+
+
+def _by_keyword(functions: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return keyword arguments for those functions that there are."""
+    pairs = zip(functions.items(), names, strict=True)
+    return [f"{role}={name}" for (role, function), name in pairs if function is not None]
 
 
 def _rule_lines(rule: Rule) -> list[str]:
@@ -342,7 +355,8 @@ def _rule_lines(rule: Rule) -> list[str]:
 
 def _named_rule(rule: Rule) -> tuple[str, str] | None:
     """Return where a rule can be had from: a module that defines its functions, and its name there."""
-    homes = [str(getattr(function, "__module__", None)) for function in (rule.forward, rule.backward)]
+    functions = (rule.forward, rule.backward, rule.jvp)
+    homes = [str(getattr(function, "__module__", None)) for function in functions]
     for module in dict.fromkeys([*homes, "__main__"]):
         for name, value in list(getattr(sys.modules.get(module), "__dict__", {}).items()):
             if value is rule and (module == "__main__" or _can_import(module)):

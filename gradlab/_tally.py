@@ -27,6 +27,7 @@ class Tally:
     failed: int = 0
     forward_calls: int = 0
     backward_calls: int = 0
+    jvp_calls: int = 0
     reason: str = ""
     oracle: str = DIFFERENCES
     notes: dict[str, None] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Tally:
         self.checked += 1
         self.forward_calls += report.forward_calls
         self.backward_calls += report.backward_calls
+        self.jvp_calls += report.jvp_calls
 
     def summary(self, name: str, failing: Report | None, *, seed: int, seconds: float) -> Report:
         if failing is not None:
@@ -93,6 +95,7 @@ class Tally:
             example=None,
             forward_calls=self.forward_calls,
             backward_calls=self.backward_calls,
+            jvp_calls=self.jvp_calls,
             seconds=seconds,
             seed=seed,
             oracle=self.oracle,

@@ -38,7 +38,8 @@ def verify(
 ) -> Report:
     """Check a rule at many points, and shrink a failure to the simplest failing point.
 
-    Every point is checked as by `gradlab.gradcheck`, and so is the rule's closed form of the full Jacobian.
+    Every point is checked as by `gradlab.gradcheck`, backward and jvp, those that the rule has, and so is its
+    closed form of the full Jacobian.
 
     Parameters
     ----------
@@ -97,6 +98,7 @@ def verify(
     question = Question(
         rule.forward,
         rule.backward,
+        jvp=rule.jvp,
         cached=rule.cached,
         rtol=rtol,
         reference=rule.reference,

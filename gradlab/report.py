@@ -30,12 +30,17 @@ class Entry:
         Where it stands in its input; ``None`` for a direction in which many entries move. Of a complex input
         the last is 0 for the real part of an entry, 1 for the imaginary part.
     analytic, numeric : float
-        What backward gives, and what the forward function, or the reference, shows.
+        What backward or jvp gives, and what the forward function, or the reference, shows.
     error_bar : float
         What ``numeric`` may be off by.
     scale : float
         What the two are compared on: the larger of them, or the slope of the forward function nearby,
         where that is larger still and both vanish.
+    role : str
+        Whose ``analytic`` is: ``backward`` or ``jvp``.
+    output : str
+        Which output is differentiated, such as ``output[0, 1]``; empty where all are contracted with the
+        upstream gradient.
     """
 
     index: tuple[int, ...] | None
@@ -43,6 +48,8 @@ class Entry:
     numeric: float
     error_bar: float
     scale: float
+    role: str = "backward"
+    output: str = ""
 
     @property
     def error(self) -> float:
@@ -54,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class InputResult:
-    """What was found about the gradient of one input.
+    """What was found about the gradient of one input, or about the jvp along it.
 
     Attributes
     ----------
@@ -109,11 +116,17 @@ KINDS = (
     "gradient-none",
     "gradient-of-constant",
     "gradient-shape",
+    "ignores-tangents",
     "ignores-upstream",
     "jacobian-contraction",
     "jacobian-shape",
+    "jvp-is-no-transpose",
+    "jvp-precision",
+    "jvp-raises",
     "mutates-input",
+    "mutates-tangents",
     "mutates-upstream",
+    "nonlinear-in-tangents",
     "nonlinear-in-upstream",
     "not-deterministic",
     "not-finite",
@@ -121,8 +134,13 @@ KINDS = (
     "outside-pattern",
     "precision",
     "rmatvec-is-no-transpose",
+    "tangent-count",
+    "tangent-dtype",
+    "tangent-none",
+    "tangent-shape",
     "wrong-gradient",
     "wrong-jacobian",
+    "wrong-jvp",
     "wrong-reference",
     "wrong-value",
 )
@@ -135,7 +153,8 @@ class Finding:
     Attributes
     ----------
     check : str
-        The check that found it: ``contract``, ``gradients``, ``jacobian`` or ``reference``.
+        The check that found it: ``contract``, ``gradients``, ``jvp``, ``transpose``, ``jacobian`` or
+        ``reference``.
     input : str or None
         The input concerned.
     kind : str
@@ -198,8 +217,8 @@ class Report:
     example : str or None
         The inputs of the point as Python text, a line each; ``None`` where the verdict is ``pass``, and
         where many points were inconclusive.
-    forward_calls, backward_calls : int
-        What the check cost in calls of the two functions.
+    forward_calls, backward_calls, jvp_calls : int
+        What the check cost in calls of the functions.
     seconds : float
         What it cost in time.
     seed : int
@@ -228,6 +247,7 @@ class Report:
     seed: int
     call: str | None = None
     oracle: str = DIFFERENCES
+    jvp_calls: int = 0
 
     @property
     def passed(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is under test: a forward function and the backward rule that claims to be its gradient."""
+"""What is under test: a forward function and the rule that claims to be its derivative."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ class Rule:
         What reports call it.
     forward : callable
         ``forward(*inputs) -> array``; with ``cached=True``, ``forward(*inputs) -> (array, cache)``.
-    backward : callable
+    backward : callable or None
         ``backward(grad_output, *inputs) -> gradients``, one per input; with ``cached=True``,
-        ``backward(grad_output, cache) -> gradients``.
+        ``backward(grad_output, cache) -> gradients``. ``None`` where there is only ``jvp``.
     inputs : str, strategy, tuple or callable
         Where points come from: a gufunc signature such as ``"(n,d),(d,m)"``, a Hypothesis strategy of input
         tuples, one tuple of example inputs, or a function ``rng -> tuple of inputs`` (whose points cannot be
         shrunk).
     cached : bool, default False
         Whether the functions have the form of course notes, ``out, cache``.
+    jvp : callable, optional
+        Forward mode: ``jvp(tangents, *inputs) -> tangents of the output``, with one tangent for each input,
+        ``None`` for a constant; with ``cached=True``, ``jvp(tangents, cache)``.
     jacobian : callable, optional
         The closed form of the full Jacobian, ``jacobian(*inputs) -> tuple``: for each differentiable
         input, in order, ``dY/dX`` as an array of shape ``(*Y.shape, *X.shape)``.
@@ -50,8 +53,8 @@ class Rule:
     Raises
     ------
     UsageError
-        When the name is not text, a function cannot be called, the convention is unknown, or a known failure
-        is of no known kind.
+        When the name is not text, a function cannot be called, there is neither backward nor jvp, the
+        convention is unknown, or a known failure is of no known kind.
 
     Examples
     --------
@@ -63,10 +66,11 @@ class Rule:
 
     name: str
     forward: Callable[..., Any]
-    backward: Callable[..., Any]
+    backward: Callable[..., Any] | None
     inputs: Any
     _: KW_ONLY
     cached: bool = False
+    jvp: Callable[..., Any] | None = None
     jacobian: Callable[..., Any] | None = None
     reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
     convention: str = TORCH
@@ -75,9 +79,10 @@ class Rule:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise UsageError(f"a rule's name is {self.name!r}; expected a non-empty string")
-        for role in ("forward", "backward", "jacobian"):
+        for role in ("forward", "backward", "jvp", "jacobian"):
             function = getattr(self, role)
-            if not callable(function) and not (role == "jacobian" and function is None):
+            needed = role == "forward" or (role == "backward" and self.jvp is None)
+            if not callable(function) and (needed or function is not None):
                 raise UsageError(f"rule {self.name!r}: {role} is {function!r}; expected a function")
         if self.convention not in CONVENTIONS:
             raise UsageError(
@@ -182,6 +187,8 @@ class Rule:
 def as_reference(given: Any, convention: str) -> Rule:
     """Return a reference as a rule: a pair of functions has the plain form, and the convention given."""
     if isinstance(given, Rule):
+        if given.backward is None:
+            raise UsageError(f"reference is {given!r}, which has no backward; expected a rule that has one")
         return given
     if isinstance(given, tuple | list) and len(given) == 2 and all(map(callable, given)):
         return Rule("reference", given[0], given[1], (), convention=convention)

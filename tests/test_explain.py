@@ -47,7 +47,7 @@ def test_every_rule_can_be_explained(rule):
 
 
 def test_the_point_shown_is_one_with_a_gradient():
-    contraction = explain(language_model.RULE).partition("The contraction beside")[2]
+    contraction = explain(language_model.RULE).partition("The contraction beside")[2].partition("Forward")[0]
     slopes = [
         float(row.split()[-3]) for row in contraction.splitlines() if row.startswith("  ") and "[" in row
     ]
@@ -95,3 +95,30 @@ def test_digits_that_agree():
     assert digits(1.0, -1.0) == "0"
     assert digits(np.nan, 1.0) == "0"
     assert digits(0.0, 0.0) == "all"
+
+
+class TestForwardMode:
+    def test_product_with_tangents_stands_beside_what_jvp_returns(self):
+        text = explain(np.sin, None, np.array([1.0, 2.0]), jvp=lambda t, x: np.cos(x) * t)
+        product = text.partition("The product beside what jvp returns:")[2]
+        assert [line.split()[-1] for line in product.splitlines() if "[" in line] == ["all", "all"]
+        assert "dL/dY" not in text
+
+    def test_wrong_jvp_shows_in_its_row(self):
+        def wrong(t, x):
+            return np.cos(x) * t * [1, 2]
+
+        text = explain(np.sin, None, np.array([1.0, 2.0]), jvp=wrong)
+        product = text.partition("The product beside what jvp returns:")[2]
+        assert [line.split()[-1] for line in product.splitlines() if "[" in line] == ["all", "0"]
+
+    def test_rule_with_both_modes_shows_both(self):
+        text = explain(rules.softmax.RULE)
+        assert "The contraction beside what backward returns:" in text
+        assert "The product beside what jvp returns:" in text
+
+    def test_linear_multiplies_the_same_jacobian_from_both_sides(self):
+        lines = explain(linear.RULE).splitlines()
+        sums = [line.rpartition(" = ")[2] for line in lines if line.startswith("  sum(dL/d")]
+        assert len(sums) == 2
+        assert len(set(sums)) == 1

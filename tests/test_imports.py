@@ -24,7 +24,7 @@ LAYERS = [
     ["checks"],
     ["_assemble", "_numerical"],
     ["_gradcheck"],
-    ["_jacobian"],
+    ["_jacobian", "_gradgradcheck"],
     ["scipy"],
     ["strategies"],
     ["layers", "_value_and_grad", "_points", "_tally"],

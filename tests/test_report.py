@@ -109,17 +109,25 @@ def test_report_made_by_hand_is_shown_in_every_form():
 
 
 def test_kinds_are_those_that_checks_find():
-    """Words of each call of `Finding`, and assignments to `kind`, are kinds; and all kinds are words."""
-    found, written = set(), set()
+    """Words of each call of `Finding`, and assignments to `kind`, are kinds; and all kinds are words.
+
+    A word of which only the end is written, such as ``f"{word}-shape"``, is that of every kind that ends so.
+    """
+    found, written, ends = set(), set(), set()
     for path in Path(gradlab.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             words = []
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Finding", "finding"):
                 words = [argument for argument in node.args[:3] if isinstance(argument, ast.Constant)]
+                texts = [argument for argument in node.args[:3] if isinstance(argument, ast.JoinedStr)]
+                last = [text.values[-1] for text in texts if isinstance(text.values[-1], ast.Constant)]
+                ends |= {part.value for part in last if part.value.startswith("-")}
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "kind":
                 words = [one for one in ast.walk(node.value) if isinstance(one, ast.Constant)]
             elif isinstance(node, ast.Constant) and path.name != "report.py":
                 written.add(node.value)
             found |= {word.value for word in words if isinstance(word.value, str)}
+    assert {end for end in ends if not any(kind.endswith(end) for kind in KINDS)} == set()
+    written |= {kind for kind in KINDS if kind.endswith(tuple(ends))}
     assert set(KINDS) - written == set()
     assert {word for word in found if "-" in word} - set(KINDS) == set()

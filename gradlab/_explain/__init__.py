@@ -27,21 +27,23 @@ def explain(
     backward: Callable[..., Any] | None = None,
     inputs: Any = None,
     *,
+    jvp: Callable[..., Any] | None = None,
     cached: bool = False,
     rng: int | np.random.Generator | None = None,
 ) -> str:
     r"""Show a backward rule's derivation with numbers at one small point.
 
     The blocks of the explicit Jacobian are printed, their contraction with the upstream gradient entry by
-    entry, and beside it what backward returns. The built-in rules ``linear`` and ``neuron`` have pages of
-    their own, with the formulas.
+    entry, and beside it what backward returns; of a rule with a jvp, the products with tangents too, and
+    beside them what jvp returns. The built-in rules ``linear`` and ``neuron`` have pages of their own, with
+    the formulas.
 
     Parameters
     ----------
     rule_or_forward : Rule or callable
-        A rule, or a forward function together with ``backward`` and ``inputs``.
-    backward : callable, optional
-        As in `gradlab.gradcheck`.
+        A rule, or a forward function together with ``backward`` or ``jvp``, and ``inputs``.
+    backward, jvp : callable, optional
+        As in `gradlab.gradcheck`; one of them, or both.
     inputs : tuple, dict or array, optional
         A small point: all blocks are printed. By default one of the rule's own.
     cached : bool, default False
@@ -71,14 +73,14 @@ def explain(
         if rule in PAGES and inputs is None:
             return PAGES[rule]()
         point = _small_point(rule) if inputs is None else inputs
-    elif callable(rule_or_forward) and backward is not None and inputs is not None:
+    elif callable(rule_or_forward) and not (backward is None and jvp is None) and inputs is not None:
         name = str(getattr(rule_or_forward, "__name__", type(rule_or_forward).__name__))
-        rule = Rule(name, rule_or_forward, backward, inputs, cached=cached)
+        rule = Rule(name, rule_or_forward, backward, inputs, jvp=jvp, cached=cached)
         point = inputs
     else:
         raise UsageError(
             f"explain was given {describe(rule_or_forward)}; "
-            "expected a Rule, or a forward function, a backward function and inputs"
+            "expected a Rule, or a forward function, a backward function or jvp=, and inputs"
         )
     return derivation.page(rule, point, seed=seed_of(rng))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gradlab._explain.derivation import sum_of_products
-from gradlab._explain.layout import digits, labelled
+from gradlab._explain.layout import digits, labelled, number
 from gradlab._numerical import numerical_jacobian
 from gradlab.numerics import Array
 from gradlab.rules import linear
@@ -16,13 +16,16 @@ from gradlab.rules import linear
 X = np.array([[1.0, -2.0], [0.5, 3.0]])
 W = np.array([[0.7, -1.2, 0.4], [1.1, 0.3, -0.9]])
 DY = np.array([[1.0, -0.5, 2.0], [-1.5, 0.2, 3.0]])
+X_DOT = np.array([[1.0, 0.0], [-0.5, 2.0]])
+W_DOT = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, -1.0]])
 GROWTH = (2, 4, 8, 16, 32)  # N = D = M; built and timed
 BEYOND = (128, 1024)  # too large to build: only counted
 
 
 def page() -> str:
     """Return the page; N = 2, D = 2, M = 3."""
-    return "\n".join([*_problem(), *_blocks(), *_product(), *_weights(), *_agreement(), *_cost()])
+    parts = (_problem, _blocks, _product, _weights, _agreement, _forward_mode, _cost)
+    return "\n".join(line for part in parts for line in part())
 
 
 def _problem() -> Iterator[str]:
@@ -93,6 +96,22 @@ def _agreement() -> Iterator[str]:
             yield f"  dL/d{name}: the product and the {how} Jacobian agree to {agree} digits"
 
 
+def _forward_mode() -> Iterator[str]:
+    y_dot = linear.jvp((X_DOT, W_DOT), X, W)
+    dx, dw = linear.backward(DY, X, W)
+    yield ""
+    yield "6. Forward mode asks the other way round: when X moves along Ẋ and W along Ẇ, how does Y move?"
+    yield ""
+    yield labelled("Ẋ", X_DOT)
+    yield labelled("Ẇ", W_DOT)
+    yield labelled("Ẏ = Ẋ W + X Ẇ", y_dot)
+    yield ""
+    yield "   It is the same Jacobian, multiplied from the other side: one number, two ways to it."
+    yield ""
+    yield f"  sum(dL/dY ∘ Ẏ) = {number((DY * y_dot).sum())}"
+    yield f"  sum(dL/dX ∘ Ẋ) + sum(dL/dW ∘ Ẇ) = {number((dx * X_DOT).sum() + (dw * W_DOT).sum())}"
+
+
 def _digits(product: Array, contracted: Array) -> str:
     worst = int(np.argmax(np.abs(product - contracted)))
     return digits(float(product.flat[worst]), float(contracted.flat[worst]))
@@ -100,7 +119,7 @@ def _digits(product: Array, contracted: Array) -> str:
 
 def _cost() -> Iterator[str]:
     yield ""
-    yield "6. What the full Jacobian costs, against the product, as N = D = M grow:"
+    yield "7. What the full Jacobian costs, against the product, as N = D = M grow:"
     yield ""
     heads = ("N = D = M", "Jacobian", "X, W, dL/dX", "contraction", "product", "ratio of times")
     yield "  " + "  ".join(head.rjust(11) for head in heads)

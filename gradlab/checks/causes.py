@@ -24,9 +24,23 @@ from gradlab.point.problem import Problem
 from gradlab.report import Cause, Finding
 
 # Kinds of findings that say why by themselves.
-OWN_CAUSE = ("accumulated", "ignores-upstream", "nonlinear-in-upstream", "precision")
+OWN_CAUSE = (
+    "accumulated",
+    "ignores-upstream",
+    "nonlinear-in-upstream",
+    "precision",
+    "ignores-tangents",
+    "nonlinear-in-tangents",
+    "jvp-precision",
+)
 FEW = 4  # entries that are wrong in a large input
-WRONG, SHAPE, NOT_FINITE = "wrong-gradient", "gradient-shape", "not-finite"
+WRONG = {"backward": ("wrong-gradient", "gradient-shape"), "jvp": ("wrong-jvp",)}
+NOT_FINITE = "not-finite"
+
+
+def own_causes(findings: Sequence[Finding]) -> list[Cause]:
+    """Return the causes that findings name themselves."""
+    return [Cause(f.kind, f.message, f.input) for f in findings if f.kind in OWN_CAUSE]
 
 
 def find_causes(
@@ -41,7 +55,7 @@ def find_causes(
     Parameters
     ----------
     problem : Problem
-        The point.
+        The point; for a jvp, `TransposedJvp`.
     findings : sequence of Finding
         What is wrong there.
     regions : mapping of int to Region
@@ -52,13 +66,14 @@ def find_causes(
     Returns
     -------
     list of Cause
-        At most one for each input, besides those that the findings name themselves.
+        At most one for each input, of those that the findings do not name themselves.
     """
-    causes = [Cause(f.kind, f.message, f.input) for f in findings if f.kind in OWN_CAUSE]
+    causes: list[Cause] = []
+    kinds = WRONG[problem.role]
     nonfinite = {f.input for f in findings if f.kind == NOT_FINITE}
-    explained = {cause.input for cause in causes} | nonfinite
-    wrong = {f.input for f in findings if f.kind in (WRONG, SHAPE)}
-    jointly = any(f.kind == WRONG and f.input is None for f in findings)
+    explained = {cause.input for cause in own_causes(findings)} | nonfinite
+    wrong = {f.input for f in findings if f.kind in kinds}
+    jointly = any(f.kind == kinds[0] and f.input is None for f in findings)
     for i in problem.wrt:
         name, cause = problem.names[i], None
         if not problem.value(i).size:
@@ -91,7 +106,9 @@ def _cause(
 def _proven(evidence: Evidence, wrong_inputs: set[str | None], rng: np.random.Generator) -> Cause | None:
     """Return the first hypothesis that holds here, nearby and, where signs matter, at the mirrored point."""
     others: list[Evidence] = []
-    for hypothesis in itertools.chain.from_iterable(propose(evidence) for propose in HYPOTHESES):
+    for hypothesis in itertools.chain.from_iterable(
+        propose(evidence) for propose in HYPOTHESES[evidence.problem.role]
+    ):
         if not _explains(hypothesis, evidence):
             continue
         others = others or nearby(evidence, rng)

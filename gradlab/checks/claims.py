@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.checks.directions import Directions, Gradients
 from gradlab.numerics import Array
 from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
 from gradlab.point.problem import Problem, RuleRaised, own_lengths
@@ -75,6 +76,47 @@ class Claims:
         """Return the rounding of one gradient, all parts together; ``vanishes``: it is nothing else."""
         return np.asarray(sum(part[i] for part in (self.changes if vanishes else self.rounding)))
 
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The inputs for which there is a gradient."""
+        return tuple(self.gradients[0])
+
+    def along(self, directions: Directions) -> tuple[Array, Array]:
+        """Return what backward says along each direction, and how large the terms of that are: ``(r, s)``."""
+        claim, size = (
+            np.stack([of(g) for g in self.gradients], axis=1)
+            for of in (directions.project, directions.spread)
+        )
+        return claim, np.fmax(size, np.abs(claim))
+
+    def errors_along(self, directions: Directions) -> tuple[Array, Array]:
+        """Return what each of these scatters by, ``(r, s)``, and the same where it is rounding."""
+        changes, rounding = (
+            np.stack([directions.spread(g) for g in of], axis=1) for of in (self.changes, self.rounding)
+        )
+        return changes, rounding
+
+    def in_float64_along(self, directions: Directions) -> Array:
+        """Return what backward says in float64: ``(r, s)``."""
+        return np.stack([directions.project(g) for g in self.in_float64], axis=1)
+
+    def magnitudes(self, i: int) -> list[Array]:
+        """Return by what the entries of a large input are sorted into strata: its gradient in each part."""
+        return [gradients[i] for gradients in self.gradients]
+
+    def largest(self, direction: Gradients, claim: Array) -> Array:
+        """Return what the entry that matters most contributes to a claim along a direction: ``(s,)``."""
+        terms = ([part[i] * d for i, d in direction.items()] for part in self.gradients)
+        return np.array([max(float(np.abs(term).max()) for term in part) for part in terms])
+
+    def about(self, i: int, mask: npt.NDArray[np.bool_]) -> str:
+        """Say in words which entries a stratum holds."""
+        size = np.abs(self.gradients[0][i][mask])
+        count = f"the {mask.sum()} entries whose gradient"
+        if not size.any():
+            return f"{count} is 0"
+        return f"{count} is between {size.min():.0e} and {size.max():.0e} in size"
+
     @cached_property
     def in_float64(self) -> tuple[dict[int, Array], ...]:
         """What backward returns when it is given everything in float64; NaN where it does not."""
@@ -125,20 +167,9 @@ def claims_of(problem: Problem, gradients: dict[int, Array]) -> Claims:
     """
     u = problem.grad_output
     whole = Claims(problem, u[np.newaxis], (gradients,))
-    size = np.abs(u * problem.output)
-    largest = float(size.max(initial=0.0))
-    if not largest or not np.isfinite(largest) or not ((size > 0) & (size < largest / SPREAD)).any():
+    upstreams = upstreams_by_magnitude(problem)
+    if len(upstreams) == 1:
         return whole
-    with np.errstate(divide="ignore"):
-        decades = np.log10(size / largest) / -np.log10(SPREAD)
-    decades[size == 0] = 0.0  # no magnitude at all
-    bins = np.clip(decades, 0, 120).astype(np.int8)
-    filled = np.bincount(bins) >= FEW * bins.size  # a few small values of many are no magnitude of their own
-    filled[0] = True
-    labels = np.minimum(np.cumsum(filled)[bins] - 1, MOST - 1)
-    if not labels.any():
-        return whole
-    upstreams = np.stack([np.where(labels == s, u, 0.0) for s in range(int(labels.max()) + 1)])
     parts = []
     try:
         for upstream in upstreams:
@@ -149,3 +180,20 @@ def claims_of(problem: Problem, gradients: dict[int, Array]) -> Claims:
     except RuleRaised:
         return whole
     return Claims(problem, upstreams, tuple(parts))
+
+
+def upstreams_by_magnitude(problem: Problem) -> Array:
+    """Return the parts of the upstream gradient, one for outputs of similar magnitude: shape ``(s, m)``."""
+    u = problem.grad_output
+    size = np.abs(u * problem.output)
+    largest = float(size.max(initial=0.0))
+    if not largest or not np.isfinite(largest) or not ((size > 0) & (size < largest / SPREAD)).any():
+        return u[np.newaxis]
+    with np.errstate(divide="ignore"):
+        decades = np.log10(size / largest) / -np.log10(SPREAD)
+    decades[size == 0] = 0.0  # no magnitude at all
+    bins = np.clip(decades, 0, 120).astype(np.int8)
+    filled = np.bincount(bins) >= FEW * bins.size  # a few small values of many are no magnitude of their own
+    filled[0] = True
+    labels = np.minimum(np.cumsum(filled)[bins] - 1, MOST - 1)
+    return np.stack([np.where(labels == s, u, 0.0) for s in range(int(labels.max()) + 1)])

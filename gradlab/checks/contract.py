@@ -1,43 +1,39 @@
 """What can be wrong with a rule without any differences: how its functions behave when they are called.
 
-Neither function writes to what it is given; both answer the same when called again, and for arrays that lie
-in memory in another way; backward answers for the point that it is asked about, not for the last one at which
-forward was called; and it is linear in the upstream gradient. With ``u`` the upstream gradient and ``c``
-another, all of whose entries are one number in memory,
+No function writes to what it is given; all answer the same when called again, and for arrays that lie in
+memory in another way; backward and jvp answer for the point that they are asked about, not for the last one
+at which forward was called; and they are linear, backward in the upstream gradient, jvp in the tangents. With
+``u`` that argument and ``c`` another, all of whose entries are one number in memory,
 
 ::
 
-    backward(u)       again, with u in reverse order, after forward was called elsewhere
-    backward(c)
-    backward(−2 u + c/2) = −2 backward(u) + ½ backward(c)      in Fortran order, of inputs that are strided
+    f(u)              again, with u in reverse order, after forward was called elsewhere
+    f(c)
+    f(−2 u + c/2) = −2 f(u) + ½ f(c)      in Fortran order, of inputs that are strided
 
 three calls tell all that. Only what differs is asked about further, so that it can be named.
 
-"The same" is meant up to rounding: a sum may be taken in another order, and a gradient that vanishes because
+"The same" is meant up to rounding: a sum may be taken in another order, and an answer that vanishes because
 terms cancel is nothing but rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gradlab.checks.maps import Answer, Claimed, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.scales import scales
 from gradlab.point.outputs import flatten
-from gradlab.point.problem import Problem, RuleRaised
-from gradlab.point.returned import read_gradients
+from gradlab.point.problem import ARGUMENTS, Problem, RuleRaised
 from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
 
-Gradients = dict[int, Array]
-
 CALLS = 3  # of forward
-CONSTANT = 1.5  # every entry of another upstream gradient
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 ELSEWHERE = 0.3  # times the scale of an entry: another point
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
@@ -47,120 +43,128 @@ ROUNDINGS = 64  # of the largest influence of the point: what may be left where 
 
 @dataclass(frozen=True)
 class Answers:
-    """What backward returned in the three calls, and what it has to be up to rounding.
+    """What backward or jvp returned in the three calls.
 
     Attributes
     ----------
-    again, constant, combined : dict of int to Array
-        By position; ``None`` where backward raised or was not called.
-    notes : tuple of str
-        What is no defect but worth knowing.
+    map : LinearMap
+        Which of them.
+    first, again, constant, combined : dict of int to Array
+        By position, those that are not what they have to be relative to their largest entry.
     """
 
-    again: Gradients | None = None
-    constant: Gradients | None = None
-    combined: Gradients | None = None
-    notes: tuple[str, ...] = ()
+    map: LinearMap
+    first: Answer
+    again: Answer
+    constant: Answer
+    combined: Answer
 
 
-def call_again(problem: Problem, gradients: Gradients) -> tuple[Answers, list[Finding]]:
-    """Call both functions again in several ways.
+def call_again(
+    problem: Problem, claimed: Sequence[Claimed]
+) -> tuple[list[Answers], list[Finding], list[str]]:
+    """Call all functions again in several ways.
 
     Parameters
     ----------
     problem : Problem
-        The point; forward and backward have been called there once, and watched.
-    gradients : dict of int to Array
-        What backward returned.
+        The point; all functions have been called there once, and watched.
+    claimed : sequence of Claimed
+        What backward or jvp, or both, returned.
 
     Returns
     -------
-    answers : Answers
+    answers : list of Answers
         For `compare_answers`, once the scale of rounding at the point is known.
     findings : list of Finding
-        Of kind ``mutates-input``, ``mutates-upstream``, ``not-deterministic``,
-        ``depends-on-memory-layout`` (of forward), and ``backward-raises`` for another upstream.
+        Of kind ``mutates-input``, ``mutates-upstream``, ``mutates-tangents``, ``not-deterministic``,
+        ``depends-on-memory-layout`` (of forward), and ``backward-raises`` or ``jvp-raises`` for another
+        argument.
+    notes : list of str
+        What is no defect but worth knowing.
     """
     findings = list(_mutations(problem))
     if findings or problem.calls_left < CALLS + bool(problem.calls_forward):
-        return Answers(), findings  # what is spoiled once answers no second question
+        return [], findings, []  # what is spoiled once answers no second question
     cache, findings, notes = _forward_again(problem)
     if findings:
-        return Answers(notes=tuple(notes)), findings
+        return [], findings, notes
     _forward_elsewhere(problem)
-    u = problem.grad_output
-    constant = problem.form.rounded(np.where(u == 0, 0.0, CONSTANT))
+    answers = []
+    for one in claimed:
+        found = _three_answers(one.map, one.answer, cache, notes)
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            answers.append(found)
+    return answers, findings, list(dict.fromkeys(notes))
+
+
+def _three_answers(
+    linear: LinearMap, first: Answer, cache: tuple[Any] | None, notes: list[str]
+) -> Answers | Finding:
+    u, constant = linear.vector, linear.constant
     one_number = broadcast_in_memory if (u != 0).all() else None
-    combined = problem.form.rounded(U * u + C * constant)
+    combined = linear.rounded(U * u + C * constant)
     calls = (
         (u, {"layout": reversed_in_memory}),
         (constant, {"layout": one_number}),
         (combined, {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache}),
     )
-    same, answers = _same(problem.given_eps), []
-    for upstream, how in calls:
+    same, answers = _same(linear.problem.given_eps), []
+    for argument, how in calls:
         try:
             try:
-                answer = _ask(problem, upstream, **how)
+                answer = linear.ask(argument, **how)
             except RuleRaised as error:
-                answer = _ask(problem, upstream)
+                answer = linear.ask(argument)
                 notes.append(f"with arrays that are not contiguous in memory, {error}")
         except RuleRaised as error:
-            return Answers(notes=tuple(notes)), [_raised(problem, error)]
-        if upstream is u:  # most answers are the same, and need not be kept twice
-            answer |= {i: g for i, g in gradients.items() if i in answer and _close(g, answer[i], same)}
+            return _raised(linear, error)
+        if argument is u:  # most answers are the same, and need not be kept twice
+            alike = {k: g for k, g in first.items() if k in answer and _close(g, answer[k], same)}
+            answer.update(alike)
         answers.append(answer)
     again, other, both = answers
-    for i, g in gradients.items():  # nor where they are what they have to be
-        if i in other and i in both and again.get(i) is g:
+    for k, g in first.items():  # nor where they are what they have to be
+        if k in other and k in both and again.get(k) is g:
             expected = U * g
-            expected += C * other[i]
-            if _close(expected, both[i], same):
-                del again[i], other[i], both[i]
-    return Answers(again, other, both, tuple(dict.fromkeys(notes))), []
+            expected += C * other[k]
+            if _close(expected, both[k], same):
+                del again[k], other[k], both[k]
+    return Answers(linear, first, again, other, both)
 
 
-def compare_answers(
-    problem: Problem,
-    gradients: Gradients,
-    answers: Answers,
-    *,
-    influence: float,
-    rounding: Callable[[int], Array],
-) -> list[Finding]:
-    """Compare what backward returned in several calls.
+def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[int], Array]) -> list[Finding]:
+    """Compare what backward or jvp returned in several calls.
 
     Parameters
     ----------
-    problem : Problem
-        The point.
-    gradients : dict of int to Array
-        What backward returned first.
     answers : Answers
-        What it returned then.
+        What it returned.
     influence : float
         The largest influence of an entry at the point: its rounding is what may be left of terms that cancel.
     rounding : callable
-        Returns what a few roundings of the inputs change of a gradient; called where something differs.
+        Returns what a few roundings of the inputs change of an answer; called where something differs.
 
     Returns
     -------
     list of Finding
         Of kind ``accumulated``, ``not-deterministic``, ``cache-overwritten``, ``depends-on-memory-layout``,
-        ``ignores-upstream`` and ``nonlinear-in-upstream``.
+        and ``ignores-upstream``, ``nonlinear-in-upstream``, ``ignores-tangents`` or
+        ``nonlinear-in-tangents``.
     """
-    if answers.again is None or answers.constant is None or answers.combined is None:
-        return []
+    linear = answers.map
     findings: list[Finding] = []
-    for i, g in gradients.items():
-        again, constant, combined = (a.get(i) for a in (answers.again, answers.constant, answers.combined))
+    for k, g in answers.first.items():
+        again, constant, combined = (a.get(k) for a in (answers.again, answers.constant, answers.combined))
         if again is None or constant is None or combined is None:
             continue
-        allowed = _Allowed(problem, i, influence, rounding)
+        allowed = _Allowed(linear, k, influence, rounding)
         if allowed.differ(g, again) is not None:
-            finding: Finding | None = _not_the_same(problem, i, g, again, allowed)
+            finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
         elif allowed.differ(U * g + C * constant, combined, g, constant) is not None:
-            finding = _not_linear(problem, i, g, constant, combined, allowed)
+            finding = _not_linear(linear, k, g, constant, combined, allowed)
         else:
             continue
         if finding is not None:
@@ -169,9 +173,9 @@ def compare_answers(
 
 
 def compare_imaginary_parts(
-    problem: Problem,
-    gradients: Gradients,
-    imaginary: Gradients,
+    backward: LinearMap,
+    gradients: Answer,
+    imaginary: Answer,
     *,
     influence: float,
     rounding: Callable[[int], Array],
@@ -180,10 +184,12 @@ def compare_imaginary_parts(
 
     Parameters
     ----------
-    problem, gradients, influence, rounding
+    backward : LinearMap
+        The map.
+    gradients, imaginary : dict of int to Array
+        What it returned, and the imaginary parts of that.
+    influence, rounding
         As in `compare_answers`.
-    imaginary : dict of int to Array
-        The imaginary parts.
 
     Returns
     -------
@@ -192,26 +198,26 @@ def compare_imaginary_parts(
     """
     findings = []
     for i, part in imaginary.items():
-        allowed = _Allowed(problem, i, influence, rounding)
-        k = allowed.differ(part, np.zeros_like(part), gradients[i])
-        if k is not None:
-            name, at = problem.names[i], problem.arguments.label(i, _index(problem, i, k))
+        allowed = _Allowed(backward, i, influence, rounding)
+        at = allowed.differ(part, np.zeros_like(part), gradients[i])
+        if at is not None:
+            name = backward.problem.names[i]
             message = (
-                f"gradient of {name} has an imaginary part, {part.flat[k]:.6g} at {at}; expected a real one, "
-                f"because {name} is real: return its real part"
+                f"{backward.what(i)} has an imaginary part, {part.flat[at]:.6g} at {backward.label(i, at)}; "
+                f"expected a real one, because {name} is real: return its real part"
             )
             findings.append(Finding("contract", name, "gradient-dtype", message))
     return findings
 
 
 class _Allowed:
-    """By how much two answers for one input may differ."""
+    """By how much two answers may differ."""
 
-    def __init__(self, problem: Problem, i: int, influence: float, rounding: Callable[[int], Array]) -> None:
-        self.problem, self.i, self.rounding = problem, i, rounding
-        eps = problem.given_eps
+    def __init__(self, linear: LinearMap, k: int, influence: float, rounding: Callable[[int], Array]) -> None:
+        self.k, self.rounding, self.scale = k, rounding, linear.scale(k)
+        eps = linear.problem.given_eps
         self.same = _same(eps)
-        self.floor = ROUNDINGS * eps * influence / scales(problem.value(i))
+        self.floor = ROUNDINGS * eps * influence / self.scale
 
     def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.
@@ -219,7 +225,7 @@ class _Allowed:
         Parameters
         ----------
         one, other : Array
-            The answers, of the input's shape.
+            The answers, of one shape.
         *terms : Array
             What they are sums of, where they are sums.
         """
@@ -229,9 +235,8 @@ class _Allowed:
         excess = np.abs(one - other) - self.same * size - self.floor
         if not (excess > 0).any():
             return None
-        # Rounding is of one size throughout an input, though at some entries it happens to be none.
-        scale = scales(self.problem.value(self.i))
-        excess -= ROUNDINGS * float((self.rounding(self.i) * scale).max(initial=0.0)) / scale
+        # Rounding is of one size throughout an answer, though at some entries it happens to be none.
+        excess -= ROUNDINGS * float((self.rounding(self.k) * self.scale).max(initial=0.0)) / self.scale
         return int(np.argmax(excess)) if (excess > 0).any() else None
 
 
@@ -251,8 +256,9 @@ def _largest(x: Array) -> float:
 
 def _mutations(problem: Problem) -> Iterator[Finding]:
     for role, what in problem.changed:
-        if what == "grad_output":
-            yield Finding("contract", None, "mutates-upstream", f"{role} writes to grad_output, its argument")
+        if what == ARGUMENTS.get(role):
+            kind = "mutates-upstream" if role == "backward" else "mutates-tangents"
+            yield Finding("contract", None, kind, f"{role} writes to {what}, its argument")
         else:
             name = what if what in problem.names else None
             yield Finding("contract", name, "mutates-input", f"{role} writes to {what}, which it was given")
@@ -301,158 +307,143 @@ def _forward_elsewhere(problem: Problem) -> None:
     problem.evaluate(problem.moved(there, 1.0))
 
 
-def _ask(problem: Problem, upstream: Array, **how: Any) -> Gradients:
-    """Return what backward makes of an upstream gradient, where it can be compared."""
-    returned, _ = read_gradients(problem, problem.call_backward(upstream, **how))
-    return {i: g for i, g in returned.items() if np.isfinite(g).all()}
-
-
-def _raised(problem: Problem, error: RuleRaised) -> Finding:
-    """Tell a backward that refuses a number from one that cannot be called twice."""
+def _raised(linear: LinearMap, error: RuleRaised) -> Finding:
+    """Tell a function that refuses a number from one that cannot be called twice."""
     try:
-        problem.call_backward()
+        linear.call(linear.vector)
     except RuleRaised as again:
         return Finding("contract", None, "not-deterministic", f"called again at the same point, {again}")
-    return Finding("contract", None, "backward-raises", f"for another upstream gradient, {error}")
+    argument = {"backward": "another upstream gradient", "jvp": "other tangents"}[linear.role]
+    return Finding("contract", None, f"{linear.role}-raises", f"for {argument}, {error}")
 
 
-def _not_the_same(problem: Problem, i: int, g: Array, again: Array, allowed: _Allowed) -> Finding:
-    """Say why backward gave another answer in reverse order, after forward was called elsewhere."""
-    name = problem.names[i]
-    plain = _ask(problem, problem.grad_output).get(i, np.full_like(g, np.nan))
-    k = allowed.differ(g, plain)
-    if k is None:
-        reverse = _ask(problem, problem.grad_output, layout=reversed_in_memory).get(i)
-        layout = None if reverse is None else _layout_finding(problem, i, g, reverse, allowed)
-        return layout or _stale(problem, i, g, again, allowed.differ(g, again) or 0)
-    added = _accumulated(problem, i, g, allowed)
+def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: _Allowed) -> Finding:
+    """Say why there was another answer in reverse order, after forward was called elsewhere."""
+    plain = linear.ask(linear.vector).get(k, np.full_like(g, np.nan))
+    at = allowed.differ(g, plain)
+    if at is None:
+        reverse = linear.ask(linear.vector, layout=reversed_in_memory).get(k)
+        layout = None if reverse is None else _layout_finding(linear, k, g, reverse, allowed)
+        return layout or _stale(linear, k, g, again, allowed.differ(g, again) or 0)
+    added = _accumulated(linear, k, g, allowed)
     if added is not None:
         return added
     # Does it help to call forward at this point first?
     try:
-        _, _, cache = problem.call_forward()
-        fresh = _ask(problem, problem.grad_output, cache=(cache,)).get(i)
+        _, _, cache = linear.problem.call_forward()
+        fresh = linear.ask(linear.vector, cache=(cache,)).get(k)
     except (RuleRaised, UsageError):
         fresh = None
     if fresh is not None and allowed.differ(g, fresh) is None:
-        return _stale(problem, i, g, plain, k)
-    at = problem.arguments.label(i, _index(problem, i, k))
+        return _stale(linear, k, g, again, allowed.differ(g, again) or 0)
     message = (
-        f"backward is not deterministic: called twice with the same arguments, the gradient of {name} is "
-        f"{g.flat[k]:.6g} and then {plain.flat[k]:.6g} at {at}"
+        f"{linear.role} is not deterministic: called twice with the same arguments, the {linear.what(k)} is "
+        f"{g.flat[at]:.6g} and then {plain.flat[at]:.6g} at {linear.label(k, at)}"
     )
-    return Finding("contract", name, "not-deterministic", message)
+    return Finding("contract", linear.input(k), "not-deterministic", message)
 
 
-def _accumulated(problem: Problem, i: int, g: Array, allowed: _Allowed) -> Finding | None:
+def _accumulated(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Finding | None:
     """Say that each call adds its own answer to that of the call before, if so.
 
     Of two calls for ``u`` and one for ``t u``, the third adds ``t`` times what the second does.
     """
-    t = 1.0 if problem.cached else U
-    first, second, third = (_afresh(problem, i, upstream) for upstream in (1.0, 1.0, t))
+    cached = linear.problem.cached
+    t = 1.0 if cached else U
+    first, second, third = (_afresh(linear, k, times) for times in (1.0, 1.0, t))
     if first is None or second is None or third is None:
         return None
-    k = allowed.differ(first, second)
-    if k is None or allowed.differ(third - second, t * (second - first), first, second) is not None:
+    at = allowed.differ(first, second)
+    if at is None or allowed.differ(third - second, t * (second - first), first, second) is not None:
         return None
-    if problem.cached and allowed.differ(second - first, g, first, second) is not None:
+    if cached and allowed.differ(second - first, g, first, second) is not None:
         return None  # what is added has to be an answer, not a drift
-    name, at = problem.names[i], problem.arguments.label(i, _index(problem, i, k))
     message = (
-        f"gradient of {name} is added to that of the call before: start from zero in each (for the same "
-        f"arguments it is {first.flat[k]:.6g} and then {second.flat[k]:.6g} at {at})"
+        f"{linear.what(k)} is added to that of the call before: start from zero in each (for the same "
+        f"arguments it is {first.flat[at]:.6g} and then {second.flat[at]:.6g} at {linear.label(k, at)})"
     )
-    return Finding("contract", name, "accumulated", message)
+    return Finding("contract", linear.input(k), "accumulated", message)
 
 
-def _changed(problem: Problem, i: int, g: Array, allowed: _Allowed) -> Finding | None:
-    """Say that the gradient is another after forward was called again at the same point, if so."""
-    fresh = _afresh(problem, i)
-    if fresh is None or (k := allowed.differ(g, fresh)) is None:
+def _changed(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Finding | None:
+    """Say that the answer is another after forward was called again at the same point, if so."""
+    fresh = _afresh(linear, k)
+    if fresh is None or (at := allowed.differ(g, fresh)) is None:
         return None
-    at = problem.arguments.label(i, _index(problem, i, k))
     message = (
-        f"the gradient of {problem.names[i]} is not deterministic: for the same arguments it is "
-        f"{g.flat[k]:.6g} and then {fresh.flat[k]:.6g} at {at}"
+        f"the {linear.what(k)} is not deterministic: for the same arguments it is {g.flat[at]:.6g} and then "
+        f"{fresh.flat[at]:.6g} at {linear.label(k, at)}"
     )
-    return Finding("contract", problem.names[i], "not-deterministic", message)
+    return Finding("contract", linear.input(k), "not-deterministic", message)
 
 
-def _afresh(problem: Problem, i: int, t: float = 1.0) -> Array | None:
-    """Return a gradient once more, for ``t u``: that of another call of forward, where that makes a cache."""
+def _afresh(linear: LinearMap, k: int, t: float = 1.0) -> Array | None:
+    """Return an answer once more, for ``t u``: that of another call of forward, where that makes a cache."""
     try:
-        if not problem.cached:
-            return _ask(problem, t * problem.grad_output).get(i)
-        _, _, cache = problem.call_forward()
-        return _ask(problem, problem.grad_output, cache=(cache,)).get(i)
+        if not linear.problem.cached:
+            return linear.ask(t * linear.vector).get(k)
+        _, _, cache = linear.problem.call_forward()
+        return linear.ask(linear.vector, cache=(cache,)).get(k)
     except (RuleRaised, UsageError):
         return None
 
 
-def _stale(problem: Problem, i: int, g: Array, later: Array, k: int) -> Finding:
+def _stale(linear: LinearMap, k: int, g: Array, later: Array, at: int) -> Finding:
     what = "the cache of one call of forward is overwritten by the next"
-    if not problem.cached:
-        what = "backward depends on the last call of forward, not on its arguments alone"
-    at = problem.arguments.label(i, _index(problem, i, k))
+    if not linear.problem.cached:
+        what = f"{linear.role} depends on the last call of forward, not on its arguments alone"
+    word = linear.what(k).partition(" ")[0]
     message = (
-        f"{what}: the gradient at {at} is {g.flat[k]:.6g}, and {later.flat[k]:.6g} after forward was called "
-        "at another point"
+        f"{what}: the {word} at {linear.label(k, at)} is {g.flat[at]:.6g}, and {later.flat[at]:.6g} after "
+        "forward was called at another point"
     )
-    return Finding("contract", problem.names[i], "cache-overwritten", message)
+    return Finding("contract", linear.input(k), "cache-overwritten", message)
 
 
 def _not_linear(
-    problem: Problem, i: int, g: Array, constant: Array, combined: Array, allowed: _Allowed
+    linear: LinearMap, k: int, g: Array, constant: Array, combined: Array, allowed: _Allowed
 ) -> Finding | None:
-    """Say why the answers for two upstream gradients do not add up to that for their sum."""
-    name, u = problem.names[i], problem.grad_output
-    if problem.cached:  # the third answer is that of another call of forward
-        changed = _accumulated(problem, i, g, allowed) or _changed(problem, i, g, allowed)
+    """Say why the answers for two arguments do not add up to that for their sum."""
+    u, c = linear.vector, linear.constant
+    if linear.problem.cached:  # the third answer is that of another call of forward
+        changed = _accumulated(linear, k, g, allowed) or _changed(linear, k, g, allowed)
         if changed is not None:
             return changed
-    c = problem.form.rounded(np.where(u == 0, 0.0, CONSTANT))
-    for upstream, answer in ((c, constant), (problem.form.rounded(U * u + C * c), combined)):
-        plain = _ask(problem, upstream).get(i)
+    for argument, answer in ((c, constant), (linear.rounded(U * u + C * c), combined)):
+        plain = linear.ask(argument).get(k)
         if plain is not None and allowed.differ(plain, answer) is not None:
-            return _layout_finding(problem, i, plain, answer, allowed)
-    zero, minus = (_ask(problem, t * u).get(i) for t in (0.0, U))
+            return _layout_finding(linear, k, plain, answer, allowed)
+    zero, minus = (linear.ask(t * u).get(k) for t in (0.0, U))
     if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
         if minus is not None and allowed.differ(g, minus) is None:
-            message = f"gradient of {name} does not depend on grad_output: multiply by it"
-            return Finding("contract", name, "ignores-upstream", message)
+            message = f"{linear.what(k)} does not depend on {linear.argument}: multiply by it"
+            return Finding("contract", linear.input(k), f"ignores-{linear.word}", message)
         worst = int(np.argmax(np.abs(zero)))
-        what = f"for grad_output = 0 it is {zero.flat[worst]:.6g}, expected 0"
-        return _nonlinear(problem, i, what, worst)
-    if minus is not None and (k := allowed.differ(U * g, minus)) is not None:
-        what = f"for −2 × grad_output it is {minus.flat[k]:.6g}, expected −2 × {g.flat[k]:.6g}"
-        return _nonlinear(problem, i, what, k)
+        what = f"for {linear.argument} = 0 it is {zero.flat[worst]:.6g}, expected 0"
+        return _nonlinear(linear, k, what, worst)
+    if minus is not None and (at := allowed.differ(U * g, minus)) is not None:
+        what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
+        return _nonlinear(linear, k, what, at)
     where = allowed.differ(U * g + C * constant, combined, g, constant)
-    return None if where is None else _nonlinear(problem, i, "for a sum of two it is not the sum", where)
+    return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
 
 
 def _layout_finding(
-    problem: Problem, i: int, plain: Array, other: Array, allowed: _Allowed
+    linear: LinearMap, k: int, plain: Array, other: Array, allowed: _Allowed
 ) -> Finding | None:
-    k = allowed.differ(plain, other)
-    if k is None:
+    at = allowed.differ(plain, other)
+    if at is None:
         return None
     message = (
-        "backward depends on the memory layout of its arguments: for contiguous arrays the gradient of "
-        f"{problem.names[i]} is {plain.flat[k]:.6g} at {problem.arguments.label(i, _index(problem, i, k))}, "
-        f"otherwise {other.flat[k]:.6g}"
+        f"{linear.role} depends on the memory layout of its arguments: for contiguous arrays the "
+        f"{linear.what(k)} is {plain.flat[at]:.6g} at {linear.label(k, at)}, otherwise {other.flat[at]:.6g}"
     )
-    return Finding("contract", problem.names[i], "depends-on-memory-layout", message)
+    return Finding("contract", linear.input(k), "depends-on-memory-layout", message)
 
 
-def _nonlinear(problem: Problem, i: int, what: str, k: int) -> Finding:
-    where = problem.arguments.label(i, _index(problem, i, k))
-    message = f"gradient of {problem.names[i]} is not linear in grad_output: {what} (at {where})"
-    return Finding("contract", problem.names[i], "nonlinear-in-upstream", message)
-
-
-def _index(problem: Problem, i: int, k: int) -> tuple[int, ...]:
-    return tuple(int(axis) for axis in np.unravel_index(k, problem.value(i).shape))
+def _nonlinear(linear: LinearMap, k: int, what: str, at: int) -> Finding:
+    message = f"{linear.what(k)} is not linear in {linear.argument}: {what} (at {linear.label(k, at)})"
+    return Finding("contract", linear.input(k), f"nonlinear-in-{linear.word}", message)
 
 
 def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:

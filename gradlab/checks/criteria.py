@@ -64,11 +64,14 @@ class Criteria:
         """Return how far a claim may be off because it is a rounding of the largest influence.
 
         Where forward shows nothing, that is the largest of the point. Elsewhere outputs of other magnitudes
-        are known better than that: of some ``rows``, that of each part.
+        are known better than that: of some ``rows``, that of each part. Where each output is a part, one that
+        hardly moves may have been computed from its value, as ``1 - y²`` is.
         """
         if rows is None:
             return float(NOTHING * self.problem.given_eps * self.influence)
         largest = np.where(rows.told[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
+        if rows.table.upstreams is None:
+            largest = np.fmax(largest, np.abs(self.problem.output))
         return np.asarray(ROUNDINGS * self.problem.given_eps * largest)
 
     def agrees(self, rows: Rows) -> Mask:
@@ -90,7 +93,7 @@ class Criteria:
         self.settle(rows, which, agrees)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
         measured = self.problem.noise_is_known and rows.table.noise is self.problem.noise
-        bar = rows.error_bar if measured else UNMEASURED * rows.error_bar
+        bar = rows.error_bar if measured else self._unmeasured(rows) * rows.error_bar
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
     def narrow(self, rows: Rows) -> Array:
@@ -98,6 +101,17 @@ class Criteria:
         single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         return np.where(single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT)) * rows.scale
+
+    def _unmeasured(self, rows: Rows) -> Array | float:
+        """Return how many times its rounding an error bar may be, as long as noise was not measured.
+
+        An output by itself may be what is left of terms as large as its neighbours.
+        """
+        if rows.table.upstreams is not None:
+            return UNMEASURED
+        parts = self.problem.form.parted(np.abs(self.problem.output))
+        largest = np.concatenate([np.full(part.size, part.max(initial=0.0)) for part in parts])
+        return UNMEASURED * largest / np.fmax(np.abs(self.problem.output), np.finfo(float).tiny)
 
     def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that agree in some part of the upstream gradient, and can hide nothing in the others.

@@ -51,7 +51,7 @@ def last_write_wins(e: Evidence, region: Region | None) -> Cause | None:
             continue
         if [_is_right_at(e, kept) for kept in (_last(indices), _first(indices))] == [True, False]:
             message = (
-                f"gradient of {e.name} keeps the last of the contributions of equal indices in {name}: "
+                f"{e.claim} keeps the last of the contributions of equal indices in {name}: "
                 "add them up, with np.add.at"
             )
             return Cause("last-write-wins", message, e.name)
@@ -76,7 +76,7 @@ def diagonal_only(e: Evidence, region: Region | None) -> Cause | None:
     if not (np.abs(analytic - e.numeric[directions] / length) > tolerance).any():
         return None
     message = (
-        f"gradient of {e.name} holds the diagonal of the Jacobian alone: each output depends on other "
+        f"{e.claim} holds the diagonal of the Jacobian alone: each output depends on other "
         f"entries of {e.name} too"
     )
     return Cause("diagonal-only", message, e.name)
@@ -89,13 +89,13 @@ def zeros(e: Evidence, region: Region | None) -> Cause | None:
     wrong = e.in_real_numbers(e.gradients[0])[region.mask]
     where = f"at {region.words}" if region.words != "every entry" else "everywhere"
     if not wrong.any():
-        message = f"gradient of {e.name} is zero {where}, where forward does depend on it"
+        message = f"{e.claim} is zero {where}, where forward does depend on it"
         return Cause("zero-where-it-should-not-be", message, e.name)
     if region.derivatives is None or not wrong.all():
         return None
     if not (region.derivatives <= NEGLIGIBLE * np.abs(wrong).min()).all():
         return None
-    message = f"gradient of {e.name} is not zero {where}, where forward does not depend on it"
+    message = f"{e.claim} is not zero {where}, where forward does not depend on it"
     return Cause("nonzero-where-it-should-be-zero", message, e.name)
 
 
@@ -110,9 +110,9 @@ def wrong_on_special_values(e: Evidence, region: Region | None) -> Cause | None:
         where = next(special_values(e.name, mask, values), "")
     # What is wrong because of its value is right once it has another.
     if where and (_is_right_apart(e.problem, e.position, rtol=e.rtol) or _moves_along(e, region)):
-        return Cause(SPECIAL, f"gradient of {e.name} is wrong only {where}: that case is missing", e.name)
+        return Cause(SPECIAL, f"{e.claim} is wrong only {where}: that case is missing", e.name)
     end = _at_one_end(mask)
-    return Cause(SPECIAL, f"gradient of {e.name} is wrong only {end}", e.name) if end else None
+    return Cause(SPECIAL, f"{e.claim} is wrong only {end}", e.name) if end else None
 
 
 DESCRIPTIONS = (
@@ -138,7 +138,7 @@ def wrong_together(problem: Problem, position: int, *, rtol: float) -> Cause | N
     if not (among_themselves or alike) or not _is_right_apart(problem, position, rtol=rtol):
         return None
     where = f"where {name} is tied" if among_themselves else f"where {name} equals another input"
-    return Cause(SPECIAL, f"gradient of {name} is wrong only {where}: that case is missing", name)
+    return Cause(SPECIAL, f"{problem.claim_of(position)} is wrong only {where}: that case is missing", name)
 
 
 def not_finite(problem: Problem, position: int) -> Cause | None:
@@ -152,7 +152,7 @@ def not_finite(problem: Problem, position: int) -> Cause | None:
     where = next(special_values(name, mask, values), "") if not mask.all() else ""
     if not where:
         return None
-    return Cause(SPECIAL, f"gradient of {name} is not finite {where}: that case is missing", name)
+    return Cause(SPECIAL, f"{problem.claim_of(position)} is not finite {where}: that case is missing", name)
 
 
 def _repeated_indices(value: Any, output_shape: tuple[int, ...]) -> Indices | None:

@@ -80,6 +80,11 @@ class Evidence:
         return self.problem.names[self.position]
 
     @property
+    def claim(self) -> str:
+        """What causes are about: ``gradient of x``, or ``jvp along x``."""
+        return self.problem.claim_of(self.position)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The input's shape, as the caller sees it."""
         return self.problem.arguments.shape(self.position)

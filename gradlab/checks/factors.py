@@ -39,7 +39,7 @@ def factor_in_words(e: Evidence, ratio: float) -> str:
     times = 1 / abs(ratio) if large else abs(ratio)
     whole = round(times)
     called = f"{whole}" if near(times, whole) else f"{times:.6g}"
-    message = f"gradient of {e.name} is {called} times too {'large' if large else 'small'}"
+    message = f"{e.claim} is {called} times too {'large' if large else 'small'}"
     message += " and has the opposite sign" if ratio < 0 else ""
     names = _sizes(e).get(whole, [])[:2] if near(times, whole) else []
     if names:

@@ -1,4 +1,4 @@
-"""Which directions are probed, and what they say together of each gradient that backward returned.
+"""Which directions are probed, and what they say together of each input, of backward or of jvp.
 
 Of small inputs every entry is probed by itself: the table of differences is then the Jacobian. Large ones are
 probed along random directions, whose number does not grow with the size. So that entries of small gradients
@@ -15,16 +15,17 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.claims import Claims, claims_of
+from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, NOTHING, ROUNDINGS, Criteria
 from gradlab.checks.directions import Directions, Gradients, along_tangents, count_movable
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.ladders import LADDER
 from gradlab.checks.rows import Mask, Rows
+from gradlab.checks.tangents import TangentClaims
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks, random_direction
-from gradlab.numerics.table import LONG_STEPS, Indices, coarse_steps, usual_step
+from gradlab.numerics.table import LONG_STEPS, Indices, Table, coarse_steps, usual_step
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
@@ -97,64 +98,100 @@ class Probes:
         return max(found, key=lambda parts: sum(int((d != 0).sum()) for d in parts.values()), default=None)
 
 
-def probe_gradients(
-    criteria: Criteria,
-    gradients: dict[int, Array],
-    *,
-    probes: str | None = None,
-    rng: np.random.Generator,
-) -> tuple[list[Probes], Claims, list[str]]:
-    """Probe every gradient that backward returned.
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Along which directions a point is probed.
+
+    Attributes
+    ----------
+    directions : Directions
+        The entries of some inputs, then random directions in the others.
+    small : tuple of int
+        The inputs whose entries are probed each by itself.
+    joint : tuple of (int, int)
+        For each of the random directions, the input and the stratum of its entries.
+    """
+
+    directions: Directions
+    small: tuple[int, ...]
+    joint: tuple[tuple[int, int], ...]
+
+
+def plan(
+    problem: Problem, claims: Claims | TangentClaims, *, probes: str | None = None, rng: np.random.Generator
+) -> Plan:
+    """Choose the directions along which every input is probed.
 
     Parameters
     ----------
-    criteria : Criteria
-        Of the point.
-    gradients : dict of int to Array
-        What backward returned.
+    problem : Problem
+        The point.
+    claims : Claims or TangentClaims
+        By which the entries of large inputs are sorted into strata.
     probes : {"entries", "directions", None}
         How; by size for ``None``.
     rng : numpy.random.Generator
         Draws the random directions.
 
+    Raises
+    ------
+    UsageError
+        When the tangents of an input leave no direction.
+    """
+    size = {i: count_movable(problem, i) for i in claims.positions}
+    small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
+    if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
+        small = []  # too dear: directions tell less, but of all entries
+    planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
+    for i, count in size.items():
+        if i in small and i in problem.constraints.tangents:
+            planned += [(i, 0, d) for d in along_tangents(problem, i)]
+            if count and not any(at == i for at, _, _ in planned):
+                raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
+            small = [k for k in small if k != i]
+        elif i not in small and count:
+            planned += [(i, *one) for one in _strata(claims, i, rng)]
+    # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
+    directions = Directions.entries(problem, dict.fromkeys(small), [d for _, _, d in planned])
+    return Plan(directions, tuple(small), tuple((i, stratum) for i, stratum, _ in planned))
+
+
+def probe(
+    criteria: Criteria, claims: Claims | TangentClaims, plan: Plan, known: Table | None = None
+) -> tuple[list[Probes], list[str]]:
+    """Probe what backward or jvp claims along the directions of a plan.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        Of the point.
+    claims : Claims or TangentClaims
+        What is compared.
+    plan : Plan
+        Along which directions.
+    known : Table, optional
+        Differences along these directions that were taken already.
+
     Returns
     -------
     probes : list of Probes
         One for each input, and one for directions in several of them at once.
-    claims : Claims
-        What was compared.
     notes : list of str
         What is worth knowing about how.
     """
-    problem, claims, notes = criteria.problem, claims_of(criteria.problem, gradients), []
-    size = {i: count_movable(problem, i) for i in gradients}
-    small = [
-        i for i in gradients if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)
-    ]
-    if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
-        small = []  # too dear: directions tell less, but of all entries
-    planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
-    for i in gradients:
-        if i in small and i in problem.constraints.tangents:
-            planned += [(i, 0, d) for d in along_tangents(problem, i)]
-            if size[i] and not any(at == i for at, _, _ in planned):
-                raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
-            small = [k for k in small if k != i]
-        elif i not in small and size[i]:
-            planned += [(i, *plan) for plan in _strata(claims, i, rng)]
-    # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
-    directions = Directions.entries(problem, dict.fromkeys(small), [d for _, _, d in planned])
-    rows = judge(criteria, directions, claims)
+    problem, directions = criteria.problem, plan.directions
+    notes: list[str] = []
+    rows = judge(criteria, directions, claims, known=known)
     if problem.output.size > 1 and _leaves_room(criteria, rows):
-        rows, left_out = _without_kinked_outputs(criteria, rows, claims)
-        notes += left_out
+        rows, notes = _without_kinked_outputs(criteria, rows, claims)
     found = []
-    for i in gradients:
+    for i in claims.positions:
         alone = np.flatnonzero(directions.position == i)
-        joint = [(k, s) for k, (at, s, _) in enumerate(planned, directions.single) if at == i]
-        which = alone if i in small else np.array([k for k, _ in joint], dtype=np.intp)
-        stratum = np.arange(alone.size) if i in small else np.array([s for _, s in joint], dtype=int)
-        found.append(_summed_up(criteria, Probes(i, rows, which, stratum, size[i])))
+        joint = [(k, s) for k, (at, s) in enumerate(plan.joint, directions.single) if at == i]
+        which = alone if i in plan.small else np.array([k for k, _ in joint], dtype=np.intp)
+        stratum = np.arange(alone.size) if i in plan.small else np.array([s for _, s in joint], dtype=int)
+        size = count_movable(problem, i)
+        found.append(_summed_up(criteria, Probes(i, rows, which, stratum, size)))
     kinks = _Kinks(problem)
     kinks.add(rows)
     if kinks.count >= 2:
@@ -164,7 +201,7 @@ def probe_gradients(
         ]
         joint_rows = judge(criteria, Directions.entries(problem, {}, together), claims)
         found.append(Probes(None, joint_rows, np.arange(len(together)), np.arange(len(together)), 0))
-    return found, claims, notes
+    return found, notes
 
 
 def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
@@ -193,10 +230,12 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
     rows.small |= mine & rows.open & rows.idle & tried
     if not (mine & ~(rows.small & rows.idle)).any():
         return
-    rounding = np.stack([rows.directions.spread(g) for g in rows.claims.changes], axis=1)
+    rounding, _ = rows.claims.errors_along(rows.directions.rows(probes.which))
     # Rounding is of one size throughout an input, though at some entries it happens to be none.
-    floor = np.fmax(rounding[probes.which].max(axis=0), NOTHING * problem.given_eps * criteria.influence)
+    floor = np.fmax(rounding.max(axis=0), NOTHING * problem.given_eps * criteria.influence)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
+    if NOTHING * problem.given_eps >= 1:  # where the largest influence is no more than its own rounding
+        zero &= ~rows.claim.any(axis=1)
     if not problem.noise_is_known:
         measure_noise(criteria, rows)
     refine(criteria, rows)
@@ -250,11 +289,16 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
     noticed = noticed[probes.which]
     if probes.unprobed or not probes.which.size:
         return None, 0
-    if probes.by_entry:
+    if probes.by_entry or isinstance(rows.claims, TangentClaims):  # of jvp, only sums are known
         told = probes.mask(rows.told | rows.wrong)
         size = np.abs(rows.claim[probes.which])
         with np.errstate(divide="ignore", invalid="ignore"):
-            caught = np.fmin.reduce(np.where(size > 0, noticed / size, np.nan), axis=1, initial=np.nan)
+            ratio = np.where(size > 0, noticed / size, np.nan)
+        if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
+            small = criteria.cannot_matter(rows)[probes.which]
+            caught = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
+        else:
+            caught = np.fmin.reduce(ratio, axis=1, initial=np.nan)
         caught = caught[told & np.isfinite(caught)]
         return (float(caught.max()) if caught.size else None), int(probes.mask(rows.small).sum())
     limit = criteria.rtol * criteria.influence
@@ -279,12 +323,13 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
 
 def _resolution_along_tangents(probes: Probes, noticed: Array, limit: float) -> tuple[float | None, int]:
     """Return the same where any direction moves any entry: each is known from what shows it best."""
-    rows = probes.rows
-    best = np.full(rows.claims.problem.value(cast(int, probes.position)).size, np.inf)
+    rows, claims = probes.rows, probes.rows.claims
+    assert isinstance(claims, Claims)  # jvp is not compared along tangents
+    best = np.full(claims.problem.value(cast(int, probes.position)).size, np.inf)
     small = np.ones(best.size, dtype=bool)
     for k, row in enumerate(probes.which.tolist()):
         ((i, d),) = rows.directions.joint[row - rows.directions.single].items()
-        for s, gradients in enumerate(rows.claims.gradients):
+        for s, gradients in enumerate(claims.gradients):
             moved = np.abs(gradients[i].ravel() * d.ravel())
             with np.errstate(divide="ignore"):
                 best = np.fmin(best, noticed[k, s] / moved)
@@ -298,10 +343,8 @@ def _is_seen(probes: Probes, noticed: Array) -> bool:
     rows, told = probes.rows, probes.rows.told | probes.rows.wrong
     seen = []
     for k in probes.which[told[probes.which]].tolist():
-        parts = rows.directions.joint[k - rows.directions.single]
-        largest = [
-            max(float(np.abs(g[i] * d).max()) for i, d in parts.items()) for g in rows.claims.gradients
-        ]
+        direction = rows.directions.joint[k - rows.directions.single]
+        largest = rows.claims.largest(direction, rows.claim[k])
         seen.append(bool((noticed[k] <= largest).any()))
     return any(seen) or not seen
 
@@ -319,7 +362,9 @@ def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
     return bool((rows.swing[joint] > WIDE * criteria.rtol * rows.scale[joint]).any())
 
 
-def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claims) -> tuple[Rows, list[str]]:
+def _without_kinked_outputs(
+    criteria: Criteria, rows: Rows, claims: Claims | TangentClaims
+) -> tuple[Rows, list[str]]:
     """Judge once more with an upstream gradient that leaves out the outputs that have a kink at the point."""
     kinked = rows.kinked_outputs
     without = claims.without(kinked)
@@ -335,9 +380,11 @@ def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claims) -> t
     return again, [note]
 
 
-def _strata(claims: Claims, i: int, rng: np.random.Generator) -> Iterator[tuple[int, Gradients]]:
+def _strata(
+    claims: Claims | TangentClaims, i: int, rng: np.random.Generator
+) -> Iterator[tuple[int, Gradients]]:
     problem, x = claims.problem, claims.problem.value(i)
-    labels = strata([gradients[i] for gradients in claims.gradients], problem.reach(i))
+    labels = strata(claims.magnitudes(i), problem.reach(i))
     if i in problem.constraints.boxes:  # what has room on one side only would leave the others no other
         beside = problem.constraints.boxes[i].room(x) < AT_BOUND * problem.reach(i)
         _, numbered = np.unique(2 * labels + beside, return_inverse=True)

@@ -31,6 +31,7 @@ DISTINCT = 4  # entries at least, for an order to be evidence
 NAMES = {TORCH: "torch", JAX: "JAX"}
 FORMULAS = {TORCH: "dL/dx + i dL/dy", JAX: "dL/dx - i dL/dy"}
 LARGEST_EXPONENT = 100  # beyond, a logarithm is none
+SQUARE = 32  # entries at most, of a Jacobian that is transposed column by column
 ROUGHLY = 1e-3  # relative: how near a factor has to be to a number of terms for that to be tested exactly
 
 
@@ -65,9 +66,7 @@ class Hypothesis:
 
 def sign(e: Evidence) -> Iterator[Hypothesis]:
     """Return the negative."""
-    yield Hypothesis(
-        "sign", f"gradient of {e.name} has the opposite sign: negate it", _scaled(-1.0), mirrored=True
-    )
+    yield Hypothesis("sign", f"{e.claim} has the opposite sign: negate it", _scaled(-1.0), mirrored=True)
 
 
 def factor(e: Evidence) -> Iterator[Hypothesis]:
@@ -77,10 +76,10 @@ def factor(e: Evidence) -> Iterator[Hypothesis]:
         return
     for count, words in summed_counts(e):
         if near(ratio, count, ROUGHLY):
-            message = f"gradient of {e.name} is averaged where it has to be summed: multiply it by {words}"
+            message = f"{e.claim} is averaged where it has to be summed: multiply it by {words}"
             yield Hypothesis("averaged-instead-of-summed", message, _scaled(float(count)), mirrored=True)
         if near(ratio, 1 / count, ROUGHLY):
-            message = f"gradient of {e.name} is summed where it has to be averaged: divide it by {words}"
+            message = f"{e.claim} is summed where it has to be averaged: divide it by {words}"
             yield Hypothesis("summed-instead-of-averaged", message, _scaled(1 / count), mirrored=True)
     yield Hypothesis("factor", factor_in_words(e, ratio), _scaled(ratio), constants=1, mirrored=True)
 
@@ -102,14 +101,14 @@ def transposed(e: Evidence) -> Iterator[Hypothesis]:
     """Return the transpose: of the gradient itself, or of an input that it is computed from."""
     swapped = (*e.shape[:-2], *e.shape[:-3:-1])
     if len(e.shape) >= 2 and e.returned_shape(e.position) == swapped:
-        message = f"gradient of {e.name} is transposed: return its transpose"
+        message = f"{e.claim} is transposed: return its transpose"
         yield Hypothesis("transposed", message, _rearranged(lambda g: g.swapaxes(-1, -2)))
     for j in e.problem.wrt:
         shape = e.value(j).shape
         if len(shape) >= 2 and shape[-1] == shape[-2] > 1:
             other = e.problem.names[j]
             write = f"write {other}.{'T' if len(shape) == 2 else 'mT'}"
-            message = f"gradient of {e.name} uses {other} where it has to use its transpose: {write}"
+            message = f"{e.claim} uses {other} where it has to use its transpose: {write}"
             transpose = partial(np.swapaxes, axis1=-1, axis2=-2)
             yield Hypothesis("transposed", message, _with_input(j, transpose))
 
@@ -138,6 +137,16 @@ def conjugated(e: Evidence) -> Iterator[Hypothesis]:
             other = problem.names[j]
             message = f"gradient of {e.name} uses {other} where it has to use its complex conjugate"
             yield Hypothesis("conjugated", f"{message}: write {other}.conj()", _with_input(j, np.conj))
+
+
+def transposed_jacobian(e: Evidence) -> Iterator[Hypothesis]:
+    """Apply the Jacobian where its transpose belongs, or the other way round."""
+    size = int(np.prod(e.shape))
+    if not 2 <= size <= SQUARE or e.output.size != size or e.gradients is None or e.paired:
+        return
+    own, other = ("J.T @ u", "J @ u") if e.problem.role == "backward" else ("J @ v", "J.T @ v")
+    message = f"{e.claim} is that of the transposed Jacobian J: {other}, where {own} belongs"
+    yield Hypothesis("transposed-jacobian", message, _of_transposed_map)
 
 
 def permuted(e: Evidence) -> Iterator[Hypothesis]:
@@ -170,7 +179,7 @@ def swapped_inputs(e: Evidence) -> Iterator[Hypothesis]:
     for j in e.problem.wrt:
         if j != e.position and e.returned_shape(j) == e.shape:
             other = e.problem.names[j]
-            message = f"backward returns the gradient of {e.name} in the place of that of {other}: swap them"
+            message = f"{e.problem.role} returns the {e.claim} in the place of that of {other}: swap them"
             yield Hypothesis("swapped-inputs", message, _of_input(j), others=(other,))
 
 
@@ -182,7 +191,7 @@ def not_summed_over_broadcast(e: Evidence) -> Iterator[Hypothesis]:
     for axes in _broadcast_axes(shape, e.shape):
         over = f"{'axis' if len(axes) == 1 else 'axes'} {' and '.join(map(str, axes))}"
         message = (
-            f"gradient of {e.name} has the broadcast shape {shape}: sum it over {over}, along which {e.name} "
+            f"{e.claim} has the broadcast shape {shape}: sum it over {over}, along which {e.name} "
             "was broadcast"
         )
         yield Hypothesis("not-summed-over-broadcast", message, _rearranged(partial(_summed, axes, e.shape)))
@@ -196,21 +205,27 @@ def missing_term(e: Evidence) -> Iterator[Hypothesis]:
             continue
         size = "" if near(abs(coefficient), 1) else f"{abs(coefficient):.6g} * "
         change = f"{'subtract' if coefficient < 0 else 'add'} {size}{words}"
-        message = f"gradient of {e.name} misses a term: {change}"
+        message = f"{e.claim} misses a term: {change}"
         yield Hypothesis("missing-term", message, _with_term(term, coefficient), constants=1)
 
 
-HYPOTHESES = (
-    sign,
-    factor,
-    conjugated,
-    transposed,
-    permuted,
-    swapped_inputs,
-    not_summed_over_broadcast,
-    other_variable,
-    missing_term,
-)
+# Of backward; and of a jvp, which is seen through its transpose: whatever rearranges what backward returned,
+# or adds to it, has no such words.
+HYPOTHESES = {
+    "backward": (
+        sign,
+        factor,
+        conjugated,
+        transposed,
+        transposed_jacobian,
+        permuted,
+        swapped_inputs,
+        not_summed_over_broadcast,
+        other_variable,
+        missing_term,
+    ),
+    "jvp": (sign, factor, transposed, transposed_jacobian, swapped_inputs),
+}
 
 
 def _scaled(c: float) -> Prediction:
@@ -266,7 +281,17 @@ def _for_conjugated_upstream(e: Evidence) -> list[Numbers] | None:
     return _asked(e, [e.problem.form.conjugate(u) for u in e.upstreams], e.displaced)
 
 
-def _asked(e: Evidence, upstreams: Sequence[Array], displaced: Mapping[int, Any]) -> list[Numbers] | None:
+def _of_transposed_map(e: Evidence) -> list[Numbers] | None:
+    """Predict the transpose of what backward does to the upstream gradient."""
+    columns = _asked(e, np.eye(e.output.size), e.displaced)
+    if columns is None:
+        return None
+    return [np.reshape(np.stack([c.ravel() for c in columns]) @ u, e.shape) for u in e.upstreams]
+
+
+def _asked(
+    e: Evidence, upstreams: Sequence[Array] | Array, displaced: Mapping[int, Any]
+) -> list[Numbers] | None:
     """Return what backward says of other upstream gradients or inputs."""
     try:
         answers = [e.problem.call_backward(u, displaced=dict(displaced)) for u in upstreams]

@@ -76,7 +76,7 @@ def compare_jacobian(
     problem : Problem
         A small point: the Jacobian has as many entries as inputs times outputs.
     gradients : mapping of int to Array
-        What backward returned, by position.
+        What backward returned, by position; empty where there is only jvp.
     rows : Rows
         What was probed.
     closed_form : callable
@@ -91,10 +91,10 @@ def compare_jacobian(
         ``jacobian-contraction`` where backward is not its contraction.
     """
     given, findings = _closed_form(problem, closed_form)
-    for i, gradient in gradients.items():
+    for i in problem.wrt:
         if i not in given:
             continue
-        name, shape = problem.names[i], (*problem.form.shape, *gradient.shape)
+        name, shape = problem.names[i], (*problem.form.shape, *problem.value(i).shape)
         if not isinstance(given[i], np.ndarray) or given[i].dtype.kind != "f" or given[i].shape != shape:
             message = (
                 f"jacobian returns {describe(given[i])} for {name}; "
@@ -106,6 +106,9 @@ def compare_jacobian(
         wrong = _wrong_entry(problem, rows, i, exact, rtol=rtol)
         if wrong is not None:
             findings.append(Finding("jacobian", name, "closed-form-jacobian", wrong))
+        gradient = gradients.get(i)
+        if gradient is None:
+            continue
         contracted = contract(problem.grad_output, exact, gradient.shape)
         # The sum over all outputs is rounded; so was backward's own, in another order.
         size = contract(np.abs(problem.grad_output), np.abs(exact), gradient.shape)

@@ -1,4 +1,4 @@
-"""The judge: what backward claims against what the table of differences shows.
+"""The judge: what backward or jvp claims against what the table of differences shows.
 
 One difference settles most directions. What it leaves open goes down a ladder of steps, all together, until
 each is settled; what looks wrong is looked at closely, and confirmed by a second ladder.
@@ -15,13 +15,21 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.ladders import ascend, descend, descend_further
 from gradlab.checks.rows import Mask, Rows, first_differences
 from gradlab.checks.suspects import try_suspects
-from gradlab.numerics.table import LONG_STEPS, RATIO, coarse_steps, fine_steps, usual_step
+from gradlab.checks.tangents import TangentClaims
+from gradlab.numerics.table import LONG_STEPS, RATIO, Table, coarse_steps, fine_steps, usual_step
 
 TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else
 BEYOND = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 
 
-def judge(criteria: Criteria, directions: Directions, claims: Claims, *, closer: bool = True) -> Rows:
+def judge(
+    criteria: Criteria,
+    directions: Directions,
+    claims: Claims | TangentClaims,
+    *,
+    closer: bool = True,
+    known: Table | None = None,
+) -> Rows:
     """Compare both sides along some directions.
 
     Parameters
@@ -30,17 +38,19 @@ def judge(criteria: Criteria, directions: Directions, claims: Claims, *, closer:
         Of the point.
     directions : Directions
         Along which.
-    claims : Claims
-        What backward returned.
+    claims : Claims or TangentClaims
+        What backward returned, or what jvp returns along directions.
     closer : bool
         Whether what is open or wrong is judged once more on a smaller scale, where there is one.
+    known : Table, optional
+        Differences along the same directions that were taken already.
 
     Returns
     -------
     Rows
         Each of them told, too small to matter, wrong or open.
     """
-    rows = first_differences(criteria.problem, directions, claims)
+    rows = first_differences(criteria.problem, directions, claims, known)
     criteria.accept(rows, rows.seen)
     look_at_bends(criteria, rows)
     _extrapolate(criteria, rows)

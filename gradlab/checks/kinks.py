@@ -79,12 +79,17 @@ def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
         if there is not None and beside.any():
             near = _past_kinks(table, row, near, there, beside)
             kinked = kinked & ~beside
-    u = np.eye(table.output.size) if table.upstreams is None else table.upstreams
     # Curvature is the part that grows with the step.
     curved = (far.bend - near.bend) / (far.step / near.step - 1)
     jump = np.where(kinked, near.bend - curved, 0.0)
+    curved = np.where(kinked, np.abs(curved), 0.0)
+    u = table.upstreams
+    if u is None:  # every output by itself
+        swing = np.abs(jump)
+        lowest, highest, bar = near.slope - swing, near.slope + swing, near.off + curved
+        return Slopes(lowest, highest, bar, kinked, bool(jump.sum() > 0))
     middle, swing = u @ near.slope, np.abs(u) @ np.abs(jump)
-    bar = np.sqrt(np.square(u) @ np.square(near.off)) + np.abs(u) @ np.where(kinked, np.abs(curved), 0.0)
+    bar = np.sqrt(np.square(u) @ np.square(near.off)) + np.abs(u) @ curved
     return Slopes(middle - swing, middle + swing, bar, kinked, bool((u @ jump).sum() > 0))
 
 
@@ -140,7 +145,7 @@ def _closest(table: Table, row: int, near: _Look, kinked: npt.NDArray[np.bool_])
 
 
 def slopes_around(
-    problem: Problem, upstreams: Array, direction: Gradients, towards: Gradients
+    problem: Problem, upstreams: Array | None, direction: Gradients, towards: Gradients
 ) -> Iterator[Array]:
     """Yield the derivatives along a direction at points around the kink, of shape ``(s,)`` each.
 
@@ -151,8 +156,8 @@ def slopes_around(
     ----------
     problem : Problem
         The point.
-    upstreams : Array
-        Shape ``(s, m)``.
+    upstreams : Array or None
+        Shape ``(s, m)``; ``None`` for every output by itself.
     direction : dict of int to Array
         The direction.
     towards : dict of int to Array
@@ -169,7 +174,8 @@ def slopes_around(
             moved = problem.moved(look, NEARBY_DISTANCE)
             for i, d in direction.items():
                 moved[i] = np.asarray(moved.get(i, problem.value(i)) + h * d, dtype=problem.value(i).dtype)
-            sides.append(upstreams @ (problem.evaluate(moved) - problem.output))
+            changes = problem.evaluate(moved) - problem.output
+            sides.append(changes if upstreams is None else upstreams @ changes)
         yield (sides[0] - sides[1]) / (2 * NEARBY_STEP)
 
 

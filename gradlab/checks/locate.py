@@ -26,6 +26,7 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.gradients import Probes
 from gradlab.checks.judge import judge
 from gradlab.checks.regions import Mask, describe_parts, describe_region
+from gradlab.checks.tangents import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Ladder, Table, usual_step
@@ -63,15 +64,15 @@ class Region:
     derivatives: Array | None = None
 
 
-def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
+def locate(criteria: Criteria, claims: Claims | TangentClaims, probes: Probes) -> Region | None:
     """Return the wrong entries of one input, or ``None`` where they could not be told apart.
 
     Parameters
     ----------
     criteria : Criteria
         Of the point.
-    claims : Claims
-        What backward returned.
+    claims : Claims or TangentClaims
+        What backward returned, or what jvp returns along directions.
     probes : Probes
         Of one input, some of them wrong.
     """
@@ -92,7 +93,9 @@ def locate(criteria: Criteria, claims: Claims, probes: Probes) -> Region | None:
     direction = probes.wrong_direction()
     if direction is None:
         return None
-    search = _Search(criteria, claims, position, direction[position])
+    search = _Search(
+        criteria, claims, position, direction[position], _wrong_outputs(criteria, claims, probes)
+    )
     try:
         return search.single_entry() or search.run()
     except _TooManyCalls:
@@ -113,9 +116,16 @@ class _TooManyCalls(Exception):
 class _Search:
     """Restricts one direction to parts of its entries, and asks whether both sides still agree."""
 
-    def __init__(self, criteria: Criteria, claims: Claims, position: int, direction: Array) -> None:
+    def __init__(
+        self,
+        criteria: Criteria,
+        claims: Claims | TangentClaims,
+        position: int,
+        direction: Array,
+        outputs: Mask | None,
+    ) -> None:
         self.criteria, self.claims, self.position = criteria, claims, position
-        self.problem, self.direction = criteria.problem, direction
+        self.problem, self.direction, self.outputs = criteria.problem, direction, outputs
         self.x: Array = self.problem.value(position)
         self.limit = self.problem.forward_calls + MOST_CALLS
 
@@ -175,11 +185,7 @@ class _Search:
         return indices[np.random.default_rng(0).choice(len(indices), count, replace=False)]
 
     def _stratum_in_words(self, mask: Mask) -> str:
-        size = np.abs(self.claims.gradients[0][self.position][mask])
-        count = f"the {mask.sum()} entries whose gradient"
-        if not size.any():
-            return f"{count} is 0"
-        return f"{count} is between {size.min():.0e} and {size.max():.0e} in size"
+        return self.claims.about(self.position, mask)
 
     def _wrong_slices(self, axis: int, inside: Mask) -> Mask:
         """Return which slices of an axis hold wrong entries, as far as they are a pattern."""
@@ -222,9 +228,7 @@ class _Search:
         table.noise = problem.noise
         step = usual_step(problem.eps)
         table.take(np.zeros(1, dtype=np.intp), step)
-        claim, size = (
-            np.array([of(g)[0] for g in claims.gradients]) for of in (directions.project, directions.spread)
-        )
+        claim, size = (of[0] for of in claims.along(directions))
         scale = np.fmax(size, np.nan_to_num(table.secant(step)[0]))
         value, bar = table.central(step), BEYOND * table.rounding(step)
         if np.isnan(value).any():  # one side has no values: truncation is not small by itself then
@@ -232,7 +236,13 @@ class _Search:
             for h in ONE_SIDED:
                 ladder.add(h * step)
             value, bar = ladder.value, np.fmax(bar, BEYOND * ladder.error_bar)
-        return np.nan_to_num(claim - value[0], nan=np.inf), bar[0] + self.criteria.rtol * scale
+        disagreement = np.nan_to_num(claim - value[0], nan=np.inf)
+        if self.outputs is not None:  # the others are right; of these, truncation is as the largest's
+            disagreement, scale = (
+                np.where(self.outputs, disagreement, 0.0),
+                scale[self.outputs].max(initial=0.0),
+            )
+        return disagreement, bar[0] + self.criteria.rtol * scale
 
     def _is_wrong(self, index: npt.NDArray[np.intp], *, certainly: bool = False) -> bool:
         flat = int(np.ravel_multi_index(tuple(index), self.x.shape))
@@ -241,6 +251,15 @@ class _Search:
             return bool(judge(self.criteria, entry, self.claims).wrong[0])
         disagreement, bar = self._one_difference(entry)
         return bool((np.abs(disagreement) > bar).any())
+
+
+def _wrong_outputs(criteria: Criteria, claims: Claims | TangentClaims, probes: Probes) -> Mask | None:
+    """Return which outputs have a wrong tangent; ``None`` where outputs are contracted."""
+    rows = probes.rows
+    if claims.upstreams is not None:
+        return None
+    differ = ~(np.abs(rows.claim - rows.value) <= rows.error_bar + criteria.tolerance(rows))
+    return np.asarray(differ[probes.which[probes.mask(rows.wrong)]].any(axis=0))
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

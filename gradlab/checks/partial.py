@@ -93,7 +93,7 @@ CONSTRAINTS = (
 
 def right_on_constraint(e: Evidence, region: Region | None) -> Cause | None:
     """See whether the gradient is right along all directions that keep the point what it happens to be."""
-    if e.gradients is None or e.position in e.problem.constraints.tangents or e.is_right():
+    if e.gradients is None or e.paired or e.position in e.problem.constraints.tangents or e.is_right():
         return None
     for constraint in CONSTRAINTS:
         x = e.value(e.position)
@@ -120,7 +120,7 @@ def right_on_constraint(e: Evidence, region: Region | None) -> Cause | None:
 def triangle_only(e: Evidence, region: Region | None) -> Cause | None:
     """See whether the gradient of a symmetric matrix is right once its triangle is mirrored."""
     x = e.value(e.position)
-    if not _is_symmetric(x) or e.position in e.problem.constraints.tangents or e.is_right():
+    if e.paired or not _is_symmetric(x) or e.position in e.problem.constraints.tangents or e.is_right():
         return None
     shift = tangents.symmetric(x, random_direction(x, np.random.default_rng(4)))
     beside = gather(

@@ -23,7 +23,7 @@ import numpy as np
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions, movable
-from gradlab.checks.gradients import Probes, probe_gradients
+from gradlab.checks.gradients import Probes, plan, probe
 from gradlab.checks.judge import judge
 from gradlab.checks.rows import Mask, Rows
 from gradlab.errors import UsageError, is_deliberate
@@ -41,8 +41,8 @@ ASKED = 64  # entries at a time that forward is asked about: if all of them are 
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """What a comparison with a reference found.
+class Beside:
+    """What a gradient is beside that of a reference.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def compare_values(problem: Problem, witness: Problem, *, rtol: float) -> list[F
 
 def probe_reference(
     criteria: Criteria, gradients: dict[int, Array], witness: Problem, *, rng: np.random.Generator
-) -> Compared:
+) -> Beside:
     """Compare every entry of every gradient that backward returned with that of a reference.
 
     Parameters
@@ -161,9 +161,9 @@ def probe_reference(
         found.append(_summed_up(criteria, probes))
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
-        differences, _, _ = probe_gradients(criteria, gradients, rng=rng)
+        differences, _ = probe(criteria, claims, plan(problem, claims, rng=rng))
         found += [p for p in differences if p.position is None or not p.by_entry]
-    return Compared(found, claims, list(_contradictions(problem, rows, doubtful)))
+    return Beside(found, claims, list(_contradictions(problem, rows, doubtful)))
 
 
 def _gradients(problem: Problem, witness: Problem, upstream: Array) -> dict[int, Array]:
@@ -288,7 +288,7 @@ def _ask_about_the_rest(criteria: Criteria, rows: Rows, chosen: Indices) -> None
 
 def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
     """Mark what is wrong in the dtype given alone."""
-    exact = np.stack([rows.directions.project(g) for g in rows.claims.in_float64], axis=1)
+    exact = rows.claims.in_float64_along(rows.directions)
     agrees = np.abs(exact - rows.value) <= rows.error_bar + criteria.tolerance(rows) / 100
     rows.imprecise |= rows.wrong & agrees.all(axis=1)
 

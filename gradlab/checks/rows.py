@@ -1,18 +1,21 @@
-"""What is known about some directions: backward's claim along each, beside what forward shows."""
+"""What is known about some directions: the claim along each, beside what forward shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.claims import Claims
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array
 from gradlab.numerics.table import Table, usual_step
 from gradlab.point.problem import Problem
+
+if TYPE_CHECKING:
+    from gradlab.checks.claims import Claims
+    from gradlab.checks.tangents import TangentClaims
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -27,8 +30,8 @@ class Rows:
     ----------
     directions : Directions
         The rows.
-    claims : Claims
-        What backward returned.
+    claims : Claims or TangentClaims
+        What backward returned, or what jvp returns along directions.
     claim, size : Array
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
     value, error_bar : Array
@@ -54,7 +57,7 @@ class Rows:
     """
 
     directions: Directions
-    claims: Claims
+    claims: Claims | TangentClaims
     claim: Array
     size: Array
     value: Array
@@ -94,25 +97,33 @@ class Rows:
         return self.seen & ~(self.told | self.small | self.suspect | self.wrong)
 
 
-def first_differences(problem: Problem, directions: Directions, claims: Claims) -> Rows:
-    """Take one difference along each direction; its error bar knows of rounding, not yet of truncation."""
+def first_differences(
+    problem: Problem, directions: Directions, claims: Claims | TangentClaims, known: Table | None = None
+) -> Rows:
+    """Take one difference along each direction; its error bar knows of rounding, not yet of truncation.
+
+    What a table of the same directions ``known`` has already is not evaluated again.
+    """
     step = usual_step(problem.eps)
     keep = not directions.joint and directions.count * problem.output.size <= KEPT
-    evaluate = directions.evaluate(problem)
-    table = Table(directions.count, evaluate, claims.upstreams, problem.output, problem.eps, keep)
+    if known is not None and known.upstreams is claims.upstreams is not None:
+        table = known
+    else:
+        evaluate = directions.evaluate(problem)
+        if known is not None:
+            evaluate = known.remembering(evaluate)
+        table = Table(directions.count, evaluate, claims.upstreams, problem.output, problem.eps, keep)
     if problem.noise_is_known:
         table.noise = problem.noise
     table.take(np.arange(directions.count), step)
-    claim, size = (
-        np.stack([of(g) for g in claims.gradients], axis=1) for of in (directions.project, directions.spread)
-    )
+    claim, size = claims.along(directions)
     value = table.central(step)
     mask = np.zeros(directions.count, dtype=bool)
     return Rows(
         directions=directions,
         claims=claims,
         claim=claim,
-        size=np.fmax(size, np.abs(claim)),
+        size=size,
         value=value,
         error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
         secant=table.movement(step),

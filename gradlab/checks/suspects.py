@@ -67,21 +67,20 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     ladder = Ladder(rows.table, chosen)
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
     difference, tolerance = np.abs(claim - value), criteria.tolerance(rows)[chosen]
+    agreeing = ~criteria.differs(rows)[chosen]  # of these parts nothing has to be confirmed
     searched = np.ones(chosen.size, dtype=bool)
     for step in [OTHER * h for h in steps]:
         if not searched.any() or criteria.problem.calls_left < 2:
             break
         ladder.add(step, searched)
         same = np.abs(ladder.value - value) <= ladder.error_bar + bar + DISCERNING * difference
-        searched &= ~(same & (ladder.error_bar <= DISCERNING * difference)).all(axis=1) & ~ladder.exhausted
+        narrow = ladder.error_bar <= DISCERNING * difference
+        searched &= ~(agreeing | (same & narrow)).all(axis=1) & ~ladder.exhausted
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
     suspects = rows.directions.rows(chosen)
-    leaps, rounding = (
-        np.stack([suspects.spread(g) for g in of], axis=1)
-        for of in (rows.claims.changes, rows.claims.rounding)
-    )
+    leaps, rounding = rows.claims.errors_along(suspects)
     rounding = np.where(np.abs(value) <= bar, leaps, rounding)
     rows.error_bar[chosen] = bar + rounding
     rows.suspect[chosen] = False
@@ -90,5 +89,5 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     if criteria.problem.wide and wrong.any():
-        exact = np.stack([rows.directions.project(g) for g in rows.claims.in_float64], axis=1)[chosen]
+        exact = rows.claims.in_float64_along(suspects)
         rows.imprecise[chosen] = (np.abs(exact - value) <= bar + tolerance / 100).all(axis=1)

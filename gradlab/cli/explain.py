@@ -15,8 +15,8 @@ def add(commands: Any) -> None:
     explain = commands.add_parser(
         "explain",
         help="show a rule's derivation with numbers",
-        description="Write out a rule's Jacobian at one small point, its contraction with the upstream "
-        "gradient, and what backward returns.",
+        description="Write out a rule's Jacobian at one small point, its products with the upstream gradient "
+        "and with tangents, and what backward and jvp return.",
     )
     explain.add_argument(
         "target", metavar="RULE", help="a built-in rule, package.module:name or path/to/file.py:name"

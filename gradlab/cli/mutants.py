@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
             say(line)
         return OK
     checker = None if arguments.checker is None else load(arguments.checker)
+    if checker is not None:
+        cases = [case for case in cases if not case.forward_mode]  # it is asked about backward rules
     width = max(len(case.name) for case in cases)
     say(matrix.row("rule", matrix.COLUMNS, width))
     everything: list[Result] = []

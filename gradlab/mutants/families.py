@@ -14,6 +14,7 @@ from gradlab.mutants import (
     differential_equations,
     domains,
     factorizations,
+    forward_mode,
     implicit,
     indexing,
     kinks,
@@ -53,4 +54,5 @@ CASES: tuple[Case, ...] = (
     *constraints.CASES,
     *conduct.CASES,
     *layers.CASES,
+    *forward_mode.CASES,
 )

@@ -26,6 +26,7 @@ KINDS = {
     "overflow": "a formula that is right but overflows",
     "sparse": "one wrong entry in 1e6",
     "upstream": "the upstream gradient ignored, squared or taken by its absolute value",
+    "tangents": "forward mode: the tangent ignored, squared or taken by its absolute value",
     "arguments": "a function that changes what it was given, or answers differently when called again",
     "shape": "a gradient of another shape than its input's",
     "complex": "conjugates, real and imaginary parts",
@@ -45,6 +46,9 @@ CAUSES = {
     "not-summed-over-broadcast": "the gradient of a broadcast operand, not summed",
     "ignores-upstream": "the gradient of the sum of all outputs, whatever is asked for",
     "nonlinear-in-upstream": "twice the upstream gradient does not give twice the gradient",
+    "ignores-tangents": "forward mode: the sum of all columns of the Jacobian, whatever is asked for",
+    "nonlinear-in-tangents": "forward mode: twice the tangent does not give twice the tangent of the output",
+    "transposed-jacobian": "the transposed Jacobian: a jvp given for a backward rule, or the other way round",
     "missing-term": "off by a multiple of the upstream gradient, an input, the output, or a product of two",
     "zero-where-it-should-not-be": "right but for entries that are zero",
     "nonzero-where-it-should-be-zero": "right but for entries that should be zero",
@@ -62,6 +66,7 @@ CAUSES = {
 
 BREAKS = {
     "gradient": "the numbers are wrong",
+    "stale": "the numbers are those of the last point at which forward was called",
     "finite": "a number is not finite",
     "shape": "a gradient has another shape than its input",
     "count": "there is not one gradient per input",
@@ -112,7 +117,8 @@ class Case:
     name : str
         What it is called.
     forward, backward : callable
-        As in `gradlab.gradcheck`; the gradients of constants are left out.
+        As in `gradlab.gradcheck`; the gradients of constants are left out. In forward mode, ``backward`` is
+        the jvp, and so is that of every defect.
     point : callable
         ``point(rng) -> inputs``, a tuple: the same point for the right rule and for the wrong ones, drawn so
         that each defect shows.
@@ -120,6 +126,8 @@ class Case:
         The wrong variants.
     cached : bool
         Whether the functions have the form ``out, cache``.
+    forward_mode : bool
+        Whether it is a rule for tangents.
     bounds, tangents : dict
         As in `gradlab.gradcheck`: how the inputs may move.
 
@@ -145,6 +153,7 @@ class Case:
     _: KW_ONLY
     defects: tuple[Defect, ...]
     cached: bool = False
+    forward_mode: bool = False
     bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     tangents: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 

@@ -8,9 +8,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gradlab.mutants.model import Case, Defect
+
+if TYPE_CHECKING:
+    from gradlab.report import Report
 
 Checker: TypeAlias = Callable[[Callable[..., Any], Callable[..., Any], tuple[Any, ...]], Any]
 
@@ -92,8 +95,8 @@ def run(
         ``checker(forward, backward, inputs)``, which accepts by returning what is true, and rejects by
         returning what is false or raising an `AssertionError`. It sees ``forward(*inputs)`` and
         ``backward(grad_output, *inputs)``, and a copy of the inputs of its own. By default
-        `gradlab.gradcheck` with its default settings, which sees each rule in its own form. Others are not
-        shown rules whose inputs are constrained, for they could not be told so.
+        `gradlab.gradcheck` with its default settings, which sees each rule in its own form. Others are shown
+        neither rules of forward mode nor such whose inputs are constrained, for they could not be told so.
     cases : iterable of Case, optional
         All by default.
     seed : int
@@ -115,8 +118,8 @@ def run(
 def results(checker: Checker | None, cases: Iterable[Case], seed: int) -> Iterator[Result]:
     """Yield the results one by one, as they come."""
     for case in cases:
-        if checker is not None and (case.bounds or case.tangents):
-            continue  # it cannot be told how the inputs may move
+        if checker is not None and (case.bounds or case.tangents or case.forward_mode):
+            continue  # it cannot be told how the inputs may move, or that there is no backward rule
         inputs = point(case, seed)
         for defect in (None, *case.defects):
             yield _show(checker, case, defect, inputs, seed)
@@ -149,7 +152,7 @@ def _show(
     with np.errstate(all="ignore"):
         try:
             if checker is None:
-                outcome, message, causes = _gradcheck(counted, backward, inputs, case.options, seed)
+                outcome, message, causes = _gradcheck(case, counted, backward, inputs, seed)
             else:
                 accepted = checker(counted, backward, copy.deepcopy(inputs))
                 outcome, message = ("accepted" if accepted else "rejected"), ""
@@ -161,14 +164,26 @@ def _show(
 
 
 def _gradcheck(
+    case: Case,
     forward: Callable[..., Any],
-    backward: Callable[..., Any],
+    derivative: Callable[..., Any],
     inputs: tuple[Any, ...],
-    options: dict[str, Any],
     seed: int,
 ) -> tuple[str, str, tuple[str, ...]]:
-    from gradlab._gradcheck import gradcheck
-
-    report = gradcheck(forward, backward, inputs, **options, rng=seed, raise_exception=False)
+    report = check(case, forward, derivative, inputs, seed)
     outcome = {"pass": "accepted", "fail": "rejected", "inconclusive": "inconclusive"}[report.verdict]
     return outcome, report.reason, tuple(cause.code for cause in report.causes)
+
+
+def check(
+    case: Case,
+    forward: Callable[..., Any],
+    derivative: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    seed: int,
+) -> Report:
+    """Return what gradlab says of functions of the form of a case's."""
+    from gradlab._gradcheck import gradcheck
+
+    backward, jvp = (None, derivative) if case.forward_mode else (derivative, None)
+    return gradcheck(forward, backward, inputs, jvp=jvp, **case.options, rng=seed, raise_exception=False)

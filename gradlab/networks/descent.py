@@ -69,7 +69,8 @@ def gradient_descent(
     Raises
     ------
     UsageError
-        When a parameter is not an argument of forward, or backward returns no gradient for it.
+        When a parameter is not an argument of forward, or backward returns no gradient for it, or there is
+        no backward.
 
     Examples
     --------
@@ -80,6 +81,8 @@ def gradient_descent(
     >>> [step.loss for step in gradient_descent(square_loss.SUM, start, repeat(target, 3), learning_rate=0.5)]
     [4.5, 1.125, 0.28125]
     """
+    if rule.backward is None:
+        raise UsageError(f"{rule.name} has no backward, which gradient descent needs")
     names = list(inspect.signature(rule.forward).parameters)
     unknown = [name for name in parameters if name not in names]
     if unknown:
@@ -101,6 +104,7 @@ def gradient_descent(
 
 
 def _value_and_gradients(rule: Rule, arguments: list[Any]) -> tuple[float, tuple[Array, ...]]:
+    assert rule.backward is not None
     if rule.cached:
         loss, cache = rule.forward(*arguments)
         returned = rule.backward(np.ones_like(loss), cache)

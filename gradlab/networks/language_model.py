@@ -52,8 +52,21 @@ def backward(dl: Array, cache: Any) -> tuple[Array, Array, Array]:
     shape, hidden, projection, output, lookup = cache
     dz = cross_entropy.backward_logits(dl, output)
     dh, dw2 = linear.backward(dz, *projection)
+    assert layer.TANH.backward is not None
     dx, dw1 = layer.TANH.backward(dh, hidden)
     return embedding.backward(dx.reshape(shape), *lookup), dw1, dw2
+
+
+def jvp(tangents: tuple[Array, Array, Array, None, None], cache: Any) -> Array:
+    """Return ``L̇`` for tangents ``(Ċ, Ẇ1, Ẇ2, None, None)``: each part's jvp, first part first."""
+    table_dot, w1_dot, w2_dot, *_ = tangents
+    _, hidden, projection, output, lookup = cache
+    c_dot = embedding.jvp((table_dot, None), *lookup)
+    x_dot = c_dot.reshape(len(c_dot), -1)
+    assert layer.TANH.jvp is not None
+    h_dot = layer.TANH.jvp((x_dot, w1_dot), hidden)
+    z_dot = linear.jvp((h_dot, w2_dot), *projection)
+    return cross_entropy.jvp_logits((z_dot, None), output)
 
 
 def jacobian(table: Array, w1: Array, w2: Array, context: Array, target: Array) -> tuple[Array, Array, Array]:
@@ -90,4 +103,4 @@ POINTS = inputs(
     max_side={"v": 4, "e": 2, "h": 3, "b": 3},
     degenerate=False,
 ).map(_stacked)
-RULE = Rule("language_model", forward, backward, POINTS, cached=True, jacobian=jacobian)
+RULE = Rule("language_model", forward, backward, POINTS, cached=True, jvp=jvp, jacobian=jacobian)

@@ -4,6 +4,7 @@
 
     Y = f(X W)        dL/dA = dL/dY ∘ f'(A),  A = X W
                       dL/dX = dL/dA · Wᵀ,     dL/dW = Xᵀ · dL/dA
+                  Ẏ = f'(A) ∘ (Ẋ W + X Ẇ)
 
 with ``f`` the identity or tanh, each a rule with a cache of its own.
 """
@@ -38,6 +39,11 @@ def layer(activation: ModuleType) -> Rule:
         x, w, kept = cache
         return linear.backward(activation.backward(dy, kept), x, w)
 
+    def jvp(tangents: tuple[Array, Array], cache: Any) -> Array:
+        x, w, kept = cache
+        y_dot: Array = activation.jvp(linear.jvp(tangents, x, w), kept)
+        return y_dot
+
     def jacobian(x: Array, w: Array) -> tuple[Array, ...]:
         (dy_da,) = activation.jacobian(linear.forward(x, w))
         return tuple(chain(dy_da, da, middle=2) for da in linear.jacobian(x, w))
@@ -45,7 +51,7 @@ def layer(activation: ModuleType) -> Rule:
     name = f"layer_{activation.RULE.name}"
     # Where tanh is 1 but for 1e-12, 1 − tanh² in backward has other digits than 1 / cosh² in the closed form.
     points = inputs("(n,d),(d,m)", elements=between(-1, 1))
-    return Rule(name, forward, backward, points, cached=True, jacobian=jacobian)
+    return Rule(name, forward, backward, points, cached=True, jvp=jvp, jacobian=jacobian)
 
 
 IDENTITY = layer(identity)

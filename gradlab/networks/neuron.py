@@ -8,6 +8,10 @@
     dL/dw2   = δ h
     dL/dw1   = δ w2 (1 − h²) x
 
+    ḣ        = (1 − h²)(ẇ1 x + w1 ẋ)                     forward mode goes the other way
+    ȯ        = (1 − o²)(ẇ2 h + w2 ḣ)
+    L̇        = (y − o)(ẏ − ȯ)
+
 Both gradients contain ``δ``. Backward computes it once and uses it twice; that is all there is to
 backpropagation, and what makes it cheap.
 """
@@ -63,6 +67,15 @@ def shared_factor(v: Values) -> Array:
     return -(v.y - v.o) * do_da
 
 
+def jvp(tangents: tuple[Array, Array, Array, Array], v: Values) -> Array:
+    """Return ``L̇ = (y − o)(ẏ − ȯ)``, for tangents ``(ẇ1, ẇ2, ẋ, ẏ)``."""
+    w1_dot, w2_dot, x_dot, y_dot = tangents
+    h_dot = (1 - v.h**2) * (w1_dot * v.x + v.w1 * x_dot)
+    o_dot = (1 - v.o**2) * (w2_dot * v.h + v.w2 * h_dot)
+    l_dot: Array = (v.y - v.o) * (y_dot - o_dot)
+    return l_dot
+
+
 def jacobian(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
     """Return the four derivatives, each chain written out, with ``1 / cosh²`` in place of ``1 − tanh²``."""
     dh_db = 1 / np.cosh(w1 * x) ** 2
@@ -78,4 +91,4 @@ def jacobian(w1: Array, w2: Array, x: Array, y: Array) -> tuple[Array, Array, Ar
 
 # As in `layer`, tanh stays away from 1, where both derivations lose their digits.
 POINTS = inputs("(),(),(),()", elements=between(-2, 2))
-RULE = Rule("neuron", forward, backward, POINTS, cached=True, jacobian=jacobian)
+RULE = Rule("neuron", forward, backward, POINTS, cached=True, jvp=jvp, jacobian=jacobian)

@@ -118,12 +118,16 @@ class Arguments:
         twin._copiers = tuple(map(copier, twin.values))
         return twin
 
-    def in_callers_form(self, by_position: Mapping[int, Any]) -> Any:
-        """Arrange one value per leaf as the caller arranged the inputs; ``None`` where there is none."""
+    def in_callers_form(self, by_position: Mapping[int, Any], *, bare: bool = False) -> Any:
+        """Arrange one value per leaf as the caller arranged the inputs; ``None`` where there is none.
+
+        With ``bare``, that of a tuple of a single input stands by itself, as its gradient may.
+        """
         everything = self._nested([by_position.get(i) for i in range(len(self.values))])
         if self.by_keyword:
             return dict(zip(self.tree.keys, everything, strict=True))
-        return everything[0] if self._form == "single" else tuple(everything)
+        alone = self._form == "single" or (bare and len(everything) == 1)
+        return everything[0] if alone else tuple(everything)
 
     def fresh(self, displaced: Displaced, *, wide: bool = False, scattered: bool = False) -> list[Any]:
         """Return the leaves for one call: copies, which the call may keep or spoil.

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
@@ -96,18 +97,37 @@ class OutputForm:
                 kept[k] = np.asarray(output, dtype=np.complex128)
         return flatten(kept)
 
+    def parted(self, vector: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Return views of a vector of all outputs, one for each, in its shape; of a complex one as pairs."""
+        parts = np.split(vector, np.cumsum(self.sizes)[:-1])
+        form = zip(parts, self.shapes, self.paired, strict=True)
+        return [part.reshape(shape + (2,) * paired) for part, shape, paired in form]
+
     def upstream(self, vector: Array) -> Any:
         """Return an upstream gradient in the outputs' form, shapes and dtypes, as backward takes it."""
-        parts, start = [], 0
-        form = zip(self.shapes, self.sizes, self.dtypes, self.scalar, self.paired, strict=True)
-        for shape, size, dtype, scalar, paired in form:
-            end = start + size
-            numbers = vector[start:end].reshape(shape + (2,) * paired)
+        parts = []
+        form = zip(self.parted(vector), self.dtypes, self.scalar, self.paired, strict=True)
+        for numbers, dtype, scalar, paired in form:
             own = gradient_from_pairs(numbers, paired=paired, convention=self.convention)
             part = own.astype(dtype)
             parts.append(part[()] if scalar else part)
-            start = end
         return tuple(parts) if self.several else parts[0]
+
+    def name(self, k: int) -> str:
+        """Name one output: ``the output``, or ``output 1`` where there are several."""
+        return f"output {k}" if self.several else "the output"
+
+    def label(self, k: int, index: tuple[int, ...]) -> str:
+        """Name one entry of one output, such as ``output[0, 1]``; of several, ``output 1[0, 1]``."""
+        at = f"[{', '.join(map(str, index))}]" if index else ""
+        return f"{f'output {k}' if self.several else 'output'}{at}"
+
+    def place(self, flat: int) -> tuple[int, tuple[int, ...]]:
+        """Return which output an entry of the vector of all belongs to, and its index there."""
+        ends = np.cumsum(self.sizes)
+        k = int(np.searchsorted(ends, flat, side="right"))
+        start = int(ends[k]) - self.sizes[k]
+        return k, tuple(int(axis) for axis in np.unravel_index(flat - start, self.shapes[k]))
 
     def rounded(self, vector: Array) -> Array:
         """Return an upstream gradient as rounded as the outputs' dtypes have it."""

@@ -7,7 +7,7 @@ which returns its argument, or the same buffer each time, does no harm.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -25,11 +25,12 @@ from gradlab.point.calls import refuse_mistake
 from gradlab.point.constraints import Constraints
 from gradlab.point.edges import Mask, about_entries, about_outputs, without_value, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
-from gradlab.point.values import describe, same, text_of
+from gradlab.point.values import describe, like, same, text_of
 from gradlab.rule import CONVENTIONS, TORCH
 
 __tracebackhide__ = is_deliberate
 
+ARGUMENTS = {"backward": "grad_output", "jvp": "tangents"}  # of which each is linear
 FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
 
 
@@ -52,6 +53,7 @@ class RuleRaised(Exception):
     """A function under test raised, or may not be called again; the original is the cause."""
 
     def __init__(self, role: str, original: BaseException) -> None:
+        self.role = role
         what = f"{role} raised {type(original).__name__}: {text_of(original)}"
         super().__init__(str(original) if isinstance(original, NotCalled) else what)
 
@@ -60,12 +62,14 @@ class Problem:
     """One tuple of inputs and one upstream gradient, with the functions to evaluate there.
 
     The numerical side works in float64 wherever forward does so when it is given float64, at the inputs as
-    their own dtype rounds them; backward is called in the dtype given.
+    their own dtype rounds them; backward and jvp are called in the dtype given.
 
     Parameters
     ----------
-    forward, backward : callable
-        As in `gradlab.gradcheck`; where only the forward side is wanted, ``backward`` may be any function.
+    forward : callable
+        As in `gradlab.gradcheck`.
+    backward, jvp : callable or None
+        Likewise; neither is needed where only the forward side is wanted.
     inputs : tuple, list, dict, array, float or Arguments
         As in `gradlab.gradcheck`, or those of another problem, with its ``wrt`` and ``kwargs``.
     cached : bool
@@ -101,7 +105,7 @@ class Problem:
         The unit of rounding of the numerical side, and of the coarsest dtype in which something is computed.
     given_tiny : float
         The smallest normal number of the narrowest dtype given: below it is zero.
-    forward_calls, backward_calls : int
+    forward_calls, backward_calls, jvp_calls : int
         How often each function was called.
     fixed : dict of int to array of bool
         Which entries of an input are constants, where there are any: those that are not finite, or have
@@ -129,12 +133,15 @@ class Problem:
         When a function under test raises it, here and in all calls.
     """
 
+    role = "backward"  # of what `call_backward` asks
+
     def __init__(
         self,
         forward: Callable[..., Any],
-        backward: Callable[..., Any],
+        backward: Callable[..., Any] | None,
         inputs: Any,
         *,
+        jvp: Callable[..., Any] | None = None,
         cached: bool = False,
         wrt: Any = None,
         kwargs: Mapping[str, Any] | None = None,
@@ -145,18 +152,14 @@ class Problem:
         max_calls: int | None = None,
         convention: str = TORCH,
     ) -> None:
-        if convention not in CONVENTIONS:
-            raise UsageError(f"convention is {describe(convention)}; expected 'torch' or 'jax'")
+        _check_functions(forward, backward, jvp, convention)
         self.convention = convention
-        for role, function in (("forward", forward), ("backward", backward)):
-            if not callable(function):
-                raise UsageError(f"{role} is {describe(function)}; expected a function")
-        self._forward, self._backward, self._cached = forward, backward, cached
+        self._forward, self._backward, self._jvp, self._cached = forward, backward, jvp, cached
         # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
         # "elsewhere" than at the point.
         self.calls_forward = getattr(backward, "calls_forward", "")
         self.max_calls = max_calls
-        self.forward_calls = self.backward_calls = 0
+        self.forward_calls = self.backward_calls = self.jvp_calls = 0
         self.changed: list[tuple[str, str]] = []
         self.obstacle = ""
         if isinstance(inputs, Arguments):
@@ -174,6 +177,7 @@ class Problem:
 
         several, outputs, self._cache = self.call_forward(watch=True)
         self.form = OutputForm.of(several, outputs, convention)
+        self._refuse_complex_tangents()
         self.given_output = flatten(outputs)
         own = [self.arguments.value(i).dtype for i in self.wrt]
         dtypes = [*self.form.dtypes, *(dtype for dtype in own if not is_storage(dtype))]
@@ -198,6 +202,10 @@ class Problem:
             self.grad_output[self.left_out] = 0
             if not self.grad_output.any():
                 raise UsageError("grad_output is zero wherever the output is finite; expected otherwise")
+
+    def _refuse_complex_tangents(self) -> None:
+        if self._jvp is not None and (any(self.arguments.paired) or any(self.form.paired)):
+            raise UsageError("jvp is given where numbers are complex; expected real inputs and outputs")
 
     def _fix_equal_bounds(self) -> None:
         """Take entries that have no room for constants."""
@@ -566,15 +574,85 @@ class Problem:
             When it raises, or ``forward`` does.
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
-        displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
-        displaced = self._held(displaced)
         vector = self.grad_output if upstream is None else upstream
         if self.left_out is not None:
             vector = np.where(self.left_out, 0.0, vector)
         form = (self.form.wide if wide else self.form).upstream(vector)
         if layout is not None:
             form = tuple(map(layout, form)) if self.form.several else layout(form)
-        before = flatten(form if self.form.several else (form,)) if watch else vector
+        return self._call_derivative(
+            "backward",
+            form,
+            form if self.form.several else (form,),
+            displaced=displaced,
+            wide=wide,
+            scattered=scattered,
+            watch=watch,
+            cache=cache,
+        )
+
+    def call_jvp(
+        self,
+        tangents: Mapping[int, npt.NDArray[Any]],
+        *,
+        displaced: Displaced | None = None,
+        wide: bool = False,
+        scattered: bool = False,
+        layout: Callable[[Any], Any] | None = None,
+        watch: bool = False,
+        cache: tuple[Any] | None = None,
+    ) -> Any:
+        """Call ``jvp`` and return what it returns, as it is.
+
+        Parameters
+        ----------
+        tangents : mapping of int to array
+            By position; zero where there is none, and at entries that are constants.
+        displaced, wide, scattered, layout, watch, cache
+            As in `call_backward`.
+
+        Raises
+        ------
+        RuleRaised
+            When it raises, or ``forward`` does.
+        """
+        __tracebackhide__ = True  # what passes here was raised by the function under test
+        leaves: dict[int, Any] = {}
+        for i in self.arguments.floating:
+            value = self.arguments.value(i)
+            moved = np.broadcast_to(tangents.get(i, 0.0), value.shape)
+            if i in self.fixed:
+                moved = np.where(self.fixed[i], 0.0, moved)
+            leaf = like(self.arguments.values[i], np.array(moved, dtype=float if wide else value.dtype))
+            leaves[i] = leaf if layout is None else layout(leaf)
+        return self._call_derivative(
+            "jvp",
+            self.arguments.in_callers_form(leaves, bare=True),
+            list(leaves.values()),
+            displaced=displaced,
+            wide=wide,
+            scattered=scattered,
+            watch=watch,
+            cache=cache,
+        )
+
+    def _call_derivative(
+        self,
+        role: str,
+        argument: Any,
+        leaves_of_argument: Sequence[Any],
+        *,
+        displaced: Displaced | None,
+        wide: bool,
+        scattered: bool,
+        watch: bool,
+        cache: tuple[Any] | None,
+    ) -> Any:
+        """Call backward or jvp with its own argument, and then the inputs or the cache."""
+        __tracebackhide__ = True  # what passes here was raised by the function under test
+        displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
+        displaced = self._held(displaced)
+        before = flatten(leaves_of_argument) if watch else None
         keyword: dict[str, Any] = {}
         try:
             if self._cached:
@@ -589,23 +667,31 @@ class Problem:
                 positional, keyword = self.arguments.passed(leaves)
         except UsageError as error:
             raise RuleRaised("forward", error) from error
-        if self._calls_forward(bool(displaced) or wide or scattered):
-            self._spend()
-        self.backward_calls += 1
+        function = self._backward if role == "backward" else self._jvp
+        assert function is not None
+        if role == "backward":
+            if self._calls_forward(bool(displaced) or wide or scattered):
+                self._spend()
+            self.backward_calls += 1
+        else:
+            self.jvp_calls += 1
         try:
-            returned = self._backward(form, *positional, **keyword)
+            returned = function(argument, *positional, **keyword)
         except (Exception, SystemExit) as error:
-            refuse_mistake("backward", self._backward, error, [form, *positional], keyword)
-            raise RuleRaised("backward", error) from error
-        if watch:
-            after = flatten(form if self.form.several else (form,))
-            if not np.array_equal(before, after):
-                self.changed.append(("backward", "grad_output"))
+            refuse_mistake(role, function, error, [argument, *positional], keyword)
+            raise RuleRaised(role, error) from error
+        if before is not None:
+            if not np.array_equal(before, flatten(leaves_of_argument)):
+                self.changed.append((role, ARGUMENTS[role]))
             if not self._cached:
-                self._watch("backward", leaves, positional, keyword)
+                self._watch(role, leaves, positional, keyword)
             elif not all(map(same, kept, snapshot)):
-                self.changed.append(("backward", "its cache"))
+                self.changed.append((role, "its cache"))
         return returned
+
+    def claim_of(self, position: int) -> str:
+        """Name what backward claims of one input."""
+        return f"gradient of {self.names[position]}"
 
     def call(self, function: Callable[..., Any]) -> Any:
         """Call another function of the same inputs, such as a rule's closed-form Jacobian, with copies."""
@@ -624,6 +710,16 @@ class Problem:
 
     def _watch(self, role: str, leaves: list[Any], positional: list[Any], keyword: dict[str, Any]) -> None:
         self.changed += [(role, name) for name in self.arguments.written_to(leaves, positional, keyword)]
+
+
+def _check_functions(forward: Any, backward: Any, jvp: Any, convention: Any) -> None:
+    if convention not in CONVENTIONS:
+        raise UsageError(f"convention is {describe(convention)}; expected 'torch' or 'jax'")
+    if not callable(forward):
+        raise UsageError(f"forward is {describe(forward)}; expected a function")
+    for role, function in (("backward", backward), ("jvp", jvp)):
+        if function is not None and not callable(function):
+            raise UsageError(f"{role} is {describe(function)}; expected a function")
 
 
 def _arrays_in(cache: Any) -> list[npt.NDArray[Any]]:

@@ -1,8 +1,9 @@
-"""What backward returned, read as one gradient for each leaf: count, shape, kind, finiteness."""
+"""What backward and jvp returned, read as one array for each leaf or output: its form, shape and kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,9 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
             findings += _of_a_constant(problem, i, gradient)
         if i not in wrt:
             continue
-        finding = _defect(problem, i, gradient)
+        finding = _defect(_gradient_of(problem, i), gradient)
         if finding is not None and finding.kind == "not-finite" and _accepted(problem, i, gradient):
-            finding = _defect(problem, i, gradient)
+            finding = _defect(_gradient_of(problem, i), gradient)
         if finding is not None:
             findings.append(finding)
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
@@ -71,6 +72,48 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
                 gradients[i][problem.fixed[i]] = 0
     problem.settled = True
     return gradients, findings
+
+
+def read_tangents(problem: Problem, returned: Any) -> tuple[dict[int, Array], list[Finding]]:
+    """Match what jvp returned with the outputs.
+
+    It has the form of the output: one array, or a tuple or list of as many as there are outputs.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point at which jvp was called.
+    returned : object
+        What it returned.
+
+    Returns
+    -------
+    tangents : dict of int to Array
+        Those that can be compared, by the position of the output, each in its shape, in float64; zero
+        where outputs are left out.
+    findings : list of Finding
+        What is wrong with the others.
+    """
+    form = problem.form
+    given = returned if form.several else (returned,)
+    if not isinstance(given, tuple | list) or len(given) != len(form.shapes):
+        count = counted(len(form.shapes), "array")
+        message = f"jvp returns {describe(returned)}; expected a tuple of {count}, one for each output"
+        return {}, [Finding("contract", None, "tangent-count", message)]
+    if not form.several and isinstance(returned, tuple | list):
+        message = f"jvp returns {describe(returned)}; expected one array, the tangent of the output alone"
+        return {}, [Finding("contract", None, "tangent-count", message)]
+    findings, tangents = [], {}
+    for k, tangent in enumerate(given):
+        finding = _defect(_tangent_of(problem, k), tangent)
+        if finding is not None:
+            findings.append(finding)
+        real = _is_numeric(tangent, booleans=False) and not _is_complex(tangent)
+        if real and np.size(tangent) == form.sizes[k]:
+            tangents[k] = np.array(tangent, dtype=np.float64).reshape(form.shapes[k])
+            if problem.left_out is not None:
+                tangents[k][form.parted(problem.left_out)[k]] = 0
+    return tangents, findings
 
 
 def raw_gradients(problem: Problem, returned: Any) -> dict[int, npt.NDArray[Any]]:
@@ -148,37 +191,100 @@ def _is_same_constant(gradient: Any, value: Any) -> bool:
         return False
 
 
-def _defect(problem: Problem, i: int, gradient: Any) -> Finding | None:
-    name, shape = problem.names[i], problem.arguments.shape(i)
-    dtype = np.asarray(problem.arguments.values[i]).dtype
-    alike = type(gradient) is np.ndarray and gradient.dtype == dtype and gradient.shape == shape
-    if alike and np.isfinite(gradient).all():
+@dataclass(frozen=True)
+class _Expected:
+    """What one gradient, or one tangent of an output, has to be like.
+
+    Attributes
+    ----------
+    word : str
+        ``gradient`` or ``tangent``: the first word of the kinds of findings.
+    of : str
+        Whose it is.
+    input : str or None
+        The input that findings name.
+    shape, dtype
+        Of the array.
+    plain : bool
+        Whether it is that of a Python number, which takes on the precision of what it meets.
+    real : bool
+        Whether it may not be complex.
+    label : callable
+        Names one entry.
+    constant : array of bool or None
+        Which entries are not looked at.
+    """
+
+    word: str
+    of: str
+    input: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    plain: bool
+    real: bool
+    label: Callable[[tuple[int, ...]], str]
+    constant: npt.NDArray[np.bool_] | None
+
+
+def _gradient_of(problem: Problem, i: int) -> _Expected:
+    name, value = problem.names[i], problem.arguments.values[i]
+    fixed = problem.by_entry(i, problem.fixed[i]) if i in problem.fixed else None
+    return _Expected(
+        "gradient",
+        name,
+        name,
+        problem.arguments.shape(i),
+        np.asarray(value).dtype,
+        plain=type(value) in (float, complex),
+        real=False,  # that of a real input may have an imaginary part that is nothing but rounding
+        label=lambda index: problem.arguments.label(i, index),
+        constant=fixed,
+    )
+
+
+def _tangent_of(problem: Problem, k: int) -> _Expected:
+    form = problem.form
+    return _Expected(
+        "tangent",
+        form.name(k),
+        None,
+        form.shapes[k],
+        form.dtypes[k],
+        plain=False,
+        real=True,
+        label=lambda index: form.label(k, index),
+        constant=form.parted(problem.left_out)[k] if problem.left_out is not None else None,
+    )
+
+
+def _defect(expected: _Expected, array: Any) -> Finding | None:
+    """Say what is wrong with what was returned in the place of one array."""
+    word, shape, dtype = expected.word, expected.shape, expected.dtype
+    alike = type(array) is np.ndarray and array.dtype == dtype and array.shape == shape
+    if alike and np.isfinite(array).all():
         return None  # by far the most frequent
 
     def finding(kind: str, message: str) -> Finding:
-        return Finding("contract", name, kind, f"gradient of {name} {message}")
+        return Finding("contract", expected.input, kind, f"{word} of {expected.of} {message}")
 
-    if gradient is None:
-        return finding("gradient-none", f"is None; expected an array of shape {shape}")
-    if not _is_numeric(gradient, booleans=False) or isinstance(gradient, np.ma.MaskedArray):
-        masked = "masked: " if isinstance(gradient, np.ma.MaskedArray) else ""
-        return finding("gradient-dtype", f"is {masked}{describe(gradient)}; expected a {dtype} array")
-    array = np.asarray(gradient)
+    if array is None:
+        return finding(f"{word}-none", f"is None; expected an array of shape {shape}")
+    masked = isinstance(array, np.ma.MaskedArray)
+    if not _is_numeric(array, booleans=False) or masked or (expected.real and _is_complex(array)):
+        given = f"{'masked: ' if masked else ''}{describe(array)}"
+        return finding(f"{word}-dtype", f"is {given}; expected a {dtype} array")
+    array = np.asarray(array)
     if array.shape != shape:
-        return finding("gradient-shape", f"has shape {array.shape}; expected {shape}, that of {name}")
+        return finding(f"{word}-shape", f"has shape {array.shape}; expected {shape}, that of {expected.of}")
     finite = np.isfinite(array)
-    if i in problem.fixed:
-        finite |= problem.by_entry(i, problem.fixed[i])
+    if expected.constant is not None:
+        finite |= expected.constant
     if not finite.all():
         index = tuple(int(k) for k in np.argwhere(~finite)[0])
         count = counted(int((~finite).sum()), "entry", "entries")
-        return finding(
-            "not-finite", f"is {array[index]} at {problem.arguments.label(i, index)} ({count} not finite)"
-        )
-    # A Python number takes on the precision of what it meets.
-    plain = type(problem.arguments.values[i]) in (float, complex)
-    if is_floating(array.dtype) and not plain and loses_digits(array.dtype, dtype):
-        return finding("gradient-dtype", f"is {array.dtype}, and {name} is {dtype}: digits are lost")
+        return finding("not-finite", f"is {array[index]} at {expected.label(index)} ({count} not finite)")
+    if is_floating(array.dtype) and not expected.plain and loses_digits(array.dtype, dtype):
+        return finding(f"{word}-dtype", f"is {array.dtype}, and {expected.of} is {dtype}: digits are lost")
     return None
 
 
@@ -195,6 +301,10 @@ def _accepted(problem: Problem, i: int, gradient: Any) -> bool:
     problem.fixed[i] = wrong | fixed
     problem.notes.append(about_gradient(problem.names[i], problem.by_entry(i, wrong & ~fixed)))
     return True
+
+
+def _is_complex(array: Any) -> bool:
+    return is_complex(np.asarray(array).dtype)
 
 
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:

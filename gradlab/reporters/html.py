@@ -9,7 +9,7 @@ from gradlab.reporters import wording
 
 # White on each of these is readable whatever the theme; all else is in the notebook's own colours.
 BACKGROUNDS = {Verdict.PASS: "#1a7f37", Verdict.FAIL: "#c1272d", Verdict.INCONCLUSIVE: "#8a6100"}
-HEADERS = ("input", "verdict", "where", "worst entry", "backward", "", "resolution")  # "": compared with
+HEADERS = ("input", "verdict", "where", "worst entry", "{roles}", "{oracle}", "resolution")
 
 CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;border:none"
 RULE = "border-bottom:1px solid rgba(128,128,128,.5)"
@@ -43,7 +43,9 @@ def render(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    headers = (header or report.oracle for header in HEADERS)
+    roles = dict.fromkeys(result.worst.role for result in report.inputs if result.worst is not None)
+    compared = {"roles": " or ".join(roles) or "backward", "oracle": report.oracle}
+    headers = (header.format(**compared) for header in HEADERS)
     head = "".join(f'<th style="{CELL};{RULE}">{header}</th>' for header in headers)
     rows = "".join(_row(report, result) for result in wording.by_urgency(report.inputs))
     return f'<table style="{TABLE}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'

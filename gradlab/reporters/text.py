@@ -97,10 +97,14 @@ def _evidence(report: Report, result: InputResult, column: int, style: Style) ->
         return []
     analytic, numeric = wording.both_sides(entry)
     if entry.index is None:
-        at = "along the worst direction"
+        at = "along the worst direction" + f", {wording.clean(entry.output)}" * bool(entry.output)
     else:
-        at = f"worst {wording.place(result, entry)}" if result.size > 1 else wording.place(result, entry)
-    numbers = f"{_glued(at)}: backward {analytic}, {report.oracle} {_glued(numeric)}"
+        at = (
+            f"worst {wording.place(result, entry)}"
+            if result.size > 1 or entry.output
+            else wording.place(result, entry)
+        )
+    numbers = f"{_glued(at)}: {entry.role} {analytic}, {report.oracle} {_glued(numeric)}"
     if result.verdict is Verdict.FAIL and wording.relative(entry):
         numbers += f"; {_glued(f'relative difference {wording.relative(entry)}')}"
     return _wrapped(numbers, " " * (column + 2), style)

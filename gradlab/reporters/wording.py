@@ -81,16 +81,18 @@ def evidence(report: Report, result: InputResult) -> Entry | None:
 def place(result: InputResult, entry: Entry) -> str:
     """Name the entry that was probed: ``x[0, 1]``; ``x`` for a single number, or where many entries moved.
 
-    Of a complex one it is a part, such as ``z[2].imag``.
+    Of a complex one it is a part, such as ``z[2].imag``; where jvp was compared output by output, with the
+    output: ``x[0, 1], output[2]``.
     """
     index, part = entry.index or (), ""
     if result.paired and index:
         index, part = index[:-1], (".real", ".imag")[index[-1]]
-    return clean(result.name) + (f"[{', '.join(map(str, index))}]" if index else "") + part
+    at = clean(result.name) + (f"[{', '.join(map(str, index))}]" if index else "") + part
+    return f"{at}, {clean(entry.output)}" if entry.output not in ("", "output") else at
 
 
 def both_sides(entry: Entry) -> tuple[str, str]:
-    """Return what backward gives and what the forward function shows, to the digits in which they differ.
+    """Return what is claimed and what the forward function shows, to the digits in which they differ.
 
     >>> both_sides(Entry((0,), analytic=4.31937379, numeric=4.31936947, error_bar=2e-12, scale=4.3))
     ('4.3193738', '4.3193695 ± 2e-12')

@@ -1,4 +1,7 @@
-"""The built-in rules: one file each, with its formulas, its backward rule and its closed-form Jacobian.
+"""The built-in rules: one file each, with its formulas: backward, jvp and the closed-form Jacobian.
+
+Upstream gradients and gradients are written ``dL/dY`` and ``dL/dX``, tangents with a dot: ``Ẋ`` is how the
+inputs move, ``Ẏ`` how the outputs then do.
 
 Adding a rule is one file and one line below; every check, property test and table picks it up.
 """

@@ -3,8 +3,10 @@
 ::
 
     L = −1/N Σ_n log P[n, t_n]               dL/dP[n, k] = −δ(k, t_n) / (N P[n, t_n])
+                                             L̇ = −1/N Σ_n Ṗ[n, t_n] / P[n, t_n]
 
     P = softmax(Z), fused with the above:    dL/dZ = (P − onehot(t)) / N
+                                             L̇ = 1/N Σ_nk Ż[n, k] (P − onehot(t))[n, k]
 
 The fused form never divides by a probability nor takes its logarithm, and is right for logits of ±1000,
 where the probability of the label may be too small for a floating-point number.
@@ -41,6 +43,13 @@ def backward(dl: Array, p: Array, target: Array) -> Array:
     return dp
 
 
+def jvp(tangents: tuple[Array, None], p: Array, target: Array) -> Array:
+    """Return ``L̇ = −1/N Σ_n Ṗ[n, t_n] / P[n, t_n]``, a number, for tangents ``(Ṗ, None)``."""
+    p_dot, _ = tangents
+    rows = np.arange(len(target))
+    return np.asarray(-np.mean(p_dot[rows, target] / p[rows, target]))
+
+
 def jacobian(p: Array, target: Array) -> tuple[Array]:
     """Return the row ``dL/dP`` of shape (N, C), written with one-hot labels."""
     row: Array = -one_hot(target, p.shape[1]) / p / len(target)
@@ -75,6 +84,13 @@ def backward_logits(dl: Array, cache: tuple[Array, Array]) -> Array:
     return dz
 
 
+def jvp_logits(tangents: tuple[Array, None], cache: tuple[Array, Array]) -> Array:
+    """Return ``L̇ = 1/N Σ_nk Ż[n, k] (P − onehot(t))[n, k]``, a number, for tangents ``(Ż, None)``."""
+    z_dot, _ = tangents
+    p, target = cache
+    return np.asarray(np.sum(z_dot * (p - one_hot(target, p.shape[1]))) / len(target))
+
+
 def jacobian_logits(z: Array, target: Array) -> tuple[Array]:
     """Return the row ``dL/dZ`` of shape (N, C), through the explicit Jacobian of softmax."""
     p, _ = softmax.forward(z)
@@ -98,6 +114,7 @@ PROBABILITIES = Rule(
     forward,
     backward,
     inputs("(n,c),(n)", elements=(probabilities, labels("c"))),
+    jvp=jvp,
     jacobian=jacobian,
 )
 LOGITS = Rule(
@@ -106,5 +123,6 @@ LOGITS = Rule(
     backward_logits,
     inputs("(n,c),(n)", elements=(reals, labels("c"))),
     cached=True,
+    jvp=jvp_logits,
     jacobian=jacobian_logits,
 )

@@ -2,7 +2,7 @@
 
 ::
 
-    Y[b] = C[i_b]            dL/dC[v] = Σ_{b : i_b = v} dL/dY[b]
+    Y[b] = C[i_b]            dL/dC[v] = Σ_{b : i_b = v} dL/dY[b]            Ẏ[b] = Ċ[i_b]
 
 A row that is looked up twice gets both contributions: the backward rule adds, where assigning would keep
 only the last.
@@ -41,6 +41,12 @@ def backward(dy: Array, table: Array, index: Array) -> Array:
     return dtable
 
 
+def jvp(tangents: tuple[Array, None], table: Array, index: Array) -> Array:
+    """Return ``Ẏ = Ċ[i]``, for tangents ``(Ċ, None)``: the indices do not move."""
+    table_dot, _ = tangents
+    return table_dot[index]
+
+
 def jacobian(table: Array, index: Array) -> tuple[Array]:
     """Return ``dY/dC`` of shape (N, K, E, V, E): ``δ(i[n, k], v) δ_ef``."""
     chosen, columns = np.eye(table.shape[0])[index], np.eye(table.shape[1])
@@ -52,5 +58,6 @@ RULE = Rule(
     forward,
     backward,
     inputs("(v,e),(n,k)", elements=(reals, labels("v"))),
+    jvp=jvp,
     jacobian=jacobian,
 )

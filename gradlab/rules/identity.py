@@ -2,7 +2,7 @@
 
 ::
 
-    Y = X                  dL/dX = dL/dY
+    Y = X                  dL/dX = dL/dY                  Ẏ = Ẋ
 
 It is the activation of a linear layer, and the rule at which a checker's own errors show.
 """
@@ -26,9 +26,14 @@ def backward(dy: Array, cache: None) -> Array:
     return dy
 
 
+def jvp(x_dot: Array, cache: None) -> Array:
+    """Return ``Ẏ = Ẋ``."""
+    return x_dot
+
+
 def jacobian(x: Array) -> tuple[Array]:
     """Return ``dY/dX = I``, of shape ``(*X.shape, *X.shape)``."""
     return (elementwise(np.ones(x.shape)),)
 
 
-RULE = Rule("identity", forward, backward, inputs("(n,d)"), cached=True, jacobian=jacobian)
+RULE = Rule("identity", forward, backward, inputs("(n,d)"), cached=True, jvp=jvp, jacobian=jacobian)

@@ -2,7 +2,7 @@
 
 ::
 
-    Y = X W                dL/dX = dL/dY · Wᵀ
+    Y = X W                dL/dX = dL/dY · Wᵀ                Ẏ = Ẋ W + X Ẇ
                            dL/dW = Xᵀ · dL/dY
 
 with X (N, D), W (D, M), Y (N, M).
@@ -38,6 +38,17 @@ def backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
     return dy @ w.T, x.T @ dy
 
 
+def jvp(tangents: tuple[Array, Array], x: Array, w: Array) -> Array:
+    """Return ``Ẏ = Ẋ W + X Ẇ`` of shape (N, M), for tangents ``(Ẋ, Ẇ)``.
+
+    >>> jvp((np.array([[1.0, 0.0]]), np.zeros((2, 1))), np.array([[2.0, 3.0]]), np.array([[4.0], [5.0]]))
+    array([[4.]])
+    """
+    x_dot, w_dot = tangents
+    y_dot: Array = x_dot @ w + x @ w_dot
+    return y_dot
+
+
 def jacobian(x: Array, w: Array) -> tuple[Array, Array]:
     """Return the two full Jacobians, of shapes (N, M, N, D) and (N, M, D, M).
 
@@ -47,4 +58,4 @@ def jacobian(x: Array, w: Array) -> tuple[Array, Array]:
     return np.einsum("ni,dm->nmid", rows, w), np.einsum("nd,mk->nmdk", x, columns)
 
 
-RULE = Rule("linear", forward, backward, inputs("(n,d),(d,m)"), jacobian=jacobian)
+RULE = Rule("linear", forward, backward, inputs("(n,d),(d,m)"), jvp=jvp, jacobian=jacobian)

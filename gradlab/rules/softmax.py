@@ -3,9 +3,10 @@
 ::
 
     Y_k = exp(Z_k) / Σ_j exp(Z_j)            dL/dZ = Y ∘ (dL/dY − Σ_k dL/dY_k Y_k)
+                                             Ẏ = Y ∘ (Ż − Σ_k Ż_k Y_k)
 
 Every row is a Jacobian ``diag(Y) − Y Yᵀ`` of its own; the second term, with the sum over the row, is the
-one that is easily forgotten.
+one that is easily forgotten. It is symmetric, and so backward and jvp are the same formula.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ def backward(dy: Array, y: Array) -> Array:
     return dz
 
 
+def jvp(z_dot: Array, y: Array) -> Array:
+    """Return ``Ẏ = Y ∘ (Ż − Σ_k Ż_k Y_k)``."""
+    y_dot: Array = y * (z_dot - (z_dot * y).sum(axis=-1, keepdims=True))
+    return y_dot
+
+
 def jacobian(z: Array) -> tuple[Array]:
     """Return ``dY/dZ`` of shape (N, C, N, C): ``δ_nm (δ_ck Y[n, c] − Y[n, c] Y[n, k])``."""
     y, _ = forward(z)
@@ -44,4 +51,4 @@ def jacobian(z: Array) -> tuple[Array]:
     return (same - np.einsum("nm,nc,nk->ncmk", rows, y, y),)
 
 
-RULE = Rule("softmax", forward, backward, inputs("(n,c)"), cached=True, jacobian=jacobian)
+RULE = Rule("softmax", forward, backward, inputs("(n,c)"), cached=True, jvp=jvp, jacobian=jacobian)

@@ -2,7 +2,7 @@
 
 ::
 
-    L = ½ Σ (y − o)²         dL/do = −(y − o)         dL/dy = y − o
+    L = ½ Σ (y − o)²         dL/do = −(y − o)         dL/dy = y − o         L̇ = Σ (y − o)(ẏ − ȯ)
 
 and each divided by the number of entries for the mean. It is a rule of two inputs, the output ``o`` of a
 network and the target ``y``.
@@ -31,6 +31,16 @@ def backward(dl: Array, o: Array, y: Array) -> tuple[Array, Array]:
     return -dl * (y - o), dl * (y - o)
 
 
+def jvp(tangents: tuple[Array, Array], o: Array, y: Array) -> Array:
+    """Return ``L̇ = Σ (y − o)(ẏ − ȯ)``, a number, for tangents ``(ȯ, ẏ)``.
+
+    >>> float(jvp((np.array([1.0]), np.array([0.0])), np.array([2.0]), np.array([5.0])))
+    -3.0
+    """
+    o_dot, y_dot = tangents
+    return np.asarray(np.sum((y - o) * (y_dot - o_dot)))
+
+
 def jacobian(o: Array, y: Array) -> tuple[Array, Array]:
     """Return the rows ``dL/do`` and ``dL/dy``, of the inputs' shapes, since ``L`` is a number."""
     return o - y, y - o
@@ -46,10 +56,16 @@ def backward_mean(dl: Array, o: Array, y: Array) -> tuple[Array, Array]:
     return backward(dl / o.size, o, y)
 
 
+def jvp_mean(tangents: tuple[Array, Array], o: Array, y: Array) -> Array:
+    """Return the tangent of the sum, divided by the number of entries."""
+    return np.asarray(jvp(tangents, o, y) / o.size)
+
+
 def jacobian_mean(o: Array, y: Array) -> tuple[Array, Array]:
     """Return the rows of the sum, divided by the number of entries."""
     return (o - y) / o.size, (y - o) / o.size
 
 
-SUM = Rule("square_loss_sum", forward, backward, inputs("(n,d),(n,d)"), jacobian=jacobian)
-MEAN = Rule("square_loss_mean", forward_mean, backward_mean, inputs("(n,d),(n,d)"), jacobian=jacobian_mean)
+POINTS = inputs("(n,d),(n,d)")
+SUM = Rule("square_loss_sum", forward, backward, POINTS, jvp=jvp, jacobian=jacobian)
+MEAN = Rule("square_loss_mean", forward_mean, backward_mean, POINTS, jvp=jvp_mean, jacobian=jacobian_mean)

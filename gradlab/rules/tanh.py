@@ -2,7 +2,7 @@
 
 ::
 
-    Y = tanh(X)            dL/dX = dL/dY ∘ (1 − Y²)
+    Y = tanh(X)            dL/dX = dL/dY ∘ (1 − Y²)            Ẏ = (1 − Y²) ∘ Ẋ
 
 The derivative needs only the output, which is therefore what forward keeps.
 """
@@ -32,9 +32,19 @@ def backward(dy: Array, y: Array) -> Array:
     return dx
 
 
+def jvp(x_dot: Array, y: Array) -> Array:
+    """Return ``Ẏ = (1 − Y²) ∘ Ẋ``.
+
+    >>> jvp(np.array([2.0]), np.array([0.5]))
+    array([1.5])
+    """
+    y_dot: Array = (1 - y**2) * x_dot
+    return y_dot
+
+
 def jacobian(x: Array) -> tuple[Array]:
     """Return ``dY/dX``: ``1 / cosh²(X)`` on the diagonal, a second way to write ``1 − Y²``."""
     return (elementwise(1 / np.cosh(x) ** 2),)
 
 
-RULE = Rule("tanh", forward, backward, inputs("(n,d)"), cached=True, jacobian=jacobian)
+RULE = Rule("tanh", forward, backward, inputs("(n,d)"), cached=True, jvp=jvp, jacobian=jacobian)

@@ -158,7 +158,7 @@ def _found(request: Find, answer: Any) -> Listing:
         answer(number)
         try:
             for position, rule in enumerate(finder.find_rules(target)):
-                file, line = source_of(rule.backward) or (None, None)
+                file, line = source_of(rule.backward or rule.jvp) or (None, None)
                 listed = Listed(rule.name, target, position, rule.known_failure, file, line)
                 found.setdefault(id(rule), (rule, listed))
         except BaseException as error:

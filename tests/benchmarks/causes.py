@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab import gradcheck
 from gradlab.mutants import catalogue
 from gradlab.mutants.model import CAUSES
-from gradlab.mutants.runner import point
+from gradlab.mutants.runner import check, point
 
 BAR = 0.9  # of the defects that the catalogue has a code for
 
@@ -43,7 +42,7 @@ def explain(cases, seed):
         for defect in case.defects:
             forward, backward = case.functions(defect)
             with np.errstate(all="ignore"):  # what overflows in a wrong rule is its own matter
-                report = gradcheck(forward, backward, inputs, **case.options, rng=seed, raise_exception=False)
+                report = check(case, forward, backward, inputs, seed)
             if report.failed:
                 name = f"{case.name}: {defect.name}"
                 yield Explained(name, defect.cause, seed, report.causes, report.reason)

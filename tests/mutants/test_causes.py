@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from gradlab import gradcheck
 from gradlab.mutants import catalogue
-from gradlab.mutants.runner import point
+from gradlab.mutants.runner import check, point
 
 NAMED_FIRST = 0.9  # of the defects for which the catalogue has a code
 
@@ -18,9 +17,7 @@ def named(case, defect, seed):
     """Return the codes that are named, in their order; ``None`` where the defect is not caught."""
     forward, backward = case.functions(defect)
     with np.errstate(all="ignore"):  # what overflows in a wrong rule is its own matter
-        report = gradcheck(
-            forward, backward, point(case, seed), **case.options, rng=seed, raise_exception=False
-        )
+        report = check(case, forward, backward, point(case, seed), seed)
     return [cause.code for cause in report.causes] if report.failed else None
 
 

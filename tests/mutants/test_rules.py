@@ -164,7 +164,7 @@ def disagreement(case, gradients, inputs, upstream, rng):
     return worst
 
 
-CASES = catalogue()
+CASES = [case for case in catalogue() if not case.forward_mode]
 DEFECTS = [(case, defect) for case in CASES for defect in case.defects]
 
 

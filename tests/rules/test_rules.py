@@ -12,9 +12,9 @@ LOGITS = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 3.0]])
 TARGET = np.array([2, 0])
 
 
-def test_every_rule_has_a_closed_form_jacobian_and_a_name_of_its_own():
+def test_every_rule_has_both_modes_a_closed_form_jacobian_and_a_name_of_its_own():
     everything = (*rules.RULES, *networks.RULES)
-    assert all(rule.jacobian is not None for rule in everything)
+    assert all(rule.backward and rule.jvp and rule.jacobian for rule in everything)
     assert len({rule.name for rule in everything}) == len(everything)
 
 

@@ -1,0 +1,263 @@
+"""All checks of one point: the contract, the dot-product test, the table of differences, and the causes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradlab.checks.causes import find_causes, own_causes
+from gradlab.checks.claims import Claims, claims_of
+from gradlab.checks.contract import Answers, call_again, compare_answers, compare_imaginary_parts
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.findings import wrong_gradients, wrong_tangents
+from gradlab.checks.gradients import Plan, Probes, plan, probe
+from gradlab.checks.jacobian import compare_jacobian
+from gradlab.checks.locate import Region, locate
+from gradlab.checks.maps import Answer, Claimed
+from gradlab.checks.reference import compare_values, probe_reference, reference_problem
+from gradlab.checks.tangents import TangentClaims, tangent_claims
+from gradlab.checks.transpose import not_transposed
+from gradlab.numerics import Array
+from gradlab.point.outputs import flatten
+from gradlab.point.problem import Problem
+from gradlab.point.tangents import parted
+from gradlab.point.transposed import with_transposed_jvp
+from gradlab.report import DIFFERENCES, REFERENCE, Cause, Finding
+from gradlab.rule import Rule
+
+EXPLAINED = 100  # entries, up to which jvp is asked along every one of them, to say why it is wrong
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What backward, or jvp, claims, beside what forward shows.
+
+    Attributes
+    ----------
+    role : str
+        ``backward`` or ``jvp``.
+    criteria : Criteria
+        By which it was judged.
+    claims : Claims or TangentClaims
+        What it claims.
+    probes : tuple of Probes
+        One for each input, and one for joint directions.
+    regions : mapping of int to Region
+        Which entries are wrong, by input, where that is known.
+    """
+
+    role: str
+    criteria: Criteria
+    claims: Claims | TangentClaims
+    probes: tuple[Probes, ...]
+    regions: Mapping[int, Region] = field(default_factory=dict)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether some probe contradicts it."""
+        return any(p.mask(p.rows.wrong).any() for p in self.probes)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the checks found at one point."""
+
+    findings: tuple[Finding, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[str, ...] = ()
+    compared: tuple[Compared, ...] = ()
+    oracle: str = DIFFERENCES
+
+
+def compare(
+    problem: Problem,
+    claimed: Sequence[Claimed],
+    *,
+    rtol: float,
+    atol: float,
+    probes: str | None,
+    explain: bool,
+    jacobian: Callable[..., Any] | None,
+    reference: Rule | None = None,
+    rng: np.random.Generator,
+) -> Found:
+    """Run all checks of a point at which all functions gave an answer.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    claimed : sequence of Claimed
+        What backward or jvp returned, or both in this order.
+    rtol, atol, probes, jacobian
+        As in `gradlab.gradcheck` and `gradlab.Rule`.
+    explain : bool
+        Whether wrong entries are located, and causes looked for.
+    reference : Rule, optional
+        With whose gradients those of backward, which there is alone then, are compared.
+    rng : numpy.random.Generator
+        Draws random directions.
+    """
+    findings = [finding for one in claimed for finding in one.findings]
+    if not np.isfinite(problem.output).all():
+        message = "forward returns values that are not finite"
+        return Found((*findings, Finding("contract", None, "not-finite", message)))
+    answers, breaches, more = call_again(problem, claimed)
+    findings, notes = [*findings, *breaches], [*problem.notes, *more]
+    if any(_leaves_no_number(finding) for finding in findings):
+        return Found(tuple(findings), notes=tuple(notes))
+    if reference is None:
+        oracle = DIFFERENCES
+        compared, more = _probe(problem, claimed, rtol=rtol, atol=atol, probes=probes, rng=rng)
+        notes += more
+    else:
+        oracle = REFERENCE
+        witness = reference_problem(problem, reference)
+        values = compare_values(problem, witness, rtol=rtol)
+        if values:
+            return Found((*findings, *values), notes=tuple(notes), oracle=oracle)
+        criteria = Criteria(problem, rtol=rtol, atol=atol)
+        beside = probe_reference(criteria, claimed[0].answer, witness, rng=rng)
+        compared = [Compared("backward", criteria, beside.claims, tuple(beside.probes))]
+        findings += beside.findings
+    for one in claimed:
+        again = next((a for a in answers if a.map is one.map), None)
+        findings += _compare_answers(one, again, compared)
+    transpose, more = _compare_transposes(claimed, compared, rtol=rtol)
+    # What says where it is wrong comes before what says that something is.
+    findings, notes = [*findings, *_wrong(problem, compared, oracle), *transpose], [*notes, *more]
+    causes: list[Cause] = []
+    if explain and findings:
+        compared, causes = _explain(problem, findings, compared, rtol=rtol)
+    if jacobian is not None and compared and not findings:
+        gradients = next((one.answer for one in claimed if one.map.role == "backward"), {})
+        rows = compared[-1].probes[0].rows
+        findings += compare_jacobian(problem, gradients, rows, jacobian, rtol=rtol)
+    return Found(tuple(findings), tuple(causes), tuple(notes), tuple(compared), oracle)
+
+
+def _leaves_no_number(finding: Finding) -> bool:
+    """Whether there is no number of forward, or of jvp, to compare with."""
+    return finding.kind == "not-deterministic" and finding.input is None
+
+
+def _probe(
+    problem: Problem,
+    claimed: Sequence[Claimed],
+    *,
+    rtol: float,
+    atol: float,
+    probes: str | None,
+    rng: np.random.Generator,
+) -> tuple[list[Compared], list[str]]:
+    """Compare both claims with one table of differences: jvp's, output by output, serves backward too."""
+    claims: Claims | None = None
+    compared: list[Compared] = []
+    notes: list[str] = []
+    chosen: Plan | None = None
+    for one in claimed:
+        if one.map.role == "backward":
+            claims = claims_of(problem, one.answer)
+    if any(one.map.role == "jvp" and _complete(problem, one.answer) for one in claimed):
+        every = TangentClaims(problem, None, problem.wrt, claims)
+        chosen = plan(problem, every, probes=probes, rng=rng)
+        pushed = tangent_claims(problem, chosen.directions.count, problem.wrt, claims)
+        criteria = Criteria(problem, rtol=rtol, atol=atol)
+        found, notes = probe(criteria, pushed, chosen)
+        compared.append(Compared("jvp", criteria, pushed, tuple(found)))
+    if claims is not None:
+        criteria = Criteria(problem, rtol=rtol, atol=atol)
+        known = compared[0].probes[0].rows.table if compared and compared[0].probes else None
+        if chosen is None or set(claims.positions) != set(problem.wrt):
+            chosen, known = plan(problem, claims, probes=probes, rng=rng), None
+        found, more = probe(criteria, claims, chosen, known)
+        notes = list(dict.fromkeys([*notes, *more]))
+        compared.insert(0, Compared("backward", criteria, claims, tuple(found)))
+    return compared, notes
+
+
+def _complete(problem: Problem, answer: Answer) -> bool:
+    """Whether jvp returned something that can be compared for every output."""
+    return len(answer) == len(problem.form.shapes)
+
+
+def _compare_answers(first: Claimed, again: Answers | None, compared: Sequence[Compared]) -> list[Finding]:
+    """Compare the answers of several calls, on the scale of rounding that the probes have shown."""
+    linear = first.map
+    own = next((c for c in compared if c.role == linear.role), None)
+    if own is None:
+        return []
+    vanishing = {p.position for p in own.probes if not p.mask(p.rows.told | p.rows.wrong).any()}
+    claims, influence = own.claims, own.criteria.influence
+
+    def rounding(k: int) -> Array:
+        if isinstance(claims, Claims):
+            return claims.rounding_of(k, vanishes=k in vanishing)
+        problem = linear.problem
+        tangent = flatten([first.answer[o] for o in range(len(first.answer))])
+        vanishes = vanishing >= set(problem.wrt)
+        every = claims.of_output(tangent, parted(problem, linear.vector), vanishes=vanishes)
+        return problem.form.parted(every)[k]
+
+    findings = [] if again is None else compare_answers(again, influence=influence, rounding=rounding)
+    answer, imaginary = first.answer, first.imaginary
+    return findings + compare_imaginary_parts(
+        linear, answer, imaginary, influence=influence, rounding=rounding
+    )
+
+
+def _compare_transposes(
+    claimed: Sequence[Claimed], compared: Sequence[Compared], *, rtol: float
+) -> tuple[list[Finding], list[str]]:
+    """Make the dot-product test of backward and jvp, and say which of both the differences contradict."""
+    if len(claimed) < 2 or len(compared) < 2:
+        return [], []
+    ours, theirs = compared
+    assert isinstance(ours.claims, Claims)
+    assert isinstance(theirs.claims, TangentClaims)
+    backward, jvp = claimed
+    message = not_transposed(backward, jvp, ours.claims, theirs.claims, rtol=rtol)
+    if message is None:
+        return [], []
+    wrong = [c.role for c in compared if c.wrong]
+    if not wrong and any(p.mask(p.rows.kinked).any() for c in compared for p in c.probes):
+        return [], [f"{message}; at a kink each may take another slope between those on both sides"]
+    which = " and ".join(wrong) or "neither of them"
+    message = f"{message}; central differences contradict {which}"
+    return [Finding("transpose", None, "jvp-is-no-transpose", message)], []
+
+
+def _wrong(problem: Problem, compared: Sequence[Compared], oracle: str) -> list[Finding]:
+    findings: list[Finding] = []
+    for one in compared:
+        if isinstance(one.claims, TangentClaims):
+            findings += wrong_tangents(problem, one.claims, one.probes, one.criteria)
+        else:
+            findings += wrong_gradients(problem, one.probes, one.criteria, oracle)
+    return findings
+
+
+def _explain(
+    problem: Problem, findings: Sequence[Finding], compared: Sequence[Compared], *, rtol: float
+) -> tuple[list[Compared], list[Cause]]:
+    """Locate wrong entries, and look for causes of them."""
+    located, causes = [], own_causes(findings)
+    for one in compared:
+        regions = {}
+        for p in one.probes:
+            region = locate(one.criteria, one.claims, p) if p.mask(p.rows.wrong).any() else None
+            if region is not None and p.position is not None:
+                regions[p.position] = region
+        located.append(Compared(one.role, one.criteria, one.claims, one.probes, regions))
+    for one in located:
+        if one.role == "backward":
+            causes += find_causes(problem, findings, one.regions, rtol=rtol)
+        elif sum(problem.value(i).size for i in problem.wrt) <= EXPLAINED:
+            with with_transposed_jvp(problem) as transposed:
+                causes += find_causes(transposed, findings, one.regions, rtol=rtol)
+    if not located:
+        causes += find_causes(problem, findings, {}, rtol=rtol)
+    return located, causes

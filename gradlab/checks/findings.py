@@ -1,0 +1,189 @@
+"""What probes found wrong, as findings: where, and the numbers of both sides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.checks.criteria import Criteria
+from gradlab.checks.gradients import Probes
+from gradlab.checks.jacobian import columns_of
+from gradlab.checks.regions import describe_region
+from gradlab.checks.tangents import TangentClaims
+from gradlab.point.problem import Problem
+from gradlab.report import DIFFERENCES, Entry, Finding
+from gradlab.words import counted, entries
+
+ALIKE, LARGEST = 0.99, 1e300
+
+
+def wrong_gradients(
+    problem: Problem, probes: Sequence[Probes], criteria: Criteria, oracle: str = DIFFERENCES
+) -> list[Finding]:
+    """Return a finding for each input whose gradient some probe contradicts."""
+    return [_wrong_gradient(problem, p, criteria, oracle) for p in _with_wrong_rows(probes)]
+
+
+def wrong_tangents(
+    problem: Problem, claims: TangentClaims, probes: Sequence[Probes], criteria: Criteria
+) -> list[Finding]:
+    """Return a finding for each input along which some probe contradicts jvp."""
+    return [_wrong_tangent(problem, claims, p, criteria) for p in _with_wrong_rows(probes)]
+
+
+def _with_wrong_rows(probes: Sequence[Probes]) -> list[Probes]:
+    wrong = [p for p in probes if p.mask(p.rows.wrong).any()]
+    if any(p.position is not None for p in wrong):
+        return [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
+    return wrong
+
+
+def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle: str) -> Finding:
+    mask = probes.mask(probes.rows.wrong)
+    worst = worst_probe(problem, probes, criteria, "backward")
+    numbers = (
+        f"backward gives {worst.analytic:.6g}, {oracle} {'give' if oracle == DIFFERENCES else 'gives'} "
+        f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
+    )
+    names = ", ".join(problem.names[i] for i in problem.wrt)
+    who = names if probes.position is None else problem.names[probes.position]
+    if probes.position is None or worst.index is None:
+        kind = "tangent" if probes.position in problem.constraints.tangents else "random direction"
+        where = f"along {mask.sum()} of {counted(mask.size, kind)}"
+        message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
+    else:
+        at = problem.arguments.label(probes.position, worst.index)
+        message = (
+            f"gradient of {who} is wrong at {mask.sum()} of {_all_probed(problem, probes)}; worst {at}: "
+            f"{numbers}"
+        )
+    kind = "wrong-gradient"
+    if probes.mask(probes.rows.imprecise)[mask].all():
+        kind = "precision"
+        message += _digits_lost(problem, probes, "backward")
+    return Finding("gradients", None if probes.position is None else who, kind, message)
+
+
+def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria) -> Finding:
+    rows, mask = probes.rows, probes.mask(probes.rows.wrong)
+    worst = worst_probe(problem, probes, criteria, "jvp")
+    outputs = _wrong_outputs(problem, claims, probes, criteria)
+    names = ", ".join(problem.names[i] for i in problem.wrt)
+    who = names if probes.position is None else problem.names[probes.position]
+    numbers = (
+        f"jvp gives {worst.analytic:.6g}, central differences give "
+        f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
+    )
+    words = _outputs_in_words(problem, outputs)
+    if probes.position is None or worst.index is None:
+        where, at = f"along {mask.sum()} of {counted(mask.size, 'random direction')} in {who}", ""
+    else:
+        where = f"along {mask.sum()} of {_all_probed(problem, probes)} of {who}"
+        at = f" along {problem.arguments.label(probes.position, worst.index)}"
+    if claims.by_output:
+        message = f"tangent of {words} is wrong {where}; worst {worst.output}{at}: {numbers}"
+    else:
+        message = (
+            f"tangent of the output is wrong {where}; worst{at or ' along one'}, at {words}: "
+            f"contracted with an upstream gradient, {numbers}"
+        )
+    kind = "wrong-jvp"
+    if probes.mask(rows.imprecise)[mask].all():
+        kind = "jvp-precision"
+        message += _digits_lost(problem, probes, "jvp")
+    return Finding("jvp", None if probes.position is None else who, kind, message)
+
+
+def _all_probed(problem: Problem, probes: Probes) -> str:
+    """Say how many entries of an input were probed."""
+    assert probes.position is not None
+    every = entries(probes.which.size, paired=problem.arguments.paired[probes.position])
+    return f"{every} probed" if probes.unprobed else every
+
+
+def _digits_lost(problem: Problem, probes: Probes, role: str) -> str:
+    position = problem.wrt[0] if probes.position is None else probes.position
+    dtype = np.asarray(problem.arguments.values[position]).dtype
+    return f"; in float64 {role} is right: it loses digits in {dtype}"
+
+
+def _wrong_outputs(
+    problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria
+) -> npt.NDArray[np.bool_]:
+    """Return which outputs have a wrong tangent along some row, shape ``(m,)``."""
+    rows = probes.rows
+    if claims.by_output:
+        return np.asarray(_differ(probes, criteria)[probes.mask(rows.wrong)].any(axis=0))
+    # Of a contraction, its outputs are looked at by themselves, along the worst direction.
+    k, _, _ = _worst(probes, criteria)
+    direction = rows.directions.rows(probes.which[[k]])
+    every = TangentClaims(problem, None, claims.positions)
+    tangent, size = (of[0] for of in every.along(direction))
+    numeric, bar = (of[0] * direction.lengths[0] for of in columns_of(problem, direction))
+    allowed = bar + criteria.rtol * np.fmax(size, np.abs(numeric))
+    return np.asarray(~(np.abs(tangent - numeric) <= allowed) & np.isfinite(bar))
+
+
+def _outputs_in_words(problem: Problem, wrong: npt.NDArray[np.bool_]) -> str:
+    """Say which outputs are wrong, such as ``output[:, 1]``."""
+    form = problem.form
+    words = []
+    for k, part in enumerate(form.parted(wrong)):
+        if part.all() and part.size:
+            words.append(form.name(k))
+        elif part.any():
+            words.append(describe_region(form.label(k, ()), part) or f"some of {form.name(k)}")
+    return " and ".join(words) or "some outputs"
+
+
+def _differ(probes: Probes, criteria: Criteria) -> npt.NDArray[np.bool_]:
+    """Return where a probe differs by more than its error bar and the tolerance, shape ``(k, s)``."""
+    rows, which = probes.rows, probes.which
+    allowed = (rows.error_bar + criteria.tolerance(rows))[which]
+    return np.asarray(~(np.abs(rows.claim - rows.value)[which] <= allowed))
+
+
+def worst_probe(problem: Problem, probes: Probes, criteria: Criteria, role: str) -> Entry:
+    """Return the probe that disagrees most: a wrong one if there is one."""
+    k, part, size = _worst(probes, criteria)
+    row, rows = int(probes.which[k]), probes.rows
+    length = float(rows.directions.lengths[row])
+    index = None
+    if probes.by_entry and probes.position is not None:
+        flat = probes.index(k)
+        index = tuple(int(axis) for axis in np.unravel_index(flat, problem.value(probes.position).shape))
+    numbers = (rows.claim[row, part], rows.value[row, part], rows.error_bar[row, part], size)
+    analytic, numeric, off, scale = (_plain(number / length) for number in numbers)
+    by_output = rows.table.upstreams is None
+    output = problem.form.label(*problem.form.place(part)) if by_output else ""
+    return Entry(index, analytic, numeric, off, scale, role, output)
+
+
+def _worst(probes: Probes, criteria: Criteria) -> tuple[int, int, float]:
+    """Return which probe disagrees most, in which part, and on what scale."""
+    rows, which = probes.rows, probes.which
+    claim, value, bar = rows.claim[which], rows.value[which], rows.error_bar[which]
+    difference, scale = np.abs(claim - value), rows.scale[which]
+    # A derivative that vanishes is compared on the scale of what forward does nearby.
+    scale = np.where(scale > bar, scale, np.fmax(scale, rows.secant[which]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(difference == 0, 0.0, difference / scale)
+    error[np.isnan(error)] = np.inf
+    wrong = probes.mask(rows.wrong)
+    by_output = rows.table.upstreams is None
+    if by_output:  # what cannot matter is rounding
+        error = np.where(criteria.cannot_matter(rows)[which], 0.0, error)
+    if wrong.any():
+        differs = _differ(probes, criteria) if by_output else True
+        error = np.where(wrong[:, np.newaxis] & differs, error, -1.0)
+    # Of errors that are alike the first is taken, so that rounding does not choose.
+    k, part = np.unravel_index(int(np.argmax(error >= ALIKE * min(error.max(), LARGEST))), error.shape)
+    return int(k), int(part), float(scale[k, part])
+
+
+def _plain(value: float | np.float64) -> float:
+    # Two NaNs are equal in a tuple only when they are one object; equal reports need that.
+    return math.nan if np.isnan(value) else float(value)

@@ -1,0 +1,196 @@
+"""What jvp says along directions, and what its answers may be off by.
+
+Along a direction ``d`` in the inputs, jvp claims the slope of every output at once: ``J d``, which is what
+the table of differences shows. Where the table has room for it, each output is compared by itself; of many
+outputs, contractions with the parts of an upstream gradient are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.checks.claims import Claims, upstreams_by_magnitude
+from gradlab.checks.directions import Directions, Gradients
+from gradlab.checks.rows import KEPT
+from gradlab.errors import UsageError
+from gradlab.numerics import Array
+from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
+from gradlab.numerics.scales import norm, scales
+from gradlab.point.outputs import flatten
+from gradlab.point.problem import Problem, RuleRaised, own_lengths
+from gradlab.point.returned import read_tangents
+
+
+@dataclass(frozen=True, eq=False)
+class TangentClaims:
+    """The tangents of the outputs that jvp gives along directions.
+
+    Attributes
+    ----------
+    problem : Problem
+        Whose jvp it is.
+    upstreams : Array or None
+        Shape ``(s, m)``: with what the outputs are contracted; ``None`` for each by itself, with ``s = m``.
+    positions : tuple of int
+        The inputs along which it is asked.
+    beside : Claims or None
+        What backward claims at the same point, where there is one.
+    """
+
+    problem: Problem
+    upstreams: Array | None
+    positions: tuple[int, ...]
+    beside: Claims | None = None
+
+    @property
+    def parts(self) -> int:
+        """How many numbers a claim along one direction is."""
+        return self.problem.output.size if self.upstreams is None else len(self.upstreams)
+
+    @property
+    def by_output(self) -> bool:
+        """Whether every output is compared by itself."""
+        return self.upstreams is None
+
+    def along(self, directions: Directions) -> tuple[Array, Array]:
+        """Return what jvp says along each direction, and how large the terms of that are: ``(r, s)``."""
+        tangents = [self._contract(t) for t in self._ask(directions)]
+        claim, size = (self._rows([t[k] for t in tangents]) for k in (0, 1))
+        return claim, np.fmax(size, np.abs(claim))
+
+    def errors_along(self, directions: Directions) -> tuple[Array, Array]:
+        """Return what each claim scatters by, at points so close that it should not: ``(r, s)``.
+
+        The second is the same where it is rounding: not at a kink, where the tangent leaps.
+        """
+        changes, rounding = [], []
+        for noise, tangent in self._scatter(directions):
+            changes.append(self._contract(noise)[1])
+            rounding.append(self._contract(self._not_a_leap(noise, tangent))[1])
+        return self._rows(changes), self._rows(rounding)
+
+    def in_float64_along(self, directions: Directions) -> Array:
+        """Return what jvp says when it is given everything in float64: ``(r, s)``."""
+        how: dict[str, Any] = {"wide": True}
+        try:
+            if self.problem.cached:
+                how["cache"] = (self.problem.call_forward(wide=True)[2],)
+            return self._rows([self._contract(t)[0] for t in self._ask(directions, **how)])
+        except (RuleRaised, UsageError):
+            return np.full((directions.count, self.parts), np.nan)
+
+    def of_output(self, tangent: Array, direction: Gradients, *, vanishes: bool) -> Array:
+        """Return the rounding of a tangent of all outputs, along a direction: ``(m,)``."""
+        directions = Directions.entries(self.problem, {}, [direction])
+        ((noise, _),) = self._scatter(directions)
+        return noise if vanishes else self._not_a_leap(noise, tangent)
+
+    def without(self, outputs: npt.NDArray[np.bool_]) -> TangentClaims | None:
+        """Return the claims of a contraction that leaves out some outputs; ``None`` of single outputs."""
+        if self.upstreams is None:
+            return None
+        kept = np.where(outputs, 0.0, self.problem.grad_output)
+        return TangentClaims(self.problem, kept[np.newaxis], self.positions, self.beside)
+
+    def magnitudes(self, i: int) -> list[Array]:
+        """Return by what entries of a large input are sorted into strata: backward's gradient, or none."""
+        return (
+            self.beside.magnitudes(i) if self.beside is not None else [np.ones(self.problem.value(i).shape)]
+        )
+
+    def largest(self, direction: Gradients, claim: Array) -> Array:
+        """Return what matters most of a claim along a direction: of jvp, only the sum is known."""
+        return np.abs(claim)
+
+    def about(self, i: int, mask: npt.NDArray[np.bool_]) -> str:
+        """Say in words which entries a stratum holds."""
+        if self.beside is not None:
+            return self.beside.about(i, mask)
+        size = scales(self.problem.value(i))[mask]
+        return f"the {mask.sum()} entries of size {size.min():.0e} to {size.max():.0e}"
+
+    def _not_a_leap(self, noise: Array, tangent: Array) -> Array:
+        limit = np.sqrt(self.problem.given_eps) * np.abs(tangent).max(initial=0.0)
+        return np.where(noise <= limit, noise, 0.0)
+
+    def _rows(self, parts: list[Array]) -> Array:
+        return np.stack(parts) if parts else np.empty((0, self.parts))
+
+    def _contract(self, tangent: Array) -> tuple[Array, Array]:
+        """Return a tangent of all outputs, or its contractions, and the sizes of what these are sums of."""
+        if self.upstreams is None:
+            return tangent, np.abs(tangent)
+        return self.upstreams @ tangent, np.array([norm(u * tangent) for u in self.upstreams])
+
+    def _ask(self, directions: Directions, **how: Any) -> Iterator[Array]:
+        """Yield the tangent of all outputs along each direction, shape ``(m,)``; NaN where there is none."""
+        problem = self.problem
+        for k, length in enumerate(directions.lengths.tolist()):
+            # A single entry moves by 1, which no dtype rounds; its length is put in afterwards.
+            returned = problem.call_jvp(_moved_by_one(problem, directions, k), **how)
+            tangents, _ = read_tangents(problem, returned)
+            if len(tangents) < len(problem.form.shapes):
+                yield np.full(problem.form.size, np.nan)
+            else:
+                yield flatten([tangents[o] for o in range(len(tangents))]) * length
+
+    def _scatter(self, directions: Directions) -> Iterator[tuple[Array, Array]]:
+        """Yield for each direction what each output's tangent scatters by, and the tangent."""
+        here = list(self._ask(directions))
+        sides = []
+        for points in self._nearby:
+            rows = [[tangent] for tangent in here]
+            for how in points:
+                try:
+                    there = list(self._ask(directions, **how))
+                except RuleRaised:
+                    there = here  # it has no value there
+                for row, tangent in zip(rows, there, strict=True):
+                    row.append(tangent)
+            sides.append(rows)
+        for k, tangent in enumerate(here):
+            yield SAFETY * scatter([np.stack(rows[k]) for rows in sides]), tangent
+
+    @cached_property
+    def _nearby(self) -> tuple[list[dict[str, Any]], ...]:
+        """How to call jvp at very close points of two sides: with the inputs there, and forward's cache."""
+        problem = self.problem
+        line = own_lengths(problem, np.random.default_rng(0))
+        sides = []
+        for step in (SPACING, -IRREGULAR * SPACING):
+            points: list[dict[str, Any]] = []
+            for k in range(1, PER_SIDE + 1):
+                displaced = problem.moved(line, k * step)
+                points.append({"displaced": displaced})
+                if problem.cached:
+                    try:
+                        points[-1]["cache"] = (problem.call_forward(dict(displaced))[2],)
+                    except (RuleRaised, UsageError):
+                        points.pop()  # it has no value there, or may not be called again
+            sides.append(points)
+        return tuple(sides)
+
+
+def tangent_claims(
+    problem: Problem, rows: int, positions: tuple[int, ...], beside: Claims | None = None
+) -> TangentClaims:
+    """Return the claims of jvp along so many directions: output by output where there is room for that."""
+    if 0 < rows * problem.output.size <= KEPT:
+        return TangentClaims(problem, None, positions, beside)
+    upstreams = beside.upstreams if beside is not None else upstreams_by_magnitude(problem)
+    return TangentClaims(problem, upstreams, positions, beside)
+
+
+def _moved_by_one(problem: Problem, directions: Directions, k: int) -> Gradients:
+    if k >= directions.single:
+        return directions.joint[k - directions.single]
+    position = int(directions.position[k])
+    tangent = np.zeros(problem.value(position).shape)
+    tangent.flat[directions.index[k]] = 1.0
+    return {position: tangent}
