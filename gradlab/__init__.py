@@ -20,6 +20,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradlab import autograd as autograd
+    from gradlab import jax as jax
     from gradlab import pytest_plugin as pytest_plugin
     from gradlab import scipy as scipy
     from gradlab import strategies as strategies
@@ -64,7 +66,7 @@ _HOME = {
 }
 
 # Modules that are used by their name, as in `gradlab.strategies.inputs`; loaded likewise.
-_MODULES = ("pytest_plugin", "scipy", "strategies", "tangents")
+_MODULES = ("autograd", "jax", "pytest_plugin", "scipy", "strategies", "tangents")
 
 __all__ = [
     "Cause",

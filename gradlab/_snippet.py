@@ -93,11 +93,20 @@ def gradcheck_snippet(
 
 
 def call_snippet(
-    function: str, subject: Any, forward: Callable[..., Any], inputs: Sequence[Any], /, **options: Any
+    function: str,
+    subject: Any,
+    forward: Callable[..., Any],
+    inputs: Sequence[Any],
+    /,
+    *,
+    form: str = "({subject}, {inputs}, {options})",
+    keywords: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Snippet:
     """Write a call of one of gradlab's functions that takes a function or a layer, then the inputs.
 
-    Of an object that cannot be written, the snippet says what it was.
+    ``form`` says where in the call they stand; ``keywords`` stand with the inputs. Of an object that cannot
+    be written, the snippet says what it was.
 
     >>> class Model:
     ...     def __init__(self):
@@ -122,16 +131,21 @@ def call_snippet(
         imports = [f"from {_home(subject)} import {name.partition('.')[0]}"]
     lines: list[str] = []
     known = name.partition(".")[0]
-    taken, arguments = {known}, [name]
+    taken: set[str] = {known}
+    given: list[str] = []
     for argument, value in zip(names_of(forward, len(inputs)), inputs, strict=True):
-        arguments.append(_variable(argument, taken))
-        lines.append(_assignment(arguments[-1], value))
+        given.append(_variable(argument, taken))
+        lines.append(_assignment(given[-1], value))
+    given += [f"{key}={_option(key, value, lines, taken)}" for key, value in (keywords or {}).items()]
+    chosen: list[str] = []
     held = {id(value): f"{known}.{key}" for key, value in getattr(owner, "__dict__", {}).items()}
     for option, value in options.items():
         if value is not None and value is not False:
             text = held.get(id(value)) if isinstance(value, Mapping | list) else None
-            arguments.append(f"{option}={text or _option(option, value, lines, taken)}")
-    return Snippet("\n".join(lines), "\n".join([*imports, f"gradlab.{function}({', '.join(arguments)})"]))
+            chosen.append(f"{option}={text or _option(option, value, lines, taken)}")
+    call = form.format(subject=name, inputs=", ".join(given), options=", ".join(chosen))
+    call = call.replace(", , ", ", ").replace(", )", ")")  # where there are none
+    return Snippet("\n".join(lines), "\n".join([*imports, f"gradlab.{function}{call}"]))
 
 
 def derivative_snippet(
@@ -370,6 +384,9 @@ def _own_name(function: Any) -> str | None:
     if not isinstance(qualified, str) or not _is_free(function):
         return None
     name = qualified.rpartition("<locals>.")[2]
+    given = getattr(function, "__name__", name)
+    if name.rpartition(".")[2] != given and given != "<lambda>":
+        name = str(given)  # a decorator's function, called like the one that it decorates
     return name if all(part.isidentifier() for part in name.split(".")) else None
 
 

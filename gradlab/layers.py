@@ -178,7 +178,7 @@ def check_layer(
     if not kinds & {"not-deterministic", "mutates-input"}:
         notes += of_steps  # what a step leaves in the layer is said by these findings already
     report = _with(report, adapter.forward_calls, notes, findings)
-    changed = {"params": params, "grads": grads, "forward": forward, "backward": backward}
+    changed: dict[str, Any] = {"params": params, "grads": grads, "forward": forward, "backward": backward}
     snippet = partial(
         call_snippet,
         "check_layer",

@@ -21,10 +21,12 @@ def section(title):
 
 
 def replacements():
-    """Give each row of the table as its two pieces of code; the last in a cell counts."""
+    """Give each row of the table as its two pieces of code; those of frameworks have their own tests."""
     rows = [line for line in section("What you type today").splitlines() if line.startswith("|")][2:]
     for row in rows:
         left, right = row.strip("|").split("|")
+        if re.search(r"gradlab\.(jax|autograd)\.", right):
+            continue
         yield re.findall("`([^`]+)`", left)[0], re.findall("`([^`]+)`", right)[0]
 
 

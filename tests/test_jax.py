@@ -1,0 +1,302 @@
+"""`gradlab.jax`: right derivatives pass, planted defects are caught and named, the calls are JAX's."""
+
+import re
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradlab
+from gradlab import GradientError, UsageError
+
+pytest.importorskip("jax")
+
+import jax
+import jax.numpy as jnp
+import jax.test_util
+from jax import lax
+
+from gradlab.jax import check_grads, check_jvp, check_vjp
+
+X = jnp.array([0.5, -1.2, 2.0])
+W = jnp.array([[0.3, -0.7], [1.1, 0.4], [-0.2, 0.9]])
+Z = jnp.array([0.5 + 1j, -1.2 - 0.3j])
+
+
+def custom(function, backward, residuals=None, **options):
+    """Return a function with this backward rule; residuals are its arguments, unless said otherwise."""
+    wrapped = jax.custom_vjp(function, **options)
+    residuals = residuals or (lambda *args: args)
+    wrapped.defvjp(lambda *args: (function(*args), residuals(*args)), backward)
+    return wrapped
+
+
+def square(x):
+    return x**2
+
+
+def scale(x, w):
+    return x * w**2
+
+
+def affine(p, x):
+    return jnp.tanh(x @ p["w"] + p["b"][0])
+
+
+def softmax(x):
+    return jnp.exp(x) / jnp.sum(jnp.exp(x))
+
+
+def log1pexp(x):
+    return jnp.log(1 + jnp.exp(x))
+
+
+@jax.custom_jvp
+def cube(x):
+    return x**3
+
+
+@cube.defjvp
+def cube_jvp(primals, tangents):
+    return primals[0] ** 3, 3 * primals[0] ** 2 * tangents[0]
+
+
+@jax.custom_jvp
+def wrong_cube(x):
+    return x**3
+
+
+@wrong_cube.defjvp
+def wrong_cube_jvp(primals, tangents):
+    return primals[0] ** 3, 3 * primals[0] * tangents[0]
+
+
+def loop(x):
+    return lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.sin(s[1])), (0, x))[1]
+
+
+def loop_backward(x, g):
+    for _ in range(3):
+        g, x = g * jnp.cos(x), jnp.sin(x)
+    return (g,)
+
+
+def with_constants(x, k, key, index, mode):
+    assert mode == "sum"
+    noise = jax.random.normal(key, x.shape)
+    return {"a": x[index] * k, "n": index}, jnp.sum(x * noise)
+
+
+def sine_vjp(x):
+    return jnp.sin(x), lambda g: (g * jnp.cos(x),)
+
+
+RIGHT = {
+    "custom_vjp": lambda: check_grads(custom(square, lambda r, g: (2 * r[0] * g,)), (X,)),
+    "custom_vjp, by differences": lambda: check_grads(
+        custom(square, lambda r, g: (2 * r[0] * g,)), (X,), reference=False
+    ),
+    "custom_vjp more stable than what it decorates": lambda: check_grads(
+        custom(log1pexp, lambda r, g: (g * jax.nn.sigmoid(r[0]),)), (jnp.array([-1.0, 80.0]),)
+    ),
+    "nondiff_argnums": lambda: check_grads(
+        custom(lambda n, x: x**n, lambda n, r, g: (g * n * r[1] ** (n - 1),), nondiff_argnums=(0,)), (3, X)
+    ),
+    "custom_jvp": lambda: check_grads(cube, (X,)),
+    "pytrees": lambda: check_grads(affine, ({"w": W, "b": [jnp.ones(2)]}, X)),
+    "constants": lambda: check_grads(
+        with_constants, (X, 2.5, jax.random.key(0), jnp.array([0, 1, 1]), "sum"), order=1
+    ),
+    "complex": lambda: check_grads(lambda z: z**2 + jnp.conj(z) * z, (Z,)),
+    "bfloat16": lambda: check_grads(jnp.tanh, (X.astype(jnp.bfloat16),)),
+    "a Python float": lambda: check_grads(jnp.sin, (0.5,)),
+    "a kink, where f is compiled": lambda: check_grads(jax.nn.relu, (jnp.linspace(-1, 1, 51),)),
+    "f_vjp of integers, float0": lambda: check_vjp(
+        lambda x, k: (x * k, k), partial(jax.vjp, lambda x, k: (x * k, k)), (X, jnp.array([1, 2, 3]))
+    ),
+    "f_vjp by hand": lambda: check_vjp(jnp.sin, sine_vjp, (X,)),
+}
+
+# Each with the entry or the input that has to be named.
+WRONG = {
+    "missing term": (
+        "x[",
+        lambda: check_grads(custom(softmax, lambda r, g: (g * r[0],), lambda x: (softmax(x),)), (X,)),
+    ),
+    "wrong residual": (
+        "x[",
+        lambda: check_grads(custom(square, lambda r, g: (2 * r[0] * g,), lambda x: (x**2,)), (X,)),
+    ),
+    "stale residual": ("x[", lambda: check_grads(stale(), (X,), reference=False)),
+    "gradients exchanged": (
+        "x[",
+        lambda: check_grads(custom(scale, lambda r, g: (2 * r[0] * r[1] * g, r[1] ** 2 * g)), (X, X + 3)),
+    ),
+    "transposed": (
+        "w[",
+        lambda: check_grads(
+            custom(lambda x, w: x @ w, lambda r, g: (g @ r[1].T, (r[0].T @ g).T)),
+            (jnp.array([[1.0, 2.0], [3.0, -1.0]]), jnp.array([[0.5, -1.0], [2.0, 1.5]])),
+        ),
+    ),
+    "complex, the other convention": (
+        "z[",
+        lambda: check_grads(custom(lambda z: z**2, lambda r, g: (g * jnp.conj(2 * r[0]),)), (Z,)),
+    ),
+    "stop_gradient": (
+        "x[",
+        lambda: check_grads(lambda x: x * lax.stop_gradient(x), (X,)),
+    ),
+    "one leaf of a pytree": (
+        "p['b'][0][1]",
+        lambda: check_grads(custom(affine, wrong_bias), ({"w": W, "b": [jnp.ones(2)]}, X)),
+    ),
+    "custom_jvp": ("x[", lambda: check_grads(wrong_cube, (X,))),
+    "rounded to bfloat16": (
+        "x[",
+        lambda: check_grads(
+            custom(square, lambda r, g: ((2 * r[0] * g).astype(jnp.bfloat16).astype(jnp.float32),)), (X,)
+        ),
+    ),
+    "second order": ("vjp of", lambda: check_grads(once(), (X,), order=2)),
+    "another value with the derivative": (
+        "the output that comes with the vjp",
+        lambda: check_vjp(jnp.sin, lambda x: (jnp.sin(x) + 1, lambda g: (g * jnp.cos(x),)), (X,)),
+    ),
+    "f_vjp by hand": (
+        "x[",
+        lambda: check_vjp(jnp.sin, lambda x: (jnp.sin(x), lambda g: (-g * jnp.cos(x),)), (X,)),
+    ),
+}
+
+
+def stale():
+    """Return a function whose rule keeps its residual outside, where the next call replaces it."""
+    kept = {}
+
+    def forward(x):
+        kept["x"] = x
+        return x**2, None
+
+    wrapped = jax.custom_vjp(square)
+    wrapped.defvjp(forward, lambda r, g: (2 * kept["x"] * g,))
+    return wrapped
+
+
+def once():
+    """Return a function whose derivative is right, and whose derivative's derivative is not."""
+    inner = custom(lambda x, g: 2 * x * g, lambda r, h: (h * r[1], 2 * r[0] * h))
+    return custom(square, lambda r, g: (inner(r[0], g),))
+
+
+def wrong_bias(residuals, g):
+    gradients = list(jax.vjp(affine, *residuals)[1](g))
+    gradients[0]["b"][0] = gradients[0]["b"][0] * jnp.array([1, 1.01])
+    return tuple(gradients)
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_right_derivative_passes(case):
+    assert RIGHT[case]().passed
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_planted_defect_is_caught_and_named(case):
+    named, check = WRONG[case]
+    with pytest.raises(GradientError) as caught:
+        check()
+    assert caught.value.report.failed
+    assert named in str(caught.value)
+
+
+def test_decorated_function_is_the_reference():
+    wrong = custom(square, lambda r, g: (r[0] * g,))
+    assert "the reference" in str(check_grads(wrong, (X,), raise_exception=False))
+    assert "central differences" in str(check_grads(wrong, (X,), reference=False, raise_exception=False))
+
+
+def test_decorated_function_without_a_derivative_is_none():
+    report = check_grads(custom(loop, lambda r, g: loop_backward(r[0], g)), (X,))
+    assert report.notes == ("JAX does not differentiate what f decorates: compared with differences",)
+
+
+def test_function_that_is_another_in_float64_is_compared_in_its_own_precision():
+    report = check_grads(lambda x, key: x * jax.random.normal(key), (X, jax.random.PRNGKey(0)))
+    assert report.passed
+    assert report.notes == ("in float64 f returns other numbers: compared in its own precision",)
+
+
+def test_float32_is_compared_in_float64_and_the_setting_stays():
+    report = check_grads(lambda x: jnp.sum(jnp.sin(x)), (X,))
+    assert report.inputs[0].resolution < 1e-3
+    assert jnp.asarray(np.ones(2)).dtype == jnp.float32
+    seen = set()
+
+    def looking(x):
+        seen.add(str(x.dtype))
+        return jnp.sin(x)
+
+    check_grads(looking, (X,))
+    assert seen == {"float32", "float64"}
+
+
+def test_snippet_is_the_call():
+    wrong = custom(square, lambda r, g: (r[0] * g,))
+    report = check_grads(wrong, (X,), raise_exception=False)
+    assert report.snippet.endswith("gradlab.jax.check_grads(square, (x,), order=1, rng=0)")
+    with pytest.raises(GradientError) as caught:
+        exec(report.snippet, {"square": wrong})
+    assert caught.value.report == report
+
+
+def test_tolerances_and_steps_are_ignored_with_a_note():
+    report = check_grads(jnp.sin, (X,), 1, ["rev"], 1e-2, 1e-2, 1e-3)
+    assert report.notes == tuple(
+        f"{k} is ignored: error bars and steps are measured" for k in ("atol", "rtol", "eps")
+    )
+    jax.test_util.check_grads(jnp.sin, (X,), 1, ["rev"], 1e-2, 1e-2, 1e-3)
+
+
+def test_exception_of_the_function_passes_through():
+    def broken(x):
+        raise KeyError("no table")
+
+    with pytest.raises(KeyError, match="no table"):
+        check_grads(broken, (X,))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: check_jvp(jnp.sin, partial(jax.jvp, jnp.sin), (X,)), "forward mode is not supported yet"),
+        (lambda: check_grads(jnp.sin, (X,), modes=("fwd", "rev")), "forward mode is not supported yet"),
+        (lambda: check_grads(jnp.sin, X), "args is"),
+        (lambda: check_grads(jnp.sin, (3,)), "nothing to differentiate|no input"),
+        (lambda: check_vjp(jnp.sin, None, (X,)), "f_vjp is None"),
+        (lambda: check_vjp(jnp.sin, lambda x: (jnp.sin(x), lambda g: [g, g]), (X,)), "f_vjp pulls back to"),
+    ],
+)
+def test_mistake_in_the_call_is_named(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
+
+
+def test_missing_framework_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    monkeypatch.delitem(sys.modules, "gradlab.jax")
+    with pytest.raises(ModuleNotFoundError, match=r"gradlab-verify\[jax\]"):
+        __import__("gradlab.jax")
+
+
+def test_what_the_readme_shows_is_what_one_gets():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    today, now = re.search(r"^\| `(jax\..*)` \| `(gradlab\.jax\..*)` \|$", readme, flags=re.M).groups()
+    scope = {"jax": jax, "gradlab": gradlab, "f": jnp.sin, "args": (X,)}
+    eval(today, scope)
+    assert eval(now, scope).passed
+    ((code, shown),) = re.findall(r"```python\n(import jax\n.*?)```\n\n```\n(.*?)\n```", readme, flags=re.S)
+    with pytest.raises(GradientError) as caught:
+        exec(code, {})
+    assert str(caught.value) == shown
