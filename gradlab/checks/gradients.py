@@ -184,14 +184,16 @@ def probe(
     rows = judge(criteria, directions, claims, known=known)
     if problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
-    found = []
+    seen = []
     for i in claims.positions:
         alone = np.flatnonzero(directions.position == i)
         joint = [(k, s) for k, (at, s) in enumerate(plan.joint, directions.single) if at == i]
         which = alone if i in plan.small else np.array([k for k, _ in joint], dtype=np.intp)
         stratum = np.arange(alone.size) if i in plan.small else np.array([s for _, s in joint], dtype=int)
-        size = count_movable(problem, i)
-        found.append(_summed_up(criteria, Probes(i, rows, which, stratum, size)))
+        seen.append(Probes(i, rows, which, stratum, count_movable(problem, i)))
+        _insist(criteria, seen[-1])
+    noticed = _noticed(criteria, rows)
+    found = [_summed_up(criteria, one, noticed) for one in seen]
     kinks = _Kinks(problem)
     kinks.add(rows)
     if kinks.count >= 2:
@@ -204,14 +206,9 @@ def probe(
     return found, notes
 
 
-def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
-    """Insist on seeing something of an input, count what is too small, and find the resolution."""
-    rows = probes.rows
-    told = probes.mask(rows.told)
-    if told.size and not told.any() and not probes.mask(rows.wrong | ~rows.seen).any():
-        _insist(criteria, probes)
-    noticed = _noticed(criteria, rows)
-    resolution, too_small = _resolution(criteria, probes, noticed + rows.swing)
+def _summed_up(criteria: Criteria, probes: Probes, noticed: Array) -> Probes:
+    """Count what is too small of an input, and find the resolution."""
+    resolution, too_small = _resolution(criteria, probes, noticed + probes.rows.swing)
     blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed)
     return replace(probes, too_small=too_small, resolution=resolution, blunt=blunt)
 
@@ -223,6 +220,9 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
     than a few roundings of the largest influence; forward then must not move either, by its measured noise.
     """
     rows, problem = probes.rows, criteria.problem
+    told = probes.mask(rows.told)
+    if not told.size or told.any() or probes.mask(rows.wrong | ~rows.seen).any():
+        return
     mine = np.zeros(rows.told.shape, dtype=bool)
     mine[probes.which] = True
     rows.table.take(np.flatnonzero(mine & rows.open & rows.idle), BEYOND)
@@ -234,14 +234,13 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
     # Rounding is of one size throughout an input, though at some entries it happens to be none.
     floor = np.fmax(rounding.max(axis=0), NOTHING * problem.given_eps * criteria.influence)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
-    if NOTHING * problem.given_eps >= 1:  # where the largest influence is no more than its own rounding
-        zero &= ~rows.claim.any(axis=1)
+    # Where the largest influence is no more than its own rounding, nothing that is small is known to be zero.
+    zero &= NOTHING * problem.given_eps < 1
     if not problem.noise_is_known:
         measure_noise(criteria, rows)
     refine(criteria, rows)
     open_ = mine & rows.open & zero
-    # Nothing at all was seen to move; where rounding may be all that there is to see, that says nothing.
-    if open_.any() and NOTHING * problem.given_eps < 1:
+    if open_.any():  # nothing at all was seen to move
         rows.small |= open_ & _stays(rows, open_, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size:
