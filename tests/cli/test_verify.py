@@ -127,6 +127,26 @@ def test_known_failure_is_listed_and_does_not_fail_the_gate(write, capsys):
     assert "FAIL wrong: gradient" not in out
 
 
+def test_rule_of_forward_mode_alone_is_placed_at_its_jvp(write, capsys):
+    write(
+        "forward_mode.py",
+        """
+import numpy as np
+from gradlab import Rule
+
+def sine_jvp(t, x):
+    return t * np.sin(x)
+
+RULES = [Rule("sine", np.sin, None, "(n)", jvp=sine_jvp)]
+""",
+    )
+    assert main(["verify", "forward_mode", "--format", "json", "--max-examples", "3"]) == 1
+    (report,) = document(capsys)["reports"]
+    assert [finding["kind"] for finding in report["findings"]] == ["wrong-jvp"]
+    assert Path(report["gate"]["file"]).name == "forward_mode.py"
+    assert report["gate"]["line"] > 1
+
+
 def test_unexpected_pass_fails_the_gate(write, capsys):
     write("shop.py", FORGOTTEN)
     assert main(["verify", "shop"]) == 1
