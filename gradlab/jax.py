@@ -249,7 +249,8 @@ def _compiled(function: Callable[..., list[Any]], inputs: Arrays) -> Callable[..
         jax.eval_shape(function, *inputs.values())
     except Exception:  # it looks at its values, and is no function for `jax.jit`
         return function
-    return jax.jit(function)
+    compiled: Callable[..., Any] = jax.jit(function)
+    return compiled
 
 
 def _value(function: Callable[..., list[Any]], wide: bool, /, **inputs: Any) -> Any:
