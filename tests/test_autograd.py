@@ -1,5 +1,6 @@
 """`gradlab.autograd`: right primitives pass, planted defects are caught and named."""
 
+import doctest
 import re
 import subprocess
 import sys
@@ -249,3 +250,9 @@ def test_what_the_readme_shows_is_what_one_gets():
     scope = {"autograd": autograd, "gradlab": gradlab, "f": anp.sin, "x": X}
     eval(today, scope)
     assert eval(now, scope).passed
+
+
+def test_docstrings():
+    failed, attempted = doctest.testmod(gradlab.autograd)
+    assert attempted > 0
+    assert failed == 0

@@ -1,5 +1,6 @@
 """`gradlab.jax`: right derivatives pass, planted defects are caught and named, the calls are JAX's."""
 
+import doctest
 import re
 import sys
 from functools import partial
@@ -300,3 +301,9 @@ def test_what_the_readme_shows_is_what_one_gets():
     with pytest.raises(GradientError) as caught:
         exec(code, {})
     assert str(caught.value) == shown
+
+
+def test_docstrings():
+    failed, attempted = doctest.testmod(gradlab.jax)
+    assert attempted > 0
+    assert failed == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -72,6 +73,12 @@ class OutputForm:
         """How many real numbers all outputs together are."""
         return sum(self.sizes)
 
+    @cached_property
+    def _places(self) -> tuple[slice, ...]:
+        """Where each output stands in the vector of all."""
+        ends = [0, *itertools.accumulate(self.sizes)]
+        return tuple(itertools.starmap(slice, itertools.pairwise(ends)))
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The output's shape, a complex one as pairs; of several, that of all flattened to one vector."""
@@ -99,9 +106,8 @@ class OutputForm:
 
     def parted(self, vector: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Return views of a vector of all outputs, one for each, in its shape; of a complex one as pairs."""
-        parts = np.split(vector, np.cumsum(self.sizes)[:-1])
-        form = zip(parts, self.shapes, self.paired, strict=True)
-        return [part.reshape(shape + (2,) * paired) for part, shape, paired in form]
+        form = zip(self._places, self.shapes, self.paired, strict=True)
+        return [vector[place].reshape(shape + (2,) * paired) for place, shape, paired in form]
 
     def upstream(self, vector: Array) -> Any:
         """Return an upstream gradient in the outputs' form, shapes and dtypes, as backward takes it."""
@@ -124,10 +130,9 @@ class OutputForm:
 
     def place(self, flat: int) -> tuple[int, tuple[int, ...]]:
         """Return which output an entry of the vector of all belongs to, and its index there."""
-        ends = np.cumsum(self.sizes)
-        k = int(np.searchsorted(ends, flat, side="right"))
-        start = int(ends[k]) - self.sizes[k]
-        return k, tuple(int(axis) for axis in np.unravel_index(flat - start, self.shapes[k]))
+        k = next(k for k, place in enumerate(self._places) if place.start <= flat < place.stop)
+        index = np.unravel_index(flat - self._places[k].start, self.shapes[k])
+        return k, tuple(int(axis) for axis in index)
 
     def rounded(self, vector: Array) -> Array:
         """Return an upstream gradient as rounded as the outputs' dtypes have it."""
@@ -144,16 +149,14 @@ class OutputForm:
 
     def conjugate(self, vector: Array) -> Array:
         """Return a vector with the imaginary parts of the opposite sign."""
-        ends = np.cumsum(self.sizes)[:-1]
-        parts = zip(np.split(vector, ends), self.paired, strict=True)
+        parts = ((vector[place], paired) for place, paired in zip(self._places, self.paired, strict=True))
         return np.concatenate(
             [part * np.resize([1.0, -1.0], part.size) if paired else part for part, paired in parts]
         )
 
     def by_entry(self, mask: Mask) -> Mask:
         """Return which entries of the outputs a mask of their real numbers marks in part."""
-        ends = np.cumsum(self.sizes)[:-1]
-        parts = zip(np.split(mask, ends), self.paired, strict=True)
+        parts = ((mask[place], paired) for place, paired in zip(self._places, self.paired, strict=True))
         return np.concatenate([part.reshape(-1, 2).any(axis=1) if paired else part for part, paired in parts])
 
     def by_number(self, mask: Mask) -> Mask:
