@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gradlab._gradcheck import default_rtol, seed_of
 from gradlab._snippet import derivative_snippet
-from gradlab.checks.claimed import Claimed
+from gradlab.checks.claimed_jacobian import ClaimedJacobian
 from gradlab.checks.columns import Columns, WrongEntry, compare_columns, wrong_entries
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
@@ -107,8 +107,13 @@ def check_derivative(asked: Asked, *, raise_exception: bool) -> Report:
     if problem.left_out is not None or not np.isfinite(problem.output).all():
         raise UsageError("the function is not finite at x0; expected a point inside its domain")
     shape = (problem.output.size, x.size)
-    claimed = Claimed(
-        asked.what, asked.claim(x.copy()), shape, scalar=asked.scalar, symmetric=asked.symmetric
+    claimed = ClaimedJacobian(
+        asked.what,
+        asked.claim(x.copy()),
+        shape,
+        scalar=asked.scalar,
+        symmetric=asked.symmetric,
+        rtol=asked.rtol or 0.0,
     )
     with np.errstate(all="ignore"):
         findings = [*_written(problem), *claimed.findings(asked.claim, x)]
@@ -160,11 +165,11 @@ def _written(problem: Problem) -> list[Finding]:
     ]
 
 
-def _index(claimed: Claimed, entry: WrongEntry) -> tuple[int, ...]:
+def _index(claimed: ClaimedJacobian, entry: WrongEntry) -> tuple[int, ...]:
     return (entry.unknown,) if claimed.scalar else (entry.output, entry.unknown)
 
 
-def _findings(claimed: Claimed, wrong: Sequence[WrongEntry], lost: int) -> list[Finding]:
+def _findings(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry], lost: int) -> list[Finding]:
     """Return one finding for wrong entries, and one for those that are missing from a pattern."""
     what, stored = claimed.what, claimed.stored
     missing = [e for e in wrong if stored is not None and (e.output, e.unknown) not in stored]
@@ -194,7 +199,7 @@ def _findings(claimed: Claimed, wrong: Sequence[WrongEntry], lost: int) -> list[
     return found
 
 
-def _result(claimed: Claimed, wrong: Sequence[WrongEntry]) -> InputResult:
+def _result(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry]) -> InputResult:
     size = claimed.shape[0] * claimed.shape[1]
     indices = sorted(_index(claimed, entry) for entry in wrong)
     worst = None

@@ -317,3 +317,11 @@ def test_constraint_with_a_wrong_derivative_is_named():
     report = raised.value.report
     assert [result.verdict for result in report.inputs] == ["pass", "pass", "fail"]
     assert report.reason.startswith("constraints[1]: jac is wrong at 1 of 12 entries; worst [2, 3]")
+
+
+@pytest.mark.parametrize(("off", "passes"), [(1e-7, True), (1e-3, False)])
+def test_halves_of_a_float32_hessian_are_the_same_up_to_rounding(off, passes):
+    exact = np.array([[2.0, 1.3], [1.3, -1.0]])
+    hess = (exact + off * np.array([[0.0, 1.0], [-1.0, 0.0]])).astype(np.float32)
+    report = check_hess(lambda x: exact @ x, lambda x: hess, np.ones(2), rtol=1e-6, raise_exception=False)
+    assert report.passed is passes

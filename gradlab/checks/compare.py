@@ -18,7 +18,7 @@ from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
 from gradlab.checks.maps import Answer, Claimed
 from gradlab.checks.reference import compare_values, probe_reference, reference_problem
-from gradlab.checks.tangents import TangentClaims, tangent_claims
+from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
 from gradlab.checks.transpose import not_transposed
 from gradlab.numerics import Array
 from gradlab.point.outputs import flatten

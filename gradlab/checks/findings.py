@@ -12,7 +12,7 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.gradients import Probes
 from gradlab.checks.jacobian import columns_of
 from gradlab.checks.regions import describe_region
-from gradlab.checks.tangents import TangentClaims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.point.problem import Problem
 from gradlab.report import DIFFERENCES, Entry, Finding
 from gradlab.words import counted, entries

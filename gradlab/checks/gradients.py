@@ -21,7 +21,7 @@ from gradlab.checks.directions import Directions, Gradients, along_tangents, cou
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.ladders import LADDER
 from gradlab.checks.rows import Mask, Rows
-from gradlab.checks.tangents import TangentClaims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks, random_direction

@@ -15,7 +15,7 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.ladders import ascend, descend, descend_further
 from gradlab.checks.rows import Mask, Rows, first_differences
 from gradlab.checks.suspects import try_suspects
-from gradlab.checks.tangents import TangentClaims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics.table import LONG_STEPS, RATIO, Table, coarse_steps, fine_steps, usual_step
 
 TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else

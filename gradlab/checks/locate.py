@@ -26,7 +26,7 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.gradients import Probes
 from gradlab.checks.judge import judge
 from gradlab.checks.regions import Mask, describe_parts, describe_region
-from gradlab.checks.tangents import TangentClaims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Ladder, Table, usual_step

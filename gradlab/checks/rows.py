@@ -15,7 +15,7 @@ from gradlab.point.problem import Problem
 
 if TYPE_CHECKING:
     from gradlab.checks.claims import Claims
-    from gradlab.checks.tangents import TangentClaims
+    from gradlab.checks.tangent_claims import TangentClaims
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab.checks.claims import Claims
 from gradlab.checks.maps import Answer, Claimed
-from gradlab.checks.tangents import TangentClaims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.scales import norm
 from gradlab.point.outputs import flatten

@@ -5,7 +5,7 @@ import pytest
 
 from gradlab.checks.claims import claims_of
 from gradlab.checks.maps import Claimed, backward_map, jvp_map
-from gradlab.checks.tangents import TangentClaims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
 from gradlab.point.problem import Problem
 

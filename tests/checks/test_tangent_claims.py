@@ -5,7 +5,7 @@ import pytest
 
 from gradlab.checks.directions import Directions
 from gradlab.checks.rows import KEPT
-from gradlab.checks.tangents import TangentClaims, tangent_claims
+from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
 from gradlab.point.problem import Problem
 
 X = np.array([0.5, -2.0, 4.0])

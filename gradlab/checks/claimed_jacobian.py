@@ -21,10 +21,12 @@ from gradlab.report import Finding
 
 SMALL = 1000  # unknowns, up to which each is moved by itself
 DIRECTIONS = 2  # otherwise, of each stratum
-SAME = 1e-8  # relative: two answers, or two halves of a Hessian, that are the same
+# Relative: two answers, or two halves of a Hessian, that are the same; in a narrower dtype than float64, as
+# many square roots of a rounding.
+SAME, SAME_ROUNDED = 1e-8, 1e-2
 
 
-class Claimed:
+class ClaimedJacobian:
     """What a function returned as a Jacobian.
 
     Parameters
@@ -39,6 +41,8 @@ class Claimed:
         Whether it is a gradient, of shape ``(n,)``.
     symmetric : bool
         Whether it is a Hessian.
+    rtol : float
+        The relative defect that the caller does not care about.
     """
 
     def __init__(
@@ -49,10 +53,12 @@ class Claimed:
         *,
         scalar: bool = False,
         symmetric: bool = False,
+        rtol: float = 0.0,
     ) -> None:
         self.what, self.shape, self.scalar, self.symmetric = what, shape, scalar, symmetric
         self.sparse, self.operator = issparse(returned), isinstance(returned, LinearOperator)
         self.value = returned.tocsr() if self.sparse else returned
+        dtype = returned.dtype if self.sparse or self.operator else np.asarray(returned).dtype
         if not self.sparse and not self.operator:
             array = np.asarray(returned)
             if array.dtype.kind not in "fiub":
@@ -60,6 +66,8 @@ class Claimed:
             flat = array.ndim <= 1 and 1 in shape and array.size == shape[0] * shape[1]
             self.value = array.astype(np.float64).reshape(shape if flat else array.shape)
         self.misshapen = tuple(self.value.shape) != shape
+        eps = float(np.finfo(dtype).eps) if dtype is not None and dtype.kind == "f" else 0.0
+        self.same = max(SAME, rtol, SAME_ROUNDED * np.sqrt(eps))
 
     @property
     def product(self) -> Product:
@@ -111,11 +119,11 @@ class Claimed:
         if found or self.operator:
             return found
         argument = x.copy()
-        second = Claimed(self.what, again(argument), self.shape)
+        second = ClaimedJacobian(self.what, again(argument), self.shape)
         if not np.array_equal(argument, x):
             return [self._finding("mutates-input", "writes to x, which it was given", "x")]
         gap = 0.0 if second.misshapen else abs(self.value - second.value).max()
-        if second.misshapen or gap > SAME * abs(self.value).max():
+        if second.misshapen or gap > self.same * abs(self.value).max():
             return [self._finding("not-deterministic", "gives two answers when it is called twice at x0")]
         return []
 
@@ -138,7 +146,7 @@ class Claimed:
         if not self.symmetric:
             return []
         gap = abs(self.value - self.value.T)
-        if gap.max() <= SAME * abs(self.value).max():
+        if gap.max() <= self.same * abs(self.value).max():
             return []
         i, j = np.unravel_index(int(gap.argmax()), self.shape)
         numbers = f"[{i}, {j}] is {self.value[i, j]:.6g}, and [{j}, {i}] is {self.value[j, i]:.6g}"
@@ -154,7 +162,7 @@ class Claimed:
         except NotImplementedError:
             return []
         left, right = float(u @ image), float(back @ v)
-        if abs(left - right) <= SAME * float(np.abs(u) @ np.abs(image) + np.abs(back) @ np.abs(v)):
+        if abs(left - right) <= self.same * float(np.abs(u) @ np.abs(image) + np.abs(back) @ np.abs(v)):
             return []
         numbers = f"⟨u, J v⟩ is {left:.6g}, and ⟨Jᵀ u, v⟩ is {right:.6g}"
         if self.symmetric:
