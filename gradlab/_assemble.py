@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from gradlab.checks.compare import Compared, Found
 from gradlab.checks.findings import worst_probe
-from gradlab.checks.gradients import Probes
+from gradlab.checks.probes import Probes
 from gradlab.point.problem import Problem
-from gradlab.report import Entry, InputResult, Report, Verdict
+from gradlab.report import InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
@@ -56,9 +56,11 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
     name, findings = problem.names[position], found.findings
     shape = problem.value(position).shape
     pairs = [(one, p) for one in found.compared for p in one.probes if p.position == position]
+    seen = [(one, p) for one, p in pairs if p.mask(p.rows.seen).any()]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
-    compared, own = next((pair for pair in pairs if _wrong(pair[1]).any()), next(iter(pairs), (None, None)))
-    probed = own is not None and bool(own.mask(own.rows.seen).any())
+    wrong_ones = [(one, p) for one, p in pairs if _wrong(p).any()]
+    compared, own = next(iter(wrong_ones or pairs), (None, None))
+    probed = any(p is own for _, p in seen)
     # That backward and jvp do not fit together says nothing of an input, once it is known where.
     localized = any(f.check != "transpose" for f in findings)
     region = compared.regions.get(position) if compared is not None else None
@@ -66,14 +68,14 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
     if region is not None:
         wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
     elif own is not None and own.by_entry:
-        flat = [own.index(int(k)) for k in np.flatnonzero(_wrong(own))]
+        flat = [own.index(k) for k in _wrong(own).nonzero()[0].tolist()]
         wrong = [tuple(int(axis) for axis in np.unravel_index(k, shape)) for k in flat]
     if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
     else:
         blind = len(pairs) < max(1, len(found.compared)) or any(_blind(p) for _, p in pairs)
         verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
-    seen = [p.resolution for _, p in pairs if p.resolution is not None and p.mask(p.rows.seen).any()]
+    worst = [worst_probe(problem, p, one.criteria, one.role) for one, p in (wrong_ones or seen)]
     return InputResult(
         name=name,
         verdict=verdict,
@@ -81,8 +83,8 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
         probed=int(own.mask(own.rows.seen).sum()) if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
-        worst=_worst(problem, pairs),
-        resolution=max(seen, default=None),
+        worst=max(worst, key=lambda entry: entry.error, default=None),
+        resolution=max((p.resolution for _, p in seen if p.resolution is not None), default=None),
         where=region.words if region is not None else _wrong_tangents(problem, own),
         too_small=own.too_small if own is not None and probed else 0,
         paired=problem.arguments.paired[position],
@@ -95,16 +97,6 @@ def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
         return ""
     wrong = _wrong(probes)
     return f"along {wrong.sum()} of {counted(wrong.size, 'tangent')}" if wrong.any() else ""
-
-
-def _worst(problem: Problem, pairs: Sequence[tuple[Compared, Probes]]) -> Entry | None:
-    """Return the probe that disagrees most; of a wrong backward or jvp, where one is wrong."""
-    entries = [
-        (bool(_wrong(p).any()), worst_probe(problem, p, one.criteria, one.role))
-        for one, p in pairs
-        if p.mask(p.rows.seen).any()
-    ]
-    return max(entries, key=lambda pair: (pair[0], pair[1].error), default=(False, None))[1]
 
 
 def _wrong(probes: Probes) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
 from gradlab.checks.columns import Product
-from gradlab.checks.gradients import strata
+from gradlab.checks.plan import strata
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction

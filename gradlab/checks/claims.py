@@ -83,10 +83,10 @@ class Claims:
 
     def along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what backward says along each direction, and how large the terms of that are: ``(r, s)``."""
-        claim, size = (
-            np.stack([of(g) for g in self.gradients], axis=1)
-            for of in (directions.project, directions.spread)
-        )
+        claim = np.array([directions.project(g) for g in self.gradients]).T
+        if not directions.joint:
+            return claim, np.abs(claim)
+        size = np.array([directions.spread(g) for g in self.gradients]).T
         return claim, np.fmax(size, np.abs(claim))
 
     def errors_along(self, directions: Directions) -> tuple[Array, Array]:

@@ -11,20 +11,17 @@ at which forward was called; and they are linear, backward in the upstream gradi
     f(c)
     f(−2 u + c/2) = −2 f(u) + ½ f(c)      in Fortran order, of inputs that are strided
 
-three calls tell all that. Only what differs is asked about further, so that it can be named.
-
-"The same" is meant up to rounding: a sum may be taken in another order, and an answer that vanishes because
-terms cancel is nothing but rounding.
+three calls tell all that. `compare_answers` says what it is that differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from gradlab.checks.answers import Answers, C, U, close, may_differ
 from gradlab.checks.maps import Answer, Claimed, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -34,30 +31,7 @@ from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transp
 from gradlab.report import Finding
 
 CALLS = 3  # of forward
-U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 ELSEWHERE = 0.3  # times the scale of an entry: another point
-SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
-FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
-ROUNDINGS = 64  # of the largest influence of the point: what may be left where terms cancel
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What backward or jvp returned in the three calls.
-
-    Attributes
-    ----------
-    map : LinearMap
-        Which of them.
-    first, again, constant, combined : dict of int to Array
-        By position, those that are not what they have to be relative to their largest entry.
-    """
-
-    map: LinearMap
-    first: Answer
-    again: Answer
-    constant: Answer
-    combined: Answer
 
 
 def call_again(
@@ -111,18 +85,19 @@ def _three_answers(
         (constant, {"layout": one_number}),
         (combined, {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache}),
     )
-    same, answers = _same(linear.problem.given_eps), []
+    rtol, answers = may_differ(linear.problem.given_eps), []
     for argument, how in calls:
         try:
             try:
-                answer = linear.ask(argument, **how)
+                # Of another argument the answer may overflow; of the same, it has to be the same.
+                answer = linear.ask(argument, finite=argument is not u, **how)
             except RuleRaised as error:
                 answer = linear.ask(argument)
                 notes.append(f"with arrays that are not contiguous in memory, {error}")
         except RuleRaised as error:
             return _raised(linear, error)
         if argument is u:  # most answers are the same, and need not be kept twice
-            alike = {k: g for k, g in first.items() if k in answer and _close(g, answer[k], same)}
+            alike = {k: g for k, g in first.items() if k in answer and close(g, answer[k], rtol)}
             answer.update(alike)
         answers.append(answer)
     again, other, both = answers
@@ -130,128 +105,9 @@ def _three_answers(
         if k in other and k in both and again.get(k) is g:
             expected = U * g
             expected += C * other[k]
-            if _close(expected, both[k], same):
+            if close(expected, both[k], rtol):
                 del again[k], other[k], both[k]
     return Answers(linear, first, again, other, both)
-
-
-def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[int], Array]) -> list[Finding]:
-    """Compare what backward or jvp returned in several calls.
-
-    Parameters
-    ----------
-    answers : Answers
-        What it returned.
-    influence : float
-        The largest influence of an entry at the point: its rounding is what may be left of terms that cancel.
-    rounding : callable
-        Returns what a few roundings of the inputs change of an answer; called where something differs.
-
-    Returns
-    -------
-    list of Finding
-        Of kind ``accumulated``, ``not-deterministic``, ``cache-overwritten``, ``depends-on-memory-layout``,
-        and ``ignores-upstream``, ``nonlinear-in-upstream``, ``ignores-tangents`` or
-        ``nonlinear-in-tangents``.
-    """
-    linear = answers.map
-    findings: list[Finding] = []
-    for k, g in answers.first.items():
-        again, constant, combined = (a.get(k) for a in (answers.again, answers.constant, answers.combined))
-        if again is None or constant is None or combined is None:
-            continue
-        allowed = _Allowed(linear, k, influence, rounding)
-        if allowed.differ(g, again) is not None:
-            finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
-        elif allowed.differ(U * g + C * constant, combined, g, constant) is not None:
-            finding = _not_linear(linear, k, g, constant, combined, allowed)
-        else:
-            continue
-        if finding is not None:
-            findings.append(finding)
-    return findings
-
-
-def compare_imaginary_parts(
-    backward: LinearMap,
-    gradients: Answer,
-    imaginary: Answer,
-    *,
-    influence: float,
-    rounding: Callable[[int], Array],
-) -> list[Finding]:
-    """See whether gradients of real inputs that backward returned as complex ones are real but for rounding.
-
-    Parameters
-    ----------
-    backward : LinearMap
-        The map.
-    gradients, imaginary : dict of int to Array
-        What it returned, and the imaginary parts of that.
-    influence, rounding
-        As in `compare_answers`.
-
-    Returns
-    -------
-    list of Finding
-        Of kind ``gradient-dtype``.
-    """
-    findings = []
-    for i, part in imaginary.items():
-        allowed = _Allowed(backward, i, influence, rounding)
-        at = allowed.differ(part, np.zeros_like(part), gradients[i])
-        if at is not None:
-            name = backward.problem.names[i]
-            message = (
-                f"{backward.what(i)} has an imaginary part, {part.flat[at]:.6g} at {backward.label(i, at)}; "
-                f"expected a real one, because {name} is real: return its real part"
-            )
-            findings.append(Finding("contract", name, "gradient-dtype", message))
-    return findings
-
-
-class _Allowed:
-    """By how much two answers may differ."""
-
-    def __init__(self, linear: LinearMap, k: int, influence: float, rounding: Callable[[int], Array]) -> None:
-        self.k, self.rounding, self.scale = k, rounding, linear.scale(k)
-        eps = linear.problem.given_eps
-        self.same = _same(eps)
-        self.floor = ROUNDINGS * eps * influence / self.scale
-
-    def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
-        """Return where two answers differ by more than rounding can, or ``None``.
-
-        Parameters
-        ----------
-        one, other : Array
-            The answers, of one shape.
-        *terms : Array
-            What they are sums of, where they are sums.
-        """
-        if not one.size:
-            return None
-        size = max(float(np.abs(term).max(initial=0.0)) for term in (one, other, *terms))
-        excess = np.abs(one - other) - self.same * size - self.floor
-        if not (excess > 0).any():
-            return None
-        # Rounding is of one size throughout an answer, though at some entries it happens to be none.
-        excess -= ROUNDINGS * float((self.rounding(self.k) * self.scale).max(initial=0.0)) / self.scale
-        return int(np.argmax(excess)) if (excess > 0).any() else None
-
-
-def _same(eps: float) -> float:
-    """Return by how much of their largest entry two answers may differ."""
-    return max(SAME * float(np.sqrt(eps)), FEW * eps)
-
-
-def _close(one: Array, other: Array, rtol: float) -> bool:
-    """Whether two answers are the same, relative to their largest entry."""
-    return not one.size or _largest(one - other) <= rtol * max(_largest(one), _largest(other))
-
-
-def _largest(x: Array) -> float:
-    return max(float(x.max()), -float(x.min()))
 
 
 def _mutations(problem: Problem) -> Iterator[Finding]:
@@ -315,135 +171,6 @@ def _raised(linear: LinearMap, error: RuleRaised) -> Finding:
         return Finding("contract", None, "not-deterministic", f"called again at the same point, {again}")
     argument = {"backward": "another upstream gradient", "jvp": "other tangents"}[linear.role]
     return Finding("contract", None, f"{linear.role}-raises", f"for {argument}, {error}")
-
-
-def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: _Allowed) -> Finding:
-    """Say why there was another answer in reverse order, after forward was called elsewhere."""
-    plain = linear.ask(linear.vector).get(k, np.full_like(g, np.nan))
-    at = allowed.differ(g, plain)
-    if at is None:
-        reverse = linear.ask(linear.vector, layout=reversed_in_memory).get(k)
-        layout = None if reverse is None else _layout_finding(linear, k, g, reverse, allowed)
-        return layout or _stale(linear, k, g, again, allowed.differ(g, again) or 0)
-    added = _accumulated(linear, k, g, allowed)
-    if added is not None:
-        return added
-    # Does it help to call forward at this point first?
-    try:
-        _, _, cache = linear.problem.call_forward()
-        fresh = linear.ask(linear.vector, cache=(cache,)).get(k)
-    except (RuleRaised, UsageError):
-        fresh = None
-    if fresh is not None and allowed.differ(g, fresh) is None:
-        return _stale(linear, k, g, again, allowed.differ(g, again) or 0)
-    message = (
-        f"{linear.role} is not deterministic: called twice with the same arguments, the {linear.what(k)} is "
-        f"{g.flat[at]:.6g} and then {plain.flat[at]:.6g} at {linear.label(k, at)}"
-    )
-    return Finding("contract", linear.input(k), "not-deterministic", message)
-
-
-def _accumulated(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Finding | None:
-    """Say that each call adds its own answer to that of the call before, if so.
-
-    Of two calls for ``u`` and one for ``t u``, the third adds ``t`` times what the second does.
-    """
-    cached = linear.problem.cached
-    t = 1.0 if cached else U
-    first, second, third = (_afresh(linear, k, times) for times in (1.0, 1.0, t))
-    if first is None or second is None or third is None:
-        return None
-    at = allowed.differ(first, second)
-    if at is None or allowed.differ(third - second, t * (second - first), first, second) is not None:
-        return None
-    if cached and allowed.differ(second - first, g, first, second) is not None:
-        return None  # what is added has to be an answer, not a drift
-    message = (
-        f"{linear.what(k)} is added to that of the call before: start from zero in each (for the same "
-        f"arguments it is {first.flat[at]:.6g} and then {second.flat[at]:.6g} at {linear.label(k, at)})"
-    )
-    return Finding("contract", linear.input(k), "accumulated", message)
-
-
-def _changed(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Finding | None:
-    """Say that the answer is another after forward was called again at the same point, if so."""
-    fresh = _afresh(linear, k)
-    if fresh is None or (at := allowed.differ(g, fresh)) is None:
-        return None
-    message = (
-        f"the {linear.what(k)} is not deterministic: for the same arguments it is {g.flat[at]:.6g} and then "
-        f"{fresh.flat[at]:.6g} at {linear.label(k, at)}"
-    )
-    return Finding("contract", linear.input(k), "not-deterministic", message)
-
-
-def _afresh(linear: LinearMap, k: int, t: float = 1.0) -> Array | None:
-    """Return an answer once more, for ``t u``: that of another call of forward, where that makes a cache."""
-    try:
-        if not linear.problem.cached:
-            return linear.ask(t * linear.vector).get(k)
-        _, _, cache = linear.problem.call_forward()
-        return linear.ask(linear.vector, cache=(cache,)).get(k)
-    except (RuleRaised, UsageError):
-        return None
-
-
-def _stale(linear: LinearMap, k: int, g: Array, later: Array, at: int) -> Finding:
-    what = "the cache of one call of forward is overwritten by the next"
-    if not linear.problem.cached:
-        what = f"{linear.role} depends on the last call of forward, not on its arguments alone"
-    word = linear.what(k).partition(" ")[0]
-    message = (
-        f"{what}: the {word} at {linear.label(k, at)} is {g.flat[at]:.6g}, and {later.flat[at]:.6g} after "
-        "forward was called at another point"
-    )
-    return Finding("contract", linear.input(k), "cache-overwritten", message)
-
-
-def _not_linear(
-    linear: LinearMap, k: int, g: Array, constant: Array, combined: Array, allowed: _Allowed
-) -> Finding | None:
-    """Say why the answers for two arguments do not add up to that for their sum."""
-    u, c = linear.vector, linear.constant
-    if linear.problem.cached:  # the third answer is that of another call of forward
-        changed = _accumulated(linear, k, g, allowed) or _changed(linear, k, g, allowed)
-        if changed is not None:
-            return changed
-    for argument, answer in ((c, constant), (linear.rounded(U * u + C * c), combined)):
-        plain = linear.ask(argument).get(k)
-        if plain is not None and allowed.differ(plain, answer) is not None:
-            return _layout_finding(linear, k, plain, answer, allowed)
-    zero, minus = (linear.ask(t * u).get(k) for t in (0.0, U))
-    if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
-        if minus is not None and allowed.differ(g, minus) is None:
-            message = f"{linear.what(k)} does not depend on {linear.argument}: multiply by it"
-            return Finding("contract", linear.input(k), f"ignores-{linear.word}", message)
-        worst = int(np.argmax(np.abs(zero)))
-        what = f"for {linear.argument} = 0 it is {zero.flat[worst]:.6g}, expected 0"
-        return _nonlinear(linear, k, what, worst)
-    if minus is not None and (at := allowed.differ(U * g, minus)) is not None:
-        what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
-        return _nonlinear(linear, k, what, at)
-    where = allowed.differ(U * g + C * constant, combined, g, constant)
-    return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
-
-
-def _layout_finding(
-    linear: LinearMap, k: int, plain: Array, other: Array, allowed: _Allowed
-) -> Finding | None:
-    at = allowed.differ(plain, other)
-    if at is None:
-        return None
-    message = (
-        f"{linear.role} depends on the memory layout of its arguments: for contiguous arrays the "
-        f"{linear.what(k)} is {plain.flat[at]:.6g} at {linear.label(k, at)}, otherwise {other.flat[at]:.6g}"
-    )
-    return Finding("contract", linear.input(k), "depends-on-memory-layout", message)
-
-
-def _nonlinear(linear: LinearMap, k: int, what: str, at: int) -> Finding:
-    message = f"{linear.what(k)} is not linear in {linear.argument}: {what} (at {linear.label(k, at)})"
-    return Finding("contract", linear.input(k), f"nonlinear-in-{linear.word}", message)
 
 
 def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:

@@ -6,6 +6,7 @@ moving these entries by their own size does to the contracted output.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,6 +71,15 @@ class Directions:
         """How many directions there are."""
         return self.index.size + len(self.joint)
 
+    @cached_property
+    def of_inputs(self) -> dict[int, slice]:
+        """Which of the single entries are those of each input: they stand together."""
+        positions = self.position
+        if not positions.size:
+            return {}
+        starts = [0, *((positions[1:] != positions[:-1]).nonzero()[0] + 1).tolist(), positions.size]
+        return {int(positions[start]): slice(start, end) for start, end in itertools.pairwise(starts)}
+
     def rows(self, which: Indices) -> Directions:
         """Return some of the directions, in ascending order of ``which``."""
         alone = which[which < self.single]
@@ -94,8 +104,7 @@ class Directions:
     def _along(self, arrays: Gradients, joint: Callable[[Gradients], float]) -> Array:
         """Return the entry that moves times its length, or what a function makes of a joint direction."""
         found = np.empty(self.count)
-        for i in dict.fromkeys(self.position.tolist()):
-            here = np.flatnonzero(self.position == i)
+        for i, here in self.of_inputs.items():
             found[here] = arrays[i].ravel()[self.index[here]] * self.length[here]
         found[self.single :] = [joint(parts) for parts in self.joint]
         return found
@@ -103,8 +112,7 @@ class Directions:
     def closer(self, problem: Problem) -> Directions | None:
         """Return the same, every entry on the scale of its own magnitude; ``None`` where it is already."""
         length = self.length.copy()
-        for i in dict.fromkeys(self.position.tolist()):
-            mine = self.position == i
+        for i, mine in self.of_inputs.items():
             x, own = problem.value(i), problem.own_magnitude(i)
             index = self.index[mine]
             exact = exact_displacement(x, np.where(np.isfinite(own), own, 0.0)).ravel()[index]

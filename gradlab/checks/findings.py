@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.criteria import Criteria
-from gradlab.checks.gradients import Probes
 from gradlab.checks.jacobian import columns_of
+from gradlab.checks.probes import Probes
 from gradlab.checks.regions import describe_region
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.point.problem import Problem

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
-from gradlab.checks.gradients import Probes
 from gradlab.checks.judge import judge
+from gradlab.checks.probes import Probes
 from gradlab.checks.regions import Mask, describe_parts, describe_region
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array

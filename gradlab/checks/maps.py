@@ -77,10 +77,10 @@ class LinearMap:
         """What kinds of findings call that."""
         return {"backward": "upstream", "jvp": "tangents"}[self.role]
 
-    def ask(self, vector: Array, **how: Any) -> Answer:
-        """Return what the function makes of an argument, where it can be compared."""
+    def ask(self, vector: Array, *, finite: bool = True, **how: Any) -> Answer:
+        """Return what the function makes of an argument, where it can be compared, and is ``finite``."""
         answer, _ = self.read(self.call(vector, **how))
-        return {k: a for k, a in answer.items() if np.isfinite(a).all()}
+        return {k: a for k, a in answer.items() if not finite or np.isfinite(a).all()}
 
 
 @dataclass(frozen=True, eq=False)

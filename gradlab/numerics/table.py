@@ -226,18 +226,20 @@ class Table:
         """
         shorter = {row: (step / h, mask) for row, (h, mask) in self._still.items() if h > step}
         if self.upstreams is None:
-            values = np.broadcast_to(self.noise, (self.count, self.noise.size)).copy()
+            values = np.repeat(self.noise[np.newaxis], self.count, axis=0)
             for row, (part, mask) in shorter.items():
                 values[row, mask] *= part
         else:
             square, largest = self._squares(self.upstreams)
-            moving = np.broadcast_to(square.sum(axis=1), (self.count, len(square))).copy()
+            moving = np.repeat(square.sum(axis=1)[np.newaxis], self.count, axis=0)
             for row, (part, mask) in shorter.items():
                 quiet = square @ mask
                 moving[row] = np.maximum(moving[row] - quiet, 0.0) + quiet * part**2
             values = largest * np.sqrt(moving)
-        own = np.fmax(self.secant(step), 0.0) * step if step in self.steps else 0.0
-        return np.asarray(WHOLE * (values + self.eps * own) / (2 * step))
+        if step in self.steps:
+            values += self.eps * np.fmax(self.secant(step) * step, 0.0)
+        values *= WHOLE / (2 * step)
+        return values
 
     def _squares(self, upstreams: Array) -> tuple[Array, Array]:
         """Return the squares of ``u ∘ noise`` relative to the largest of each upstream, and that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -52,6 +52,8 @@ class Arguments:
         leaves that have any.
     tree : Node
         All inputs, as a container of the arguments by their names.
+    flat : bool
+        Whether nothing is nested: the inputs are the leaves.
     by_keyword : bool
         Whether the inputs are passed by keyword.
 
@@ -74,13 +76,11 @@ class Arguments:
         leaves: Leaves = []
         children = tuple(flatten(*item, leaves) for item in zip(arguments, self._given, strict=True))
         self.tree = Node("", arguments, arguments, children, list)
-        self._flat = all(isinstance(child, int) for child in children)
+        self.flat = all(isinstance(child, int) for child in children)
         self.names = tuple(name for name, _ in leaves)
         for name, value in leaves:
             _check_kind(name, value)
-        self.values = tuple(private(value) for _, value in leaves)
-        self._copiers = tuple(copier(value) for value in self.values)
-        self._is_floating = tuple(map(is_floating, self.values))
+        self._keep(private(value) for _, value in leaves)
         self.paired = tuple(
             floating and is_complex(np.asarray(value).dtype)
             for floating, value in zip(self._is_floating, self.values, strict=True)
@@ -88,11 +88,19 @@ class Arguments:
         self.floating = tuple(i for i, floating in enumerate(self._is_floating) if floating)
         self.wrt = self._resolve(wrt)
         self._check_inputs()
-        self.check_call(forward)
+
+    def _keep(self, leaves: Iterable[Any]) -> None:
+        """Make these the leaves, with what is asked about them again and again."""
+        self.values = tuple(leaves)
+        self._copiers = tuple(map(copier, self.values))
+        self._is_floating = tuple(map(is_floating, self.values))
+        self._in_real_numbers = {
+            i: as_pairs(self.values[i]) for i, floating in enumerate(self._is_floating) if floating
+        }
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one leaf as an array of real numbers in its own precision, to read, not to write."""
-        return as_pairs(self.values[position])
+        return self._in_real_numbers[position]
 
     def shape(self, position: int) -> tuple[int, ...]:
         """Return the shape of one leaf, as the caller sees it."""
@@ -114,8 +122,7 @@ class Arguments:
     def in_float64(self) -> Arguments:
         """Return the same inputs in float64, complex ones in complex128."""
         twin = copy.copy(self)
-        twin.values = tuple(self.fresh({}, wide=True))
-        twin._copiers = tuple(map(copier, twin.values))
+        twin._keep(self.fresh({}, wide=True))
         return twin
 
     def in_callers_form(self, by_position: Mapping[int, Any], *, bare: bool = False) -> Any:
@@ -163,7 +170,7 @@ class Arguments:
 
     def written_to(self, leaves: list[Any], positional: list[Any], keyword: dict[str, Any]) -> Iterator[str]:
         """Yield the names of what a call that was given these leaves, as these arguments, wrote to."""
-        if not self._flat:
+        if not self.flat:
             arguments = [keyword[name] for name in self.tree.keys] if self.by_keyword else positional
             for child, argument in zip(self.tree.children, arguments, strict=True):
                 yield from replaced(child, argument, leaves)
@@ -172,7 +179,7 @@ class Arguments:
                 yield name
 
     def _nested(self, leaves: list[Any]) -> list[Any]:
-        return leaves if self._flat else [unflatten(child, leaves) for child in self.tree.children]
+        return leaves if self.flat else [unflatten(child, leaves) for child in self.tree.children]
 
     def _resolve(self, wrt: Any) -> tuple[int, ...]:
         if wrt is None:
@@ -225,11 +232,8 @@ class Arguments:
         return {i for i, name in enumerate(self.names) if name.startswith((f"{item}[", f"{item}."))}
 
     def check_call(self, forward: Callable[..., Any]) -> None:
-        """Refuse a call that the signature of ``forward`` does not take, before blaming the rule for it."""
+        """Refuse a call that the signature of ``forward`` does not take, rather than blame the rule."""
         positional, keyword = self.passed(self.fresh({}))
-        twice = [name for name in self._kwargs if name in self.tree.keys]
-        if self.by_keyword and twice:
-            raise UsageError(f"kwargs gives {', '.join(twice)}, which inputs gives too; expected it once")
         try:
             signature = inspect.signature(forward)
         except (TypeError, ValueError):
@@ -243,6 +247,9 @@ class Arguments:
             ) from None
 
     def _check_inputs(self) -> None:
+        twice = [name for name in self._kwargs if self.by_keyword and name in self.tree.keys]
+        if twice:
+            raise UsageError(f"kwargs gives {', '.join(twice)}, which inputs gives too; expected it once")
         if not self.wrt:
             given = ", ".join(f"{n} is {describe(v)}" for n, v in zip(self.names, self.values, strict=True))
             raise UsageError(

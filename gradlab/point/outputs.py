@@ -79,6 +79,11 @@ class OutputForm:
         ends = [0, *itertools.accumulate(self.sizes)]
         return tuple(itertools.starmap(slice, itertools.pairwise(ends)))
 
+    @cached_property
+    def _exact(self) -> bool:
+        """Whether all outputs are real, in float64."""
+        return all(dtype == np.float64 for dtype in self.dtypes)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The output's shape, a complex one as pairs; of several, that of all flattened to one vector."""
@@ -114,7 +119,7 @@ class OutputForm:
         parts = []
         form = zip(self.parted(vector), self.dtypes, self.scalar, self.paired, strict=True)
         for numbers, dtype, scalar, paired in form:
-            own = gradient_from_pairs(numbers, paired=paired, convention=self.convention)
+            own = gradient_from_pairs(numbers, paired=True, convention=self.convention) if paired else numbers
             part = own.astype(dtype)
             parts.append(part[()] if scalar else part)
         return tuple(parts) if self.several else parts[0]
@@ -136,6 +141,8 @@ class OutputForm:
 
     def rounded(self, vector: Array) -> Array:
         """Return an upstream gradient as rounded as the outputs' dtypes have it."""
+        if self._exact:
+            return np.array(vector)
         with np.errstate(over="ignore"):
             upstream = self.upstream(vector)
         return self._read(upstream if self.several else (upstream,))
@@ -233,5 +240,5 @@ def require_floating(value: Any, what: str) -> Any:
 
 def flatten(parts: Sequence[Any]) -> Array:
     """Return a copy of some arrays as one vector, in float64, complex numbers as pairs."""
-    vectors = [np.array(as_pairs(part), dtype=np.float64, order="C").ravel() for part in parts]
+    vectors = [np.array(as_pairs(part), dtype=np.float64, order="C").reshape(-1) for part in parts]
     return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)

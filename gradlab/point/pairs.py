@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.dtypes import is_complex
 from gradlab.rule import JAX
 
 PARTS = ("real", "imag")  # of a pair, as NumPy calls them
@@ -37,8 +36,8 @@ def as_pairs(array: Any) -> npt.NDArray[Any]:
     array([[ 1.,  2.],
            [ 3., -4.]])
     """
-    z = np.asarray(array)
-    if not is_complex(z.dtype):
+    z = array if type(array) is np.ndarray else np.asarray(array)
+    if z.dtype.kind != "c":
         return z
     return np.ascontiguousarray(z).reshape(*z.shape, 1).view(z.real.dtype)
 
@@ -68,7 +67,7 @@ def gradient_as_pairs(gradient: Any, *, paired: bool, convention: str) -> Array:
     """
     array = np.asarray(gradient)
     if not paired:
-        return np.array(array.real if is_complex(array.dtype) else array, dtype=np.float64)
+        return np.array(array.real if array.dtype.kind == "c" else array, dtype=np.float64)
     z = array.astype(np.complex128)
     return as_pairs(z.conj() if convention == JAX else z)
 

@@ -164,7 +164,6 @@ class Problem:
         self.obstacle = ""
         if isinstance(inputs, Arguments):
             self.arguments = inputs
-            inputs.check_call(forward)
         else:
             self.arguments = Arguments(forward, inputs, wrt=wrt, kwargs=kwargs)
         self.names, self.wrt = self.arguments.names, self.arguments.wrt
@@ -255,6 +254,8 @@ class Problem:
 
     def _held(self, displaced: Displaced) -> Displaced:
         """Put entries that are constants back where they are; refuse a point outside of the bounds."""
+        if not self.fixed and not self.constraints.boxes:
+            return displaced
         held = {i: x for i, x in displaced.items() if i in self.fixed}
         for i, x in held.items():
             held[i] = np.where(self.fixed[i], self.arguments.value(i), x).astype(x.dtype)
@@ -334,12 +335,13 @@ class Problem:
         base = dict(displaced or {})
         x = self._held({position: np.array(base.get(position, self.value(position)))})[position]
         there = x.ravel()[entries]
-        plus, minus = (np.empty((entries.size, self.output.size)) for _ in range(2))
-        targets = np.stack([there + reach, there - reach], axis=1).astype(x.dtype, copy=False)
+        plus, minus = np.empty((2, entries.size, self.output.size))
+        targets = np.array([there + reach, there - reach], dtype=x.dtype).T
         inside = self._inside(position, entries, targets)
-        for side, has_value in zip((plus, minus), inside.T, strict=True):
-            side[~has_value] = self._no_value()
-        moves = zip(entries.tolist(), there, targets, inside, strict=True)
+        if not inside.all():
+            for side, has_value in zip((plus, minus), inside.T, strict=True):
+                side[~has_value] = self._no_value()
+        moves = zip(entries.tolist(), there, targets, inside.tolist(), strict=True)
         with np.errstate(all="ignore"):
             kind = type(self.arguments.values[position])
             if self.changed or kind is not np.ndarray or self.arguments.paired[position]:
@@ -535,6 +537,8 @@ class Problem:
         try:
             returned = self._forward(*positional, **keyword)
         except (Exception, SystemExit) as error:
+            if isinstance(error, TypeError):
+                self.arguments.check_call(self._forward)
             refuse_mistake("forward", self._forward, error, positional, keyword)
             raise RuleRaised("forward", error) from error
         if watch:

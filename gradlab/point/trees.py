@@ -72,14 +72,14 @@ def flatten(name: str, value: Any, leaves: Leaves) -> Tree:
     >>> unflatten(tree, [10, 20, 30, 40, 50])
     {'W': 10, 'layers': [20, (30, 40)], 'shape': 50}
     """
-    return _flatten(name, value, leaves, ())
+    return _flatten(name, value, leaves, ())[0]
 
 
 def unflatten(tree: Tree, leaves: Sequence[Any]) -> Any:
     """Return new containers around some leaves; the leaves themselves are not copied."""
     if isinstance(tree, int):
         return leaves[tree]
-    return tree.rebuild([unflatten(child, leaves) for child in tree.children])
+    return tree.rebuild([leaves[c] if type(c) is int else unflatten(c, leaves) for c in tree.children])
 
 
 def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
@@ -91,6 +91,36 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     leaves: Leaves = []
     tree = flatten("", value, leaves)
     return unflatten(tree, [function(leaf) for _, leaf in leaves])
+
+
+def leaves_like(tree: Tree, value: Any) -> dict[int, Any] | None:
+    """Return the leaves of a value by position, where its containers are those of the tree in kind and size.
+
+    >>> tree = flatten("p", {"W": 1.0, "layers": [2.0, 3.0]}, [])
+    >>> leaves_like(tree, {"W": 10, "layers": [20, 30]}), leaves_like(tree, {"W": 10})
+    ({0: 10, 1: 20, 2: 30}, None)
+    """
+    found: dict[int, Any] = {}
+    return found if _put(tree, value, found) else None
+
+
+def _put(tree: Tree, value: Any, found: dict[int, Any]) -> bool:
+    if isinstance(tree, int):
+        found[tree] = value
+        return True
+    kind = type(value)
+    if kind is dict and tree.keyed and tuple(value) == tree.keys:
+        items = value.values()
+    elif (kind is tuple or kind is list) and tree.ordered and len(value) == len(tree.keys):
+        items = value
+    else:
+        return False
+    for child, item in zip(tree.children, items, strict=True):
+        if type(child) is int:
+            found[child] = item
+        elif not _put(child, item, found):
+            return False
+    return True
 
 
 def positions(tree: Tree) -> Iterator[int]:
@@ -141,7 +171,8 @@ def is_record(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def _flatten(name: str, value: Any, leaves: Leaves, around: tuple[int, ...]) -> Tree:
+def _flatten(name: str, value: Any, leaves: Leaves, around: tuple[int, ...]) -> tuple[Tree, bool]:
+    """Return the tree of a value, and whether there is a numeric leaf in it."""
     start, items = len(leaves), items_of(value)
     if items is not None:
         if id(value) in around:
@@ -150,17 +181,17 @@ def _flatten(name: str, value: Any, leaves: Leaves, around: tuple[int, ...]) -> 
         keys = tuple(items)
         paths = tuple(name + form.format(key) for key in keys)
         inner = (*around, id(value))
-        children = tuple(
-            _flatten(path, item, leaves, inner) for path, item in zip(paths, items.values(), strict=True)
-        )
-        if any(is_numeric(leaf) for _, leaf in leaves[start:]):
+        inside = zip(paths, items.values(), strict=True)
+        found = [_flatten(path, item, leaves, inner) for path, item in inside]
+        children = tuple(child for child, _ in found)
+        if any(numeric for _, numeric in found):
             ordered, keyed = not isinstance(value, Mapping), not isinstance(value, tuple | list)
             if is_record(value):
                 ordered = keyed = True
-            return Node(name, keys, paths, children, _builder(value, keys), ordered, keyed)
+            return Node(name, keys, paths, children, _builder(value, keys), ordered, keyed), True
         del leaves[start:]
     leaves.append((name, value))
-    return start
+    return start, is_numeric(value)
 
 
 def _builder(value: Any, keys: tuple[Any, ...]) -> Callable[[list[Any]], Any]:

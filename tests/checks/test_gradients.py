@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlab import Verdict, gradcheck
-from gradlab.checks.gradients import strata
+from gradlab.checks.plan import strata
 from gradlab.numerics.table import usual_step
 
 

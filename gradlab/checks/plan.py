@@ -1,0 +1,164 @@
+"""Along which directions a point is probed.
+
+Of small inputs every entry is probed by itself: the table of differences is then the Jacobian. Large ones are
+probed along random directions, whose number does not grow with the size. So that entries of small gradients
+are not drowned by large ones, the entries are sorted into strata of similar influence, each of which has
+directions of its own; entries whose gradient is exactly zero are a stratum too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.checks.claims import Claims
+from gradlab.checks.directions import Directions, Gradients, along_tangents, count_movable
+from gradlab.checks.tangent_claims import TangentClaims
+from gradlab.errors import UsageError
+from gradlab.numerics import Array
+from gradlab.numerics.scales import blocks, random_direction
+from gradlab.point.problem import Problem
+
+SMALL = 1000  # entries; up to here every entry is probed by itself
+PER_STRATUM = 2  # random directions
+STRATUM = 1e3  # entries of one stratum differ by at most this factor
+STRATA = 4  # at most, besides that of exact zeros
+AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves away from it alone
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Along which directions a point is probed.
+
+    Attributes
+    ----------
+    directions : Directions
+        The entries of some inputs, then random directions in the others.
+    small : tuple of int
+        The inputs whose entries are probed each by itself.
+    joint : tuple of (int, int)
+        For each of the random directions, the input and the stratum of its entries.
+    """
+
+    directions: Directions
+    small: tuple[int, ...]
+    joint: tuple[tuple[int, int], ...]
+
+
+def plan(
+    problem: Problem, claims: Claims | TangentClaims, *, probes: str | None = None, rng: np.random.Generator
+) -> Plan:
+    """Choose the directions along which every input is probed.
+
+    Parameters
+    ----------
+    problem : Problem
+        The point.
+    claims : Claims or TangentClaims
+        By which the entries of large inputs are sorted into strata.
+    probes : {"entries", "directions", None}
+        How; by size for ``None``.
+    rng : numpy.random.Generator
+        Draws the random directions.
+
+    Raises
+    ------
+    UsageError
+        When the tangents of an input leave no direction.
+    """
+    size = {i: count_movable(problem, i) for i in claims.positions}
+    small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
+    if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
+        small = []  # too dear: directions tell less, but of all entries
+    planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
+    for i, count in size.items():
+        if i in small and i in problem.constraints.tangents:
+            planned += [(i, 0, d) for d in along_tangents(problem, i)]
+            if count and not any(at == i for at, _, _ in planned):
+                raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
+            small = [k for k in small if k != i]
+        elif i not in small and count:
+            planned += [(i, *one) for one in _strata(claims, i, rng)]
+    # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
+    directions = Directions.entries(problem, dict.fromkeys(small), [d for _, _, d in planned])
+    return Plan(directions, tuple(small), tuple((i, stratum) for i, stratum, _ in planned))
+
+
+def _strata(
+    claims: Claims | TangentClaims, i: int, rng: np.random.Generator
+) -> Iterator[tuple[int, Gradients]]:
+    problem, x = claims.problem, claims.problem.value(i)
+    labels = strata(claims.magnitudes(i), problem.reach(i))
+    if i in problem.constraints.boxes:  # what has room on one side only would leave the others no other
+        beside = problem.constraints.boxes[i].room(x) < AT_BOUND * problem.reach(i)
+        _, numbered = np.unique(2 * labels + beside, return_inverse=True)
+        labels = numbered.reshape(x.shape).astype(np.int8)
+    for _ in range(PER_STRATUM):
+        drawn = random_direction(x, rng, problem.reach(i))
+        if i in problem.constraints.tangents:  # parts of a tangent are none
+            for stratum in range(int(labels.max(initial=-1)) + 1):
+                yield 0, {i: problem.direction(i, drawn * (labels == stratum))}
+            continue
+        direction = problem.direction(i, drawn)
+        small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
+        kept = small if np.array_equal(small, direction) else direction
+        for stratum in range(int(labels.max(initial=-1)) + 1):
+            yield stratum, Stratum(i, kept, labels, stratum)
+
+
+class Stratum(Gradients):
+    """A direction in the entries of one stratum: of those in all entries, that part, made when it is needed.
+
+    Parameters
+    ----------
+    position : int
+        The input.
+    direction, labels : Array
+        A direction in all of its entries, and the stratum of each.
+    stratum : int
+        Which.
+    """
+
+    def __init__(
+        self, position: int, direction: npt.NDArray[Any], labels: npt.NDArray[np.int8], stratum: int
+    ) -> None:
+        self.position, self.direction, self.labels, self.stratum = position, direction, labels, stratum
+
+    def __getitem__(self, position: int) -> Array:
+        if position != self.position:
+            raise KeyError(position)
+        return np.asarray(self.direction * (self.labels == self.stratum))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((self.position,))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def strata(gradients: Sequence[Array], length: Array) -> npt.NDArray[np.int8]:
+    """Sort entries into strata of similar influence, the largest over all gradients; zeros are their own.
+
+    >>> strata([np.array([1.0, 5.0, 1e-5, 0.0])], np.array([1.0, 0.1, 1.0, 1.0]))
+    array([0, 0, 1, 2], dtype=int8)
+    """
+    labels = np.empty(length.shape, dtype=np.int8)
+    weight = np.abs(gradients[0])
+    for gradient in gradients[1:]:
+        np.maximum(weight, np.abs(gradient), out=weight)
+    weight *= length
+    largest = float(np.fmax.reduce(weight, axis=None, initial=0.0, where=weight < np.inf))
+    if largest == 0.0:
+        labels[...] = 0
+        return labels
+    flat, sorted_ = weight.ravel(), labels.reshape(-1)
+    for block in blocks(weight.size):
+        here = flat[block]
+        sorted_[block] = sum(here <= largest / STRATUM**k for k in range(1, STRATA))
+        sorted_[block][here == 0] = STRATA
+    filled = np.bincount(labels.ravel(), minlength=STRATA + 1) > 0
+    return (np.cumsum(filled, dtype=np.int8) - np.int8(1))[labels]

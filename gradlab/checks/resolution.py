@@ -1,0 +1,117 @@
+"""What a check was certain to catch: the resolution of each input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from gradlab.checks.claims import Claims
+from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
+from gradlab.checks.ladders import LADDER
+from gradlab.checks.plan import PER_STRATUM, Stratum
+from gradlab.checks.probes import Probes
+from gradlab.checks.rows import Rows
+from gradlab.checks.tangent_claims import TangentClaims
+from gradlab.numerics import Array
+from gradlab.numerics.scales import blocks
+from gradlab.numerics.table import usual_step
+
+
+def summed_up(criteria: Criteria, probes: Probes, noticed: Array) -> Probes:
+    """Count what is too small of an input, and find the resolution."""
+    resolution, too_small = _resolution(criteria, probes, noticed + probes.rows.swing)
+    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed)
+    return replace(probes, too_small=too_small, resolution=resolution, blunt=blunt)
+
+
+def noticed_by(criteria: Criteria, rows: Rows) -> Array:
+    """Return which change of a claim was certain to be noticed, shape ``(r, s)``.
+
+    Two ladders have to contradict it, the second with up to twice the error bar of the first, which also
+    lies on both sides of the value; hence four error bars, and the tolerance on top. (At a kink, it has to
+    leave the slopes between both sides, too.)
+    """
+    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+    bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * rows.scale)
+    # And what agrees with the first difference is not asked further, however far that is off.
+    step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows)
+    off = np.abs(rows.table.central(step) - rows.value)
+    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows))
+    least = np.where(asked | np.isnan(off), 0.0, off + tolerance)
+    return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.zero(rows))
+
+
+def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:
+    """Return the smallest relative change of an entry that is certain to be caught, and what is too small."""
+    rows = probes.rows
+    noticed = noticed[probes.which]
+    if probes.unprobed or not probes.which.size:
+        return None, 0
+    if probes.by_entry or isinstance(rows.claims, TangentClaims):  # of jvp, only sums are known
+        told = probes.mask(rows.told | rows.wrong)
+        size = np.abs(rows.claim[probes.which])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(size > 0, noticed / size, np.nan)
+        if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
+            small = criteria.cannot_matter(rows)[probes.which]
+            caught = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
+        else:
+            caught = np.fmin.reduce(ratio, axis=1, initial=np.nan)
+        caught = caught[told & np.isfinite(caught)]
+        return (float(caught.max()) if caught.size else None), int(probes.mask(rows.small).sum())
+    limit = criteria.rtol * criteria.influence
+    if probes.position in rows.claims.problem.constraints.tangents:
+        return _resolution_along_tangents(probes, noticed, limit)
+    worst, too_small = 0.0, 0
+    along = [cast(Stratum, rows.directions.joint[k - rows.directions.single]) for k in probes.which]
+    labels, i = along[0].labels.ravel(), along[0].position
+    for block in blocks(labels.size):
+        seen = np.full(labels[block].size, np.nan)  # times what is noticed: how much each entry moves
+        for first in range(0, len(along), len(along) // PER_STRATUM):
+            d = along[first].direction.ravel()[block]
+            of_stratum = noticed[first : first + len(along) // PER_STRATUM]
+            for s, g in enumerate(rows.claims.gradients):
+                moved, least = np.abs(g[i].ravel()[block] * d), of_stratum[labels[block], s]
+                matters = (moved + least > limit) & (d != 0)
+                seen = np.fmax(seen, np.where(matters, moved / least, np.nan))
+        too_small += int((np.isnan(seen) & (d != 0)).sum())
+        worst = max(worst, float((1 / seen[seen > 0]).max(initial=0.0)))
+    return worst or None, too_small
+
+
+def _resolution_along_tangents(probes: Probes, noticed: Array, limit: float) -> tuple[float | None, int]:
+    """Return the same where any direction moves any entry: each is known from what shows it best."""
+    rows, claims = probes.rows, probes.rows.claims
+    assert isinstance(claims, Claims)  # jvp is not compared along tangents
+    best = np.full(claims.problem.value(cast(int, probes.position)).size, np.inf)
+    small = np.ones(best.size, dtype=bool)
+    for k, row in enumerate(probes.which.tolist()):
+        ((i, d),) = rows.directions.joint[row - rows.directions.single].items()
+        for s, gradients in enumerate(claims.gradients):
+            moved = np.abs(gradients[i].ravel() * d.ravel())
+            with np.errstate(divide="ignore"):
+                best = np.fmin(best, noticed[k, s] / moved)
+            small &= moved + noticed[k, s] <= limit
+    finite = best[np.isfinite(best) & ~small]
+    return (float(finite.max()) if finite.size else None), int(small.sum())
+
+
+def _is_seen(probes: Probes, noticed: Array) -> bool:
+    """Whether a change of some entry by all that it is would have been noticed, if there is anything."""
+    rows, told = probes.rows, probes.rows.told | probes.rows.wrong
+    seen = []
+    for k in probes.which[told[probes.which]].tolist():
+        direction = rows.directions.joint[k - rows.directions.single]
+        largest = rows.claims.largest(direction, rows.claim[k])
+        seen.append(bool((noticed[k] <= largest).any()))
+    return any(seen) or not seen
+
+
+def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
+    """Whether rounding of the largest influence hides all that an entry is, and rtol does not allow it."""
+    if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
+        return False
+    rows, told = probes.rows, probes.which[probes.mask(probes.rows.told)]
+    return bool((np.abs(rows.claim[told]) < criteria.zero(rows)).all(axis=1).any())
