@@ -17,7 +17,8 @@ from gradlab.checks.compare import Found, compare
 from gradlab.checks.criteria import ROUNDINGS
 from gradlab.checks.maps import Claimed, backward_map, jvp_map
 from gradlab.errors import GradientError, UsageError, is_deliberate
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.values import describe
 from gradlab.report import Finding, Report
 from gradlab.rule import TORCH, Rule, as_reference

@@ -12,8 +12,9 @@ import numpy as np
 from gradlab._gradcheck import Question, check_point, seed_of
 from gradlab._snippet import gradcheck_snippet
 from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.point.functions import RuleRaised
 from gradlab.point.matching import match
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
 from gradlab.point.values import describe
 from gradlab.report import Report

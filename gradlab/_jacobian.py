@@ -16,7 +16,8 @@ from gradlab.checks.claimed_jacobian import ClaimedJacobian
 from gradlab.checks.columns import Columns, WrongEntry, compare_columns, wrong_entries
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.values import describe
 from gradlab.report import Entry, Finding, InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up

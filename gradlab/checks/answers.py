@@ -14,7 +14,7 @@ import numpy as np
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.point.problem import RuleRaised
+from gradlab.point.functions import RuleRaised
 from gradlab.point.values import reversed_in_memory
 from gradlab.report import Finding
 

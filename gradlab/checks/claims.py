@@ -15,7 +15,8 @@ import numpy.typing as npt
 from gradlab.checks.directions import Directions, Gradients
 from gradlab.numerics import Array
 from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
-from gradlab.point.problem import Problem, RuleRaised, own_lengths
+from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem, own_lengths
 from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together

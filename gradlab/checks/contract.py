@@ -25,8 +25,9 @@ from gradlab.checks.answers import Answers, C, U, close, may_differ
 from gradlab.checks.maps import Answer, Claimed, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
+from gradlab.point.functions import ARGUMENTS, RuleRaised
 from gradlab.point.outputs import flatten
-from gradlab.point.problem import ARGUMENTS, Problem, RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
 

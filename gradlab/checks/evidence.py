@@ -17,8 +17,9 @@ from gradlab.checks.directions import Directions, Gradients, along_tangents, mov
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction
 from gradlab.numerics.table import Indices, Table, differentiate
+from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_complex
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.returned import in_real_numbers, raw_gradients
 
 Numbers: TypeAlias = npt.NDArray[Any]  # real or complex ones

@@ -20,8 +20,8 @@ from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_
 from gradlab.checks.terms import Term, fitted_coefficient, terms
 from gradlab.numerics import Array
 from gradlab.numerics.table import Indices
+from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_pairs
-from gradlab.point.problem import RuleRaised
 from gradlab.point.returned import raw_gradients
 from gradlab.rule import JAX, TORCH
 

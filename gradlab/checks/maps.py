@@ -16,7 +16,8 @@ import numpy as np
 
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction, scales
-from gradlab.point.problem import ARGUMENTS, Problem
+from gradlab.point.functions import ARGUMENTS
+from gradlab.point.problem import Problem
 from gradlab.point.returned import imaginary_parts, read_gradients, read_tangents
 from gradlab.point.tangents import joined, parted, rounded
 from gradlab.report import Finding

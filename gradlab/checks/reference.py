@@ -32,7 +32,8 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.scales import scales
 from gradlab.numerics.table import WHOLE, Indices, Table
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
 from gradlab.report import Finding
 from gradlab.rule import Rule

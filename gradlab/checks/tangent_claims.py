@@ -22,8 +22,9 @@ from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
 from gradlab.numerics.scales import norm, scales
+from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
-from gradlab.point.problem import Problem, RuleRaised, own_lengths
+from gradlab.point.problem import Problem, own_lengths
 from gradlab.point.returned import read_tangents
 
 

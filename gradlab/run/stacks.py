@@ -6,7 +6,7 @@ What `faulthandler` writes when a process ends looks like ::
 
     Current thread 0x00007f3a (most recent call first):
       File "shop.py", line 3 in forward
-      File ".../gradlab/point/problem.py", line 399 in call_forward
+      File ".../gradlab/point/functions.py", line 399 in call_forward
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 def users(frames: Sequence[Frame]) -> list[Frame]:
     """Return the calls below gradlab's own, which are those of the rule; there may be none.
 
-    >>> mine, ours = Frame("shop.py", 3, "forward"), Frame(str(OWN / "point" / "problem.py"), 399, "call")
+    >>> mine, ours = Frame("shop.py", 3, "forward"), Frame(str(OWN / "point" / "functions.py"), 399, "call")
     >>> users([ours, mine, mine]) == [mine, mine]
     True
     """

@@ -6,7 +6,8 @@ import pytest
 from gradlab import UsageError, gradcheck, tangents
 from gradlab.checks.directions import along_tangents
 from gradlab.point.bounds import Box
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 
 X = np.array([0.0, 1.0, 2.0])
 
