@@ -5,13 +5,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from trees import leaves, mapped, trees
 
 from gradlab import check_layer, check_value_and_grad, gradcheck
 
-slow = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+slow = examples(6)
 X, W, B = (np.random.default_rng(k).normal(size=shape) for k, shape in enumerate([(4, 3), (3, 2), 2]))
 
 

@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 from compositions import composition
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from nonsense import FUNCTIONS, X, unsteady
@@ -35,7 +36,7 @@ def pushed(problem, tangents):
 
 @each_rule
 @given(data=st.data(), seed=seeds)
-@settings(max_examples=25, deadline=None)
+@examples(10)
 def test_jvp_agrees_with_central_differences_and_with_backward(rule, data, seed):
     point = data.draw(rule.inputs)
     report = gradcheck(
@@ -46,7 +47,7 @@ def test_jvp_agrees_with_central_differences_and_with_backward(rule, data, seed)
 
 @each_rule
 @given(data=st.data(), seed=seeds)
-@settings(max_examples=25, deadline=None)
+@examples(10)
 def test_jvp_is_the_product_with_the_closed_form_jacobian(rule, data, seed):
     point = data.draw(rule.inputs)
     problem = Problem(rule.forward, None, point, jvp=rule.jvp, cached=rule.cached)
@@ -71,7 +72,7 @@ def jvp_of(c):
 
 
 @given(seed=seeds)
-@settings(max_examples=150, deadline=None)
+@examples(60)
 def test_right_jvp_never_fails(seed):
     c = composition(seed)
     report = gradcheck(c.forward, c.backward, c.x, jvp=jvp_of(c), raise_exception=False)
@@ -79,7 +80,7 @@ def test_right_jvp_never_fails(seed):
 
 
 @given(seed=seeds, data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(25)
 def test_output_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_never(seed, data):
     c = composition(seed)
     right = jvp_of(c)
@@ -133,7 +134,7 @@ def wrong_jvp(tangents, x, p):
 
 @pytest.mark.parametrize("jvp", [squares_jvp, wrong_jvp])
 @given(point=points(), seed=st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
+@examples(12)
 def test_no_array_of_the_caller_is_written_to_and_the_same_call_gives_an_equal_report(jvp, point, seed):
     x, p = point
     before = [np.copy(array) for array in (x, p["a"], p["more"][0])]
@@ -146,7 +147,7 @@ def test_no_array_of_the_caller_is_written_to_and_the_same_call_gives_an_equal_r
 
 
 @given(seed=seeds, most=st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
+@examples(40)
 def test_budget_is_kept_and_makes_no_right_jvp_fail(seed, most):
     c = composition(seed)
     calls = 0
@@ -164,7 +165,7 @@ def test_budget_is_kept_and_makes_no_right_jvp_fail(seed, most):
 
 
 @given(point=points())
-@settings(deadline=None)
+@examples(25)
 def test_tangents_as_one_vector_and_back(point):
     problem = Problem(squares, None, point, jvp=squares_jvp)
     tangents = random_tangents(problem, 0)
@@ -175,7 +176,7 @@ def test_tangents_as_one_vector_and_back(point):
 
 @each_rule
 @given(data=st.data())
-@settings(max_examples=5, deadline=None)
+@examples(3)
 def test_jvp_column_by_column_is_the_numerical_jacobian(rule, data):
     point = data.draw(rule.inputs)
     problem = Problem(rule.forward, None, point, jvp=rule.jvp, cached=rule.cached)

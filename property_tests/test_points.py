@@ -18,7 +18,7 @@ def test_rule_that_is_wrong_at_few_points_is_found_by_default(why):
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_rule_passes_at_degenerate_points_too(name):
-    verify(RIGHT[name])
+    verify(RIGHT[name], max_examples=30)  # two of five are degenerate
 
 
 def test_rule_that_is_wrong_for_large_numbers_is_found_with_more_points():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def contraction(u, jacobian, gradient):
 
 @each_rule
 @given(data=st.data(), seed=seeds)
-@settings(max_examples=25, deadline=None)
+@examples(10)
 def test_backward_agrees_with_central_differences(rule, data, seed):
     # What cannot be told (a gradient below the rounding of the loss) is no failure; a wrong one is.
     point = data.draw(rule.inputs)
@@ -40,7 +41,7 @@ def test_backward_agrees_with_central_differences(rule, data, seed):
 
 @each_rule
 @given(data=st.data(), seed=seeds)
-@settings(max_examples=25, deadline=None)
+@examples(10)
 def test_backward_is_the_contraction_of_the_closed_form_jacobian(rule, data, seed):
     point = data.draw(rule.inputs)
     u, gradients = backward_at(rule, point, seed)
@@ -54,7 +55,7 @@ def test_backward_is_the_contraction_of_the_closed_form_jacobian(rule, data, see
 
 @each_rule
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@examples(5)
 def test_closed_form_jacobian_agrees_with_the_numerical_one(rule, data):
     point = data.draw(rule.inputs)
 
@@ -67,7 +68,7 @@ def test_closed_form_jacobian_agrees_with_the_numerical_one(rule, data):
 
 
 @given(point=inputs("(n,d),(d,m)"), seed=seeds)
-@settings(deadline=None)
+@examples(25)
 def test_gradient_of_a_linear_map_is_the_product_with_the_transpose(point, seed):
     x, w = point
     u, _ = backward_at(linear.RULE, point, seed)

@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 import pytest
 from compositions import composition
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nonsense import FUNCTIONS, VALUES, X, unsteady
 
@@ -22,14 +23,14 @@ def check(c, backward=None, **options):
 
 @pytest.mark.parametrize("rng", range(2))
 @given(seed=seeds)
-@settings(max_examples=400, deadline=None)
+@examples(150)
 def test_right_gradient_never_fails(rng, seed):
     report = check(composition(seed), rng=rng)
     assert not report.failed, str(report)
 
 
 @given(seed=seeds, sign=st.sampled_from([-1, 1]), data=st.data())
-@settings(max_examples=150, deadline=None)
+@examples(60)
 def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_never(seed, sign, data):
     c = composition(seed)
     resolution = check(c).inputs[0].resolution
@@ -54,7 +55,7 @@ def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_n
 
 
 @given(seed=seeds, inputs=powers, outputs=powers, upstream=powers)
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_scaling_by_powers_of_two_changes_no_verdict(seed, inputs, outputs, upstream):
     c = composition(seed)
     a, b = 2.0**inputs, 2.0**outputs
@@ -105,7 +106,7 @@ def test_garbage_yields_a_finding_or_a_usage_error_and_nothing_else():
 
 @example(value=None)
 @given(value=st.sampled_from(VALUES))
-@settings(deadline=None)
+@examples(30)
 def test_garbage_inputs(value):
     with contextlib.suppress(UsageError, GradientError):
         gradcheck(lambda x: x, lambda dy, x: dy, value)

@@ -1,4 +1,11 @@
+import os
+import subprocess
 import sys
+import traceback
+import types
+import warnings
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,3 +47,42 @@ def write(project):
         return file
 
     return write
+
+
+class Fork(subprocess.Popen):
+    """A process that is a copy of this one, where all is imported, and runs the code of ``python -c``."""
+
+    def __init__(self, command, *, pass_fds=(), **options):
+        run = partial(_run_and_exit, command[-2:], {0, 1, 2, *pass_fds})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of threads, of which the copy has none
+            super().__init__(command, preexec_fn=run, pass_fds=pass_fds, **options)
+
+
+def _run_and_exit(command, kept):
+    code, *arguments = command
+    ended = 1
+    try:
+        for low, high in pairwise([*sorted(kept), os.sysconf("SC_OPEN_MAX")]):
+            os.closerange(low + 1, high)  # with them that by which Popen is told that the process runs
+        warnings.resetwarnings()
+        sys.argv[:] = ["-c", *arguments]
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - all three until the end
+        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        exec(code, {"__name__": "__main__"})
+        ended = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(ended)
+
+
+@pytest.fixture
+def forks(monkeypatch):
+    """Start processes in which rules are checked in milliseconds; those of a command are real ones."""
+    if hasattr(os, "fork"):
+        from gradlab.run import one, process, source, targets  # noqa: F401 - what they all import
+
+        forking = types.SimpleNamespace(**{**vars(subprocess), "Popen": Fork})
+        monkeypatch.setattr(process, "subprocess", forking)

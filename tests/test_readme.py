@@ -105,10 +105,18 @@ def test_what_scipy_has_today_runs(today):
     assert eval(today, names()) < 1e-3
 
 
+SLOW_MACHINE = """
+from hypothesis import HealthCheck, settings
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
+"""
+
+
 def test_test_file_runs_as_it_stands(pytester):
     (code,) = re.findall(r"```python\n(.*?)```", section("In pytest"), flags=re.DOTALL)
     pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("--gradlab-max-examples=3", "-p", "no:cacheprovider")
+    pytester.makeconftest(SLOW_MACHINE)
+    result = pytester.runpytest_subprocess("--gradlab-max-examples=1", "-p", "no:cacheprovider")
     outcomes = result.parseoutcomes()
     assert outcomes.keys() == {"passed"}
     assert outcomes["passed"] > 10

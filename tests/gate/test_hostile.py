@@ -1,4 +1,7 @@
-"""Whatever a rule does to its process: every selected rule is reported, or the exit code says why not."""
+"""Whatever a rule does to its process: every selected rule is reported, or the exit code says why not.
+
+Rules that end their process cost two of them each; those of most tests here are copies of this one.
+"""
 
 import json
 import subprocess
@@ -9,13 +12,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gradlab.cli import main
+
+pytest_plugins = ["pytester"]
 SOURCE = Path(__file__).with_name("hostile.py")
 spec = util.spec_from_file_location("hostile", SOURCE)
 hostile = util.module_from_spec(spec)
 spec.loader.exec_module(hostile)
 
 NAMES = [rule.name for rule in hostile.RULES]
-MODES = {"plain": [], "jobs": ["--jobs", "2"], "timeout": ["--timeout", "120"]}
+SHALLOW = "small stack"  # leaves less of it than a copy of this process has in use
+SEVERAL = ("good 0", "os exit 0", "segfault", "closes all descriptors", "sys exit 0", "forks", "good 1")
 pytestmark = pytest.mark.skipif(not hasattr(hostile.os, "fork"), reason="the rules need POSIX")
 
 
@@ -29,6 +36,21 @@ def folder(tmp_path, monkeypatch):
 def verify(*arguments):
     command = [sys.executable, "-m", "gradlab", "verify", *arguments, "--max-examples", "1"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def as_document(file):
+    """Return what is said of each rule in the JSON document, after a look at whether it is complete."""
+    document = json.loads(file.read_text())
+    said = document["reports"] + document["errors"]
+    assert document["selected"] == len(said) == len({one["name"] for one in said})
+    assert document["problems"] == []
+    return {one["name"]: one["gate"]["status"] for one in said}
+
+
+def as_table(out):
+    width = max(map(len, NAMES))
+    rows = out.split("\n\n")[0].splitlines()[1:]
+    return {row[:width].rstrip(): row.lower().split()[-4] for row in rows}
 
 
 def expected(name):
@@ -45,19 +67,20 @@ def test_matrix_is_large_enough():
     assert len(NAMES) == len(set(NAMES))
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_hostile_rule_is_reported_as_text_and_as_json(mode, folder):
-    done = verify("hostile:RULES", *MODES[mode], "--format", "json", "--output", "out.json")
+def test_every_hostile_rule_is_reported_as_text_and_as_json(folder):
+    done = verify("hostile:RULES", "--format", "json", "--output", "out.json")
     assert done.returncode == 2
-    document = json.loads((folder / "out.json").read_text())
-    assert document["selected"] == len(document["reports"]) + len(document["errors"]) == len(NAMES)
-    statuses = {one["name"]: one["gate"]["status"] for one in document["reports"] + document["errors"]}
-    assert unlike(statuses) == {}
-    assert sorted(statuses) == sorted(NAMES)
-    rows = done.stdout.split("\n\n")[0].splitlines()[1:]
-    assert sorted(row[: max(map(len, NAMES))].rstrip() for row in rows) == sorted(NAMES)
-    assert unlike({row[: max(map(len, NAMES))].rstrip(): row.lower().split()[-4] for row in rows}) == {}
-    assert document["problems"] == []
+    for statuses in (as_document(folder / "out.json"), as_table(done.stdout)):
+        assert unlike(statuses) == {}
+        assert sorted(statuses) == sorted(NAMES)
+
+
+def test_every_hostile_rule_is_reported_with_several_processes_and_a_timeout_too(folder, forks, capfd):
+    command = ["verify", "hostile:RULES", "-k", "not small", "--format", "json", "--output", "out.json"]
+    assert main([*command, "--jobs", "2", "--timeout", "120", "--max-examples", "1"]) == 2
+    for statuses in (as_document(folder / "out.json"), as_table(capfd.readouterr().out)):
+        assert unlike(statuses) == {}
+        assert sorted([*statuses, SHALLOW]) == sorted(NAMES)
 
 
 def test_rules_that_hang_are_errors_with_the_place(folder):
@@ -81,26 +104,27 @@ def test_document_is_alone_on_standard_output_whatever_rules_write_there(folder)
     assert "by C" in done.stderr
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_every_hostile_rule_has_its_test_in_pytest(processes, folder):
-    (folder / "test_hostile.py").write_text(
+@pytest.mark.parametrize(
+    ("names", "processes"), [([name for name in NAMES if name != SHALLOW], "0"), (SEVERAL, "2")]
+)
+def test_every_hostile_rule_has_its_test_in_pytest(names, processes, folder, forks, pytester):
+    (pytester.path / "hostile.py").write_text(SOURCE.read_text())
+    pytester.makepyfile(
         "import hostile\nfrom gradlab.pytest_plugin import rule_tests\n"
-        "test_rules = rule_tests(hostile.RULES, max_examples=1)\n"
+        f"RULES = [rule for rule in hostile.RULES if rule.name in {names!r}]\n"
+        "test_rules = rule_tests(RULES, max_examples=1)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", processes]
-    done = subprocess.run(
-        [*command, "--junitxml=out.xml", "--rootdir=."], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    cases = list(ElementTree.parse(folder / "out.xml").iter("testcase"))
-    assert len(cases) == len(NAMES)
+    done = pytester.runpytest("-q", "-p", "no:cacheprovider", "-n", processes, "--junitxml=out.xml")
+    assert done.ret == 1
+    cases = list(ElementTree.parse(pytester.path / "out.xml").iter("testcase"))
+    assert len(cases) == len(names)
     said = {
         entry.get("name").removeprefix("gradlab."): entry.get("value").partition(":")[0]
         for case in cases
         for entry in case.iter("property")
     }
-    assert sorted(said) == sorted(NAMES)
+    assert sorted(said) == sorted(names)
     assert unlike(said) == {}
     failed = {case.get("name") for case in cases if case.find("failure") is not None}
-    assert failed == {f"test_rules[{name}]" for name in NAMES if said[name] != "pass"}
-    assert f"gradlab checked {len(NAMES)} functions: " in done.stdout
+    assert failed == {f"test_rules[{name}]" for name in names if said[name] != "pass"}
+    assert f"gradlab checked {len(names)} functions: " in done.stdout.str()

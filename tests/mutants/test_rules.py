@@ -14,7 +14,7 @@ import pytest
 from gradlab.mutants import catalogue
 from gradlab.point.arguments import names_of
 
-SEEDS = range(3)
+SEEDS = range(2)
 STENCIL = np.array([48, -36, 16, -3]) / 12  # f'(0) h = Σ c_k (f(kh) − f(0)) + O(h⁵)
 
 # Step lengths, relative to an entry's size: small where a kink or the edge of the domain is close, large
@@ -169,22 +169,16 @@ DEFECTS = [(case, defect) for case in CASES for defect in case.defects]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_right_rule_agrees_with_one_sided_differences(case):
-    for seed in SEEDS:
-        inputs, _, upstream = point_of(case, seed)
-        gradients = gradients_of(case, None, inputs, upstream)
-        assert len(gradients) == len(differentiable(inputs))
-        for i, gradient in zip(differentiable(inputs), gradients, strict=True):
-            assert gradient.shape == inputs[i].shape
-            assert gradient.dtype == inputs[i].dtype
-        assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(seed)) <= 1
-
-
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_these_differences_would_see_one_part_in_a_thousand(case):
+def test_right_rule_agrees_with_one_sided_differences_and_a_thousandth_more_does_not(case):
     inputs, _, upstream = point_of(case, 0)
-    gradients = [1.001 * gradient for gradient in gradients_of(case, None, inputs, upstream)]
-    assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(0)) > 1
+    gradients = gradients_of(case, None, inputs, upstream)
+    assert len(gradients) == len(differentiable(inputs))
+    for i, gradient in zip(differentiable(inputs), gradients, strict=True):
+        assert gradient.shape == inputs[i].shape
+        assert gradient.dtype == inputs[i].dtype
+    assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(0)) <= 1
+    more = [1.001 * gradient for gradient in gradients]
+    assert disagreement(case, more, inputs, upstream, np.random.default_rng(0)) > 1
 
 
 SHOWN = [

@@ -31,7 +31,7 @@ FUNCTIONS = """
 
 
 @pytest.fixture
-def run(pytester):
+def run(pytester, forks):
     """Run a test file that begins with the functions above."""
 
     def run(tests, *arguments, ini=""):

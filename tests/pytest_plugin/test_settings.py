@@ -32,7 +32,7 @@ class TestInconclusive:
         tests = (
             self.TESTS
             + """
-    @brief
+    @settings(brief, max_examples=5)
     @given(strategies.inputs("(n)"))
     def test_many(gradcheck, inputs): gradcheck(blind, blind_backward, x)
     """

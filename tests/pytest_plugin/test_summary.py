@@ -22,9 +22,9 @@ class TestSummary:
     def test_other(): assert False
     """
 
-    @pytest.mark.parametrize("arguments", [(), ("-n", "2"), ("-q",), ("--import-mode=importlib",)])
-    def test_lists_what_is_not_right_and_counts_the_rest(self, run, arguments):
-        result = run(self.EVERYTHING, *arguments)
+    @pytest.mark.parametrize("arguments", [("-n", "2"), ("-q", "--import-mode=importlib")])
+    def test_lists_what_is_not_right_counts_the_rest_and_records_all(self, run, arguments):
+        result = run(self.EVERYTHING, "--junitxml=results.xml", *arguments)
         assert result.parseoutcomes() == {"failed": 5, "passed": 2}
         lines = [
             line for line in result.stdout.lines if re.match(r"FAIL |INCONCLUSIVE |gradlab checked", line)
@@ -32,22 +32,16 @@ class TestSummary:
         summary = lines[-4:]
         assert sorted(line.split(":")[0] for line in summary) == sorted(
             [
-                "FAIL wrong (test_lists_what_is_not_right_and_counts_the_rest.py)",
-                "FAIL scaled (test_lists_what_is_not_right_and_counts_the_rest.py, 2 tests)",
-                "INCONCLUSIVE blind (test_lists_what_is_not_right_and_counts_the_rest.py)",
+                "FAIL wrong (test_lists_what_is_not_right_counts_the_rest_and_records_all.py)",
+                "FAIL scaled (test_lists_what_is_not_right_counts_the_rest_and_records_all.py, 2 tests)",
+                "INCONCLUSIVE blind (test_lists_what_is_not_right_counts_the_rest_and_records_all.py)",
                 "gradlab checked 5 functions",
             ]
         )
         assert summary[-1].endswith(": 2 fail, 1 inconclusive, 1 fail as expected, 1 pass")
+        self.check_records()
 
-    def test_all_right_is_one_line_and_none_when_quiet(self, run):
-        tests = "    def test(gradcheck): gradcheck(square, right, x)"
-        run(tests).stdout.fnmatch_lines(["gradlab checked 1 function: 1 pass"])
-        run(tests, "-q").stdout.no_fnmatch_line("*gradlab checked*")
-
-    @pytest.mark.parametrize("workers", ["0", "1"])
-    def test_records_reach_the_junit_file(self, run, workers):
-        run(self.EVERYTHING, "--junitxml=results.xml", "-n", workers)
+    def check_records(self):
         properties = {
             (case.get("name"), entry.get("name")): entry.get("value")
             for case in ElementTree.parse("results.xml").iter("testcase")
@@ -61,6 +55,11 @@ class TestSummary:
         assert properties["test_rules[blind]", "gradlab.blind"].startswith(
             "inconclusive: 0 of 1 point passed"
         )
+
+    def test_all_right_is_one_line_and_none_when_quiet(self, run):
+        tests = "    def test(gradcheck): gradcheck(square, right, x)"
+        run(tests).stdout.fnmatch_lines(["gradlab checked 1 function: 1 pass"])
+        run(tests, "-q").stdout.no_fnmatch_line("*gradlab checked*")
 
     def test_long_reasons_are_cut_and_lines_are_joined(self, run):
         run(
