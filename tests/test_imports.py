@@ -4,6 +4,7 @@ import ast
 import graphlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,14 @@ BLIND = {
 }
 
 
+@cache
+def trees():
+    """Return the syntax trees of all modules, by their paths."""
+    return {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
 def imports_of(path):
-    tree = ast.parse(path.read_text())
-    tree.body = [node for node in tree.body if not is_type_checking(node)]
+    tree = ast.Module([node for node in trees()[path].body if not is_type_checking(node)], [])
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gradlab"):
             parts = node.module.split(".")
@@ -64,14 +70,14 @@ def is_type_checking(node):
 
 
 def arrows():
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in trees():
         here = path.relative_to(PACKAGE).with_suffix("").parts[0]
         if here != "__init__":
             yield from ((here, there) for there in imports_of(path) if there != here and there in LEVEL)
 
 
 def test_every_module_has_a_layer():
-    modules = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in PACKAGE.rglob("*.py")}
+    modules = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in trees()}
     assert modules - {"__init__"} == set(LEVEL)
 
 
@@ -88,11 +94,11 @@ def module_name(path):
 
 
 def test_within_a_layer_too_imports_run_one_way():
-    paths = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+    paths = {module_name(path): path for path in trees()}
     graph = {}
     for importer, path in paths.items():
         # What a function imports is deferred to its call.
-        nodes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+        nodes = [node for node in trees()[path].body if isinstance(node, ast.ImportFrom)]
         names = [(node.module, f"{node.module}.{alias.name}") for node in nodes for alias in node.names]
         graph[importer] = {inner if inner in paths else outer for outer, inner in names} & set(paths)
     assert "gradlab.checks.judge" in graph["gradlab.checks.gradients"]
@@ -122,7 +128,7 @@ def test_gradcheck_needs_numpy_alone():
 
 
 def test_only_the_command_line_prints():
-    for path in PACKAGE.rglob("*.py"):
-        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    for path, tree in trees().items():
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         prints = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
         assert not prints or "cli" in path.relative_to(PACKAGE).parts

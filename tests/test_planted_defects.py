@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import Phase, find, settings
+from hypothesis import HealthCheck, Phase, find, settings
 
 from gradlab import Rule, gradcheck, verify
 from gradlab.networks import language_model, neuron
@@ -51,6 +51,16 @@ PLANTED = [
 ]
 
 
+FEW = settings(
+    max_examples=30,
+    phases=[Phase.generate],
+    database=None,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
 @pytest.mark.parametrize(("right", "defect"), PLANTED, ids=[defect.__name__ for _, defect in PLANTED])
 def test_defect_is_caught_and_the_right_rule_passes(right, defect):
     assert verify(right, max_examples=5)
@@ -60,7 +70,7 @@ def test_defect_is_caught_and_the_right_rule_passes(right, defect):
         return report.failed and report.findings[0].kind == "wrong-gradient"
 
     # As `verify` does, but for the shrinking, which takes the longest.
-    find(right.inputs, is_caught, settings=settings(max_examples=30, phases=[Phase.generate], database=None))
+    find(right.inputs, is_caught, settings=FEW)
 
 
 def test_defect_in_one_part_of_the_language_model_is_caught_in_the_whole(monkeypatch):

@@ -45,8 +45,16 @@ def drawn(strategy, seed=0, count=100):
     return points
 
 
+UNHURRIED = settings(
+    max_examples=2000,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+
+
 def simplest(strategy, condition=lambda point: True):
-    return find(strategy, condition, settings=settings(database=None, max_examples=2000), random=Random(0))
+    return find(strategy, condition, settings=UNHURRIED, random=Random(0))
 
 
 class TestSignature:
@@ -250,7 +258,9 @@ class TestBadInput:
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_reals_and_real_numbers_of_their_precision(dtype):
-    z, x = find(inputs("(n),(n)", elements=(reals, positive), dtype=dtype), lambda point: True)
+    z, x = find(
+        inputs("(n),(n)", elements=(reals, positive), dtype=dtype), lambda point: True, settings=UNHURRIED
+    )
     assert z.dtype == dtype
     assert x.dtype == z.real.dtype
     assert z[0] == 1 + 1j

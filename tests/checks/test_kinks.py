@@ -68,12 +68,11 @@ def test_kink_beside_the_point_is_not_crossed():
     assert verdict(relu, lambda dy, x: dy * (x > 1e-6), x) is not Verdict.PASS
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_million_kinks_cost_no_more_calls(seed):
-    x = np.random.default_rng(seed).normal(size=100_000)
-    report = gradcheck(relu, lambda dy, x: dy * (x > 0), x, rng=seed)
+def test_a_hundred_thousand_kinks_cost_no_more_calls():
+    x = np.random.default_rng(0).normal(size=100_000)
+    report = gradcheck(relu, lambda dy, x: dy * (x > 0), x)
     assert report.forward_calls <= 64
-    assert verdict(relu, lambda dy, x: dy * (x > 0.001), x, rng=seed) is Verdict.FAIL
+    assert verdict(relu, lambda dy, x: dy * (x > 0.001), x) is Verdict.FAIL
 
 
 def test_infinite_slope_is_not_called_wrong():
@@ -133,7 +132,7 @@ def sort_backward(dy, x):
     return gradient
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_order_of_equal_numbers_is_free_but_their_sum_is_known(seed):
     rng = np.random.default_rng(seed)
     x = np.round(rng.normal(size=8))  # three to five of them are equal
