@@ -90,13 +90,14 @@ def test_reports_do_not_depend_on_the_number_of_processes(checked):
 
 
 def test_rule_that_hangs_is_an_error_that_says_where_and_the_others_go_on(checked):
-    results = checked("sleeper", "last", timeout=4.0)
+    results = checked("sleeper", "last", points=1, timeout=4.0)
     error = results[0].error
     assert error.kind is ErrorKind.TIMEOUT
     assert error.message == "not done within the timeout of 4 s, at the first point"
     assert error.stack.endswith("lambda x: time.sleep(600))")
     assert "mixed.py" in error.stack
     assert "gradlab" not in error.stack
+    assert results[1].error is None
     assert results[1].report.passed
 
 
