@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gradlab import scipy as scipy
     from gradlab import strategies as strategies
     from gradlab import tangents as tangents
+    from gradlab import torch as torch
     from gradlab._explain import explain as explain
     from gradlab._gradcheck import gradcheck as gradcheck
     from gradlab._gradgradcheck import gradgradcheck as gradgradcheck
@@ -66,7 +67,7 @@ _HOME = {
 }
 
 # Modules that are used by their name, as in `gradlab.strategies.inputs`; loaded likewise.
-_MODULES = ("autograd", "jax", "pytest_plugin", "scipy", "strategies", "tangents")
+_MODULES = ("autograd", "jax", "pytest_plugin", "scipy", "strategies", "tangents", "torch")
 
 __all__ = [
     "Cause",

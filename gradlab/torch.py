@@ -1,0 +1,439 @@
+"""The derivatives that one writes for PyTorch, checked: change one import.
+
+=====================================================  ================================================
+torch.autograd                                         gradlab.torch
+=====================================================  ================================================
+``gradcheck(func, inputs)``                            `gradcheck`, with the same arguments
+``gradgradcheck(func, inputs, grad_outputs)``          `gradgradcheck`, with the same arguments
+=====================================================  ================================================
+
+``func`` is a function, a `torch.autograd.Function`, a `torch.nn.Module` (whose parameters are inputs, under
+their own names) or an operator of `torch.library`. The numerical side works in float64, where ``func`` does;
+the derivative is asked in the precision given, and on the device. Neither a step nor a tolerance is guessed.
+Each returns a `Report`, which is true where the derivative is right, and raises `GradientError` where it is
+not; what a function raises itself passes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradlab._framework import new_name, random_like
+from gradlab._gradcheck import Question, answered, check_point, seed_of
+from gradlab._snippet import Snippet, call_snippet
+from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.arguments import called_with
+from gradlab.point.problem import RuleRaised
+from gradlab.report import Finding, Report, Verdict
+from gradlab.rule import Rule
+
+try:
+    import torch
+except ModuleNotFoundError:
+    text = "gradlab.torch needs PyTorch: pip install 'gradlab-verify[torch]'"
+    raise ModuleNotFoundError(text, name="torch") from None
+
+from gradlab._torch.beside import Beside
+from gradlab._torch.point import (
+    Graph,
+    Point,
+    array_of,
+    looked_at,
+    names_in,
+    not_a_leaf,
+    point_of,
+    tensor_like,
+    tensors_in,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["gradcheck", "gradgradcheck"]
+__tracebackhide__ = is_deliberate
+
+IGNORED = {
+    "eps": "steps are chosen by what func shows",
+    "nondet_tol": "func has to give the same numbers twice, but for rounding",
+    "masked": "gradients are compared dense",
+}
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    grad_outputs: Any = None,
+    reference: Callable[..., Any] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    check_backward_ad: bool = True,
+    check_forward_ad: bool | None = None,
+    check_batched_grad: bool = False,
+    check_undefined_grad: bool = True,
+    check_partial_grad: bool = True,
+    check_memory_layout: bool = True,
+    fast_mode: bool = False,
+    max_calls: int | None = None,
+    rng: int | np.random.Generator | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    raise_exception: bool = True,
+    eps: Any = None,
+    nondet_tol: Any = None,
+    check_grad_dtypes: bool = True,
+    masked: Any = None,
+) -> Report:
+    """Check the derivatives of a function of tensors, as `torch.autograd.gradcheck` does.
+
+    Parameters
+    ----------
+    func : callable
+        ``func(*inputs, **kwargs)`` returns a tensor, or a tree of tensors; or a `torch.autograd.Function`.
+        Outputs that require no gradient, such as those that `mark_non_differentiable` names, are not compared
+        beside others that do; where none does, their derivative has to be zero.
+    inputs : Tensor, or tuple of Tensors, trees of Tensors and constants
+        The point. Differentiated are tensors that require a gradient; where none does, all floating-point and
+        complex ones. The parameters of a module are differentiated too where they require a gradient.
+    kwargs : mapping, optional
+        Further arguments, likewise.
+    grad_outputs : Tensor or tuple of Tensors, optional
+        The upstream gradient of the outputs that are compared; random by default.
+    reference : callable, optional
+        A function of the same arguments, such as one that is not fused, of which torch's derivative in
+        float64 is trusted; of a module, a module with the same parameters. Differences are then taken only
+        where the gradients differ.
+    rtol, atol : float, optional
+        The relative and the absolute defect that you do not care about, as in `gradlab.gradcheck`.
+    check_backward_ad : bool, default True
+        Whether to check reverse mode.
+    check_forward_ad : bool, optional
+        Whether to check forward mode: against reverse mode by the dot-product test, which takes no
+        differences, and where that fails by differences. By default where there is one.
+    check_batched_grad : bool, default False
+        Whether backward has to give the same under `torch.vmap`.
+    check_undefined_grad : bool, default True
+        Whether backward has to take an upstream gradient that is missing for zeros.
+    check_partial_grad : bool, default True
+        Whether a gradient has to be the same where no other is asked for (``ctx.needs_input_grad``).
+    check_memory_layout : bool, default True
+        Whether func has to give the same for tensors that are not contiguous.
+    fast_mode : bool, default False
+        Take differences along random directions only, not along every entry; large inputs are checked so
+        anyway.
+    max_calls, rng, name, raise_exception
+        As in `gradlab.gradcheck`.
+    seed : int, optional
+        Seeds torch's generators before each call, for dropout and noise. They are put back afterwards.
+    eps, nondet_tol, masked : optional
+        Ignored with a note.
+    check_grad_dtypes : bool
+        Ignored: autograd converts gradients, and digits that this loses show in their numbers.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    GradientError
+        Unless the derivatives are right.
+    UsageError
+        When the question is malformed.
+
+    Examples
+    --------
+    >>> class Cube(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x**3
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         (x,) = ctx.saved_tensors
+    ...         return 3 * x * grad_output  # the square is missing
+    >>> report = gradcheck(Cube, torch.tensor([0.5, 2.0, -1.5]), raise_exception=False)
+    >>> report.inputs[0].wrong_entries
+    ((0,), (1,), (2,))
+    >>> gradcheck(torch.nn.Linear(3, 2), torch.ones(4, 3))
+    <Report Linear: pass at 1 point>
+    """
+    __tracebackhide__ = True
+    point = point_of(func, inputs, kwargs, seed=seed, name=name)
+    report = _check(
+        replace(point, contiguous=not check_memory_layout),
+        grad_outputs=grad_outputs,
+        number=seed_of(rng),
+        backward=check_backward_ad,
+        forward=check_forward_ad,
+        beside=_names(undefined=check_undefined_grad, partial=check_partial_grad, batched=check_batched_grad),
+        notes=_ignored(eps=eps, nondet_tol=nondet_tol, masked=masked),
+        reference=None if reference is None else _reference(reference, inputs, kwargs, seed),
+        rtol=rtol or None,  # users of torch write 0 for none
+        atol=atol,
+        probes="directions" if fast_mode else None,
+        max_calls=max_calls,
+    )
+    snippet = partial(
+        _snippet,
+        "gradcheck",
+        func,
+        inputs,
+        {
+            "check_backward_ad": check_backward_ad,
+            "check_undefined_grad": check_undefined_grad,
+            "check_partial_grad": check_partial_grad,
+            "check_memory_layout": check_memory_layout,
+        },
+        kwargs=kwargs,
+        grad_outputs=grad_outputs,
+        reference=reference,
+        check_forward_ad=check_forward_ad,
+        check_batched_grad=check_batched_grad,
+        fast_mode=fast_mode,
+        rtol=rtol,
+        atol=atol,
+        max_calls=max_calls,
+        seed=seed,
+        name=name,
+        rng=report.seed,
+    )
+    return answered(report, None, snippet, raise_exception=raise_exception)
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    check_rev_over_rev: bool = True,
+    check_fwd_over_rev: bool | None = None,
+    check_batched_grad: bool = False,
+    check_undefined_grad: bool = True,
+    check_memory_layout: bool = True,
+    fast_mode: bool = False,
+    max_calls: int | None = None,
+    rng: int | np.random.Generator | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    raise_exception: bool = True,
+    eps: Any = None,
+    nondet_tol: Any = None,
+    gen_non_contig_grad_outputs: bool = False,
+    check_grad_dtypes: bool = True,
+    masked: Any = None,
+) -> Report:
+    """Check the derivatives of the gradients, as `torch.autograd.gradgradcheck` does.
+
+    The gradients are a function of the inputs and of the upstream gradient, and are checked as `gradcheck`
+    checks any. Whether they are right themselves is not asked here.
+
+    Parameters
+    ----------
+    func, inputs, kwargs
+        As in `gradcheck`.
+    grad_outputs : Tensor or tuple of Tensors, optional
+        The upstream gradient at which the gradients are differentiated; random by default.
+    check_rev_over_rev, check_fwd_over_rev : bool
+        Whether to check reverse and forward mode of the gradients, as ``check_backward_ad`` and
+        ``check_forward_ad``.
+    gen_non_contig_grad_outputs : bool
+        Ignored: memory layouts are checked anyway.
+    rtol, atol, check_batched_grad, check_undefined_grad, check_memory_layout, fast_mode
+        As in `gradcheck`.
+    max_calls, rng, seed, name, raise_exception, eps, nondet_tol, check_grad_dtypes, masked
+        As in `gradcheck`.
+
+    Returns
+    -------
+    Report
+        Of the inputs, and of ``grad_output``.
+
+    Raises
+    ------
+    GradientError, UsageError
+        As `gradcheck`.
+
+    Examples
+    --------
+    >>> gradgradcheck(torch.sin, torch.tensor([0.5, 2.0], dtype=torch.float64))
+    <Report gradient of sin: pass at 1 point>
+    """
+    __tracebackhide__ = True
+    point = point_of(func, inputs, kwargs, seed=seed, name=name)
+    number = seed_of(rng)
+    report = _check(
+        replace(_gradient(point, grad_outputs, number), contiguous=not check_memory_layout),
+        number=number,
+        backward=check_rev_over_rev,
+        forward=check_fwd_over_rev,
+        beside=_names(undefined=check_undefined_grad, batched=check_batched_grad),
+        notes=_ignored(eps=eps, nondet_tol=nondet_tol, masked=masked),
+        rtol=rtol or None,
+        atol=atol,
+        probes="directions" if fast_mode else None,
+        max_calls=max_calls,
+    )
+    snippet = partial(
+        _snippet,
+        "gradgradcheck",
+        func,
+        inputs,
+        {
+            "check_rev_over_rev": check_rev_over_rev,
+            "check_undefined_grad": check_undefined_grad,
+            "check_memory_layout": check_memory_layout,
+        },
+        kwargs=kwargs,
+        grad_outputs=grad_outputs,
+        check_fwd_over_rev=check_fwd_over_rev,
+        check_batched_grad=check_batched_grad,
+        fast_mode=fast_mode,
+        rtol=rtol,
+        atol=atol,
+        max_calls=max_calls,
+        seed=seed,
+        name=name,
+        rng=report.seed,
+    )
+    return answered(report, None, snippet, raise_exception=raise_exception)
+
+
+def _check(
+    point: Point,
+    *,
+    number: int,
+    backward: bool,
+    forward: bool | None,
+    beside: Sequence[str],
+    notes: Sequence[str],
+    grad_outputs: Any = None,
+    **options: Any,
+) -> Report:
+    """Check a function: reverse mode by differences, then what is asked beside, then forward mode."""
+    if not backward and not forward:
+        raise UsageError("neither reverse nor forward mode is to be checked; expected one of them")
+    reports, findings = [], []
+    if backward:
+        question = Question(point.forward, point.backward, cached=True, name=point.title, **options)
+        upstream = None if grad_outputs is None else _upstream(point, grad_outputs)
+        reports.append(_answer(question, point, upstream, number))
+    if not any(report.failed for report in reports):
+        again = Beside(point, number)
+        findings = [finding for check in beside for finding in getattr(again, check)()] if backward else []
+        if forward is not False and not findings:
+            reports += _forward_mode(point, again, required=bool(forward), number=number, **options)
+    return _together(reports, findings, [*point.notes, *notes], seeded=point.seed is not None)
+
+
+def _answer(question: Question, point: Point, upstream: Any, number: int) -> Report:
+    __tracebackhide__ = True
+    report, raised = check_point(question, point.arrays, grad_output=upstream, seed=number)
+    if raised is not None:
+        raise raised  # by the user's function, as it would by itself
+    return report
+
+
+def _forward_mode(
+    point: Point, again: Beside, *, required: bool, number: int, reference: Any = None, **options: Any
+) -> list[Report]:
+    """Check forward mode where there is one: by differences only what is no transpose of reverse mode."""
+    try:
+        disagreement = again.forward_mode(options["rtol"])
+    except RuleRaised as error:
+        original = error.__cause__
+        assert original is not None
+        if isinstance(original, NotImplementedError) and not required:
+            return []
+        raise original from None
+    if disagreement is None:
+        return []
+    pairs = point.in_pairs()
+    question = Question(pairs.forward, pairs.backward, jvp=pairs.jvp, cached=True, name=point.title, **options)
+    return [_answer(question, pairs, None, number)]
+
+
+def _together(reports: Sequence[Report], findings: Sequence[Finding], notes: list[str], *, seeded: bool) -> Report:
+    """Return the worst of several reports, with what was found beside."""
+    worst = max(reports, key=lambda report: [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL].index(report.verdict))
+    if findings:
+        worst = replace(
+            worst,
+            verdict=Verdict.FAIL,
+            reason=findings[0].message,
+            findings=(*worst.findings, *findings),
+            points_passed=0,
+            points_failed=1,
+        )
+    if not seeded and "not-deterministic" in worst.kinds:
+        notes.append("where func draws from torch's generator, seed=0 makes it draw the same in each call")
+    return replace(
+        worst,
+        notes=tuple(dict.fromkeys([*worst.notes, *notes])),
+        forward_calls=sum(report.forward_calls for report in reports),
+        backward_calls=sum(report.backward_calls for report in reports),
+        jvp_calls=sum(report.jvp_calls for report in reports),
+        seconds=sum(report.seconds for report in reports),
+    )
+
+
+def _gradient(point: Point, grad_outputs: Any, number: int) -> Point:
+    """Return the gradients of a function as a function of its inputs and of the upstream gradient."""
+    count = len(point.variables)
+    outputs = point.run([not_a_leaf(x.clone().requires_grad_()) for x in point.variables.values()])
+    if grad_outputs is None:
+        rng = np.random.default_rng([number, 2])
+        upstream = [tensor_like(random_like(array_of(output), rng), output) for output in outputs]
+    else:
+        upstream = tensors_in(grad_outputs)
+    variables = dict(point.variables)
+    for tensor in upstream:
+        variables[new_name("grad_output", variables)] = tensor.detach()
+
+    def call(tensors: list[Tensor], wide: bool) -> list[Tensor]:
+        leaves = [not_a_leaf(tensor) for tensor in tensors[:count]]
+        graph = Graph(tensors[:count], point.run(leaves))
+        gradients = graph.vjp(tensors[count:], create_graph=True)
+        return [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, tensors, strict=False)]
+
+    return looked_at(Point(f"gradient of {point.title}", variables, call))
+
+
+def _reference(reference: Any, inputs: Any, kwargs: Any, seed: int | None) -> Rule:
+    """Return another function of the same inputs, whose derivative by torch is trusted."""
+    witness = point_of(reference, inputs, kwargs, seed=seed, name=None)
+    return Rule("reference", witness.forward, witness.backward, (), cached=True)
+
+
+def _upstream(point: Point, grad_outputs: Any) -> Any:
+    arrays = tuple(array_of(tensor) for tensor in tensors_in(grad_outputs))
+    return arrays if len(point.kept) > 1 else arrays[0]
+
+
+def _ignored(**options: Any) -> list[str]:
+    given = [key for key, value in options.items() if value not in (None, False, 0)]
+    return [f"{key} is ignored: {IGNORED[key]}" for key in given]
+
+
+def _names(**wanted: bool) -> list[str]:
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _snippet(call: str, func: Any, inputs: Any, on: Mapping[str, bool], **options: Any) -> Snippet:
+    """Write the call; of the options that are on by default, those that are not."""
+    given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+    off = "".join(f", {name}=False" for name, is_on in on.items() if not is_on)
+    form = f"({{subject}}, ({{inputs}}{',' * (len(given) == 1)}), {{options}}{off})"
+    named = called_with(lambda *arguments: None, names_in(func, len(given)), "func", func)
+    snippet = call_snippet(f"torch.{call}", func, named, given, form=form, **options)
+    return replace(snippet, call=f"import torch\n{snippet.call}")
