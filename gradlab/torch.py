@@ -323,7 +323,9 @@ def _check(
     """Check a function: reverse mode by differences, then what is asked beside, then forward mode."""
     if not backward and not forward:
         raise UsageError("neither reverse nor forward mode is to be checked; expected one of them")
-    reports, findings = [], []
+    reports: list[Report] = []
+    findings: list[Finding] = []
+    calls: dict[str, int] = {}
     if backward:
         question = Question(point.forward, point.backward, cached=True, name=point.title, **options)
         upstream = None if grad_outputs is None else _upstream(point, grad_outputs)
@@ -333,7 +335,8 @@ def _check(
         findings = [finding for check in beside for finding in getattr(again, check)()] if backward else []
         if forward is not False and not findings:
             reports += _forward_mode(point, again, required=bool(forward), number=number, **options)
-    return _together(reports, findings, [*point.notes, *notes], seeded=point.seed is not None)
+        calls = again.calls
+    return _together(reports, findings, [*point.notes, *notes], calls, seeded=point.seed is not None)
 
 
 def _answer(question: Question, point: Point, upstream: Any, number: int) -> Report:
@@ -359,13 +362,23 @@ def _forward_mode(
     if disagreement is None:
         return []
     pairs = point.in_pairs()
-    question = Question(pairs.forward, pairs.backward, jvp=pairs.jvp, cached=True, name=point.title, **options)
+    question = Question(
+        pairs.forward, pairs.backward, jvp=pairs.jvp, cached=True, name=point.title, **options
+    )
     return [_answer(question, pairs, None, number)]
 
 
-def _together(reports: Sequence[Report], findings: Sequence[Finding], notes: list[str], *, seeded: bool) -> Report:
-    """Return the worst of several reports, with what was found beside."""
-    worst = max(reports, key=lambda report: [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL].index(report.verdict))
+def _together(
+    reports: Sequence[Report],
+    findings: Sequence[Finding],
+    notes: list[str],
+    calls: Mapping[str, int],
+    *,
+    seeded: bool,
+) -> Report:
+    """Return the worst of several reports, with what was found beside, and all calls counted."""
+    order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
+    worst = max(reports, key=lambda report: order.index(report.verdict))
     if findings:
         worst = replace(
             worst,
@@ -377,13 +390,12 @@ def _together(reports: Sequence[Report], findings: Sequence[Finding], notes: lis
         )
     if not seeded and "not-deterministic" in worst.kinds:
         notes.append("where func draws from torch's generator, seed=0 makes it draw the same in each call")
+    counts = ("forward_calls", "backward_calls", "jvp_calls")
     return replace(
         worst,
         notes=tuple(dict.fromkeys([*worst.notes, *notes])),
-        forward_calls=sum(report.forward_calls for report in reports),
-        backward_calls=sum(report.backward_calls for report in reports),
-        jvp_calls=sum(report.jvp_calls for report in reports),
         seconds=sum(report.seconds for report in reports),
+        **{kind: calls.get(kind, 0) + sum(getattr(r, kind) for r in reports) for kind in counts},
     )
 
 

@@ -27,7 +27,8 @@ LAYERS = [
     ["_gradcheck"],
     ["_jacobian", "_gradgradcheck"],
     ["_framework"],
-    ["autograd", "jax", "scipy"],
+    ["_torch"],
+    ["autograd", "jax", "scipy", "torch"],
     ["strategies"],
     ["layers", "_value_and_grad", "_points", "_tally"],
     ["_verify"],
@@ -43,7 +44,7 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Deferred to the call, and no others: how a report reads is the reporters' matter, and what makes a rule of a
 # layer needs more than a rule does.
-ALLOWED = {("report", "reporters"), ("rule", "layers")}
+ALLOWED = {("report", "reporters"), ("rule", "layers"), ("rule", "torch")}
 # Rules are what is checked: they know nothing of what checks them.
 BLIND = {
     "rules": {"point", "checks", "_gradcheck", "_verify", "numerics"},

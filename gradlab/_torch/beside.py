@@ -54,8 +54,18 @@ class Beside:
             for i, g in self._claimed.answer.items()
         )
 
+    @property
+    def calls(self) -> dict[str, int]:
+        """How often functions were called, as reports count it."""
+        problem = self._problem
+        return {
+            "forward_calls": problem.forward_calls,
+            "backward_calls": problem.backward_calls,
+            "jvp_calls": problem.jvp_calls,
+        }
+
     def undefined(self) -> Iterator[Finding]:
-        """An upstream gradient that is missing is zero: the same gradients, or none where all are missing."""
+        """Find out whether an upstream gradient that is missing is taken for zeros."""
         form, linear = self._problem.form, self._claimed.map
         kind = "undefined-upstream"
         ends = np.cumsum(form.sizes)
@@ -75,7 +85,7 @@ class Beside:
             yield from self._differs(kind, "without any upstream gradient", nothing, graph, upstream)
 
     def partial(self) -> Iterator[Finding]:
-        """A gradient does not depend on which others are asked for, by `ctx.needs_input_grad`."""
+        """Find out whether a gradient depends on which others are asked for (`ctx.needs_input_grad`)."""
         point, leaves = self.point, self._graph.leaves
         for k, name in enumerate(point.variables if len(leaves) > 1 else ()):
             alone = [leaf.detach().clone().requires_grad_(i == k) for i, leaf in enumerate(leaves)]
@@ -91,7 +101,7 @@ class Beside:
                 yield from self._differs("depends-on-needs-input-grad", what, expected, graph, upstream)
 
     def batched(self) -> Iterator[Finding]:
-        """Under `torch.vmap`, backward gives what it gives one at a time."""
+        """Find out whether backward gives the same under `torch.vmap` as one at a time."""
         linear = self._claimed.map
         vectors = [linear.vector, linear.constant]
         stacked = [torch.stack(parts) for parts in zip(*map(self._upstream, vectors), strict=True)]

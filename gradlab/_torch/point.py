@@ -48,7 +48,9 @@ class Graph:
             outputs, upstream = zip(*pairs, strict=True)
             leaves = [self.leaves[k] for k in asked]
             options = {"retain_graph": True, "allow_unused": True, **options}
-            for k, gradient in zip(asked, torch.autograd.grad(outputs, leaves, upstream, **options), strict=True):
+            for k, gradient in zip(
+                asked, torch.autograd.grad(outputs, leaves, upstream, **options), strict=True
+            ):
                 found[k] = gradient
         return found
 
@@ -119,9 +121,7 @@ class Point:
         arrays = grad_output if len(graph.outputs) > 1 else (grad_output,)
         return [self.tensor(array, like=y) for array, y in zip(arrays, graph.outputs, strict=True)]
 
-    def gradients(
-        self, gradients: Sequence[torch.Tensor | None], graph: Graph
-    ) -> Iterator[npt.NDArray[Any]]:
+    def gradients(self, gradients: Sequence[torch.Tensor | None], graph: Graph) -> Iterator[npt.NDArray[Any]]:
         """Yield gradients as arrays."""
         for gradient, leaf in zip(gradients, graph.leaves, strict=True):
             yield self.array(torch.zeros_like(leaf) if gradient is None else gradient)
@@ -207,7 +207,10 @@ def point_of(
         new = dict(zip(places, tensors, strict=True))
         values = [new[k] if k in new else _constant(leaf, wide) for k, (_, leaf) in enumerate(leaves)]
         arguments = [unflatten(tree, values) for tree in trees]
-        positional, keyword = arguments[: len(given)], dict(zip(keywords, arguments[len(given) :], strict=True))
+        positional, keyword = (
+            arguments[: len(given)],
+            dict(zip(keywords, arguments[len(given) :], strict=True)),
+        )
         if is_module:
             state = {leaves[k][0]: values[k] for k in of_state}
             returned = torch.func.functional_call(func, state, tuple(positional), keyword)
@@ -228,7 +231,7 @@ def point_of(
 
 
 def looked_at(point: Point) -> Point:
-    """Call a function once: which of its outputs are compared, and is it the same in float64?"""
+    """Call a function, to see which of its outputs are compared, and whether it is the same in float64."""
     variables = list(point.variables.values())
     outputs = point.run([not_a_leaf(x.clone().requires_grad_()) for x in variables])
     if not outputs:
@@ -283,7 +286,7 @@ def _is_function_class(func: Any) -> bool:
 
 
 def _differentiated(leaves: Leaves, which: range, *, parameters: bool = False) -> list[int]:
-    """Return which leaves are differentiated: those that require a gradient; where none does, all floating."""
+    """Return which leaves are differentiated: those that require it; where none does, all floating ones."""
     floating = [k for k in which if _is_floating(leaves[k][1])]
     required = [k for k in floating if leaves[k][1].requires_grad]
     for k in required:
