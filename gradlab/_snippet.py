@@ -21,7 +21,7 @@ import numpy.typing as npt
 from gradlab import tangents as own_tangents
 from gradlab.numerics.dtypes import is_narrow
 from gradlab.point.arguments import arrange, names_of
-from gradlab.point.values import describe
+from gradlab.point.values import describe, is_foreign
 from gradlab.rule import TORCH
 
 if TYPE_CHECKING:
@@ -230,6 +230,8 @@ def literal(value: Any) -> str | None:
         return repr(value) if len(value) <= PRINTABLE else None
     if type(value) is np.ndarray:
         return _array(value)
+    if type(value).__module__.partition(".")[0] == "torch" and is_foreign(value):
+        return _tensor(value)
     if isinstance(value, np.bool_ | np.number) and not is_narrow(value.dtype):
         return f"np.{type(value).__name__}({_number(value)})"
     if type(value) in (tuple, list) and len(value) <= PRINTABLE:
@@ -254,6 +256,20 @@ def _array(value: npt.NDArray[Any]) -> str | None:
         return f"np.empty({value.shape}, dtype={str(value.dtype)!r})"
     usual = value.dtype in map(np.dtype, (float, int, bool, complex)) or value.dtype.kind in "US"
     return f"np.array({_nested(value)}{'' if usual else f', dtype={str(value.dtype)!r}'})"
+
+
+def _tensor(value: Any) -> str | None:
+    """Write a tensor of PyTorch, which whoever has one has loaded."""
+    if value.numel() > PRINTABLE or value.is_sparse or value.is_quantized:
+        return None
+    plain = value.detach()
+    array = (plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain).numpy(force=True)
+    options = [f"dtype={value.dtype}"]
+    options += [f"device={str(value.device)!r}"] if value.device.type != "cpu" else []
+    options += ["requires_grad=True"] if value.requires_grad else []
+    if not array.size:
+        return f"torch.empty({tuple(value.shape)}, {', '.join(options)})"
+    return f"torch.tensor({_nested(array)}, {', '.join(options)})"
 
 
 def _nested(value: npt.NDArray[Any]) -> str:

@@ -245,8 +245,7 @@ def rule_from_layer(
     **settings: Any,
 ) -> Rule:
     """Return a rule of a layer's inputs and parameters; see `gradlab.Rule.from_layer`."""
-    from gradlab.strategies import Point
-    from gradlab.strategies import inputs as drawn
+    from gradlab.strategies.points import longer
     from gradlab.strategies.signature import read_signature
 
     made = layer() if isinstance(layer, type) or not hasattr(layer, settings["forward"]) else layer
@@ -265,27 +264,7 @@ def rule_from_layer(
     found = params if params != "params" else find_parameters(bare, example, {})[0]
     adapter = Layer(made, count, params=found, **settings)
 
-    def with_parameters(point: Any) -> Any:
-        longer = (*point, *adapter.values)
-        if not isinstance(point, Point):
-            return longer
-        extended = Point(longer)
-        extended.degenerate = point.degenerate
-        return extended
-
-    if isinstance(inputs, str):
-        inputs = drawn(inputs)
-    if isinstance(inputs, tuple | list):
-        points: Any = with_parameters(inputs)
-    elif hasattr(inputs, "map"):
-        points = inputs.map(with_parameters)
-    elif callable(inputs):
-        points = functools.wraps(inputs)(lambda rng: with_parameters(inputs(rng)))
-    else:
-        raise UsageError(
-            f"inputs is {describe(inputs)}; expected a signature such as '(n,d)', a Hypothesis strategy, a "
-            "tuple of example inputs, or a function of a numpy Generator"
-        )
+    points = longer(inputs, adapter.values)
     title = name or type(made).__name__
     return kind(title, *adapter.rule(title), points, known_failure=known_failure)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -177,6 +177,61 @@ class Rule:
             backward=backward,
             reset=reset,
             seed=seed,
+            known_failure=known_failure,
+        )
+
+    @classmethod
+    def from_torch(
+        cls,
+        func: Callable[..., Any],
+        inputs: Any,
+        *,
+        name: str | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        reference: Callable[..., Any] | None = None,
+        seed: int | None = None,
+        check_forward_ad: bool = False,
+        known_failure: tuple[str, str] | None = None,
+    ) -> Rule:
+        """Return the rule of a function of PyTorch, as torch differentiates it.
+
+        Parameters
+        ----------
+        func : callable
+            As in `gradlab.torch.gradcheck`: a function, a `torch.autograd.Function`, a module or an operator.
+        inputs : str, strategy, tuple or callable
+            Where its inputs come from, as NumPy arrays, as for any rule; an example may be of tensors. What
+            is floating-point is differentiated; constants that are, go to ``kwargs``. The parameters of a
+            module are added to each point, as they are in it.
+        name : str, optional
+            What reports call it; by default the name of the function, or of the module's class.
+        kwargs : mapping, optional
+            Further arguments of the function.
+        reference, seed
+            As in `gradlab.torch.gradcheck`.
+        check_forward_ad : bool, default False
+            Whether to check forward mode too.
+        known_failure : (str, str), optional
+            As for any rule.
+
+        Examples
+        --------
+        >>> import gradlab, torch  # doctest: +SKIP
+        >>> rule = Rule.from_torch(torch.sin, "(n)")  # doctest: +SKIP
+        >>> gradlab.verify(rule)  # doctest: +SKIP
+        <Report sin: pass at 100 points>
+        """
+        from gradlab.torch import rule_from_torch
+
+        return rule_from_torch(
+            cls,
+            func,
+            inputs,
+            name=name,
+            kwargs=kwargs,
+            reference=reference,
+            seed=seed,
+            check_forward_ad=check_forward_ad,
             known_failure=known_failure,
         )
 

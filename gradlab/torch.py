@@ -50,6 +50,7 @@ from gradlab._torch.point import (
     tensor_like,
     tensors_in,
 )
+from gradlab._torch.rules import rule_from_torch as rule_from_torch
 
 if TYPE_CHECKING:
     from torch import Tensor

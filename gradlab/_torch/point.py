@@ -177,7 +177,14 @@ class Point:
 def point_of(
     func: Any, inputs: Any, kwargs: Mapping[str, Any] | None = None, *, seed: int | None, name: str | None
 ) -> Point:
-    """Return a function at a point; see `gradlab.torch.gradcheck`.
+    """Return a function at a point, looked at; see `gradlab.torch.gradcheck`."""
+    return looked_at(assembled(func, inputs, kwargs, seed=seed, name=name))
+
+
+def assembled(
+    func: Any, inputs: Any, kwargs: Mapping[str, Any] | None, *, seed: int | None, name: str | None
+) -> Point:
+    """Return a function at a point that it was not called at yet.
 
     Raises
     ------
@@ -226,8 +233,12 @@ def point_of(
         while label in taken:
             label += "_"
         taken[label] = leaves[k][1].detach()
-    title = name or str(getattr(func, "__name__", type(func).__name__))
-    return looked_at(Point(title, taken, call, seed=seed))
+    return Point(name or title_of(func), taken, call, seed=seed)
+
+
+def title_of(func: Any) -> str:
+    """Return what reports call a function."""
+    return str(getattr(func, "__name__", type(func).__name__))
 
 
 def looked_at(point: Point) -> Point:
@@ -324,6 +335,8 @@ def _constant(leaf: Any, wide: bool) -> Any:
 def not_a_leaf(leaf: torch.Tensor) -> torch.Tensor:
     """Return a copy in the same memory layout that may be changed in place, as a leaf may not."""
     with torch.enable_grad():
+        if leaf.is_contiguous():
+            return leaf.clone()
         copy = torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device=leaf.device)
         return copy.copy_(leaf)
 

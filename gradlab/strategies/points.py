@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -115,6 +116,44 @@ def inputs(
         return point
 
     return points()
+
+
+def longer(given: Any, values: tuple[Any, ...]) -> Any:
+    """Return where points come from, with further inputs at the end of each, such as a layer's parameters.
+
+    Parameters
+    ----------
+    given : str, strategy, tuple or callable
+        As in `gradlab.Rule`.
+    values : tuple
+        The further inputs.
+
+    Examples
+    --------
+    >>> longer((1.0, 2.0), (3.0,))
+    (1.0, 2.0, 3.0)
+    """
+
+    def extended(point: Any) -> Any:
+        together = (*point, *values)
+        if not isinstance(point, Point):
+            return together
+        drawn = Point(together)
+        drawn.degenerate = point.degenerate
+        return drawn
+
+    if isinstance(given, str):
+        given = inputs(given)
+    if isinstance(given, tuple | list):
+        return extended(given)
+    if hasattr(given, "map"):
+        return given.map(extended)
+    if callable(given):
+        return functools.wraps(given)(lambda rng: extended(given(rng)))
+    raise UsageError(
+        f"inputs is {describe(given)}; expected a signature such as '(n,d)', a Hypothesis strategy, a "
+        "tuple of example inputs, or a function of a numpy Generator"
+    )
 
 
 def _altered(draw: st.DrawFn, kind: str, arrays: list[Any], holds: Sequence[Elements]) -> list[Any]:
