@@ -262,8 +262,8 @@ def _tensor(value: Any) -> str | None:
     """Write a tensor of PyTorch, which whoever has one has loaded."""
     if value.numel() > PRINTABLE or value.is_sparse or value.is_quantized:
         return None
-    plain = value.detach()
-    array = (plain.float() if plain.is_floating_point() and plain.element_size() < 4 else plain).numpy(force=True)
+    is_narrow_float = value.is_floating_point() and value.element_size() < 4
+    array = (value.float() if is_narrow_float else value).numpy(force=True)
     options = [f"dtype={value.dtype}"]
     options += [f"device={str(value.device)!r}"] if value.device.type != "cpu" else []
     options += ["requires_grad=True"] if value.requires_grad else []

@@ -50,12 +50,12 @@ from gradlab._torch.point import (
     tensor_like,
     tensors_in,
 )
-from gradlab._torch.rules import rule_from_torch as rule_from_torch
+from gradlab._torch.rules import rule_from_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["gradcheck", "gradgradcheck"]
+__all__ = ["gradcheck", "gradgradcheck", "rule_from_torch"]
 __tracebackhide__ = is_deliberate
 
 IGNORED = {

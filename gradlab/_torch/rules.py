@@ -76,9 +76,7 @@ class _Adapter:
 
     def _forward(self, arrays: tuple[Any, ...]) -> tuple[Any, _Call]:
         given = arrays[: len(arrays) - len(self.parameters)]
-        point = assembled(
-            self._func, map_leaves(_as_tensor, given), self._kwargs, seed=self._seed, name=None
-        )
+        point = assembled(self._func, map_leaves(_as_tensor, given), self._kwargs, seed=self._seed, name=None)
         values = [*_floating(given), *arrays[len(given) :]]
         inputs = dict(zip(point.variables, map(np.asarray, values), strict=True))
         first = self._first = self._first or looked_at(point)
