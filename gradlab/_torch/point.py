@@ -106,7 +106,7 @@ class Point:
         graph = Graph(leaves, self.run(passed))
         for array, leaf, tensor, node in zip(inputs.values(), leaves, passed, nodes, strict=True):
             # What is written to behind autograd's back shows in the array; of what it knows, it takes care.
-            if tensor.grad_fn is node and not torch.equal(tensor.detach(), leaf.detach()):
+            if tensor.grad_fn is node and not torch.equal(tensor, leaf):
                 array[...] = self.array(tensor)
         outputs = tuple(map(self.array, graph.outputs))
         return (outputs if len(outputs) > 1 else outputs[0]), graph
@@ -316,8 +316,10 @@ def _is_floating(value: Any) -> bool:
 
 def _floating_in(returned: Any) -> Iterator[torch.Tensor]:
     """Yield the floating tensors in an output, dense."""
-    leaves: Leaves = []
-    flatten("output", returned, leaves)
+    leaves: Leaves = [("output", returned)]
+    if not isinstance(returned, torch.Tensor):  # by far the most frequent
+        leaves.clear()
+        flatten("output", returned, leaves)
     for _, leaf in leaves:
         if _is_floating(leaf):
             yield leaf if leaf.layout is torch.strided else leaf.to_dense()
@@ -347,9 +349,16 @@ def _seeded(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    # Not by `torch.manual_seed`, which takes a millisecond where CUDA has not been used yet.
+    generators = [torch.default_generator, *torch.cuda.default_generators]
+    states = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(seed)
+    try:
         yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
