@@ -128,7 +128,9 @@ def gradcheck(
     fast_mode : bool, default False
         Take differences along random directions only, not along every entry; large inputs are checked so
         anyway.
-    max_calls, rng, name, raise_exception
+    max_calls : int, optional
+        How often func may be called for differences at most; what takes none needs a few calls more.
+    rng, name, raise_exception
         As in `gradlab.gradcheck`.
     seed : int, optional
         Seeds torch's generators before each call, for dropout and noise. They are put back afterwards.
@@ -324,20 +326,23 @@ def _check(
     """Check a function: reverse mode by differences, then what is asked beside, then forward mode."""
     if not backward and not forward:
         raise UsageError("neither reverse nor forward mode is to be checked; expected one of them")
-    reports: list[Report] = []
+    if not backward:
+        pairs = point.in_pairs()
+        options.pop("reference", None)  # of backward
+        question = Question(pairs.forward, None, jvp=pairs.jvp, cached=True, name=point.title, **options)
+        return _together(point, [_answer(question, pairs, None, number)], notes=notes)
+    question = Question(point.forward, point.backward, cached=True, name=point.title, **options)
+    upstream = None if grad_outputs is None else _upstream(point, grad_outputs)
+    reports = [_answer(question, point, upstream, number)]
     findings: list[Finding] = []
     calls: dict[str, int] = {}
-    if backward:
-        question = Question(point.forward, point.backward, cached=True, name=point.title, **options)
-        upstream = None if grad_outputs is None else _upstream(point, grad_outputs)
-        reports.append(_answer(question, point, upstream, number))
-    if not any(report.failed for report in reports):
+    if not reports[0].failed:
         again = Beside(point, number)
-        findings = [finding for check in beside for finding in getattr(again, check)()] if backward else []
+        findings = [finding for check in beside for finding in getattr(again, check)()]
         if forward is not False and not findings:
             reports += _forward_mode(point, again, required=bool(forward), number=number, **options)
         calls = again.calls
-    return _together(reports, findings, [*point.notes, *notes], calls, seeded=point.seed is not None)
+    return _together(point, reports, findings, notes=notes, calls=calls)
 
 
 def _answer(question: Question, point: Point, upstream: Any, number: int) -> Report:
@@ -370,12 +375,12 @@ def _forward_mode(
 
 
 def _together(
+    point: Point,
     reports: Sequence[Report],
-    findings: Sequence[Finding],
-    notes: list[str],
-    calls: Mapping[str, int],
+    findings: Sequence[Finding] = (),
     *,
-    seeded: bool,
+    notes: Sequence[str],
+    calls: Mapping[str, int] | None = None,
 ) -> Report:
     """Return the worst of several reports, with what was found beside, and all calls counted."""
     order = [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL]
@@ -386,17 +391,24 @@ def _together(
             verdict=Verdict.FAIL,
             reason=findings[0].message,
             findings=(*worst.findings, *findings),
+            inputs=tuple(
+                replace(result, verdict=Verdict.FAIL)
+                if any(finding.input == result.name for finding in findings)
+                else result
+                for result in worst.inputs
+            ),
             points_passed=0,
             points_failed=1,
         )
-    if not seeded and "not-deterministic" in worst.kinds:
-        notes.append("where func draws from torch's generator, seed=0 makes it draw the same in each call")
+    hints = [*point.notes, *notes]
+    if "not-deterministic" in worst.kinds and point.seed is None:
+        hints.append("where func draws from torch's generators, seed=0 makes it draw the same in each call")
     counts = ("forward_calls", "backward_calls", "jvp_calls")
     return replace(
         worst,
-        notes=tuple(dict.fromkeys([*worst.notes, *notes])),
+        notes=tuple(dict.fromkeys([*worst.notes, *hints])),
         seconds=sum(report.seconds for report in reports),
-        **{kind: calls.get(kind, 0) + sum(getattr(r, kind) for r in reports) for kind in counts},
+        **{kind: (calls or {}).get(kind, 0) + sum(getattr(r, kind) for r in reports) for kind in counts},
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.autograd import forward_ad
+from torch.autograd import Function, forward_ad
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.dtypes import is_narrow, named
@@ -132,6 +135,7 @@ class Point:
             self.tensor(tangents[name], like=leaf)
             for name, leaf in zip(self.variables, graph.leaves, strict=True)
         ]
+        _load_forward_mode()
         with forward_ad.dual_level():
             duals = [
                 forward_ad.make_dual(not_a_leaf(leaf), move)
@@ -238,7 +242,8 @@ def assembled(
 
 def title_of(func: Any) -> str:
     """Return what reports call a function."""
-    return str(getattr(func, "__name__", type(func).__name__))
+    written = getattr(func, "_init_fn", func)  # that of torch.library.custom_op
+    return str(getattr(written, "__name__", type(func).__name__))
 
 
 def looked_at(point: Point) -> Point:
@@ -284,16 +289,29 @@ def names_in(func: Any, count: int) -> list[str]:
     schema = getattr(getattr(func, "default", func), "_schema", None)  # of an operator in torch.ops
     if type(func).__module__ == "torch._ops" and schema is not None:
         return [argument.name for argument in schema.arguments][:count]
-    if isinstance(func, torch.nn.Module):
-        return list(names_of(func.forward, count))
+    written, start = _written(func)
+    return list(names_of(written, count + start)[start:])
+
+
+def required_in(func: Any) -> int | None:
+    """Return how many arguments of a function have to be given; ``None`` where that is not known."""
+    written, start = _written(func)
+    try:
+        parameters = inspect.signature(written).parameters.values()
+    except (TypeError, ValueError):  # of torch's own functions
+        return None
+    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) - start
+
+
+def _written(func: Any) -> tuple[Callable[..., Any], int]:
+    """Return the Python function that says which arguments another takes, and how many are not its own."""
     if _is_function_class(func):
-        with_ctx = func.setup_context is torch.autograd.Function.setup_context
-        return list(names_of(func.forward, count + with_ctx)[with_ctx:])
-    return list(names_of(getattr(func, "_init_fn", func), count))  # that of torch.library.custom_op
+        return func.forward, int(func.setup_context is Function.setup_context)  # ctx
+    return (func.forward if isinstance(func, torch.nn.Module) else getattr(func, "_init_fn", func)), 0
 
 
 def _is_function_class(func: Any) -> bool:
-    return isinstance(func, type) and issubclass(func, torch.autograd.Function)
+    return isinstance(func, type) and issubclass(func, Function)
 
 
 def _differentiated(leaves: Leaves, which: range, *, parameters: bool = False) -> list[int]:
@@ -341,6 +359,14 @@ def not_a_leaf(leaf: torch.Tensor) -> torch.Tensor:
             return leaf.clone()
         copy = torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device=leaf.device)
         return copy.copy_(leaf)
+
+
+@cache
+def _load_forward_mode() -> None:
+    """Let torch load what its forward mode needs, which warns that it is deprecated, and takes a second."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore")
+        forward_ad.make_dual(torch.zeros(()), torch.zeros(()))
 
 
 @contextmanager

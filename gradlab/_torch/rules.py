@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradlab._torch.point import Graph, Point, array_of, assembled, looked_at, names_in, tensor_of, title_of
+from gradlab._torch.point import (
+    Graph,
+    Point,
+    array_of,
+    assembled,
+    looked_at,
+    names_in,
+    required_in,
+    tensor_of,
+    title_of,
+)
 from gradlab.point.arguments import called_with
 from gradlab.point.trees import Leaves, flatten, map_leaves
 from gradlab.point.values import is_floating
@@ -61,7 +70,9 @@ class _Call:
 class _Adapter:
     """A function of tensors that is called with arrays: its inputs, then the parameters of a module."""
 
-    def __init__(self, func: Any, kwargs: Mapping[str, Any] | None, seed: int | None, count: int) -> None:
+    def __init__(
+        self, func: Any, kwargs: Mapping[str, Any] | None, seed: int | None, count: int | None
+    ) -> None:
         self._func, self._kwargs, self._seed = func, kwargs, seed
         named = func.named_parameters() if isinstance(func, torch.nn.Module) else ()
         parameters = {name: parameter for name, parameter in named if parameter.requires_grad}
@@ -71,8 +82,10 @@ class _Adapter:
         def forward(*arrays: Any) -> tuple[Any, _Call]:
             return self._forward(arrays)
 
-        names = [*names_in(func, count), *(f"{'_' * name[0].isdigit()}{name}" for name in parameters)]
-        self.forward = called_with(forward, names, title_of(func), getattr(func, "forward", func))
+        self.forward = forward
+        if count is not None:
+            names = [*names_in(func, count), *(f"{'_' * name[0].isdigit()}{name}" for name in parameters)]
+            self.forward = called_with(forward, names, title_of(func), getattr(func, "forward", func))
 
     def _forward(self, arrays: tuple[Any, ...]) -> tuple[Any, _Call]:
         given = arrays[: len(arrays) - len(self.parameters)]
@@ -100,17 +113,15 @@ class _Adapter:
         return call.point.jvp(dict(zip(call.point.variables, _floating(moves), strict=True)), call.graph)
 
 
-def _count(func: Any, inputs: Any) -> int:
-    """Return how many inputs there are in a point."""
+def _count(func: Any, inputs: Any) -> int | None:
+    """Return how many inputs there are in a point; ``None`` where that is not known."""
     if isinstance(inputs, tuple | list):
         return len(inputs)
     if isinstance(inputs, str):
         return len(read_signature(inputs))
     if callable(inputs) and not hasattr(inputs, "map"):
         return len(inputs(np.random.default_rng(0)))
-    written = getattr(func, "forward", func)  # of a strategy, the arguments that have to be given
-    parameters = inspect.signature(written).parameters.values()
-    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+    return required_in(func)  # of a strategy, what has to be given
 
 
 def _as_tensor(leaf: Any) -> Any:
