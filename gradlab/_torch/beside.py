@@ -14,8 +14,8 @@ import torch
 
 from gradlab._gradcheck import default_rtol
 from gradlab._torch.point import Graph, Point, not_a_leaf
+from gradlab.checks.answers import Allowed
 from gradlab.checks.claims import claims_of
-from gradlab.checks.contract import Allowed
 from gradlab.checks.maps import Claimed, backward_map, jvp_map
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed

@@ -24,6 +24,9 @@ from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate
 
+# Those that NumPy lacks; they travel as the bits of integers.
+NARROW = {torch.bfloat16, *(getattr(torch, name) for name in dir(torch) if name.startswith("float8_"))}
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -166,7 +169,8 @@ class Point:
         """Return an array as a tensor, on the device of another, in the same memory where that can be."""
         if self.paired and like.is_complex():
             array = as_complex(array)
-        return tensor_of(array, contiguous=self.contiguous).to(like.device)
+        tensor = tensor_of(array, contiguous=self.contiguous)
+        return tensor if like.device.type == "cpu" else tensor.to(like.device)
 
     def array(self, tensor: torch.Tensor) -> npt.NDArray[Any]:
         """Return a tensor as an array."""
@@ -404,6 +408,9 @@ def tensor_of(array: Any, *, contiguous: bool = False) -> torch.Tensor:
     (1, 3)
     """
     array = np.asarray(array)
+    flags = array.flags
+    if flags.c_contiguous and flags.writeable and array.dtype.isbuiltin == 1:
+        return torch.from_numpy(array)  # by far the most frequent
     if is_narrow(array.dtype):
         narrow = getattr(torch, str(array.dtype))
         return tensor_of(array.view(f"u{array.itemsize}"), contiguous=contiguous).view(narrow)
@@ -422,11 +429,13 @@ def array_of(tensor: torch.Tensor) -> npt.NDArray[Any]:
     >>> array_of(torch.tensor([1.0, 2.0], dtype=torch.bfloat16)).dtype.name
     'bfloat16'
     """
-    tensor = tensor.detach()
-    tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name.startswith(("bfloat", "float8")):
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype in NARROW:
         bits = torch.uint16 if tensor.element_size() > 1 else torch.uint8
-        return array_of(tensor.contiguous().view(bits)).view(named(name))
+        name = str(tensor.dtype).removeprefix("torch.")
+        return array_of(tensor.detach().contiguous().view(bits)).view(named(name))
+    if tensor.dtype == torch.complex32:
+        raise UsageError("a tensor is of dtype torch.complex32, which NumPy lacks; expected complex64")
     array: npt.NDArray[Any] = tensor.numpy(force=True)
     return array

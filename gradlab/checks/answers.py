@@ -68,7 +68,7 @@ def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[i
         again, constant, combined = (a.get(k) for a in (answers.again, answers.constant, answers.combined))
         if again is None:
             continue
-        allowed = _Allowed(linear, k, influence, rounding)
+        allowed = Allowed(linear, k, influence, rounding)
         if allowed.differ(g, again) is not None:
             finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
         elif constant is None or combined is None:
@@ -108,7 +108,7 @@ def compare_imaginary_parts(
     """
     findings = []
     for i, part in imaginary.items():
-        allowed = _Allowed(backward, i, influence, rounding)
+        allowed = Allowed(backward, i, influence, rounding)
         at = allowed.differ(part, np.zeros_like(part), gradients[i])
         if at is not None:
             name = backward.problem.names[i]
@@ -120,8 +120,8 @@ def compare_imaginary_parts(
     return findings
 
 
-class _Allowed:
-    """By how much two answers may differ."""
+class Allowed:
+    """By how much two answers about the input or output ``k`` may differ."""
 
     def __init__(self, linear: LinearMap, k: int, influence: float, rounding: Callable[[int], Array]) -> None:
         self.k, self.rounding, self.scale = k, rounding, linear.scale(k)
@@ -167,7 +167,7 @@ def _largest(x: Array) -> float:
     return max(float(x.max()), -float(x.min()))
 
 
-def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: _Allowed) -> Finding:
+def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: Allowed) -> Finding:
     """Say why there was another answer in reverse order, after forward was called elsewhere."""
     plain = linear.ask(linear.vector).get(k, np.full_like(g, np.nan))
     at = allowed.differ(g, plain)
@@ -193,7 +193,7 @@ def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: _A
     return Finding("contract", linear.input(k), "not-deterministic", message)
 
 
-def _accumulated(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Finding | None:
+def _accumulated(linear: LinearMap, k: int, g: Array, allowed: Allowed) -> Finding | None:
     """Say that each call adds its own answer to that of the call before, if so.
 
     Of two calls for ``u`` and one for ``t u``, the third adds ``t`` times what the second does.
@@ -215,7 +215,7 @@ def _accumulated(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Find
     return Finding("contract", linear.input(k), "accumulated", message)
 
 
-def _changed(linear: LinearMap, k: int, g: Array, allowed: _Allowed) -> Finding | None:
+def _changed(linear: LinearMap, k: int, g: Array, allowed: Allowed) -> Finding | None:
     """Say that the answer is another after forward was called again at the same point, if so."""
     fresh = _afresh(linear, k)
     if fresh is None or (at := allowed.differ(g, fresh)) is None:
@@ -251,7 +251,7 @@ def _stale(linear: LinearMap, k: int, g: Array, later: Array, at: int) -> Findin
 
 
 def _not_linear(
-    linear: LinearMap, k: int, g: Array, constant: Array, combined: Array, allowed: _Allowed
+    linear: LinearMap, k: int, g: Array, constant: Array, combined: Array, allowed: Allowed
 ) -> Finding | None:
     """Say why the answers for two arguments do not add up to that for their sum."""
     u, c = linear.vector, linear.constant
@@ -279,7 +279,7 @@ def _not_linear(
 
 
 def _layout_finding(
-    linear: LinearMap, k: int, plain: Array, other: Array, allowed: _Allowed
+    linear: LinearMap, k: int, plain: Array, other: Array, allowed: Allowed
 ) -> Finding | None:
     at = allowed.differ(plain, other)
     if at is None:

@@ -28,15 +28,12 @@ class Defect:
         The function.
     remakes : str
         Which kind of public bug it makes again.
-    options : dict
-        What the checkers are told beyond what is said of the right function.
     """
 
     name: str
     func: Callable[..., Any]
     _: KW_ONLY
     remakes: str
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
