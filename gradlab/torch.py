@@ -28,7 +28,7 @@ from gradlab._gradcheck import Question, answered, check_point, seed_of
 from gradlab._snippet import Snippet, call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with
-from gradlab.point.problem import RuleRaised
+from gradlab.point.functions import RuleRaised
 from gradlab.report import Finding, Report, Verdict
 from gradlab.rule import Rule
 
@@ -39,18 +39,10 @@ except ModuleNotFoundError:
     raise ModuleNotFoundError(text, name="torch") from None
 
 from gradlab._torch.beside import Beside
-from gradlab._torch.point import (
-    Graph,
-    Point,
-    array_of,
-    looked_at,
-    names_in,
-    not_a_leaf,
-    point_of,
-    tensor_like,
-    tensors_in,
-)
+from gradlab._torch.functions import looked_at, names_in, point_of
+from gradlab._torch.point import Graph, Point
 from gradlab._torch.rules import rule_from_torch
+from gradlab._torch.tensors import array_of, not_a_leaf, tensor_like, tensors_in
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 import torch
 from torch.autograd import Function
 
-from gradlab._torch import beside, point, rules
+from gradlab._torch import beside, functions, point, rules, tensors
 from gradlab.mutants import torch as planted
 from gradlab.mutants.torch import CASES
 from gradlab.torch import gradcheck, gradgradcheck
@@ -458,7 +458,7 @@ def test_missing_framework_is_one_sentence(monkeypatch):
         __import__("gradlab.torch")
 
 
-@pytest.mark.parametrize("module", [gradlab.torch, point, beside, rules, planted])
+@pytest.mark.parametrize("module", [gradlab.torch, tensors, point, functions, beside, rules, planted])
 def test_docstrings(module):
     assert (
         doctest.testmod(module, optionflags=doctest.NUMBER if hasattr(doctest, "NUMBER") else 0).failed == 0

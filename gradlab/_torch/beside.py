@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from gradlab._gradcheck import default_rtol
-from gradlab._torch.point import Graph, Point, not_a_leaf
+from gradlab._torch.point import Graph, Point
+from gradlab._torch.tensors import not_a_leaf
 from gradlab.checks.answers import Allowed
 from gradlab.checks.claims import claims_of
 from gradlab.checks.maps import Claimed, backward_map, jvp_map

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,22 +9,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
-from torch.autograd import Function, forward_ad
+from torch.autograd import forward_ad
 
-from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics.dtypes import is_narrow, named
-from gradlab.point.arguments import names_of
+from gradlab._torch.tensors import array_of, not_a_leaf, tensor_of
+from gradlab.errors import is_deliberate
 from gradlab.point.pairs import as_complex, as_pairs
-from gradlab.point.trees import Leaves, flatten, unflatten
-from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate
-
-# Those that NumPy lacks; they travel as the bits of integers.
-NARROW = {torch.bfloat16, *(getattr(torch, name) for name in dir(torch) if name.startswith("float8_"))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,189 +174,6 @@ class Point:
         return replace(self, paired=True)
 
 
-def point_of(
-    func: Any, inputs: Any, kwargs: Mapping[str, Any] | None = None, *, seed: int | None, name: str | None
-) -> Point:
-    """Return a function at a point, looked at; see `gradlab.torch.gradcheck`."""
-    return looked_at(assembled(func, inputs, kwargs, seed=seed, name=name))
-
-
-def assembled(
-    func: Any, inputs: Any, kwargs: Mapping[str, Any] | None, *, seed: int | None, name: str | None
-) -> Point:
-    """Return a function at a point that it was not called at yet.
-
-    Raises
-    ------
-    UsageError
-        When there is nothing to be differentiated, or it is no function.
-    """
-    if not callable(func):
-        raise UsageError(f"func is {describe(func)}; expected a function, a Function class or a module")
-    given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-    keywords = dict(kwargs or {})
-    leaves: Leaves = []
-    names = [*names_in(func, len(given)), *keywords]
-    trees = [flatten(*item, leaves) for item in zip(names, (*given, *keywords.values()), strict=True)]
-    of_arguments = range(len(leaves))
-    is_module = isinstance(func, torch.nn.Module)
-    if is_module:
-        leaves += [*func.named_parameters(), *func.named_buffers()]
-    of_state = range(len(of_arguments), len(leaves))
-    places = [*_differentiated(leaves, of_arguments), *_differentiated(leaves, of_state, parameters=True)]
-    if not places:
-        raise UsageError(
-            f"nothing to differentiate: inputs is {describe(inputs)}; expected at least one floating-point "
-            "tensor"
-        )
-
-    def call(tensors: list[torch.Tensor], wide: bool) -> list[torch.Tensor]:
-        new = dict(zip(places, tensors, strict=True))
-        values = [new[k] if k in new else _constant(leaf, wide) for k, (_, leaf) in enumerate(leaves)]
-        arguments = [unflatten(tree, values) for tree in trees]
-        positional, keyword = (
-            arguments[: len(given)],
-            dict(zip(keywords, arguments[len(given) :], strict=True)),
-        )
-        if is_module:
-            state = {leaves[k][0]: values[k] for k in of_state}
-            returned = torch.func.functional_call(func, state, tuple(positional), keyword)
-        elif _is_function_class(func):
-            returned = func.apply(*positional, **keyword)
-        else:
-            returned = func(*positional, **keyword)
-        return list(_floating_in(returned))
-
-    taken: dict[str, torch.Tensor] = {}
-    for k in places:
-        label = leaves[k][0]
-        while label in taken:
-            label += "_"
-        taken[label] = leaves[k][1].detach()
-    return Point(name or title_of(func), taken, call, seed=seed)
-
-
-def title_of(func: Any) -> str:
-    """Return what reports call a function."""
-    written = getattr(func, "_init_fn", func)  # that of torch.library.custom_op
-    return str(getattr(written, "__name__", type(func).__name__))
-
-
-def looked_at(point: Point) -> Point:
-    """Call a function, to see which of its outputs are compared, and whether it is the same in float64."""
-    variables = list(point.variables.values())
-    outputs = point.run([not_a_leaf(x.clone().requires_grad_()) for x in variables])
-    if not outputs:
-        raise UsageError(f"{point.title} returns no floating-point tensor; expected one at least")
-    needed = [k for k, output in enumerate(outputs) if output.requires_grad]
-    notes = []
-    if 0 < len(needed) < len(outputs):
-        others = ", ".join(str(k) for k in range(len(outputs)) if k not in needed)
-        notes.append(f"output {others} requires no gradient, and is not compared")
-    point = replace(point, kept=tuple(needed) or tuple(range(len(outputs))))
-    if any(x.dtype not in (torch.float64, torch.complex128) for x in variables):
-        wide = [x.to(torch.complex128 if x.is_complex() else torch.float64) for x in variables]
-        try:
-            exact = point.run([not_a_leaf(x.requires_grad_()) for x in wide])
-        except Exception:  # such as a kernel that there is in float32 only
-            exact = []
-        same = len(exact) == len(point.kept) and all(
-            _alike(outputs[k], output) for k, output in zip(point.kept, exact, strict=True)
-        )
-        if exact and not same:
-            notes.append("in float64 func returns other numbers: compared in its own precision")
-        point = replace(point, wide=same)
-    return replace(point, notes=tuple(notes))
-
-
-def _alike(output: torch.Tensor, exact: torch.Tensor) -> bool:
-    """Whether an output is the same in float64, but for rounding."""
-    if output.shape != exact.shape:
-        return False
-    coarsest = torch.finfo(output.dtype).eps
-    output, exact = output.detach().to(exact.dtype), exact.detach()
-    known = torch.isfinite(output) & torch.isfinite(exact)
-    size = exact[known].abs().max() if known.any() else exact.new_zeros(()).abs()
-    return bool(((output - exact)[known].abs() <= coarsest**0.5 * size).all())
-
-
-def names_in(func: Any, count: int) -> list[str]:
-    """Return the names of the positional arguments of a function, as it is written."""
-    schema = getattr(getattr(func, "default", func), "_schema", None)  # of an operator in torch.ops
-    if type(func).__module__ == "torch._ops" and schema is not None:
-        return [argument.name for argument in schema.arguments][:count]
-    written, start = _written(func)
-    return list(names_of(written, count + start)[start:])
-
-
-def required_in(func: Any) -> int | None:
-    """Return how many arguments of a function have to be given; ``None`` where that is not known."""
-    written, start = _written(func)
-    try:
-        parameters = inspect.signature(written).parameters.values()
-    except (TypeError, ValueError):  # of torch's own functions
-        return None
-    return sum(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) - start
-
-
-def _written(func: Any) -> tuple[Callable[..., Any], int]:
-    """Return the Python function that says which arguments another takes, and how many are not its own."""
-    if _is_function_class(func):
-        return func.forward, int(func.setup_context is Function.setup_context)  # ctx
-    return (func.forward if isinstance(func, torch.nn.Module) else getattr(func, "_init_fn", func)), 0
-
-
-def _is_function_class(func: Any) -> bool:
-    return isinstance(func, type) and issubclass(func, Function)
-
-
-def _differentiated(leaves: Leaves, which: range, *, parameters: bool = False) -> list[int]:
-    """Return which leaves are differentiated: those that require it; where none does, all floating ones."""
-    floating = [k for k in which if _is_floating(leaves[k][1])]
-    required = [k for k in floating if leaves[k][1].requires_grad]
-    for k in required:
-        if leaves[k][1].layout is not torch.strided:
-            name, layout = leaves[k][0], leaves[k][1].layout
-            raise UsageError(
-                f"input {name} is a tensor of layout {layout}; expected torch.strided: give its values, and "
-                "make it in func"
-            )
-    return required if required or parameters else floating
-
-
-def _is_floating(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
-
-
-def _floating_in(returned: Any) -> Iterator[torch.Tensor]:
-    """Yield the floating tensors in an output, dense."""
-    leaves: Leaves = [("output", returned)]
-    if not isinstance(returned, torch.Tensor):  # by far the most frequent
-        leaves.clear()
-        flatten("output", returned, leaves)
-    for _, leaf in leaves:
-        if _is_floating(leaf):
-            yield leaf if leaf.layout is torch.strided else leaf.to_dense()
-
-
-def _constant(leaf: Any, wide: bool) -> Any:
-    """Return a tensor of one's own; so that float32 and float64 need not mix, in float64 if asked for."""
-    if not isinstance(leaf, torch.Tensor):
-        return leaf
-    if wide and _is_floating(leaf):
-        leaf = leaf.to(torch.complex128 if leaf.is_complex() else torch.float64)
-    return leaf.detach().clone()
-
-
-def not_a_leaf(leaf: torch.Tensor) -> torch.Tensor:
-    """Return a copy in the same memory layout that may be changed in place, as a leaf may not."""
-    with torch.enable_grad():
-        if leaf.is_contiguous():
-            return leaf.clone()
-        copy = torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device=leaf.device)
-        return copy.copy_(leaf)
-
-
 @cache
 def _load_forward_mode() -> None:
     """Let torch load what its forward mode needs, which warns that it is deprecated, and takes a second."""
@@ -389,53 +198,3 @@ def _seeded(seed: int | None) -> Iterator[None]:
     finally:
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
-
-
-def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """Return the floating tensors in a tree."""
-    return list(_floating_in(tree))
-
-
-def tensor_like(array: Any, like: torch.Tensor) -> torch.Tensor:
-    """Return an array as a tensor on the device of another."""
-    return tensor_of(array).to(like.device)
-
-
-def tensor_of(array: Any, *, contiguous: bool = False) -> torch.Tensor:
-    """Return an array as a tensor, in the same memory and layout where torch has that.
-
-    >>> tensor_of(np.ones((2, 3)).T).stride()
-    (1, 3)
-    """
-    array = np.asarray(array)
-    flags = array.flags
-    if flags.c_contiguous and flags.writeable and array.dtype.isbuiltin == 1:
-        return torch.from_numpy(array)  # by far the most frequent
-    if is_narrow(array.dtype):
-        narrow = getattr(torch, str(array.dtype))
-        return tensor_of(array.view(f"u{array.itemsize}"), contiguous=contiguous).view(narrow)
-    if contiguous or any(stride < 0 for stride in array.strides):
-        array = array.copy()  # torch has no negative strides
-    if array.flags.writeable:
-        return torch.from_numpy(array)
-    if array.size and not any(array.strides):  # one number, everywhere
-        return torch.from_numpy(array.reshape(-1)[:1].copy()).reshape(()).expand(array.shape)
-    return torch.from_numpy(array.copy())
-
-
-def array_of(tensor: torch.Tensor) -> npt.NDArray[Any]:
-    """Return a tensor as an array, in the same memory where that can be.
-
-    >>> array_of(torch.tensor([1.0, 2.0], dtype=torch.bfloat16)).dtype.name
-    'bfloat16'
-    """
-    if tensor.layout is not torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.dtype in NARROW:
-        bits = torch.uint16 if tensor.element_size() > 1 else torch.uint8
-        name = str(tensor.dtype).removeprefix("torch.")
-        return array_of(tensor.detach().contiguous().view(bits)).view(named(name))
-    if tensor.dtype == torch.complex32:
-        raise UsageError("a tensor is of dtype torch.complex32, which NumPy lacks; expected complex64")
-    array: npt.NDArray[Any] = tensor.numpy(force=True)
-    return array

@@ -9,17 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradlab._torch.point import (
-    Graph,
-    Point,
-    array_of,
-    assembled,
-    looked_at,
-    names_in,
-    required_in,
-    tensor_of,
-    title_of,
-)
+from gradlab._torch.functions import assembled, looked_at, names_in, required_in, title_of
+from gradlab._torch.point import Graph, Point
+from gradlab._torch.tensors import array_of, tensor_of
 from gradlab.point.arguments import called_with
 from gradlab.point.trees import Leaves, flatten, map_leaves
 from gradlab.point.values import is_floating

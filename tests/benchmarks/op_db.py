@@ -24,8 +24,8 @@ from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
 from gradlab._torch.beside import Beside
-from gradlab._torch.point import point_of
-from gradlab.point.problem import RuleRaised
+from gradlab._torch.functions import point_of
+from gradlab.point.functions import RuleRaised
 from gradlab.torch import gradcheck, gradgradcheck
 
 ENTRIES = 200
