@@ -4,13 +4,13 @@ import doctest
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gradlab
 from gradlab import GradientError, UsageError
+from gradlab.cli.docs import pages
 
 pytest.importorskip("autograd")
 
@@ -242,10 +242,10 @@ def test_missing_framework_is_one_sentence(monkeypatch):
         __import__("gradlab.autograd")
 
 
-def test_what_the_readme_shows_is_what_one_gets():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+def test_what_the_page_shows_is_what_one_gets():
+    page = pages()["switching"]
     today, now = re.search(
-        r"^\| `(autograd\..*)` \| `(gradlab\.autograd\..*)` \|$", readme, flags=re.M
+        r"^\| `(autograd\..*)` \| `(gradlab\.autograd\..*)` \|$", page, flags=re.M
     ).groups()
     scope = {"autograd": autograd, "gradlab": gradlab, "f": anp.sin, "x": X}
     eval(today, scope)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from gradlab import __version__
-from gradlab.cli import explain, mutants, train, verify
+from gradlab.cli import docs, explain, mutants, train, verify
 from gradlab.cli._terminal import complain
 from gradlab.errors import UsageError
 from gradlab.run import INTERRUPTED, USAGE
@@ -24,6 +24,7 @@ COMMANDS = (
     explain.add,
     train.add,
     mutants.add,
+    docs.add,
 )
 
 

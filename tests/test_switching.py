@@ -1,7 +1,6 @@
-"""What the README shows but doctest does not run: test file, table of replacements, a checker's table."""
+"""The table of the page `switching`: what is typed today, and what replaces it."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,23 +8,17 @@ import scipy.optimize
 
 import gradlab
 from gradlab import GradientError, gradcheck, numerical_vjp
-from gradlab.cli import main
+from gradlab.cli.docs import pages
 
-pytest_plugins = ["pytester"]
-
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-
-
-def section(title):
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+PAGE = pages()["switching"]
 
 
 def replacements():
     """Give each row of the table as its two pieces of code; those of frameworks have their own tests."""
-    rows = [line for line in section("What you type today").splitlines() if line.startswith("|")][2:]
+    rows = [line for line in PAGE.splitlines() if line.startswith("|")][2:]
     for row in rows:
         left, right = row.strip("|").split("|")
-        if re.search(r"gradlab\.(jax|autograd)\.", right):
+        if re.search(r"gradlab\.(torch|jax|autograd)\.", right):
             continue
         yield re.findall("`([^`]+)`", left)[0], re.findall("`([^`]+)`", right)[0]
 
@@ -54,7 +47,6 @@ def names(*, defect=1.0):
     """Return what the table speaks of; a defect other than 1 is a factor of each hand-written gradient."""
     rng = np.random.default_rng(0)
     w = rng.normal(size=(3, 2))
-    code = section("What you type today")
     found = {
         "forward": lambda x, w, b: x @ w + b,
         "backward": lambda dy, x, w, b: (dy @ w.T, x.T @ dy, defect * dy.sum(axis=0)),
@@ -70,7 +62,7 @@ def names(*, defect=1.0):
         "func": lambda x, a=1.0: float(np.sum(np.exp(a * x))),
         "grad": lambda x, a=1.0: defect * a * np.exp(a * x),
     }
-    assert all(re.search(rf"\b{name}\b", code) for name in found)
+    assert all(re.search(rf"\b{name}\b", PAGE) for name in found)
     return found | {
         "gradcheck": gradcheck,
         "gradlab": gradlab,
@@ -103,30 +95,3 @@ def test_replacement_gives_the_numbers_of_the_course_notes(today):
 @pytest.mark.parametrize("today", [left for left, _ in replacements() if "check_grad" in left])
 def test_what_scipy_has_today_runs(today):
     assert eval(today, names()) < 1e-3
-
-
-SLOW_MACHINE = """
-from hypothesis import HealthCheck, settings
-settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("slow")
-"""
-
-
-def test_test_file_runs_as_it_stands(pytester):
-    (code,) = re.findall(r"```python\n(.*?)```", section("In pytest"), flags=re.DOTALL)
-    pytester.makepyfile(code)
-    pytester.makeconftest(SLOW_MACHINE)
-    result = pytester.runpytest_subprocess("--gradlab-max-examples=1", "-p", "no:cacheprovider")
-    outcomes = result.parseoutcomes()
-    assert outcomes.keys() == {"passed"}
-    assert outcomes["passed"] > 10
-
-
-def test_checker_of_ones_own_gets_the_table_that_is_shown(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(import.*?)```", section("Check the checker"), flags=re.DOTALL)
-    ((command, shown),) = re.findall(r"```console\n\$ gradlab (.*?)\n(.*?)```", README, flags=re.DOTALL)
-    (tmp_path / "my_checks.py").write_text(code)
-    monkeypatch.chdir(tmp_path)
-    assert main(command.split()) == 1
-    seconds = re.compile(r"\d+\.\d$", flags=re.MULTILINE)
-    assert seconds.sub("", capsys.readouterr().out) == seconds.sub("", shown)
