@@ -12,6 +12,7 @@ import numpy as np
 from gradlab._gradcheck import Question, check_point, seed_of
 from gradlab._snippet import gradcheck_snippet
 from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.point.calls import signature_of
 from gradlab.point.functions import RuleRaised
 from gradlab.point.matching import match
 from gradlab.point.problem import Problem
@@ -184,9 +185,8 @@ def _gradients(
         found = tuple(by_position[i] for i in problem.wrt)
         return found if len(found) > 1 else found[0]
 
-    try:
-        signature = inspect.signature(forward)
-    except (TypeError, ValueError):  # ufuncs have none
+    signature = signature_of(forward)
+    if signature is None:
         return gradients
     parameters = list(signature.parameters.values())
     positional = any(p.kind is p.POSITIONAL_ONLY for p in parameters)

@@ -8,7 +8,6 @@ times them. So one call of the function serves both, and the check is that of an
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from gradlab._gradcheck import Question, answered, check_max_calls, check_point,
 from gradlab._snippet import call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of
+from gradlab.point.calls import signature_of
 from gradlab.point.parameters import NOTHING, Places, picked, plain, read_back, renamed
 from gradlab.point.state import State
 from gradlab.point.trees import items_of, map_leaves
@@ -261,8 +261,6 @@ def _holds_floats(value: Any) -> bool:
 
 def _takes_grad(function: Callable[..., Any], count: int) -> bool:
     """Whether a function's last argument, behind the inputs, is the array that it writes its gradient to."""
-    try:
-        names = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return False
+    signature = signature_of(function)
+    names = [] if signature is None else list(signature.parameters)
     return names[count : count + 1] == [WRITTEN]

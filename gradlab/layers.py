@@ -23,6 +23,7 @@ from gradlab._gradcheck import Question, answered, check_max_calls, check_point,
 from gradlab._snippet import call_snippet
 from gradlab.checks.steps import CALLS, two_steps
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.calls import signature_of
 from gradlab.point.discovery import find_parameters
 from gradlab.point.layer import Layer
 from gradlab.point.values import describe
@@ -202,9 +203,8 @@ def check_layer(
 
 def _check_call(layer: Any, forward: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Refuse inputs that forward does not take, before blaming the layer for it."""
-    try:
-        signature = inspect.signature(getattr(layer, forward))
-    except (TypeError, ValueError):
+    signature = signature_of(getattr(layer, forward))
+    if signature is None:
         return
     try:
         signature.bind(*inputs, **kwargs)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.dtypes import is_complex, widened
+from gradlab.point.calls import signature_of
 from gradlab.point.constants import is_constant
 from gradlab.point.edges import not_finite
 from gradlab.point.pairs import PARTS, as_complex, as_pairs, with_partners
@@ -234,9 +235,8 @@ class Arguments:
     def check_call(self, forward: Callable[..., Any]) -> None:
         """Refuse a call that the signature of ``forward`` does not take, rather than blame the rule."""
         positional, keyword = self.passed(self.fresh({}))
-        try:
-            signature = inspect.signature(forward)
-        except (TypeError, ValueError):
+        signature = signature_of(forward)
+        if signature is None:
             return
         try:
             signature.bind(*positional, **keyword)
@@ -309,10 +309,8 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
 
 def names_of(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
     """Return the names of the first ``count`` arguments of a function, from its signature if it has one."""
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):  # ufuncs and other built-in functions have none
-        parameters = {}.values()
+    signature = signature_of(forward)
+    parameters = [] if signature is None else list(signature.parameters.values())
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "input")
     # An index, as in `args[1]`, can be no parameter's own name.

@@ -1,4 +1,4 @@
-"""Mistakes that keep a function from being evaluated at all, and so say nothing of a gradient."""
+"""Which calls a function takes; mistakes that keep it from being called, which say nothing of a gradient."""
 
 from __future__ import annotations
 
@@ -8,8 +8,30 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from gradlab.errors import UsageError
 from gradlab.point.values import describe, text_of
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the signature of a function; ``None`` where it has none, as some built-in functions.
+
+    NumPy tells the signatures of its ufuncs in later versions only: here they are the same in all.
+
+    >>> signature_of(np.add), signature_of(np.tanh)
+    (<Signature (x1, x2, /, out=None, **kwargs)>, <Signature (x, /, out=None, **kwargs)>)
+    """
+    if isinstance(function, np.ufunc):
+        kinds = inspect.Parameter
+        names = ["x"] if function.nin == 1 else [f"x{k}" for k in range(1, function.nin + 1)]
+        takes = [kinds(name, kinds.POSITIONAL_ONLY) for name in names]
+        out = kinds("out", kinds.POSITIONAL_OR_KEYWORD, default=None)
+        return inspect.Signature([*takes, out, kinds("kwargs", kinds.VAR_KEYWORD)])
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
 
 
 def refuse_mistake(
@@ -59,9 +81,8 @@ def _takes(
 ) -> bool:
     if error.__traceback__ is not None and error.__traceback__.tb_next is None:
         return False  # raised by the call, before a line of the function
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # it has none
+    signature = signature_of(function)
+    if signature is None:
         return True
     try:
         signature.bind(*positional, **keyword)
