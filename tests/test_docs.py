@@ -1,5 +1,6 @@
 """README.md and the pages of `gradlab docs`: whatever they show as code runs, and gives what they show."""
 
+import importlib
 import re
 import runpy
 from itertools import pairwise
@@ -19,6 +20,10 @@ TEXTS = {"README": (ROOT / "README.md").read_text(encoding="utf-8")} | pages()
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 FRAMEWORKS = ("torch", "jax", "autograd")
+
+# pytester forgets what was first loaded within its run, and NumPy must not be loaded twice.
+for module in ("numpy", "scipy.sparse", "hypothesis"):
+    importlib.import_module(module)
 
 
 def blocks(name, language):
