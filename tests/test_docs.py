@@ -104,11 +104,19 @@ TEST_FILES = [
 ]
 
 
+SLOW_MACHINE = """
+from hypothesis import HealthCheck, settings
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
+"""
+
+
 @pytest.mark.parametrize("code", TEST_FILES)
 def test_test_file_passes(code, pytester):
     skip_without_frameworks(code)
     pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("--gradlab-max-examples=2", "-p", "no:cacheprovider")
+    pytester.makeconftest(SLOW_MACHINE)
+    result = pytester.runpytest_subprocess("--gradlab-max-examples=1", "-p", "no:cacheprovider")
     assert result.parseoutcomes().keys() == {"passed"}
 
 
