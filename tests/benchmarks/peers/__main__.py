@@ -3,7 +3,7 @@
     pip install --editable '.[bench]'
     python tests/benchmarks/peers [--seeds 0 1 2] [--only defects|sizes] [--limit SECONDS]
 
-Prints the tables of the README's section "Beside its peers", in Markdown. A peer that is not installed is
+Prints the tables of the page `benchmarks` of `gradlab docs`, in Markdown. A peer that is not installed is
 left out, and said to be. Times are CPU times of one thread, which a busy machine changes least.
 """
 
