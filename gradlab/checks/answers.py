@@ -66,8 +66,8 @@ def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[i
     findings: list[Finding] = []
     for k, g in answers.first.items():
         again, constant, combined = (a.get(k) for a in (answers.again, answers.constant, answers.combined))
-        if again is None:
-            continue
+        if again is None or not np.isfinite(g).all():
+            continue  # what is not finite is told already
         allowed = Allowed(linear, k, influence, rounding)
         if allowed.differ(g, again) is not None:
             finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
