@@ -19,6 +19,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gradlab._in_hypothesis import aside
+
 if TYPE_CHECKING:
     from gradlab import autograd as autograd
     from gradlab import jax as jax
@@ -90,11 +92,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"gradlab.{name}")  # which binds the name, too
-    if name not in _HOME:
+    if name not in _HOME and name not in _MODULES:
         raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    with aside():
+        if name in _MODULES:
+            return importlib.import_module(f"gradlab.{name}")  # which binds the name, too
+        value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradlab._assemble import assemble
+from gradlab._in_hypothesis import aside
 from gradlab._snippet import Snippet, gradcheck_snippet
 from gradlab.checks.compare import Found, compare
 from gradlab.checks.criteria import ROUNDINGS
@@ -199,7 +200,8 @@ def answered(
     __tracebackhide__ = True
     if report.passed:
         return report
-    text = snippet()
+    with aside():
+        text = snippet()
     report = replace(report, example=text.example, call=text.call)
     if raise_exception:
         raise GradientError(report) from raised
@@ -266,6 +268,13 @@ def check_point(
     question: Question, inputs: Any, *, grad_output: Any = None, seed: int
 ) -> tuple[Report, BaseException | None]:
     """Check one point; return the report, and what a function under test raised there, if it did."""
+    with aside():
+        return _check_point(question, inputs, grad_output=grad_output, seed=seed)
+
+
+def _check_point(
+    question: Question, inputs: Any, *, grad_output: Any, seed: int
+) -> tuple[Report, BaseException | None]:
     started = time.perf_counter()
     generator = np.random.default_rng(seed)
     found = Found()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._gradcheck import default_rtol, seed_of
+from gradlab._in_hypothesis import aside
 from gradlab._snippet import derivative_snippet
 from gradlab.checks.claimed_jacobian import ClaimedJacobian
 from gradlab.checks.columns import Columns, WrongEntry, compare_columns, wrong_entries
@@ -98,6 +99,14 @@ class Asked:
 def check_derivative(asked: Asked, *, raise_exception: bool) -> Report:
     """Compare a derivative with differences of its function; a function's own exception passes through."""
     __tracebackhide__ = True
+    with aside():
+        report = _checked(asked)
+    if raise_exception and not report.passed:
+        raise GradientError(report)
+    return report
+
+
+def _checked(asked: Asked) -> Report:
     started, seed = time.perf_counter(), seed_of(asked.rng)
     given = np.atleast_1d(np.array(asked.x0, dtype=np.float64)).ravel()
     x = np.clip(given, *asked.box)
@@ -153,10 +162,7 @@ def check_derivative(asked: Asked, *, raise_exception: bool) -> Report:
     derivative = asked.derivative if asked.shown is None else asked.shown
     options = {**asked.options, "rtol": asked.rtol, "rng": seed}
     snippet = derivative_snippet(asked.check, asked.fun, derivative, given, role=asked.what, **options)
-    report = replace(report, example=snippet.example, call=snippet.call)
-    if raise_exception:
-        raise GradientError(report)
-    return report
+    return replace(report, example=snippet.example, call=snippet.call)
 
 
 def _written(problem: Problem) -> list[Finding]:

@@ -15,7 +15,7 @@ PACKAGE = Path(gradlab.__file__).parent
 
 # Each layer may import from those above it, and from itself where it is a folder.
 LAYERS = [
-    ["errors", "words"],
+    ["errors", "words", "_in_hypothesis"],
     ["tangents"],
     ["report"],
     ["rule"],
