@@ -1,4 +1,7 @@
-"""The points of a rule: drawn by Hypothesis, several at a time, and shrunk where a check fails."""
+"""The points of a rule: drawn by Hypothesis, several at a time, and shrunk where a check fails.
+
+With a database, Hypothesis keeps the simplest failing point, and begins with it the next time.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import hypothesis
 import numpy as np
 from hypothesis import configuration
 from hypothesis import strategies as st
+from hypothesis.database import ExampleDatabase
 
 from gradlab import strategies
 from gradlab.errors import UsageError
@@ -50,7 +54,14 @@ def points(rule: Rule) -> st.SearchStrategy[Any]:
 
 
 def run(
-    rule: Rule, check: Callable[[Any], bool], drawn: st.SearchStrategy[Any], *, max_examples: int, seed: int
+    rule: Rule,
+    check: Callable[[Any], bool],
+    drawn: st.SearchStrategy[Any],
+    *,
+    max_examples: int,
+    seed: int,
+    database: ExampleDatabase | None = None,
+    enough: Callable[[], bool] = lambda: False,
 ) -> None:
     """Let Hypothesis check points, and shrink the first at which ``check`` raises.
 
@@ -66,6 +77,10 @@ def run(
         How many points to draw, where there are so many.
     seed : int
         Draws them.
+    database : ExampleDatabase, optional
+        Where the point at which ``check`` raises is kept, and looked for first.
+    enough : callable, optional
+        Says after each point whether to draw no more.
 
     Raises
     ------
@@ -77,7 +92,7 @@ def run(
     def check_all(several: list[Any]) -> None:
         nonlocal counted, failed
         for point in several:
-            if failed or counted < max_examples:
+            if failed or (counted < max_examples and not enough()):
                 try:
                     counted += check(point)
                 except BaseException:
@@ -90,26 +105,41 @@ def run(
     with _hypothesis_writes_nothing():
         for start in itertools.count():
             before = counted
-            settings = _settings(EXAMPLES, shrink=not callable(rule.inputs))
+            settings = _settings(EXAMPLES, shrink=not callable(rule.inputs), database=database)
+            # In this order: with a seed, Hypothesis leaves out the database, unless told so after it.
+            test = settings(hypothesis.seed(f"{seed}, {start}")(hypothesis.given(several)(check_all)))
+            # By default it is made of the source of `check_all`, which is the same for all rules.
+            vars(test)["_hypothesis_internal_database_key"] = _database_key(rule, alone=several is alone)
             try:
-                hypothesis.seed(f"{seed}, {start}")(settings(hypothesis.given(several)(check_all)))()
+                test()
             except hypothesis.errors.Unsatisfiable as error:
                 if several is alone and not counted:
                     raise UsageError(f"rule {rule.name!r}: its inputs gave no point: {error}") from error
-            if counted == max_examples or (several is alone and counted == before):
+            if counted == max_examples or enough() or (several is alone and counted == before):
                 break
             if counted < before + EXAMPLES:
                 several = alone
 
 
-def _settings(max_examples: int, *, shrink: bool) -> hypothesis.settings:
+def _database_key(rule: Rule, *, alone: bool) -> bytes:
+    """Return what the points of a rule are kept under, which another process finds them by.
+
+    A rule is told from others as reports tell it, by its name, and by the modules of its functions; an
+    editor that moves it about in a file loses nothing.
+    """
+    functions = (rule.forward, rule.backward, rule.jvp)
+    modules = [str(getattr(function, "__module__", None)) for function in functions]
+    return "\n".join(["gradlab", *modules, rule.name, "alone" if alone else "together"]).encode()
+
+
+def _settings(max_examples: int, *, shrink: bool, database: ExampleDatabase | None) -> hypothesis.settings:
     """Return settings of our own: everything that a user's profile could change is set."""
-    phases = [hypothesis.Phase.generate, hypothesis.Phase.shrink]
+    phases = [hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink]
     return hypothesis.settings(
         max_examples=max_examples,
-        phases=phases if shrink else phases[:1],
+        phases=phases if shrink else phases[:2],
         deadline=None,
-        database=None,
+        database=database,
         derandomize=False,
         print_blob=False,
         report_multiple_bugs=False,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import hypothesis
 import numpy as np
+from hypothesis.database import ExampleDatabase
 
 from gradlab import strategies
 from gradlab._gradcheck import Question, check_point, seed_of
-from gradlab._points import points, run
+from gradlab._search import PointFailed, simplest_failure
 from gradlab._snippet import point_snippet, verify_call
 from gradlab._tally import Tally
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
 from gradlab.point.edges import says_outputs_left_out
-from gradlab.point.values import describe, is_floating, text_of
+from gradlab.point.values import describe, is_floating
 from gradlab.report import Report
 from gradlab.rule import Rule
 from gradlab.words import counted
@@ -31,8 +31,10 @@ def verify(
     rule: Rule,
     *,
     max_examples: int = 100,
+    examples: Sequence[Any] = (),
     rtol: float | None = None,
     rng: int | np.random.Generator | None = None,
+    database: ExampleDatabase | None = None,
     raise_exception: bool = True,
     progress: Callable[[int, str], None] | None = None,
 ) -> Report:
@@ -48,11 +50,17 @@ def verify(
         else is in the domain, such as a row that sums to 1, cannot be told from them.
     max_examples : int, default 100
         How many points to draw.
+    examples : sequence of tuples, optional
+        Points of your own, checked first, as by ``hypothesis.example``: a failing one is reported as it is.
     rtol : float, optional
         The relative defect that you do not care about, as in `gradlab.gradcheck`.
     rng : int or numpy.random.Generator, optional
         For the points and all that is random at each. ``None`` is a fixed seed: the same call gives the
         same report, whatever Hypothesis profile is loaded.
+    database : hypothesis.database.ExampleDatabase, optional
+        Where the simplest failing point of the rule is kept, for the next call to begin with it. By default
+        nothing is kept, so that the same call gives the same report; ``gradlab verify`` and `rule_tests` of
+        the pytest plugin use the database of the Hypothesis profile in force, which in CI is none.
     raise_exception : bool, default True
         Whether to raise unless the verdict is ``pass``.
     progress : callable, optional
@@ -93,6 +101,8 @@ def verify(
         raise UsageError(f"verify was given {describe(rule)}; expected a Rule")
     if not isinstance(max_examples, int | np.integer) or max_examples < 1:
         raise UsageError(f"max_examples is {describe(max_examples)}; expected a positive integer")
+    if not isinstance(examples, list | tuple):
+        raise UsageError(f"examples is {describe(examples)}; expected a list of points, such as [(x, w)]")
     started = time.perf_counter()
     seed = seed_of(rng)
     question = Question(
@@ -121,10 +131,18 @@ def verify(
         if progress is not None:
             progress(tally.points, "shrinking" if tally.failed else "drawing")
         if report.failed:
-            raise _PointFailed(inputs, report, raised)
+            raise PointFailed(inputs, report, raised)
         return True
 
-    failure = _search(rule, check, tally, max_examples=int(max_examples), seed=seed)
+    failure = simplest_failure(
+        rule,
+        check,
+        tally,
+        examples=examples,
+        max_examples=int(max_examples),
+        seed=seed,
+        database=database,
+    )
     failing = None
     if failure is not None:
         if progress is not None:
@@ -143,38 +161,13 @@ def verify(
     return report
 
 
-def _search(
-    rule: Rule, check: Callable[[Any], bool], tally: Tally, *, max_examples: int, seed: int
-) -> _PointFailed | None:
-    """Check points until one fails, and return the simplest such point."""
-    try:
-        run(rule, check, points(rule), max_examples=max_examples, seed=seed)
-    except _PointFailed as failed:
-        return failed
-    except hypothesis.errors.FlakyFailure as flaky:  # the same point fails now and then
-        failures = [error for error in flaky.exceptions if isinstance(error, _PointFailed)]
-        if failures:
-            return failures[0]
-        raise UsageError(f"rule {rule.name!r}: {flaky.exceptions[0]}") from flaky
-    except UsageError as error:
-        if str(error).startswith("rule "):
-            raise
-        raise UsageError(f"rule {rule.name!r}: {error}") from error.__cause__  # it says the same, and more
-    except Exception as error:
-        if tally.drawn > tally.checked:
-            raise  # not while a point was drawn: the fault is ours
-        reason = f"{type(error).__name__}: {text_of(error)}"
-        raise UsageError(f"rule {rule.name!r}: no point could be drawn: {reason}") from error
-    return None
-
-
 def _check(question: Question, inputs: Any, *, seed: int) -> tuple[Report, BaseException | None]:
     # What is divided by zero at a point of our making is no matter of the caller's.
     with np.errstate(all="ignore") if _is_degenerate(inputs) else contextlib.nullcontext():
         return check_point(question, inputs, seed=seed)
 
 
-def _explained(question: Question, failure: _PointFailed, tally: Tally, *, seed: int) -> Report:
+def _explained(question: Question, failure: PointFailed, tally: Tally, *, seed: int) -> Report:
     """Locate what is wrong at the simplest failing point, and look for causes there and at the largest.
 
     The simplest point is the worst place to tell causes apart: at a single number, or where all are equal,
@@ -205,12 +198,6 @@ def _domain(question: Question, inputs: Any, report: Report, *, seed: int) -> It
                 f"forward has a value at abs({name}): if {name} has to be positive, say so by "
                 "gradlab.strategies.inputs(..., elements=gradlab.strategies.positive)"
             )
-
-
-class _PointFailed(Exception):
-    def __init__(self, inputs: Any, report: Report, raised: BaseException | None) -> None:
-        super().__init__(report.reason)
-        self.inputs, self.report, self.raised = inputs, report, raised
 
 
 def _is_degenerate(inputs: Any) -> bool:

@@ -41,6 +41,9 @@ class Entry:
     output : str
         Which output is differentiated, such as ``output[0, 1]``; empty where all are contracted with the
         upstream gradient.
+    effect : float
+        What the difference of the two sides does when the entry moves by its own size: by how much of what
+        they are the outputs then change. Infinite where that is not known.
     """
 
     index: tuple[int, ...] | None
@@ -50,6 +53,7 @@ class Entry:
     scale: float
     role: str = "backward"
     output: str = ""
+    effect: float = math.inf
 
     @property
     def error(self) -> float:

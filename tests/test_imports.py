@@ -31,6 +31,7 @@ LAYERS = [
     ["_torch"],
     ["autograd", "jax", "scipy", "torch"],
     ["layers", "_value_and_grad", "_points", "_tally"],
+    ["_search"],
     ["_verify"],
     ["rules"],
     ["networks"],

@@ -159,7 +159,21 @@ def worst_probe(problem: Problem, probes: Probes, criteria: Criteria, role: str)
     analytic, numeric, off, scale = (_plain(number / length) for number in numbers)
     by_output = rows.table.upstreams is None
     output = problem.form.label(*problem.form.place(part)) if by_output else ""
-    return Entry(index, analytic, numeric, off, scale, role, output)
+    effect = _effect(problem, probes.position, index, part if by_output else None, abs(analytic - numeric))
+    return Entry(index, analytic, numeric, off, scale, role, output, effect)
+
+
+def _effect(
+    problem: Problem, position: int | None, index: tuple[int, ...] | None, part: int | None, difference: float
+) -> float:
+    """Return what a difference does to the outputs, relative to them, when its entry moves by its size."""
+    if position is None or not math.isfinite(difference):
+        return math.inf
+    x = np.abs(problem.value(position).astype(np.float64))
+    size = float(x[index]) if index is not None and x[index] else float(x.max(initial=0.0))
+    y = problem.output * problem.grad_output if part is None else problem.output[part]
+    total = float(np.abs(y).sum())
+    return difference * size / total if total and size else math.inf
 
 
 def _worst(probes: Probes, criteria: Criteria) -> tuple[int, int, float]:

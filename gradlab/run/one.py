@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable
+
+import hypothesis
+from hypothesis.database import ExampleDatabase
+from hypothesis.errors import HypothesisWarning
 
 from gradlab._snippet import verify_call
 from gradlab._verify import verify
@@ -42,7 +47,12 @@ def check(
     """
     try:
         report = verify(
-            rule, max_examples=options.max_examples, rng=options.seed, rtol=options.rtol, progress=progress
+            rule,
+            max_examples=options.max_examples,
+            rng=options.seed,
+            rtol=options.rtol,
+            database=_database(),
+            progress=progress,
         )
     except GradientError as error:
         cause = error.__cause__
@@ -53,6 +63,16 @@ def check(
     except BaseException as error:
         return Result(error=_told(rule, error, call_of(rule, options)))
     return Result(report)
+
+
+def _database() -> ExampleDatabase | None:
+    """Return the database of the Hypothesis profile in force, which in CI is none.
+
+    Where its folder cannot be written, Hypothesis warns, and keeps what it finds to itself.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        return hypothesis.settings().database
 
 
 def call_of(rule: Rule, options: Options) -> str:
