@@ -150,10 +150,13 @@ def verify(
         failing = _explained(replace(question, explain=True), failure, tally, seed=seed)
     report = tally.summary(rule.name, failing, seed=seed, seconds=time.perf_counter() - started)
     if failure is not None:
-        explicit = all(finding.check == "jacobian" for finding in report.findings)
+        explicit = any(finding.check == "jacobian" for finding in report.findings)
         snippet = point_snippet(rule, failure.inputs, rtol=rtol, seed=seed, explicit=explicit)
+        call = snippet.call
+        if not snippet.complete and not examples:  # too large to be written, and found again as it was
+            call = verify_call(rule, max_examples=max_examples, rtol=rtol, seed=seed)
         notes = (*report.notes, *_domain(question, failure.inputs, report, seed=seed))
-        report = replace(report, example=snippet.example, call=snippet.call, notes=notes)
+        report = replace(report, example=snippet.example, call=call, notes=notes)
     elif not report.passed:
         report = replace(report, call=verify_call(rule, max_examples=max_examples, rtol=rtol, seed=seed))
     if raise_exception and not report.passed:

@@ -1,7 +1,10 @@
 """What a report offers for pasting is pasted here."""
 
 import collections
+import dataclasses
 import functools
+import inspect
+import re
 
 import numpy as np
 import pytest
@@ -19,6 +22,10 @@ def pasted(report, **names):
     with pytest.raises(GradientError) as caught:
         exec(report.snippet, names)
     return caught.value.report
+
+
+def line_of(function):
+    return inspect.getsourcelines(function)[1]
 
 
 def affine(x, w, b):
@@ -48,7 +55,26 @@ class Layer:
         return x * dy
 
 
+class Scaling:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+    def backward(self, dy, x):
+        return dy
+
+
+@dataclasses.dataclass
+class Parameters:
+    a: np.ndarray
+    b: list
+
+
 Pair = collections.namedtuple("Pair", "a b")
+SCALING = Scaling(3.0)
+LARGE = np.linspace(1, 2, PRINTABLE + 1)
 CUBE = Rule("cube", lambda x: x**3, lambda dy, x: x * dy, "(n)")
 WRONG_FORM = Rule("form", linear.forward, linear.backward, "(n,d),(d,m)", jacobian=lambda x, w: (x, w))
 
@@ -96,21 +122,42 @@ class TestPasting:
     def test_functions_that_can_be_imported_are(self):
         report = gradcheck(linear.forward, lambda dy, x, w: (dy, dy), (X[:2], W), raise_exception=False)
         assert "from gradlab.rules.linear import forward\n" in report.snippet
-        assert pasted(report, backward=lambda dy, x, w: (dy, dy)) == report
+        assert pasted(report, backward=lambda dy, x, w: (dy, dy)).findings == report.findings
 
-    def test_functions_without_a_name_are_said_to_be_so(self):
-        forward, backward = functools.partial(scaled, scale=2.0), lambda dy, x: dy
+    def test_functions_without_a_name_are_named_once_with_their_place(self):
+        forward, backward = (lambda x: 2 * x), (lambda dy, x: dy)
         report = gradcheck(forward, backward, X, raise_exception=False)
-        assert "# forward is a partial" in report.snippet
-        assert "# backward is a lambda" in report.snippet
+        (line,) = [line for line in report.snippet.splitlines() if line.startswith("#")]
+        assert re.fullmatch(
+            r"# define first: forward, a lambda at tests/test_snippet.py:\d+; "
+            r"backward, a lambda at tests/test_snippet.py:\d+",
+            line,
+        )
         assert pasted(report, forward=forward, backward=backward) == report
 
-    def test_functions_of_a_class_are_named_with_it(self):
-        report = gradcheck(Layer.forward, Layer.backward, X, raise_exception=False)
-        assert "gradlab.gradcheck(Layer.forward, Layer.backward, x, " in report.call
-        assert pasted(report, Layer=Layer) == report
+    def test_local_functions_are_named_with_their_place(self):
+        def local(x):
+            return scaled(x)
 
-    def test_functions_of_an_object_are_not_named(self):
+        report = gradcheck(local, scaled_backward, X, raise_exception=False)
+        assert (
+            f"# define first: local, a function at tests/test_snippet.py:{line_of(local)}\n" in report.snippet
+        )
+        assert pasted(report, local=local) == report
+
+    def test_functions_that_were_typed_in_are_at_hand(self):
+        names = {}
+        exec("def forward(x): return x**2\ndef backward(dy, x): return x * dy", names)
+        report = gradcheck(names["forward"], names["backward"], X, raise_exception=False)
+        assert "#" not in report.snippet
+        assert pasted(report, **names) == report
+
+    def test_partial_of_a_function_is_written(self):
+        report = gradcheck(functools.partial(scaled, scale=2.0), np.multiply, X, raise_exception=False)
+        assert "\nforward = functools.partial(scaled, scale=2.0)\n" in report.snippet
+        assert pasted(report) == report
+
+    def test_methods_are_those_of_their_object(self):
         class Stateful:
             def forward(self, x):
                 return x**2
@@ -120,8 +167,18 @@ class TestPasting:
 
         layer = Stateful()
         report = gradcheck(layer.forward, layer.backward, X, raise_exception=False)
-        assert "# forward is a method Stateful.forward" in report.snippet
-        assert pasted(report, forward=layer.forward, backward=layer.backward) == report
+        assert "# define first: stateful, a Stateful\n" in report.snippet
+        assert pasted(report, stateful=layer) == report
+
+    def test_object_of_a_module_is_taken_from_there(self):
+        report = gradcheck(SCALING.forward, SCALING.backward, X, raise_exception=False)
+        assert "gradlab.gradcheck(SCALING.forward, SCALING.backward, x, rng=0)" in report.snippet
+        assert pasted(report) == report
+
+    def test_functions_of_a_class_are_named_with_it(self):
+        report = gradcheck(Layer.forward, Layer.backward, X, raise_exception=False)
+        assert "gradlab.gradcheck(Layer.forward, Layer.backward, x, " in report.call
+        assert pasted(report, Layer=Layer) == report
 
     def test_functions_of_the_same_name_are_told_apart(self):
         def make(factor):
@@ -146,10 +203,26 @@ class TestPasting:
         assert pasted(report, x=x, backward=backward) == report
 
     def test_large_input_is_described_and_taken_from_where_it_is_pasted(self):
-        large = np.linspace(1, 2, PRINTABLE + 1)
+        large = LARGE.copy()
         report = gradcheck(scaled, scaled_backward, large, raise_exception=False)
         assert report.example == f"# x is a float64 array of shape ({PRINTABLE + 1},)"
         assert pasted(report, scaled=scaled, scaled_backward=scaled_backward, x=large) == report
+
+    def test_large_input_of_a_module_is_taken_from_there(self):
+        report = gradcheck(scaled, scaled_backward, LARGE, raise_exception=False)
+        assert "import scaled, scaled_backward, LARGE as x\n" in report.snippet
+        assert pasted(report) == report
+
+    def test_many_inputs_are_written_as_far_as_a_screen_has_room(self):
+        inputs = {f"x{k}": np.random.default_rng(k).normal(size=PRINTABLE) for k in range(5)}
+        report = gradcheck(
+            lambda **x: sum(x.values()),
+            lambda dy, **x: dict.fromkeys(x, dy / 2),
+            inputs,
+            raise_exception=False,
+        )
+        assert len(report.snippet) < 8000
+        assert report.example.endswith(f"# x4 is a float64 array of shape ({PRINTABLE},)")
 
     def test_function_among_the_inputs(self):
         def forward(x, f):
@@ -177,12 +250,13 @@ class TestPasting:
         assert report.example.startswith("p = {'W': [np.array(")
         assert pasted(report, forward=forward, backward=backward) == report
 
-    def test_named_tuples_and_dataclasses_are_taken_from_where_the_call_is_pasted(self):
-        tree = Pair(X, [X])
-        forward, backward = (lambda p: p.a * p.b[0]), (lambda dy, p: Pair(dy, [dy]))
+    @pytest.mark.parametrize("kind", [Pair, Parameters], ids=["named tuple", "dataclass"])
+    def test_named_tuples_and_dataclasses_are_written(self, kind):
+        tree = kind(X, [X])
+        forward, backward = (lambda p: p.a * p.b[0]), (lambda dy, p: kind(dy, [dy]))
         report = gradcheck(forward, backward, (tree,), raise_exception=False)
-        assert report.example.startswith("# p is a ")
-        assert pasted(report, forward=forward, backward=backward, p=tree).inputs == report.inputs
+        assert report.example.startswith(f"p = {kind.__name__}(a=np.array(")
+        assert pasted(report, forward=forward, backward=backward).inputs == report.inputs
 
     def test_point_that_verify_found(self):
         report = verify(CUBE, rng=3, rtol=1e-5, raise_exception=False)
@@ -206,7 +280,7 @@ class TestPasting:
         rule = Rule("blind", lambda x: 1e20 + x.sum(), lambda dy, x: dy * np.ones(2), (np.ones(2),))
         report = verify(rule, max_examples=7, raise_exception=False)
         assert report.snippet.endswith(
-            "# rule is the Rule 'blind'\ngradlab.verify(rule, max_examples=7, rng=0)"
+            "# define first: rule, the Rule 'blind'\ngradlab.verify(rule, max_examples=7, rng=0)"
         )
         assert pasted(report, rule=rule) == report
 

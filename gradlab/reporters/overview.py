@@ -137,7 +137,7 @@ def _error(outcome: Outcome, style: Style) -> str:
     lines = [f"{style.paint('ERROR', 'red')} {said}"]
     lines += stack_lines(error.stack)
     if error.call is not None:
-        lines += reproduction(snippet_of(error.call), style)
+        lines += reproduction(snippet_of(error.call))
     return "\n".join(lines)
 
 

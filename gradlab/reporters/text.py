@@ -5,7 +5,6 @@ A report fits on a screen: what is wrong, of each input where and by how much, w
 
 from __future__ import annotations
 
-import math
 import textwrap
 
 from gradlab.report import InputResult, Report, Verdict
@@ -18,8 +17,6 @@ COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "ye
 
 MOST_INPUTS = 6  # that have a line of their own
 MOST_CAUSES = 4
-MOST_ROWS = 10  # of a screen that a snippet may fill
-CODE = "    "  # before each line of a snippet
 GLUE = "\N{NO-BREAK SPACE}"  # where a line must not be broken
 
 
@@ -49,14 +46,16 @@ def render(report: Report, style: Style = PLAIN) -> str:
     for message in wording.further(report):
         lines += _labelled("also: ", message, style)
     lines += _inputs(report, style)
-    for cause in report.causes[:MOST_CAUSES]:
+    said = {finding.message for finding in report.findings}
+    causes = [cause for cause in report.causes if cause.message not in said]
+    for cause in causes[:MOST_CAUSES]:
         lines += _labelled(f"cause ({wording.clean(cause.code)}): ", cause.message, style)
-    if len(report.causes) > MOST_CAUSES:
-        lines.append(f"  {len(report.causes) - MOST_CAUSES} more in report.causes")
+    if len(causes) > MOST_CAUSES:
+        lines.append(f"  {len(causes) - MOST_CAUSES} more in report.causes")
     lines += notes
     if report.points > 1:
         lines.append(f"  {wording.counts(report)}")
-    lines += _reproduction(report, style)
+    lines += _reproduction(report)
     return style.encode("\n".join(lines))
 
 
@@ -110,7 +109,7 @@ def _evidence(report: Report, result: InputResult, column: int, style: Style) ->
     return _wrapped(numbers, " " * (column + 2), style)
 
 
-def _reproduction(report: Report, style: Style) -> list[str]:
+def _reproduction(report: Report) -> list[str]:
     snippet = report.snippet or report.example
     if snippet is None:
         return [f"  reproduce with rng={report.seed}"]
@@ -118,34 +117,12 @@ def _reproduction(report: Report, style: Style) -> list[str]:
     if report.points > 1 and report.example is not None:
         which = "reproduce at the simplest failing point found"
     seed = f" with rng={report.seed}" if report.snippet is None else ""
-    return reproduction(snippet, style, which + seed)
+    return reproduction(snippet, which + seed)
 
 
-def reproduction(snippet: str, style: Style, title: str = "reproduce") -> list[str]:
-    """Return the lines of a snippet under a title."""
-    return [f"  {title}:", *(f"{CODE}{line}" for line in _shortened(snippet.splitlines(), style))]
-
-
-def _shortened(lines: list[str], style: Style) -> list[str]:
-    """Leave out the longest inputs of a snippet until it fits; a line is whole or not there at all."""
-    assigned = [line for line in lines if " = " in line and not line.startswith("gradlab.")]
-    room = MOST_ROWS - sum(_rows(line, style) for line in lines)
-    left_out: list[str] = []
-    for line in sorted(assigned, key=len, reverse=True):
-        if room >= 0:
-            break
-        room += _rows(line, style) - (not left_out)  # a remark takes the place of all
-        left_out.append(line)
-    if not left_out:
-        return lines
-    names = wording.named([line.partition(" = ")[0] for line in assigned if line in left_out])
-    place = next(k for k, line in enumerate(lines) if line in left_out)
-    kept = [line for line in lines if line not in left_out]
-    return [*kept[:place], f"# {names} as in report.example", *kept[place:]]
-
-
-def _rows(line: str, style: Style) -> int:
-    return math.ceil((len(line) + len(CODE)) / style.width)
+def reproduction(snippet: str, title: str = "reproduce") -> list[str]:
+    """Return the lines of a snippet under a title, from the first column on, where they can be pasted."""
+    return [f"  {title}:", *snippet.splitlines()]
 
 
 def _labelled(label: str, text: str, style: Style) -> list[str]:

@@ -435,8 +435,8 @@ def test_snippet_is_the_call_that_was_written():
     layer = made("all returned", 2.5)
     report = report_of(layer, **STYLES["all returned"].options)
     assert report.call == (
-        "# layer is an AllReturned\ngradlab.check_layer(layer, x, params=('W', 'b'), forward='feedforward', "
-        "backward='backprop', rng=0)"
+        "# define first: layer, an AllReturned\n"
+        "gradlab.check_layer(layer, x, params=('W', 'b'), forward='feedforward', backward='backprop', rng=0)"
     )
     with pytest.raises(GradientError) as caught:
         exec(report.snippet, {"layer": layer})

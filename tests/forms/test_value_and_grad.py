@@ -267,5 +267,6 @@ def test_snippet_is_the_call_that_was_written():
     model = Model(regularizes=False)
     report = report_of(model.loss, X, Y, params=model.params)
     assert report.call == (
-        "# model is a Model\ngradlab.check_value_and_grad(model.loss, X, y, params=model.params, rng=0)"
+        "# define first: model, a Model\n"
+        "gradlab.check_value_and_grad(model.loss, X, y, params=model.params, rng=0)"
     )

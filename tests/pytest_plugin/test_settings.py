@@ -109,7 +109,7 @@ class TestMarkerAndOptions:
             "--gradlab-seed=7",
         )
         result.assert_outcomes(passed=1, failed=1)
-        result.stdout.fnmatch_lines(["    gradlab.gradcheck(*, rng=7)"])
+        result.stdout.fnmatch_lines(["gradlab.gradcheck(*, rng=7)"])
 
     def test_rtol_is_that_of_the_call_then_the_marker(self, run):
         result = run(

@@ -126,9 +126,9 @@ def test_text_has_the_table_then_failures_then_known_ones_then_the_counts():
         "  where it was, most recent call last:",
         '    File "shop.py", line 18, in forward',
         "  reproduce:",
-        "    import gradlab",
-        "    from shop import crashed as rule",
-        "    gradlab.verify(rule, rng=0)",
+        "import gradlab",
+        "from shop import crashed as rule",
+        "gradlab.verify(rule, rng=0)",
     ]
     assert summary.startswith("6 rules: 1 pass, 1 fail, 1 inconclusive, 1 error")
     assert summary.endswith(" in 1.2 s, seed 5")
