@@ -20,6 +20,7 @@ import pytest
 from gradlab.errors import GradientError, UsageError
 from gradlab.pytest_plugin.isolation import check_rule, close
 from gradlab.pytest_plugin.records import VERDICTS, is_record, record, summarize
+from gradlab.pytest_plugin.reproduction import set_apart
 from gradlab.pytest_plugin.settings import (
     POLICY,
     add_options,
@@ -270,6 +271,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Watch the test."""
     __tracebackhide__ = _speaks_for_itself
     return (yield from _watch(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show how a wrong gradient is reproduced where it can be pasted from."""
+    report = yield
+    if call.excinfo is not None:
+        set_apart(report, call.excinfo.value)
+    return report
 
 
 def _watch(item: pytest.Item) -> Generator[None, object, object]:

@@ -18,9 +18,18 @@ class TestFixture:
             [
                 ">*gradcheck(square, wrong, x)",
                 "E*GradientError: FAIL square: gradient of x is wrong",
-                "E*gradlab.gradcheck(square, wrong, x, rng=0)",
                 "test_*.py:*: GradientError",
+                "-* gradlab: reproduce -*",
+                "import gradlab, numpy as np",
+                "gradlab.gradcheck(square, wrong, x, rng=0)",
             ]
+        )
+
+    @pytest.mark.parametrize("style", ["short", "line", "native"])
+    def test_snippet_can_be_pasted_whatever_the_traceback(self, run, style):
+        result = run("    def test(gradcheck): gradcheck(square, wrong, x)", f"--tb={style}")
+        result.stdout.fnmatch_lines(
+            ["import gradlab, numpy as np", "gradlab.gradcheck(square, wrong, x, rng=0)"]
         )
 
     def test_frames_of_gradlab_are_hidden(self, run):
