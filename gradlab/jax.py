@@ -5,6 +5,7 @@ jax.test_util                                          gradlab.jax
 =====================================================  ================================================
 ``check_grads(f, args, order, modes)``                 `check_grads`, with the same arguments
 ``check_vjp(f, f_vjp, args)``                          `check_vjp`, with the same arguments
+``check_jvp(f, f_jvp, args)``                          `check_jvp`, with the same arguments
 =====================================================  ================================================
 
 Arguments and outputs are any pytrees. Differentiated are the floating-point and complex arrays in them;
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from typing import Any, TypeAlias
@@ -27,15 +29,17 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._framework import (
+    BOTH,
+    FORWARD,
     REVERSE,
     Derivative,
     Pull,
     apart,
     check_in_turn,
-    check_jvp,
-    check_modes,
     new_name,
+    products,
     random_like,
+    read_modes,
 )
 from gradlab._gradcheck import seed_of
 from gradlab._snippet import call_snippet, derivative_snippet
@@ -57,14 +61,18 @@ __tracebackhide__ = is_deliberate
 # perceptron, at 76 entries, took 1.6 s of CPU time called and 0.6 s compiled; one primitive differs little.
 MANY = 50
 
+LINEARIZED = "lin"  # forward mode by `jax.linearize`
+MODES = (*BOTH, LINEARIZED)
+
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Function: TypeAlias = Callable[..., list[Any]]  # of arrays that are differentiated, and nothing else
 
 
 def check_grads(
     f: Callable[..., Any],
     args: Sequence[Any],
     order: int = 1,
-    modes: Sequence[str] = (REVERSE,),
+    modes: Sequence[str] = BOTH,
     atol: Any = None,
     rtol: Any = None,
     eps: Any = None,
@@ -83,10 +91,14 @@ def check_grads(
     args : sequence of pytrees
         The point.
     order : int, default 1
-        With 2, the vector-Jacobian product is checked likewise, as a function of the arguments and of the
-        upstream gradient, where ``f`` passes; and so on.
-    modes : sequence of str, default ("rev",)
-        ``"rev"``; forward mode is not supported yet.
+        With 2, the derivatives themselves are differentiated too, in each mode: the vector-Jacobian product
+        as a function of the arguments and of the upstream gradient, the Jacobian-vector product as one of the
+        arguments and of the tangents; and so on.
+    modes : sequence of str, default ("fwd", "rev")
+        ``"rev"`` is compared with differences, or with ``reference``; ``"fwd"``, and ``"lin"`` for
+        `jax.linearize`, with that: ⟨u, J v⟩ = ⟨Jᵀu, v⟩. They are compared with differences where they do not
+        agree, or are alone. A `jax.custom_vjp` has no forward mode; of a function that calls one, this is
+        noted.
     atol, rtol, eps : optional
         Ignored with a note: error bars and steps are measured.
     reference : callable or bool, default True
@@ -120,7 +132,9 @@ def check_grads(
     ((0,), (1,))
     """
     __tracebackhide__ = True
-    check_modes(modes, order)
+    chosen = given = read_modes(modes, order, MODES)
+    if isinstance(f, jax.custom_vjp) and REVERSE in given:
+        chosen = (REVERSE,)  # it has no other
     function, inputs = _flat(f, args)
     seed, title = seed_of(rng), _title(f, name)
     notes = _ignored(atol=atol, rtol=rtol, eps=eps)
@@ -136,7 +150,8 @@ def check_grads(
         if trusted is not reference and not _has_derivative(witness, inputs):
             witness = None
             notes.append("JAX does not differentiate what f decorates: compared with differences")
-    derivatives = _derivatives(function, wide, inputs, order, title, np.random.default_rng(seed), witness)
+    asked = _Asked(wide, chosen, np.random.default_rng(seed), notes)
+    derivatives = _derivatives(asked, function, inputs, order, title, witness=witness)
     comma, without = "," * (len(args) == 1), ", reference=False" * (reference is False)
     snippet = partial(
         call_snippet,
@@ -146,6 +161,7 @@ def check_grads(
         [_plain(arg) for arg in args],
         form=f"({{subject}}, ({{inputs}}{comma}), {{options}}{without})",
         order=order,
+        modes=None if given == BOTH else given,
         reference=reference if callable(reference) else None,
         name=name,
     )
@@ -200,11 +216,9 @@ def check_vjp(
         raise UsageError(f"f_vjp is {describe(f_vjp)}; expected a function")
     function, inputs = _flat(f, args)
     wide = _is_same_in_float64(function, inputs)
+    value = partial(_value, _compiled(function, inputs), wide)
     derivative = Derivative(
-        _title(f, name),
-        partial(_value, _compiled(function, inputs), wide),
-        partial(_claimed_vjp, f_vjp, args, wide),
-        inputs,
+        _title(f, name), value, inputs, vjp=partial(_claimed_vjp, f_vjp, args, wide)
     )
     plain = tuple(_plain(arg) for arg in args)
     snippet = partial(derivative_snippet, "gradlab.jax.check_vjp", f, f_vjp, plain, role="f_vjp", name=name)
@@ -214,34 +228,156 @@ def check_vjp(
     )
 
 
+def check_jvp(
+    f: Callable[..., Any],
+    f_jvp: Callable[..., Any],
+    args: Sequence[Any],
+    atol: Any = None,
+    rtol: Any = None,
+    eps: Any = None,
+    *,
+    rng: int | np.random.Generator | None = None,
+    name: str | None = None,
+    raise_exception: bool = True,
+) -> Report:
+    """Check a function that returns values and a Jacobian-vector product, as `jax.jvp` does.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(*args)`` returns a pytree.
+    f_jvp : callable
+        ``f_jvp(args, tangents) -> (value, tangents of the value)``, such as ``partial(jax.jvp, f)``;
+        ``tangents`` is a tuple like ``args``, with `jax.dtypes.float0` in the place of integers.
+    args, atol, rtol, eps, rng, name, raise_exception
+        As in `check_grads`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    GradientError, UsageError
+        As `check_grads`.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> def sine_and_push(primals, tangents):
+    ...     (x,), (dx,) = primals, tangents
+    ...     return jnp.sin(x), jnp.cos(x) * dx
+    >>> check_jvp(jnp.sin, sine_and_push, (jnp.array([0.5, 2.0]),))
+    <Report sin: pass at 1 point>
+    """
+    __tracebackhide__ = True
+    if not callable(f_jvp):
+        raise UsageError(f"f_jvp is {describe(f_jvp)}; expected a function")
+    function, inputs = _flat(f, args)
+    wide = _is_same_in_float64(function, inputs)
+    value = partial(_value, _compiled(function, inputs), wide)
+    push = partial(_claimed_jvp, f_jvp, args, wide)
+    derivative = Derivative(_title(f, name), value, inputs, jvps={FORWARD: push})
+    plain = tuple(_plain(arg) for arg in args)
+    snippet = partial(derivative_snippet, "gradlab.jax.check_jvp", f, f_jvp, plain, role="f_jvp", name=name)
+    notes, seed = _ignored(atol=atol, rtol=rtol, eps=eps), seed_of(rng)
+    return check_in_turn(
+        [derivative], snippet, seed=seed, rtol=None, notes=notes, raise_exception=raise_exception
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a function and of its derivatives alike; what is to be said of it is added."""
+
+    wide: bool
+    modes: Sequence[str]
+    rng: np.random.Generator
+    notes: list[str]
+
+
 def _derivatives(
-    function: Callable[..., list[Any]],
-    wide: bool,
+    asked: _Asked,
+    function: Function,
     inputs: Arrays,
     order: int,
     title: str,
-    rng: np.random.Generator,
+    *,
     witness: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
+    known: Callable[..., Any] | None = None,
 ) -> Iterator[Derivative]:
-    """Yield a function at a point, then its vector-Jacobian product there, as often as ``order`` says."""
-    value = partial(_value, _compiled(function, inputs), wide)
-    yield Derivative(title, value, partial(_vjp, function, wide), inputs, witness)
-    if order > 1:
-        with _precision(inputs, wide):
-            outputs = function(*map(jax.numpy.asarray, inputs.values()))
+    """Yield a function at a point, then its derivatives there, as functions, as often as ``order`` says."""
+    wide = asked.wide
+    derivative = Derivative(
+        title,
+        partial(_value, _compiled(function, inputs), wide),
+        inputs,
+        vjp=partial(_vjp, function, wide) if REVERSE in asked.modes else None,
+        jvps={mode: partial(_jvp, function, mode, wide) for mode in asked.modes if mode != REVERSE},
+        known=known,
+        reference=witness,
+    ).possible(_is_missing, asked.notes)
+    yield derivative
+    if order < 2:
+        return
+    count = len(inputs)
+    with _precision(inputs, wide):
+        outputs = function(*map(jax.numpy.asarray, inputs.values()))
+    for mode in derivative.modes:
         named = dict(inputs)
-        for output in outputs:
-            named[new_name("grad_output", named)] = random_like(output, rng)
-        pull = partial(_pulled, function, len(inputs))
-        yield from _derivatives(pull, wide, named, order - 1, f"vjp of {title}", rng)
+        if mode == REVERSE:
+            for output in outputs:
+                named[new_name("grad_output", named)] = random_like(output, asked.rng)
+            pull = partial(_pulled, function, count)
+            yield from _derivatives(asked, pull, named, order - 1, f"vjp of {title}")
+        else:
+            named |= {new_name(f"d{name}", named): random_like(x, asked.rng) for name, x in inputs.items()}
+            push = partial(_pushed, function, mode, count)
+            twice = partial(_by_reverse, function, count, wide, named) if REVERSE in derivative.modes else None
+            yield from _derivatives(asked, push, named, order - 1, f"jvp of {title}", known=twice)
 
 
-def _pulled(function: Callable[..., list[Any]], count: int, *arrays: Any) -> list[Any]:
+def _pulled(function: Function, count: int, *arrays: Any) -> list[Any]:
     """Return the vector-Jacobian product of a function; behind its arguments stand upstream gradients."""
     return list(jax.vjp(function, *arrays[:count])[1](list(arrays[count:])))
 
 
-def _compiled(function: Callable[..., list[Any]], inputs: Arrays) -> Callable[..., Any]:
+def _pushed(function: Function, mode: str, count: int, *arrays: Any) -> list[Any]:
+    """Return the Jacobian-vector product of a function; behind its arguments stand tangents."""
+    return _with_tangents(function, mode, arrays[:count], arrays[count:])[1]
+
+
+def _with_tangents(
+    function: Function, mode: str, primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    if mode == LINEARIZED:
+        value, linear = jax.linearize(function, *primals)
+        return value, linear(*tangents)
+    value, pushed = jax.jvp(function, tuple(primals), tuple(tangents))
+    return value, pushed
+
+
+def _by_reverse(
+    function: Function, count: int, wide: bool, named: Arrays, u: Any, moved: Arrays
+) -> Any:
+    """Return the terms of ⟨u, d(J v)⟩, by what reverse mode says of it: ⟨d(Jᵀu), v⟩ + ⟨Jᵀu, dv⟩."""
+    arrays, changes = ([*map(np.asarray, part.values())] for part in (named, moved))
+    upstream = list(u) if isinstance(u, tuple) else [u]
+    with _precision(named, wide):
+        x, dx, *_ = ([*map(jax.numpy.asarray, part)] for part in (arrays[:count], changes[:count]))
+        upstream = [*map(jax.numpy.asarray, upstream)]
+        pulled, change = jax.jvp(lambda *x: _pulled(function, count, *x, *upstream), tuple(x), tuple(dx))
+    return products([*map(np.asarray, [*change, *pulled])], [*arrays[count:], *changes[count:]])
+
+
+def _is_missing(error: Exception) -> bool:
+    """Whether JAX says that a function has no forward mode."""
+    return isinstance(error, NotImplementedError) or (
+        isinstance(error, TypeError) and "custom_vjp" in str(error)
+    )
+
+
+def _compiled(function: Function, inputs: Arrays) -> Callable[..., Any]:
     """Return a function compiled, where it is called so often that this pays, and where it can be."""
     if sum(array.size for array in inputs.values()) < MANY:
         return function
@@ -253,12 +389,12 @@ def _compiled(function: Callable[..., list[Any]], inputs: Arrays) -> Callable[..
     return compiled
 
 
-def _value(function: Callable[..., list[Any]], wide: bool, /, **inputs: Any) -> Any:
+def _value(function: Function, wide: bool, /, **inputs: Any) -> Any:
     with _precision(inputs, wide):
         return _outputs(function(*map(jax.numpy.asarray, inputs.values())))
 
 
-def _vjp(function: Callable[..., list[Any]], wide: bool, /, **inputs: Any) -> tuple[Any, Pull]:
+def _vjp(function: Function, wide: bool, /, **inputs: Any) -> tuple[Any, Pull]:
     with _precision(inputs, wide):
         outputs, pull = jax.vjp(function, *map(jax.numpy.asarray, inputs.values()))
 
@@ -269,6 +405,33 @@ def _vjp(function: Callable[..., list[Any]], wide: bool, /, **inputs: Any) -> tu
         return {name: np.asarray(gradient) for name, gradient in zip(inputs, pulled, strict=True)}
 
     return _outputs(outputs), gradients
+
+
+def _jvp(
+    function: Function, mode: str, wide: bool, inputs: Arrays, tangents: Arrays
+) -> tuple[Any, Any]:
+    with _precision(inputs, wide):
+        primals, moved = ([*map(jax.numpy.asarray, part.values())] for part in (inputs, tangents))
+        value, pushed = _with_tangents(function, mode, primals, moved)
+        return _outputs(value), _outputs(pushed)
+
+
+def _claimed_jvp(
+    f_jvp: Callable[..., Any], args: Sequence[Any], wide: bool, inputs: Arrays, tangents: Arrays
+) -> tuple[Any, Any]:
+    """Call what claims to return a value and its tangents, with other arrays in ``args``."""
+    still = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), jax.dtypes.float0), tuple(args))
+    with _precision(inputs, wide):
+        primals = _rebuilt(args, map(jax.numpy.asarray, inputs.values()))
+        each = map(jax.numpy.asarray, tangents.values())
+        moved = jax.tree.map(lambda leaf, none: next(each) if _is_inexact(leaf) else none, primals, still)
+        value, pushed = f_jvp(primals, moved)
+    found, expected = jax.tree.structure(pushed), jax.tree.structure(value)
+    if found != expected:
+        raise UsageError(f"f_jvp pushes forward to {found}; expected {expected}, that of the value")
+    places = [_is_inexact(leaf) for leaf in jax.tree.leaves(value)]
+    kept = [leaf for leaf, place in zip(jax.tree.leaves(pushed), places, strict=True) if place]
+    return _outputs(_inexact(value)), _outputs(kept)
 
 
 def _claimed_vjp(
@@ -296,7 +459,7 @@ def _claimed_vjp(
     return _outputs(outputs), gradients
 
 
-def _rule(function: Callable[..., list[Any]]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _rule(function: Function) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return forward and backward of a function that JAX differentiates."""
     forward = partial(_value, function, True)
     return forward, lambda grad_output, /, **inputs: _vjp(function, True, **inputs)[1](grad_output)
@@ -312,7 +475,7 @@ def _has_derivative(rule: tuple[Callable[..., Any], Callable[..., Any]], inputs:
         return False
 
 
-def _flat(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Callable[..., list[Any]], Arrays]:
+def _flat(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Function, Arrays]:
     """Return a function of the inexact arrays alone, which returns those in its output; and the arrays."""
     if not callable(f):
         raise UsageError(f"f is {describe(f)}; expected a function")
@@ -325,6 +488,8 @@ def _flat(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Callable[..., lis
         for (first, *rest), leaf in jax.tree_util.tree_flatten_with_path(args)[0]
         if _is_inexact(leaf)
     }
+    if not inputs:
+        raise UsageError("args hold nothing to differentiate; expected a floating-point or complex array")
     return lambda *arrays: _inexact(f(*_rebuilt(args, iter(arrays)))), inputs
 
 
@@ -350,7 +515,7 @@ def _outputs(arrays: Sequence[Any]) -> Any:
     return np.asarray(arrays[0]) if len(arrays) == 1 else tuple(map(np.asarray, arrays))
 
 
-def _is_same_in_float64(function: Callable[..., list[Any]], inputs: Arrays) -> bool:
+def _is_same_in_float64(function: Function, inputs: Arrays) -> bool:
     """Whether a function is the same where float64 is on: if it draws random numbers, it is not."""
     doubles = {name: array.astype(np.result_type(array, np.float64)) for name, array in inputs.items()}
     given = _value(function, False, **inputs)

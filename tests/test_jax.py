@@ -271,8 +271,6 @@ def test_exception_of_the_function_passes_through():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: check_jvp(jnp.sin, partial(jax.jvp, jnp.sin), (X,)), "forward mode is not supported yet"),
-        (lambda: check_grads(jnp.sin, (X,), modes=("fwd", "rev")), "forward mode is not supported yet"),
         (lambda: check_grads(jnp.sin, X), "args is"),
         (lambda: check_grads(jnp.sin, (3,)), "nothing to differentiate|no input"),
         (lambda: check_vjp(jnp.sin, None, (X,)), "f_vjp is None"),
