@@ -139,9 +139,7 @@ class Derivative:
 
         return forward, lambda grad_output, cache: cache()(grad_output)
 
-    def _question_of_tangents(
-        self, jvp: Push, rtol: float | None
-    ) -> tuple[Question, Mapping[str, Any]]:
+    def _question_of_tangents(self, jvp: Push, rtol: float | None) -> tuple[Question, Mapping[str, Any]]:
         """Return the same of forward mode; a complex number is there a pair of real ones."""
         paired = [np.iscomplexobj(leaf) for leaf in arrays_in(dict(self.inputs))]
 
@@ -187,7 +185,7 @@ def products(tree: Any, other: Any) -> Array | None:
     """
     pairs = list(zip(arrays_in(tree), arrays_in(other), strict=False))
     if len(arrays_in(tree)) != len(arrays_in(other)) or any(
-        not hasattr(a, "dtype") and not isinstance(a, float | complex) or np.shape(a) != np.shape(b)
+        (not hasattr(a, "dtype") and not isinstance(a, float | complex)) or np.shape(a) != np.shape(b)
         for a, b in pairs
     ):
         return None

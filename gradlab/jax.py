@@ -217,9 +217,7 @@ def check_vjp(
     function, inputs = _flat(f, args)
     wide = _is_same_in_float64(function, inputs)
     value = partial(_value, _compiled(function, inputs), wide)
-    derivative = Derivative(
-        _title(f, name), value, inputs, vjp=partial(_claimed_vjp, f_vjp, args, wide)
-    )
+    derivative = Derivative(_title(f, name), value, inputs, vjp=partial(_claimed_vjp, f_vjp, args, wide))
     plain = tuple(_plain(arg) for arg in args)
     snippet = partial(derivative_snippet, "gradlab.jax.check_vjp", f, f_vjp, plain, role="f_vjp", name=name)
     notes, seed = _ignored(atol=atol, rtol=rtol, eps=eps), seed_of(rng)
@@ -333,7 +331,9 @@ def _derivatives(
         else:
             named |= {new_name(f"d{name}", named): random_like(x, asked.rng) for name, x in inputs.items()}
             push = partial(_pushed, function, mode, count)
-            twice = partial(_by_reverse, function, count, wide, named) if REVERSE in derivative.modes else None
+            twice = (
+                partial(_by_reverse, function, count, wide, named) if REVERSE in derivative.modes else None
+            )
             yield from _derivatives(asked, push, named, order - 1, f"jvp of {title}", known=twice)
 
 
@@ -357,9 +357,7 @@ def _with_tangents(
     return value, pushed
 
 
-def _by_reverse(
-    function: Function, count: int, wide: bool, named: Arrays, u: Any, moved: Arrays
-) -> Any:
+def _by_reverse(function: Function, count: int, wide: bool, named: Arrays, u: Any, moved: Arrays) -> Any:
     """Return the terms of ⟨u, d(J v)⟩, by what reverse mode says of it: ⟨d(Jᵀu), v⟩ + ⟨Jᵀu, dv⟩."""
     arrays, changes = ([*map(np.asarray, part.values())] for part in (named, moved))
     upstream = list(u) if isinstance(u, tuple) else [u]
@@ -407,9 +405,7 @@ def _vjp(function: Function, wide: bool, /, **inputs: Any) -> tuple[Any, Pull]:
     return _outputs(outputs), gradients
 
 
-def _jvp(
-    function: Function, mode: str, wide: bool, inputs: Arrays, tangents: Arrays
-) -> tuple[Any, Any]:
+def _jvp(function: Function, mode: str, wide: bool, inputs: Arrays, tangents: Arrays) -> tuple[Any, Any]:
     with _precision(inputs, wide):
         primals, moved = ([*map(jax.numpy.asarray, part.values())] for part in (inputs, tangents))
         value, pushed = _with_tangents(function, mode, primals, moved)
