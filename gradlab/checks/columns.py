@@ -18,6 +18,7 @@ import numpy as np
 from gradlab.checks.criteria import COARSE, NOTHING, SHARP, UNMEASURED
 from gradlab.checks.directions import Directions
 from gradlab.checks.jacobian import ACCURACY
+from gradlab.checks.judge import BEYOND
 from gradlab.checks.rows import Mask
 from gradlab.numerics import Array
 from gradlab.numerics.table import RATIO, Indices, Table, differentiate, usual_step
@@ -81,13 +82,20 @@ def compare_columns(
     claim = np.stack([np.asarray(product(d), dtype=np.float64).ravel() for d in displacements])
     table = Table(directions.count, directions.evaluate(problem), None, problem.output, problem.eps)
     value, bar = _one_difference(table, np.arange(directions.count))
-    told, small, influence = _agree(claim, value, bar, rtol)
+    # Where every derivative vanishes, as at a minimum, what forward does nearby is all that there is.
+    nearby = float(np.nan_to_num(table.secant(usual_step(table.eps)), posinf=0.0).max(initial=0.0))
+    told, small, influence = _agree(claim, value, bar, rtol, nearby)
     doubtful = np.flatnonzero(~(told | small).all(axis=1))
     if doubtful.size:
         value, bar = _two_differences(table, doubtful)
-        told, small, influence = _agree(claim, value, bar, rtol)
+        told, small, influence = _agree(claim, value, bar, rtol, nearby)
         doubtful = np.flatnonzero(~(told | small).all(axis=1))
     wrong, kinked = (np.zeros(claim.shape, dtype=bool) for _ in range(2))
+    if doubtful.size and not influence:
+        table.take(doubtful, BEYOND)
+        sides = table.steps[BEYOND]
+        small |= (sides.up == 0) & (sides.down == 0) & (claim == 0)  # such an output depends on nothing
+        doubtful = np.flatnonzero(~(told | small).all(axis=1))
     if doubtful.size:
         # A claim that vanishes is a rounding of the largest, and so may what forward shows be.
         nothing = NOTHING * problem.given_eps * influence
@@ -105,7 +113,7 @@ def compare_columns(
             again = _differentiated(problem, Directions.entries(problem, {}, joint))
             other, off, swing = (array / OTHER for array in again)
             wrong[suspects] &= _differ(claim[suspects], other, off + swing, rtol, nothing)
-        small = np.abs(claim) + np.abs(value) + bar <= rtol * influence
+        small |= np.abs(claim) + np.abs(value) + bar <= rtol * influence
     undecided = ~(told | small | wrong)
     return Columns(tuple(displacements), claim, value, bar, wrong, undecided, kinked)
 
@@ -199,11 +207,14 @@ def _two_differences(table: Table, rows: Indices) -> tuple[Array, Array]:
     return np.where(np.isfinite(extrapolated), extrapolated, value), bar / (1 - square)
 
 
-def _agree(claim: Array, value: Array, bar: Array, rtol: float) -> tuple[Mask, Mask, float]:
+def _agree(
+    claim: Array, value: Array, bar: Array, rtol: float, nearby: float
+) -> tuple[Mask, Mask, float]:
     """Return where both sides agree, where it is too little to matter, and the largest agreement."""
     size = np.fmax(np.abs(claim), np.nan_to_num(np.abs(value)))
     told = (np.abs(claim - value) <= rtol * size) & (bar <= UNMEASURED * SHARP * rtol * size)
-    influence = float(np.abs(np.where(told, claim, 0.0)).max(initial=0.0)) or float(size.max(initial=0.0))
+    influence = float(np.abs(np.where(told, claim, 0.0)).max(initial=0.0))
+    influence = influence or max(float(size.max(initial=0.0)), nearby)
     return told, np.abs(claim) + np.abs(value) + bar <= rtol * influence, influence
 
 

@@ -37,7 +37,7 @@ class Collected:
     def __init__(self, title):
         self.title, self.seconds = title, [0.0, 0.0]
         self.counts = collections.Counter()
-        self.differing = []
+        self.differing = collections.defaultdict(list)  # what was said -> in which tests
 
     def ask(self, place, call):
         """Return what one of both checkers says: its verdict, and what there is to be read."""
@@ -63,7 +63,8 @@ class Collected:
         self.counts[own[0], mine[0]] += 1
         if mine[0] != PASS:
             test = os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
-            self.differing.append(f"{test}\n  the peer's own: {own[0]}; gradlab: {mine[0]}\n  {mine[1]}")
+            own_words = "" if theirs is None else f"the peer's own: {own[0]}; "
+            self.differing[f"  {own_words}gradlab: {mine[0]}\n  {mine[1]}"].append(test)
         return own
 
     def pytest_unconfigure(self):
@@ -72,15 +73,20 @@ class Collected:
         print(f"\n{self.title}: {total} checks\n")
         print("| the peer's own | gradlab | checks |\n|---|---|--:|")
         for (own, mine), count in self.counts.most_common():
-            print(f"| {own} | {mine} | {count} |")
+            print(f"| {own or '–'} | {mine} | {count} |")
         undecided = sum(count for (_, mine), count in self.counts.items() if mine == UNDECIDED)
         print(
-            f"\nundecided: {undecided / max(total, 1):.2%}; CPU time {self.seconds[1]:.1f} s, the peer's own",
+            f"\nundecided: {undecided / max(total, 1):.2%}; CPU time of gradlab {self.seconds[1]:.1f} s",
             end="",
         )
-        print(f" {self.seconds[0]:.1f} s, ratio {self.seconds[1] / max(self.seconds[0], 1e-9):.2f}")
-        for text in self.differing:
-            print(f"\n- {text}")
+        if self.seconds[0]:
+            print(
+                f", of the peer's own {self.seconds[0]:.1f} s, ratio {self.seconds[1] / self.seconds[0]:.2f}",
+                end="",
+            )
+        print()
+        for text, tests in self.differing.items():
+            print(f"\n- {len(tests)} × {tests[0]}\n{text}")
 
 
 def autograd(path, options):
