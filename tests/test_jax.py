@@ -298,6 +298,6 @@ def test_what_the_page_shows_is_what_one_gets():
 
 
 def test_docstrings():
-    failed, attempted = doctest.testmod(gradlab.jax)
+    failed, attempted = doctest.testmod(gradlab.jax.checks)
     assert attempted > 0
     assert failed == 0

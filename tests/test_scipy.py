@@ -277,6 +277,16 @@ def test_malformed_questions_are_refused(ask, message):
         ask()
 
 
+def hess_of_fun(x, v):
+    return np.diag([2 * v[0] + np.exp(x[0]) * v[2], 2 * v[0], 0, 0]) + v[2] * np.eye(4)[[0, 1, 3, 2]] * (
+        np.arange(4) > 1
+    ) * (np.arange(4)[:, np.newaxis] > 1)
+
+
+def transposed(x):
+    return chain_jac(x).toarray().T
+
+
 CONSTRAINTS = [
     NonlinearConstraint(fun, 0, 1, jac=jac),
     {"type": "eq", "fun": lambda x: x[0] - 1, "jac": lambda x: np.eye(4)[0]},
@@ -302,6 +312,13 @@ CONSTRAINTS = [
         (minimize, lambda x: (rosen(x), rosen_der(x)), {"jac": True, "hess": rosen_hess}, ["grad", "hess"]),
         (least_squares, fun, {"jac": jac, "bounds": (0, [2, 2, 2, 1.9])}, ["jac"]),
         (root, chain, {"jac": lambda x: chain_jac(x).toarray()}, ["jac"]),
+        (root, chain, {"jac": transposed, "method": "lm", "options": {"col_deriv": True}}, ["jac"]),
+        (
+            minimize,
+            rosen,
+            {"jac": rosen_der, "constraints": NonlinearConstraint(fun, 0, 1, jac=jac, hess=hess_of_fun)},
+            ["grad", "constraints[0].jac", "constraints[0].hess"],
+        ),
     ],
 )
 def test_call_of_a_solver_is_checked_as_it_stands(solver, function, options, inputs):
@@ -317,6 +334,42 @@ def test_constraint_with_a_wrong_derivative_is_named():
     report = raised.value.report
     assert [result.verdict for result in report.inputs] == ["pass", "pass", "fail"]
     assert report.reason.startswith("constraints[1]: jac is wrong at 1 of 12 entries; worst [2, 3]")
+
+
+def test_hessian_of_a_constraint_that_mixes_its_components_up_is_named():
+    wrong = NonlinearConstraint(fun, 0, 1, jac=jac, hess=lambda x, v: hess_of_fun(x, v[::-1]))
+    with pytest.raises(GradientError, match=r"constraints\[0\]: hess is wrong"):
+        check(minimize, rosen, X, jac=rosen_der, constraints=wrong)
+
+
+def test_hessian_beside_no_gradient_is_said_not_to_be_checked():
+    report = check(minimize, rosen, X, hess=rosen_hess, constraints=CONSTRAINTS)
+    assert report.notes == ("hess is not checked: it is compared with differences of jac, which is none",)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: check_grad(rosen, rosen_der, np.ones(3)),
+        lambda: check_grad(lambda x: 3.0, np.zeros_like, X),
+        lambda: check_hess(lambda x: np.array([3.0, 2.0]), lambda x: np.zeros((2, 2)), X[:2]),
+    ],
+)
+def test_derivative_that_vanishes_passes(ask):
+    assert ask()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: check_grad(rosen, lambda x: rosen_der(x) + 1e-6, np.ones(3)),
+        lambda: check_grad(lambda x: 3.0, lambda x: np.full_like(x, 1e-9), X),
+        lambda: check_hess(lambda x: np.array([3.0, 2.0]), lambda x: 1e-9 * np.eye(2), X[:2]),
+    ],
+)
+def test_derivative_that_should_vanish_fails(ask):
+    with pytest.raises(GradientError):
+        ask()
 
 
 @pytest.mark.parametrize(("off", "passes"), [(1e-7, True), (1e-3, False)])

@@ -207,9 +207,7 @@ def _two_differences(table: Table, rows: Indices) -> tuple[Array, Array]:
     return np.where(np.isfinite(extrapolated), extrapolated, value), bar / (1 - square)
 
 
-def _agree(
-    claim: Array, value: Array, bar: Array, rtol: float, nearby: float
-) -> tuple[Mask, Mask, float]:
+def _agree(claim: Array, value: Array, bar: Array, rtol: float, nearby: float) -> tuple[Mask, Mask, float]:
     """Return where both sides agree, where it is too little to matter, and the largest agreement."""
     size = np.fmax(np.abs(claim), np.nan_to_num(np.abs(value)))
     told = (np.abs(claim - value) <= rtol * size) & (bar <= UNMEASURED * SHARP * rtol * size)
