@@ -135,7 +135,7 @@ def _checked(asked: Asked) -> Report:
             columns = compare_columns(problem, claimed.product, directions, rtol=rtol)
             wrong, lost = wrong_entries(problem, claimed.product, columns)
             findings += _findings(claimed, wrong, lost)
-            result = _result(claimed, wrong)
+            result = _result(claimed, wrong, _too_small(columns))
             reason, kinked = _undecided(asked, problem, columns), bool(columns.kinked.any())
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
     kinks = ["fun has a kink at x0: any slope between those on both sides passes"] if kinked else []
@@ -206,7 +206,13 @@ def _findings(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry], lost: int) 
     return found
 
 
-def _result(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry]) -> InputResult:
+def _too_small(columns: Columns) -> int:
+    """Return how many entries could not be told, and cannot matter; zeros that are right are none of them."""
+    moved = columns.small & ((columns.claim != 0) | (columns.value != 0))
+    return int(moved.sum())
+
+
+def _result(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry], too_small: int) -> InputResult:
     size = claimed.shape[0] * claimed.shape[1]
     indices = sorted(_index(claimed, entry) for entry in wrong)
     worst = None
@@ -215,7 +221,9 @@ def _result(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry]) -> InputResul
         worst = Entry(_index(claimed, e), e.claim, e.value, e.error_bar, max(abs(e.claim), abs(e.value)))
     listed = tuple(indices[:MAX_WRONG_ENTRIES])
     probed = size if claimed.by_entry else 0
-    return InputResult(claimed.what, Verdict.PASS, size, probed, len(wrong), listed, worst, None)
+    return InputResult(
+        claimed.what, Verdict.PASS, size, probed, len(wrong), listed, worst, None, too_small=too_small
+    )
 
 
 def _undecided(asked: Asked, problem: Problem, columns: Columns) -> str:

@@ -18,9 +18,10 @@ import autograd
 import autograd.numpy as anp
 from autograd import test_util
 from autograd.builtins import tuple as traced_tuple
-from autograd.extend import defvjp, primitive
+from autograd.extend import defjvp, defvjp, primitive
 
-from gradlab.autograd import check_grads, check_jvp, check_vjp
+from gradlab.autograd import check_grads, check_vjp
+from gradlab.mutants.frameworks.autograd import PLANTED
 
 X = np.array([0.5, -1.2, 2.0])
 W = np.array([[0.3, -0.7], [1.1, 0.4], [-0.2, 0.9]])
@@ -72,95 +73,75 @@ RIGHT = {
     "constant": lambda: check_grads(lambda x, w: x**2 + 0 * anp.sum(w), (0, 1), order=1)(X, W),
 }
 
-# Each with the entry or the input that has to be named.
-WRONG = {
-    "missing factor": ("x[", lambda: check_grads(of(square, lambda y, x: lambda g: x * g))(X)),
-    "wrong sign": ("x[", lambda: check_grads(of(np.cos, lambda y, x: lambda g: g * np.sin(x)))(X)),
-    "missing term": (
-        "x[",
-        lambda: check_grads(of(softmax, lambda y, x: lambda g: g * y))(X),
-    ),
-    "arguments exchanged": (
-        "a[",
-        lambda: check_grads(
-            of(
-                lambda a, b: a * b**2,
-                lambda y, a, b: lambda g: 2 * a * b * g,
-                lambda y, a, b: lambda g: b**2 * g,
-            ),
-            (0, 1),
-        )(X, X + 3),
-    ),
-    "transposed": (
-        "w[",
-        lambda: check_grads(
-            of(product, lambda y, x, w: lambda g: g @ w.T, lambda y, x, w: lambda g: (x.T @ g).T), 1
-        )(np.arange(9.0).reshape(3, 3) - 2, np.eye(3)),
-    ),
-    "stale residual": ("x[", lambda: check_grads(of(keeping, lambda y, x: lambda g: 2 * kept["x"] * g))(X)),
-    "zero where it is not": (
-        "x[1]",
-        lambda: check_grads(of(square, lambda y, x: lambda g: 2 * np.maximum(x, 0) * g))(X),
-    ),
-    "rounded to float32": (
-        "x[",
-        lambda: check_grads(of(np.exp, lambda y, x: lambda g: (g * y).astype(np.float32).astype(float)))(X),
-    ),
-    "complex, the other convention": (
-        "z[",
-        lambda: check_grads(of(lambda z: z**2, lambda y, z: lambda g: g * np.conj(2 * z)))(Z),
-    ),
-    "upstream gradient ignored": (
-        "x[",
-        lambda: check_grads(of(square, lambda y, x: lambda g: 2 * x))(X),
-    ),
-    "one entry, a thousandth off": (
-        "x[2]",
-        lambda: check_grads(of(square, lambda y, x: lambda g: 2 * x * g * np.array([1, 1, 1.001])))(X),
-    ),
-    "averaged": (
-        "a[",
-        lambda: check_grads(of(np.sum, lambda y, x: lambda g: g * np.ones_like(x) / x.size))(X),
-    ),
-    "second order": (
-        "vjp of square",
-        lambda: check_grads(
-            of(
-                square,
-                lambda y, x: (
-                    lambda g: of(
-                        lambda x, g: 2 * x * g,
-                        lambda y, x, g: lambda h: h * g,
-                        lambda y, x, g: lambda h: 2 * x * h,
-                    )(x, g)
-                ),
-            )
-        )(X),
-    ),
-    "writes to the upstream gradient": (
-        "grad_output",
-        lambda: check_grads(of(square, lambda y, x: lambda g: scaled(g, x)))(X),
-    ),
-}
-
-
-def scaled(g, x):
-    g *= 2 * x
-    return g
-
 
 @pytest.mark.parametrize("case", RIGHT)
 def test_right_derivative_passes(case):
     assert RIGHT[case]().passed
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_planted_defect_is_caught_and_named(case):
-    named, check = WRONG[case]
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_planted_defect_is_caught_and_named(planted):
     with pytest.raises(GradientError) as caught:
-        check()
+        planted.ask(gradlab.autograd, planted.wrong)
     assert caught.value.report.failed
-    assert named in str(caught.value)
+    assert planted.named in str(caught.value)
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_right_derivative_beside_a_planted_defect_passes(planted):
+    assert planted.ask(gradlab.autograd, planted.right)
+
+
+def in_both_modes(by=2.0):
+    """Return a primitive that is right in reverse mode, with a factor in forward mode."""
+    function = of(square, lambda y, x: lambda g: 2 * x * g)
+    defjvp(function, lambda g, y, x: by * x * g)
+    return function
+
+
+def test_forward_mode_agrees_by_a_dot_product_without_differences():
+    report = check_grads(in_both_modes(), order=1)(X)
+    assert report.passed
+    assert report.jvp_calls == 0
+    assert not report.notes
+
+
+def test_wrong_forward_mode_is_found_by_differences_beside_a_right_reverse_mode():
+    report = check_grads(in_both_modes(2.002), order=1, raise_exception=False)(X)
+    assert report.reason.startswith("tangent of the output is wrong along 3 of 3 entries of x")
+    assert report.causes[0].message == "jvp along x is 1.001 times too large: divide it by 1.001"
+
+
+def test_primitive_without_forward_mode_is_checked_without_and_says_so():
+    (note,) = check_grads(of(square, lambda y, x: lambda g: 2 * x * g))(X).notes
+    assert note.startswith("square has no forward mode, and none was checked: JVP of square")
+    with pytest.raises(NotImplementedError, match="JVP"):
+        check_grads(of(square, lambda y, x: lambda g: 2 * x * g), modes=["fwd"])(X)
+
+
+def test_second_derivative_that_only_forward_mode_gets_wrong_is_named():
+    slope = primitive(lambda x, g: 2 * x * g)
+    defvjp(slope, lambda y, x, g: lambda h: 2 * h * g, lambda y, x, g: lambda h: 2 * x * h)
+    defjvp(slope, lambda h, y, x, g: 2 * h * g, lambda h, y, x, g: 3 * x * h)
+    wrong = of(square, lambda y, x: lambda g: slope(x, g))
+    defjvp(wrong, lambda g, y, x: 2 * x * g)
+    report = check_grads(wrong, raise_exception=False)(X)
+    assert report.name == "vjp of square"
+    assert report.reason.startswith("tangent of the output is wrong along 3 of 3 entries of grad_output")
+
+
+def test_derivative_of_forward_mode_alone_is_compared_with_that_of_reverse_mode():
+    twice = primitive(lambda x, g: 2 * x * g)  # the jvp of square, whose own rules are wrong
+    defvjp(twice, lambda y, x, g: lambda h: h * g, lambda y, x, g: lambda h: 2 * x * h)
+    defjvp(twice, lambda h, y, x, g: h * g, lambda h, y, x, g: 2 * x * h)
+    wrong = of(square, lambda y, x: lambda g: 2 * x * g)
+    defjvp(wrong, lambda g, y, x: twice(x, g))
+    right = of(square, lambda y, x: lambda g: 2 * x * g)
+    defjvp(right, lambda g, y, x: 2 * x * g)
+    report = check_grads(wrong, raise_exception=False)(X)
+    assert report.failed
+    assert report.name == "jvp of square"
+    assert check_grads(right)(X).passed
 
 
 def test_snippet_is_the_call():

@@ -20,6 +20,7 @@ import jax.test_util
 from jax import lax
 
 from gradlab.jax import check_grads, check_jvp, check_vjp
+from gradlab.mutants.frameworks.jax import PLANTED
 
 X = jnp.array([0.5, -1.2, 2.0])
 W = jnp.array([[0.3, -0.7], [1.1, 0.4], [-0.2, 0.9]])
@@ -120,96 +121,53 @@ RIGHT = {
     "f_vjp by hand": lambda: check_vjp(jnp.sin, sine_vjp, (X,)),
 }
 
-# Each with the entry or the input that has to be named.
-WRONG = {
-    "missing term": (
-        "x[",
-        lambda: check_grads(custom(softmax, lambda r, g: (g * r[0],), lambda x: (softmax(x),)), (X,)),
-    ),
-    "wrong residual": (
-        "x[",
-        lambda: check_grads(custom(square, lambda r, g: (2 * r[0] * g,), lambda x: (x**2,)), (X,)),
-    ),
-    "stale residual": ("x[", lambda: check_grads(stale(), (X,), reference=False)),
-    "gradients exchanged": (
-        "x[",
-        lambda: check_grads(custom(scale, lambda r, g: (2 * r[0] * r[1] * g, r[1] ** 2 * g)), (X, X + 3)),
-    ),
-    "transposed": (
-        "w[",
-        lambda: check_grads(
-            custom(lambda x, w: x @ w, lambda r, g: (g @ r[1].T, (r[0].T @ g).T)),
-            (jnp.array([[1.0, 2.0], [3.0, -1.0]]), jnp.array([[0.5, -1.0], [2.0, 1.5]])),
-        ),
-    ),
-    "complex, the other convention": (
-        "z[",
-        lambda: check_grads(custom(lambda z: z**2, lambda r, g: (g * jnp.conj(2 * r[0]),)), (Z,)),
-    ),
-    "stop_gradient": (
-        "x[",
-        lambda: check_grads(lambda x: x * lax.stop_gradient(x), (X,)),
-    ),
-    "one leaf of a pytree": (
-        "p['b'][0][1]",
-        lambda: check_grads(custom(affine, wrong_bias), ({"w": W, "b": [jnp.ones(2)]}, X)),
-    ),
-    "custom_jvp": ("x[", lambda: check_grads(wrong_cube, (X,))),
-    "rounded to bfloat16": (
-        "x[",
-        lambda: check_grads(
-            custom(square, lambda r, g: ((2 * r[0] * g).astype(jnp.bfloat16).astype(jnp.float32),)), (X,)
-        ),
-    ),
-    "second order": ("vjp of", lambda: check_grads(once(), (X,), order=2)),
-    "another value with the derivative": (
-        "the output that comes with the vjp",
-        lambda: check_vjp(jnp.sin, lambda x: (jnp.sin(x) + 1, lambda g: (g * jnp.cos(x),)), (X,)),
-    ),
-    "f_vjp by hand": (
-        "x[",
-        lambda: check_vjp(jnp.sin, lambda x: (jnp.sin(x), lambda g: (-g * jnp.cos(x),)), (X,)),
+FORWARD = {
+    "both modes, twice": lambda: check_grads(lambda x: jnp.sin(x) * x[0], (X,), 2),
+    "forward mode alone": lambda: check_grads(lambda x: jnp.sin(x) * x[0], (X,), 1, ["fwd"]),
+    "forward mode alone, where there is no other": lambda: check_grads(loop, (X,), 1, ["fwd"]),
+    "linearized": lambda: check_grads(lambda x: jnp.sin(x) * x[0], (X,), 1, ["rev", "lin"]),
+    "complex": lambda: check_grads(lambda z: z**2 + jnp.conj(z) * z, (Z,), 1, ["fwd"]),
+    "f_jvp of integers, float0": lambda: check_jvp(
+        lambda x, k: (x * k, k), partial(jax.jvp, lambda x, k: (x * k, k)), (X, jnp.array([1, 2, 3]))
     ),
 }
 
 
-def stale():
-    """Return a function whose rule keeps its residual outside, where the next call replaces it."""
-    kept = {}
-
-    def forward(x):
-        kept["x"] = x
-        return x**2, None
-
-    wrapped = jax.custom_vjp(square)
-    wrapped.defvjp(forward, lambda r, g: (2 * kept["x"] * g,))
-    return wrapped
+@pytest.mark.parametrize("ask", FORWARD.values(), ids=FORWARD)
+def test_right_derivative_passes_in_forward_mode(ask):
+    assert ask().passed
 
 
-def once():
-    """Return a function whose derivative is right, and whose derivative's derivative is not."""
-    inner = custom(lambda x, g: 2 * x * g, lambda r, h: (h * r[1], 2 * r[0] * h))
-    return custom(square, lambda r, g: (inner(r[0], g),))
+def test_forward_mode_agrees_by_a_dot_product_without_differences():
+    report = check_grads(lambda x: jnp.sin(x) * x[0], (X,))
+    assert report.jvp_calls == 0
+    assert report.forward_calls == check_grads(lambda x: jnp.sin(x) * x[0], (X,), 1, ["rev"]).forward_calls
 
 
-def wrong_bias(residuals, g):
-    gradients = list(jax.vjp(affine, *residuals)[1](g))
-    gradients[0]["b"][0] = gradients[0]["b"][0] * jnp.array([1, 1.01])
-    return tuple(gradients)
+def test_function_without_forward_mode_is_checked_without_and_says_so():
+    inner = custom(square, lambda r, g: (2 * r[0] * g,))
+    (note,) = check_grads(lambda x: inner(x) + 1, (X,)).notes
+    assert note.startswith("<lambda> has no forward mode, and none was checked: can't apply forward-mode")
+    with pytest.raises(TypeError, match="custom_vjp"):
+        check_grads(inner, (X,), modes=["fwd"])
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_planted_defect_is_caught_and_named(planted):
+    with pytest.raises(GradientError) as caught:
+        planted.ask(gradlab.jax, planted.wrong)
+    assert caught.value.report.failed
+    assert planted.named in str(caught.value)
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_right_derivative_beside_a_planted_defect_passes(planted):
+    assert planted.ask(gradlab.jax, planted.right)
 
 
 @pytest.mark.parametrize("case", RIGHT)
 def test_right_derivative_passes(case):
     assert RIGHT[case]().passed
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_planted_defect_is_caught_and_named(case):
-    named, check = WRONG[case]
-    with pytest.raises(GradientError) as caught:
-        check()
-    assert caught.value.report.failed
-    assert named in str(caught.value)
 
 
 def test_decorated_function_is_the_reference():

@@ -16,7 +16,9 @@ from scipy.optimize import (
 from scipy.sparse import csr_array, diags_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+import gradlab
 from gradlab import GradientError, UsageError
+from gradlab.mutants.frameworks.scipy import PLANTED
 from gradlab.scipy import check, check_grad, check_hess, check_hessp, check_jac
 
 X = np.array([1.3, 0.7, 0.8, 1.9])
@@ -222,6 +224,15 @@ def test_planted_defect_fails_and_is_named(ask, kind, message):
     found = [finding.message for finding in report.findings if finding.kind == kind]
     assert any(message in text for text in found), report
     assert report.call.splitlines()[-1].startswith("gradlab.scipy.check_")
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+def test_defect_of_the_catalogue_fails_and_is_named(planted):
+    with pytest.raises(GradientError) as caught:
+        planted.ask(gradlab.scipy, planted.wrong)
+    assert caught.value.report.failed
+    assert planted.named in str(caught.value)
+    assert planted.ask(gradlab.scipy, planted.right)
 
 
 def test_sparse_jacobian_of_ten_thousand_unknowns_costs_tens_of_calls():

@@ -40,8 +40,9 @@ class Columns:
         The displacements of the input, as vectors.
     claim, value, error_bar : Array
         Shape ``(r, m)``.
-    wrong, open : arrays of bool
-        Shape ``(r, m)``: where both sides certainly differ, and where nothing can be told.
+    wrong, open, small : arrays of bool
+        Shape ``(r, m)``: where both sides certainly differ, where nothing can be told, and where what cannot
+        be told is too small to matter.
     kinked : array of bool
         Shape ``(r, m)``: where a kink was found, and any slope between both sides is right.
     """
@@ -52,6 +53,7 @@ class Columns:
     error_bar: Array
     wrong: Mask
     open: Mask
+    small: Mask
     kinked: Mask
 
     @property
@@ -115,7 +117,7 @@ def compare_columns(
             wrong[suspects] &= _differ(claim[suspects], other, off + swing, rtol, nothing)
         small |= np.abs(claim) + np.abs(value) + bar <= rtol * influence
     undecided = ~(told | small | wrong)
-    return Columns(tuple(displacements), claim, value, bar, wrong, undecided, kinked)
+    return Columns(tuple(displacements), claim, value, bar, wrong, undecided, small & ~told, kinked)
 
 
 @dataclass(frozen=True)
