@@ -235,6 +235,53 @@ class Rule:
             known_failure=known_failure,
         )
 
+    @classmethod
+    def from_jax(
+        cls,
+        f: Callable[..., Any],
+        inputs: Any,
+        *,
+        name: str | None = None,
+        modes: Sequence[str] = ("rev",),
+        reference: Callable[..., Any] | None = None,
+        known_failure: tuple[str, str] | None = None,
+    ) -> Rule:
+        """Return the rule of a function of JAX, as JAX differentiates it.
+
+        Parameters
+        ----------
+        f : callable
+            ``f(*args)`` returns a pytree, as in `gradlab.jax.check_grads`: such as a `jax.custom_vjp`.
+        inputs : str, strategy, tuple or callable
+            Where its arguments come from, as NumPy arrays and trees of them, as for any rule; an example may
+            be of JAX's. They are given to ``f`` in their own precision, whether or not that is switched on.
+        name : str, optional
+            What reports call it; by default the name of the function.
+        modes : sequence of str, default ("rev",)
+            ``"rev"``, ``"fwd"`` or both.
+        reference : callable, optional
+            A function of the same arguments whose derivative by JAX is trusted; for reverse mode alone.
+        known_failure : (str, str), optional
+            As for any rule.
+
+        Examples
+        --------
+        >>> import gradlab, jax.numpy as jnp  # doctest: +SKIP
+        >>> gradlab.verify(Rule.from_jax(jnp.tanh, "(n)"), max_examples=20)  # doctest: +SKIP
+        <Report tanh: pass at 20 points>
+        """
+        from gradlab.jax.rules import rule_from_jax
+
+        return rule_from_jax(
+            cls,
+            f,
+            inputs,
+            name=name,
+            modes=modes,
+            reference=reference,
+            known_failure=known_failure,
+        )
+
     def __repr__(self) -> str:
         return f"Rule({self.name!r})"
 

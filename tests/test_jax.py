@@ -20,7 +20,7 @@ import jax.test_util
 from jax import lax
 
 from gradlab.jax import check_grads, check_jvp, check_vjp
-from gradlab.mutants.frameworks.jax import PLANTED
+from gradlab.mutants.jax import PLANTED
 
 X = jnp.array([0.5, -1.2, 2.0])
 W = jnp.array([[0.3, -0.7], [1.1, 0.4], [-0.2, 0.9]])

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import gradlab
 from gradlab import GradientError, UsageError
-from gradlab.mutants.frameworks.scipy import PLANTED
+from gradlab.mutants.scipy import PLANTED
 from gradlab.scipy import check, check_grad, check_hess, check_hessp, check_jac
 
 X = np.array([1.3, 0.7, 0.8, 1.9])

@@ -8,18 +8,17 @@ was found in ``item.user_properties``.
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradlab.errors import GradientError, UsageError
+from gradlab.errors import UsageError
+from gradlab.pytest_plugin.checks import Checks
 from gradlab.pytest_plugin.isolation import check_rule, close
-from gradlab.pytest_plugin.records import VERDICTS, is_record, record, summarize
+from gradlab.pytest_plugin.records import RUNNING, Running, is_record, record, summarize
 from gradlab.pytest_plugin.reproduction import set_apart
 from gradlab.pytest_plugin.settings import (
     POLICY,
@@ -31,7 +30,6 @@ from gradlab.pytest_plugin.settings import (
 )
 
 if TYPE_CHECKING:
-    from gradlab.report import Report
     from gradlab.rule import Rule
 
 
@@ -39,74 +37,27 @@ class InconclusiveWarning(UserWarning):
     """A gradient could not be shown to be right or wrong; issued under ``gradlab_inconclusive = warn``."""
 
 
-@dataclass(frozen=True)
-class _Running:
-    """The test that runs now, and of each function that it checked the worst verdict, with the reason."""
-
-    item: pytest.Item
-    worst: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    def note(self, name: str, verdict: str, reason: str) -> None:
-        """Keep the last of the worst: the last failure of a Hypothesis test is the simplest."""
-        known, _ = self.worst.get(name, (verdict, ""))
-        if VERDICTS.index(verdict) <= VERDICTS.index(known):
-            self.worst[name] = verdict, reason
-
-
 class _KnownFailure(AssertionError):
     """A rule is wrong in the way that its ``known_failure`` says."""
-
-
-Exc = TypeVar("Exc", bound=BaseException)
-
-RUNNING = pytest.StashKey[_Running]()
 
 
 # What a test file uses.
 
 
 @pytest.fixture(scope="session")
-def gradcheck(request: pytest.FixtureRequest) -> Callable[..., Report]:
+def gradcheck(request: pytest.FixtureRequest) -> Checks:
     """Fail unless a gradient is right: gradcheck(forward, backward, inputs), as gradlab.gradcheck.
 
     def test_square(gradcheck):
         gradcheck(lambda x: x**2, lambda dy, x: 2 * x * dy, np.array([1.0, 2.0]))
 
+    Other checks of gradlab are had by their names: gradcheck.jax.check_grads(f, args), gradcheck.scipy.check,
+    gradcheck.check_layer.
     It may be called many times in a test, also under hypothesis.given; the summary has one result for each
     function. Without rng= and rtol= it uses those of @pytest.mark.gradlab(seed=..., rtol=...), then
     --gradlab-seed. With raise_exception=False it returns the report: nothing fails and nothing is recorded.
     """
-    from gradlab._gradcheck import gradcheck as check
-
-    config = request.config
-
-    @functools.wraps(check)
-    def checked(*args: Any, **options: Any) -> Report:
-        __tracebackhide__ = True
-        running = config.stash.get(RUNNING, None)
-        settings = settings_of(config, running.item if running is not None else None)
-        for option, setting in (("rng", "seed"), ("rtol", "rtol")):
-            if options.get(option) is None:
-                options[option] = settings.get(setting)
-        if not options.get("raise_exception", True):
-            return check(*args, **options)
-        failure = None
-        try:
-            report = check(*args, **options)
-        except GradientError as error:
-            report, failure = error.report, _without_own_frames(error).with_traceback(None)
-        except UsageError as error:
-            raise error.with_traceback(None)  # noqa: B904 - it is the same exception, without the frames
-        if running is not None:
-            running.note(report.name, report.verdict, report.reason)
-        # On two lines: Hypothesis tells failures apart by the line, and would shrink one kind to the other.
-        if failure is not None and report.failed:
-            raise failure
-        if failure is not None and raises_undecided(config):
-            raise failure
-        return report
-
-    return checked
+    return Checks(request.config)
 
 
 def rule_tests(
@@ -203,16 +154,6 @@ def _speaks_for_itself(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     return excinfo.errisinstance((UsageError, InconclusiveWarning))
 
 
-def _without_own_frames(error: Exc) -> Exc:
-    """Drop what an exception's traceback, and that of its cause, have of gradlab before the user's code."""
-    if error.__cause__ is not None:
-        _without_own_frames(error.__cause__)
-    rest = error.__traceback__
-    while rest is not None and rest.tb_frame.f_globals.get("__name__", "").partition(".")[0] == "gradlab":
-        rest = rest.tb_next
-    return error.with_traceback(rest)
-
-
 # Before the tests run.
 
 
@@ -290,7 +231,7 @@ def _watch(item: pytest.Item) -> Generator[None, object, object]:
     That waits for the end, so that an inconclusive point does not hide a wrong gradient at a later one.
     """
     __tracebackhide__ = _speaks_for_itself  # a warning that was made an error
-    running = item.config.stash[RUNNING] = _Running(item)
+    running = item.config.stash[RUNNING] = Running(item)
     try:
         result = yield
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pytest
@@ -20,6 +21,23 @@ LONGEST = 300  # characters of a value: a sentence with its numbers
 VERDICTS = ("error", "fail", "inconclusive", "pass")  # the worst first
 OUTCOMES = ("error", "fail", "inconclusive", "fail as expected", "pass")  # likewise
 LISTED = {"error": {"red": True}, "fail": {"red": True}, "inconclusive": {"yellow": True}}
+
+
+@dataclass(frozen=True)
+class Running:
+    """The test that runs now, and of each function that it checked the worst verdict, with the reason."""
+
+    item: pytest.Item
+    worst: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def note(self, name: str, verdict: str, reason: str) -> None:
+        """Keep the last of the worst: the last failure of a Hypothesis test is the simplest."""
+        known, _ = self.worst.get(name, (verdict, ""))
+        if VERDICTS.index(verdict) <= VERDICTS.index(known):
+            self.worst[name] = verdict, reason
+
+
+RUNNING = pytest.StashKey[Running]()
 
 
 def record(name: str, verdict: str, reason: str = "") -> tuple[str, str]:

@@ -1,9 +1,14 @@
+import contextlib
+
 import hypothesis.extra.numpy  # noqa: F401 - pytester forgets what was first imported in an inner run
 import pytest
 
 import gradlab._explain
 import gradlab.reporters.text
 import gradlab.run.targets  # noqa: F401 - likewise
+
+with contextlib.suppress(ModuleNotFoundError):
+    import autograd.numpy  # noqa: F401 - likewise
 
 FUNCTIONS = """
     import numpy as np

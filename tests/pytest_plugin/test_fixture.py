@@ -111,6 +111,40 @@ class TestFixture:
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["*FAIL square: gradient*", "*INCONCLUSIVE square: *"])
 
+    def test_other_checks_are_had_by_their_names_and_noted_likewise(self, run):
+        result = run(
+            """
+    def norm(x): return np.sum(x**2)
+    def grad(x): return 2 * x
+    def test_right(gradcheck): assert gradcheck.scipy.check_grad(norm, grad, x)
+    def test_wrong(gradcheck): gradcheck.scipy.check_grad(norm, lambda x: x, x)
+    def test_seed(gradcheck): assert gradcheck.gradgradcheck(
+        square, right, x, double_backward=lambda ddx, dy, x: (2 * x * ddx, 2 * dy * ddx)).seed == 7
+    def test_unknown(gradcheck):
+        for name in (lambda: gradcheck.keras, lambda: gradcheck.scipy.minimize):
+            with pytest.raises(AttributeError, match="expected one of"): name()
+    """,
+            "--gradlab-seed=7",
+        )
+        result.assert_outcomes(passed=3, failed=1)
+        result.stdout.fnmatch_lines(
+            ["E*gradlab.scipy.check_grad(norm, grad, x0, rng=7)", "*norm*grad is wrong at 2 of 2 entries*"]
+        )
+
+    def test_check_that_returns_a_function_is_noted_when_that_is_called(self, run):
+        pytest.importorskip("autograd")
+        result = run(
+            """
+    import autograd.numpy as anp
+    def test(gradcheck):
+        check = gradcheck.autograd.check_grads(lambda x: anp.sum(x**2), order=1)
+        assert check(x)
+        gradcheck.autograd.check_grads(anp.tanh, order=1, raise_exception=False)(x)
+    """
+        )
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines(["*1 pass*"])
+
     def test_fixtures_may_check_too(self, run):
         result = run(
             """

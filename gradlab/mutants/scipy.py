@@ -19,7 +19,7 @@ from scipy.optimize import rosen, rosen_der, rosen_hess, rosen_hess_prod
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import LinearOperator
 
-from gradlab.mutants.frameworks import Planted
+from gradlab.mutants.planted import Planted
 from gradlab.numerics import Array
 
 X = np.array([1.3, 0.7, 0.8, 1.9])

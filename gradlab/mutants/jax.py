@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gradlab.mutants.frameworks import Planted
+from gradlab.mutants.planted import Planted
 
 X = jnp.asarray(np.array([0.5, -1.2, 2.0], np.float32))
 Z = jnp.asarray(np.array([0.5 + 1j, -1.2 - 0.3j], np.complex64))

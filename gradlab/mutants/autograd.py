@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from autograd.extend import defjvp, defvjp, primitive
 
-from gradlab.mutants.frameworks import Planted
+from gradlab.mutants.planted import Planted
 
 X = np.array([0.5, -1.2, 2.0])
 Z = np.array([0.5 + 1j, -1.2 - 0.3j])
