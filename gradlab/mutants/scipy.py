@@ -56,9 +56,11 @@ def dense(x: Array) -> Array:
     return np.asarray(chain_jac(x).toarray())
 
 
-def without_upper(x: Array) -> Any:
-    """Return its Jacobian without the diagonal above the main one."""
-    return diags_array([2 * x[:-1], 2 * np.cos(x)], offsets=[-1, 0]).tocsr()
+def one_missing(x: Array) -> Any:
+    """Return its Jacobian, whose pattern has one entry too few."""
+    wrong = chain_jac(x).tolil()
+    wrong[17, 18] = 0
+    return wrong.tocsr()
 
 
 def one_entry(x: Array) -> Any:
@@ -189,11 +191,11 @@ PLANTED: tuple[Planted, ...] = (
         remakes="rows and columns exchanged, which no shape tells",
     ),
     Planted(
-        "a diagonal is missing from the pattern",
+        "an entry is missing from the pattern",
         "check_jac",
         right=(chain, chain_jac, LONG),
-        wrong=(chain, without_upper, LONG),
-        named="no entry at 49 places",
+        wrong=(chain, one_missing, LONG),
+        named="no entry at 1 place",
         remakes="a sparsity pattern that is too small",
     ),
     Planted(
