@@ -39,22 +39,6 @@ def square(x):
     return x**2
 
 
-def product(x, w):
-    return x @ w
-
-
-kept = {}
-
-
-def keeping(x):
-    kept["x"] = x
-    return x**2
-
-
-def softmax(x):
-    return np.exp(x) / np.sum(np.exp(x))
-
-
 RIGHT = {
     "primitive": lambda: check_grads(of(square, lambda y, x: lambda g: 2 * x * g))(X),
     "NumPy's own": lambda: check_grads(anp.tanh)(X),
@@ -233,5 +217,12 @@ def test_what_the_page_shows_is_what_one_gets():
 
 def test_docstrings():
     failed, attempted = doctest.testmod(gradlab.autograd.checks)
+    assert attempted > 0
+    assert failed == 0
+
+
+def test_page_shows_what_one_gets():
+    page = Path(gradlab.__file__).parent / "docs" / "autograd.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert attempted > 0
     assert failed == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gradlab
-from gradlab import GradientError, UsageError
+from gradlab import GradientError, Rule, UsageError, verify
 from gradlab.cli.docs import pages
 
 pytest.importorskip("jax")
@@ -39,16 +39,8 @@ def square(x):
     return x**2
 
 
-def scale(x, w):
-    return x * w**2
-
-
 def affine(p, x):
     return jnp.tanh(x @ p["w"] + p["b"][0])
-
-
-def softmax(x):
-    return jnp.exp(x) / jnp.sum(jnp.exp(x))
 
 
 def log1pexp(x):
@@ -255,7 +247,50 @@ def test_what_the_page_shows_is_what_one_gets():
     assert eval(now, scope).passed
 
 
+RULES = {
+    "a gufunc signature": (lambda: Rule.from_jax(jnp.tanh, "(n)"), "pass"),
+    "a pytree, integers": (
+        lambda: Rule.from_jax(
+            lambda p, x, k: affine(p, x)[k], ({"w": W, "b": [jnp.ones(2)]}, X, jnp.array([1, 0]))
+        ),
+        "pass",
+    ),
+    "both modes": (lambda: Rule.from_jax(cube, "(n)", modes=("fwd", "rev")), "pass"),
+    "a wrong backward rule": (
+        lambda: Rule.from_jax(custom(square, lambda r, g: (3 * r[0] * g,)), "(n)"),
+        "fail",
+    ),
+    "the same beside a reference": (
+        lambda: Rule.from_jax(custom(square, lambda r, g: (3 * r[0] * g,)), (X,), reference=square),
+        "fail",
+    ),
+    "a wrong rule for tangents": (lambda: Rule.from_jax(wrong_cube, "(n)", modes=["fwd"]), "fail"),
+}
+
+
+@pytest.mark.parametrize(("rule", "verdict"), RULES.values(), ids=RULES)
+def test_function_is_a_rule(rule, verdict):
+    assert verify(rule(), max_examples=5, raise_exception=False).verdict == verdict
+
+
+def test_snippet_of_a_rule_is_the_call_of_the_framework():
+    wrong = custom(square, lambda r, g: (3 * r[0] * g,))
+    report = verify(Rule.from_jax(wrong, "(n)"), max_examples=5, raise_exception=False)
+    assert report.snippet.splitlines()[-1] == (
+        "with jax.enable_x64(True): gradlab.jax.check_grads(square, (x,), order=1, modes=('rev',), rng=0)"
+    )
+    with pytest.raises(GradientError, match=r"gradient of x is 1\.5 times too large"):
+        exec(report.snippet, {"square": wrong})
+
+
 def test_docstrings():
     failed, attempted = doctest.testmod(gradlab.jax.checks)
+    assert attempted > 0
+    assert failed == 0
+
+
+def test_page_shows_what_one_gets():
+    page = Path(gradlab.__file__).parent / "docs" / "jax.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert attempted > 0
     assert failed == 0

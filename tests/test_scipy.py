@@ -1,5 +1,8 @@
 """`gradlab.scipy`: right derivatives in all of SciPy's forms pass, planted defects are caught and named."""
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.optimize import (
@@ -389,3 +392,10 @@ def test_halves_of_a_float32_hessian_are_the_same_up_to_rounding(off, passes):
     hess = (exact + off * np.array([[0.0, 1.0], [-1.0, 0.0]])).astype(np.float32)
     report = check_hess(lambda x: exact @ x, lambda x: hess, np.ones(2), rtol=1e-6, raise_exception=False)
     assert report.passed is passes
+
+
+def test_page_shows_what_one_gets():
+    page = Path(gradlab.__file__).parent / "docs" / "scipy.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert attempted > 0
+    assert failed == 0

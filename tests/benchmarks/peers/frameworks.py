@@ -5,9 +5,9 @@
 
 Prints a table for each framework, in Markdown: what its own checker says of a right derivative and of the
 wrong one beside it, and what gradlab says. A framework that is not installed is left out, and said to be.
-SciPy has no checker of an operator, nor of a product with a Hessian. Its `check_grad` returns a norm, of which
-1e-5, relative where the gradient is longer than 1, is accepted here; what it has for Jacobians, which is
-private, returns an error, of which its documentation calls a few 1e-6 good.
+SciPy has no checker of an operator, nor of a product with a Hessian. Its `check_grad` returns a norm: 1e-5 is
+accepted here, relative where the gradient is longer than 1. What it has for Jacobians, which is private,
+returns an error, of which its documentation calls a few 1e-6 good.
 """
 
 import argparse
