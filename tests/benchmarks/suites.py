@@ -4,6 +4,9 @@
     python tests/benchmarks/suites.py jax PATH/TO/jax [pytest options]
     python tests/benchmarks/suites.py scipy [PATH/TO/scipy] [pytest options]
 
+With ``--limit SECONDS`` the tests run in a random order, always the same, and no further one is begun when the
+time is over.
+
 A path is that of a checkout whose version is the installed one; SciPy brings its tests with it. Every call of
 a checker there is made by both, with the same arguments. SciPy's tests have none: each derivative that they
 hand to a solver is checked. Prints how often both said what, the CPU times, and every call of which gradlab
@@ -17,6 +20,7 @@ import functools
 import importlib.util
 import inspect
 import os
+import random
 import time
 import traceback
 import warnings
@@ -35,7 +39,8 @@ class Collected:
     """What both checkers said, and how long it took them; a plugin of pytest that prints it at the end."""
 
     def __init__(self, title):
-        self.title, self.seconds = title, [0.0, 0.0]
+        self.title, self.seconds, self.limit = title, [0.0, 0.0], None
+        self.started = time.monotonic()
         self.counts = collections.Counter()
         self.differing = collections.defaultdict(list)  # what was said -> in which tests
 
@@ -66,6 +71,16 @@ class Collected:
             own_words = "" if theirs is None else f"the peer's own: {own[0]}; "
             self.differing[f"  {own_words}gradlab: {mine[0]}\n  {mine[1]}"].append(test)
         return own
+
+    def pytest_collection_modifyitems(self, items):
+        """Take a random sample, where the time is limited."""
+        if self.limit is not None:
+            random.Random(0).shuffle(items)
+
+    def pytest_runtest_setup(self, item):
+        """Stop when the time is over."""
+        if self.limit is not None and time.monotonic() - self.started > self.limit:
+            item.session.shouldstop = "the time is over"
 
     def pytest_unconfigure(self):
         """Print what was collected."""
@@ -205,12 +220,13 @@ def scipy(path, options):
     return collected, [*where, "-p", "no:cacheprovider", *([str(path)] if path else []), *options]
 
 
-def main(suite, path, options):
+def main(suite, path, limit, options):
     """Run one suite."""
     if importlib.util.find_spec(suite) is None:
         raise SystemExit(f"{suite} is not installed")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     collected, arguments = {"autograd": autograd, "jax": jax, "scipy": scipy}[suite](path, options)
+    collected.limit = limit
     quiet = ["-q", "--no-header", "-p", "no:xdist", "-W", "ignore", "--tb=line", "--rootdir", "/"]
     pytest.main([*quiet, *arguments], plugins=[collected])
 
@@ -221,7 +237,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("suite", choices=("autograd", "jax", "scipy"))
     parser.add_argument("path", nargs="?", type=Path, help="a checkout; SciPy's tests are installed with it")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="after which no further test is begun")
     known, further = parser.parse_known_args()
     if known.path is None and known.suite != "scipy":
         parser.error(f"expected the path of a checkout of {known.suite}")
-    main(known.suite, known.path, further)
+    main(known.suite, known.path, known.limit, further)
