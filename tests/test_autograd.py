@@ -4,6 +4,7 @@ import doctest
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest

@@ -4,6 +4,7 @@ import doctest
 import re
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest

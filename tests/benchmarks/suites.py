@@ -4,8 +4,8 @@
     python tests/benchmarks/suites.py jax PATH/TO/jax [pytest options]
     python tests/benchmarks/suites.py scipy [PATH/TO/scipy] [pytest options]
 
-With ``--limit SECONDS`` the tests run in a random order, always the same, and no further one is begun when the
-time is over.
+With ``--limit SECONDS`` the tests run in a random order, always the same, and no further one is begun when
+the time is over.
 
 A path is that of a checkout whose version is the installed one; SciPy brings its tests with it. Every call of
 a checker there is made by both, with the same arguments. SciPy's tests have none: each derivative that they
