@@ -277,8 +277,7 @@ def _check_point(
 ) -> tuple[Report, BaseException | None]:
     started = time.perf_counter()
     generator = np.random.default_rng(seed)
-    found = Found()
-    cause: BaseException | None = None
+    original: BaseException | None = None
     problem: Problem | None = None
     try:
         problem = Problem(
@@ -313,12 +312,11 @@ def _check_point(
                 rng=generator,
             )
     except RuleRaised as raised:
-        cause = raised.__cause__
-        role = "forward" if problem is None else raised.role
-        found = Found(findings=(Finding("contract", None, f"{role}-raises", str(raised)),))
+        original = raised.__cause__
+        found = Found(findings=(Finding("contract", None, f"{raised.role}-raises", str(raised)),))
     with np.errstate(all="ignore"):
         report = assemble(question.title, found, problem=problem, started=started, seed=seed)
-    return report, cause
+    return report, original
 
 
 def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[Claimed]:
