@@ -16,7 +16,7 @@ from gradlab._in_hypothesis import aside
 from gradlab._snippet import Snippet, gradcheck_snippet
 from gradlab.checks.compare import Found, compare
 from gradlab.checks.criteria import ROUNDINGS
-from gradlab.checks.maps import Claimed, backward_map, jvp_map
+from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
@@ -295,14 +295,14 @@ def _check_point(
             max_calls=question.max_calls,
             convention=question.convention,
         )
-        claimed = _first_answers(problem, question, generator)
+        firsts = _first_answers(problem, question, generator)
         rtol = question.rtol or default_rtol(problem.given_eps)
         reference = question.reference
         # What overflows beside the point, or in our own sums, is no matter of the caller's.
         with np.errstate(all="ignore"):
             found = compare(
                 problem,
-                claimed,
+                firsts,
                 rtol=rtol,
                 atol=question.atol or 0.0,
                 probes=question.probes,
@@ -319,14 +319,14 @@ def _check_point(
     return report, original
 
 
-def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[Claimed]:
+def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[FirstAnswer]:
     """Call backward and jvp at the point, those that there are, and read what they return."""
     maps = []
     if question.backward is not None:
         maps.append(backward_map(problem))
     if question.jvp is not None:
         maps.append(jvp_map(problem, rng))
-    return [Claimed.by(linear) for linear in maps]
+    return [FirstAnswer.of(linear) for linear in maps]
 
 
 def check_max_calls(most: Any) -> None:

@@ -17,7 +17,7 @@ from gradlab._torch.point import Graph, Point
 from gradlab._torch.tensors import not_a_leaf
 from gradlab.checks.answers import Allowed
 from gradlab.checks.claims import claims_of
-from gradlab.checks.maps import Claimed, backward_map, jvp_map
+from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
 from gradlab.errors import is_deliberate
@@ -48,7 +48,7 @@ class Beside:
             point.forward, point.backward, point.arrays, jvp=point.jvp, cached=True, rng=self._rng
         )
         self._graph: Graph = self._problem.first_cache
-        self._claimed = Claimed.by(backward_map(self._problem))
+        self._claimed = FirstAnswer.of(backward_map(self._problem))
         self._claims = claims_of(self._problem, self._claimed.answer)
         self._influence = max(
             float((np.abs(g) * scales(self._problem.value(i))).max(initial=0.0))
@@ -125,7 +125,7 @@ class Beside:
             When jvp raises, `NotImplementedError` where there is none.
         """
         rtol = rtol or default_rtol(self._problem.given_eps)
-        pushed = Claimed.by(jvp_map(self._problem, self._rng))
+        pushed = FirstAnswer.of(jvp_map(self._problem, self._rng))
         if pushed.findings:
             return pushed.findings[0].message
         tangents = TangentClaims(self._problem, None, self._problem.wrt, self._claims)

@@ -17,7 +17,7 @@ from gradlab.checks.findings import wrong_gradients, wrong_tangents
 from gradlab.checks.gradients import probe
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
-from gradlab.checks.maps import Answer, Claimed
+from gradlab.checks.maps import Answer, FirstAnswer
 from gradlab.checks.plan import Plan, plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.reference import compare_values, probe_reference, reference_problem
@@ -77,7 +77,7 @@ class Found:
 
 def compare(
     problem: Problem,
-    claimed: Sequence[Claimed],
+    firsts: Sequence[FirstAnswer],
     *,
     rtol: float,
     atol: float,
@@ -93,7 +93,7 @@ def compare(
     ----------
     problem : Problem
         The point.
-    claimed : sequence of Claimed
+    firsts : sequence of FirstAnswer
         What backward or jvp returned, or both in this order.
     rtol, atol, probes, jacobian
         As in `gradlab.gradcheck` and `gradlab.Rule`.
@@ -104,17 +104,17 @@ def compare(
     rng : numpy.random.Generator
         Draws random directions.
     """
-    findings = [finding for one in claimed for finding in one.findings]
+    findings = [finding for one in firsts for finding in one.findings]
     if not np.isfinite(problem.output).all():
         message = "forward returns values that are not finite"
         return Found((*findings, Finding("contract", None, "not-finite", message)))
-    answers, breaches, more = call_again(problem, claimed)
+    answers, breaches, more = call_again(problem, firsts)
     findings, notes = [*findings, *breaches], [*problem.notes, *more]
     if any(_leaves_no_number(finding) for finding in findings):
         return Found(tuple(findings), notes=tuple(notes))
     if reference is None:
         oracle = DIFFERENCES
-        compared, more = _probe(problem, claimed, rtol=rtol, atol=atol, probes=probes, rng=rng)
+        compared, more = _probe(problem, firsts, rtol=rtol, atol=atol, probes=probes, rng=rng)
         notes += more
     else:
         oracle = REFERENCE
@@ -123,20 +123,20 @@ def compare(
         if values:
             return Found((*findings, *values), notes=tuple(notes), oracle=oracle)
         criteria = Criteria(problem, rtol=rtol, atol=atol)
-        beside = probe_reference(criteria, claimed[0].answer, witness, rng=rng)
+        beside = probe_reference(criteria, firsts[0].answer, witness, rng=rng)
         compared = [Compared("backward", criteria, beside.claims, tuple(beside.probes))]
         findings += beside.findings
-    for one in claimed:
+    for one in firsts:
         again = next((a for a in answers if a.map is one.map), None)
         findings += _compare_answers(one, again, compared)
-    transpose, more = _compare_transposes(claimed, compared, rtol=rtol)
+    transpose, more = _compare_transposes(firsts, compared, rtol=rtol)
     # What says where it is wrong comes before what says that something is.
     findings, notes = [*findings, *_wrong(problem, compared, oracle), *transpose], [*notes, *more]
     causes: list[Cause] = []
     if explain and findings:
         compared, causes = _explain(problem, findings, compared, rtol=rtol)
     if jacobian is not None and compared and not findings:
-        gradients = next((one.answer for one in claimed if one.map.role == "backward"), {})
+        gradients = next((one.answer for one in firsts if one.map.role == "backward"), {})
         rows = compared[-1].probes[0].rows
         findings += compare_jacobian(problem, gradients, rows, jacobian, rtol=rtol)
     return Found(tuple(findings), tuple(causes), tuple(notes), tuple(compared), oracle)
@@ -149,7 +149,7 @@ def _leaves_no_number(finding: Finding) -> bool:
 
 def _probe(
     problem: Problem,
-    claimed: Sequence[Claimed],
+    firsts: Sequence[FirstAnswer],
     *,
     rtol: float,
     atol: float,
@@ -161,10 +161,10 @@ def _probe(
     compared: list[Compared] = []
     notes: list[str] = []
     chosen: Plan | None = None
-    for one in claimed:
+    for one in firsts:
         if one.map.role == "backward":
             claims = claims_of(problem, one.answer)
-    if any(one.map.role == "jvp" and _complete(problem, one.answer) for one in claimed):
+    if any(one.map.role == "jvp" and _complete(problem, one.answer) for one in firsts):
         every = TangentClaims(problem, None, problem.wrt, claims)
         chosen = plan(problem, every, probes=probes, rng=rng)
         pushed = tangent_claims(problem, chosen.directions.count, problem.wrt, claims)
@@ -187,7 +187,9 @@ def _complete(problem: Problem, answer: Answer) -> bool:
     return len(answer) == len(problem.form.shapes)
 
 
-def _compare_answers(first: Claimed, again: Answers | None, compared: Sequence[Compared]) -> list[Finding]:
+def _compare_answers(
+    first: FirstAnswer, again: Answers | None, compared: Sequence[Compared]
+) -> list[Finding]:
     """Compare the answers of several calls, on the scale of rounding that the probes have shown."""
     linear = first.map
     own = next((c for c in compared if c.role == linear.role), None)
@@ -213,15 +215,15 @@ def _compare_answers(first: Claimed, again: Answers | None, compared: Sequence[C
 
 
 def _compare_transposes(
-    claimed: Sequence[Claimed], compared: Sequence[Compared], *, rtol: float
+    firsts: Sequence[FirstAnswer], compared: Sequence[Compared], *, rtol: float
 ) -> tuple[list[Finding], list[str]]:
     """Make the dot-product test of backward and jvp, and say which of both the differences contradict."""
-    if len(claimed) < 2 or len(compared) < 2:
+    if len(firsts) < 2 or len(compared) < 2:
         return [], []
     ours, theirs = compared
     assert isinstance(ours.claims, Claims)
     assert isinstance(theirs.claims, TangentClaims)
-    backward, jvp = claimed
+    backward, jvp = firsts
     message = not_transposed(backward, jvp, ours.claims, theirs.claims, rtol=rtol)
     if message is None:
         return [], []

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.checks.answers import Answers, C, U, close, may_differ
-from gradlab.checks.maps import Answer, Claimed, LinearMap
+from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.point.functions import ARGUMENTS, RuleRaised
@@ -36,7 +36,7 @@ ELSEWHERE = 0.3  # times the scale of an entry: another point
 
 
 def call_again(
-    problem: Problem, claimed: Sequence[Claimed]
+    problem: Problem, firsts: Sequence[FirstAnswer]
 ) -> tuple[list[Answers], list[Finding], list[str]]:
     """Call all functions again in several ways.
 
@@ -44,7 +44,7 @@ def call_again(
     ----------
     problem : Problem
         The point; all functions have been called there once, and watched.
-    claimed : sequence of Claimed
+    firsts : sequence of FirstAnswer
         What backward or jvp, or both, returned.
 
     Returns
@@ -66,7 +66,7 @@ def call_again(
         return [], findings, notes
     _forward_elsewhere(problem)
     answers = []
-    for one in claimed:
+    for one in firsts:
         found = _three_answers(one.map, one.answer, cache, notes)
         if isinstance(found, Finding):
             findings.append(found)

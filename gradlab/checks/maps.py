@@ -85,7 +85,7 @@ class LinearMap:
 
 
 @dataclass(frozen=True, eq=False)
-class Claimed:
+class FirstAnswer:
     """What one of the maps returned when it was first called.
 
     Attributes
@@ -106,7 +106,7 @@ class Claimed:
     imaginary: Answer
 
     @classmethod
-    def by(cls, linear: LinearMap) -> Claimed:
+    def of(cls, linear: LinearMap) -> FirstAnswer:
         """Call one of the maps, watch what it writes to, and read what it returns."""
         returned = linear.call(linear.vector, watch=True)
         answer, findings = linear.read(returned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.maps import Answer, Claimed
+from gradlab.checks.maps import Answer, FirstAnswer
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.scales import norm
@@ -18,13 +18,13 @@ from gradlab.point.tangents import parted
 
 
 def not_transposed(
-    backward: Claimed, jvp: Claimed, claims: Claims, pushed: TangentClaims, *, rtol: float
+    backward: FirstAnswer, jvp: FirstAnswer, claims: Claims, pushed: TangentClaims, *, rtol: float
 ) -> str | None:
     """Return what both sides of the dot-product test are, where they differ; ``None`` where they agree.
 
     Parameters
     ----------
-    backward, jvp : Claimed
+    backward, jvp : FirstAnswer
         What they returned for ``u`` and for ``v``.
     claims, pushed : Claims, TangentClaims
         The same, of which the rounding can be measured.

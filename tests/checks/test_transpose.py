@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradlab.checks.claims import claims_of
-from gradlab.checks.maps import Claimed, backward_map, jvp_map
+from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
 from gradlab.point.problem import Problem
@@ -15,7 +15,7 @@ A, X = RNG.normal(size=(4, 3)), RNG.normal(size=3)
 
 def ask(forward, backward, jvp, x=X, rtol=1e-7):
     problem = Problem(forward, backward, x, jvp=jvp, rng=np.random.default_rng(1))
-    ours, theirs = map(Claimed.by, (backward_map(problem), jvp_map(problem, np.random.default_rng(2))))
+    ours, theirs = map(FirstAnswer.of, (backward_map(problem), jvp_map(problem, np.random.default_rng(2))))
     calls = problem.forward_calls
     claims, pushed = claims_of(problem, ours.answer), TangentClaims(problem, None, problem.wrt)
     message = not_transposed(ours, theirs, claims, pushed, rtol=rtol)
