@@ -14,7 +14,7 @@ import numpy as np
 from gradlab._assemble import assemble
 from gradlab._in_hypothesis import aside
 from gradlab._snippet import Snippet, gradcheck_snippet
-from gradlab.checks.compare import Found, compare
+from gradlab.checks.compare import Found, run_checks
 from gradlab.checks.criteria import ROUNDINGS
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.errors import GradientError, UsageError, is_deliberate
@@ -300,7 +300,7 @@ def _check_point(
         reference = question.reference
         # What overflows beside the point, or in our own sums, is no matter of the caller's.
         with np.errstate(all="ignore"):
-            found = compare(
+            found = run_checks(
                 problem,
                 firsts,
                 rtol=rtol,

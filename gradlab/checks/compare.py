@@ -75,7 +75,7 @@ class Found:
     oracle: str = DIFFERENCES
 
 
-def compare(
+def run_checks(
     problem: Problem,
     firsts: Sequence[FirstAnswer],
     *,
@@ -114,7 +114,9 @@ def compare(
         return Found(tuple(findings), notes=tuple(notes))
     if reference is None:
         oracle = DIFFERENCES
-        compared, more = _probe(problem, firsts, rtol=rtol, atol=atol, probes=probes, rng=rng)
+        compared, more = _compare_with_differences(
+            problem, firsts, rtol=rtol, atol=atol, probes=probes, rng=rng
+        )
         notes += more
     else:
         oracle = REFERENCE
@@ -131,14 +133,13 @@ def compare(
         findings += _compare_answers(one, again, compared)
     transpose, more = _compare_transposes(firsts, compared, rtol=rtol)
     # What says where it is wrong comes before what says that something is.
-    findings, notes = [*findings, *_wrong(problem, compared, oracle), *transpose], [*notes, *more]
+    findings, notes = [*findings, *_wrong_findings(problem, compared, oracle), *transpose], [*notes, *more]
     causes: list[Cause] = []
     if explain and findings:
         compared, causes = _explain(problem, findings, compared, rtol=rtol)
     if jacobian is not None and compared and not findings:
-        gradients = next((one.answer for one in firsts if one.map.role == "backward"), {})
         rows = compared[-1].probes[0].rows
-        findings += compare_jacobian(problem, gradients, rows, jacobian, rtol=rtol)
+        findings += compare_jacobian(problem, _gradients(firsts) or {}, rows, jacobian, rtol=rtol)
     return Found(tuple(findings), tuple(causes), tuple(notes), tuple(compared), oracle)
 
 
@@ -147,7 +148,7 @@ def _leaves_no_number(finding: Finding) -> bool:
     return finding.kind == "not-deterministic" and finding.input is None
 
 
-def _probe(
+def _compare_with_differences(
     problem: Problem,
     firsts: Sequence[FirstAnswer],
     *,
@@ -156,17 +157,18 @@ def _probe(
     probes: str | None,
     rng: np.random.Generator,
 ) -> tuple[list[Compared], list[str]]:
-    """Compare both claims with one table of differences: jvp's, output by output, serves backward too."""
-    claims: Claims | None = None
+    """Compare both claims with one table of differences: jvp's, output by output, serves backward too.
+
+    Hence jvp is judged first where there are both; backward stands first in what is returned.
+    """
     compared: list[Compared] = []
     notes: list[str] = []
     chosen: Plan | None = None
-    for one in firsts:
-        if one.map.role == "backward":
-            claims = claims_of(problem, one.answer)
+    gradients = _gradients(firsts)
+    claims = None if gradients is None else claims_of(problem, gradients)
     if any(one.map.role == "jvp" and _complete(problem, one.answer) for one in firsts):
-        every = TangentClaims(problem, None, problem.wrt, claims)
-        chosen = plan(problem, every, probes=probes, rng=rng)
+        for_the_plan = TangentClaims(problem, None, problem.wrt, claims)
+        chosen = plan(problem, for_the_plan, probes=probes, rng=rng)
         pushed = tangent_claims(problem, chosen.directions.count, problem.wrt, claims)
         criteria = Criteria(problem, rtol=rtol, atol=atol)
         found, notes = probe(criteria, pushed, chosen)
@@ -180,6 +182,11 @@ def _probe(
         notes = list(dict.fromkeys([*notes, *more]))
         compared.insert(0, Compared("backward", criteria, claims, tuple(found)))
     return compared, notes
+
+
+def _gradients(firsts: Sequence[FirstAnswer]) -> Answer | None:
+    """Return what backward returned first; ``None`` where there is only jvp."""
+    return next((one.answer for one in firsts if one.map.role == "backward"), None)
 
 
 def _complete(problem: Problem, answer: Answer) -> bool:
@@ -235,7 +242,7 @@ def _compare_transposes(
     return [Finding("transpose", None, "jvp-is-no-transpose", message)], []
 
 
-def _wrong(problem: Problem, compared: Sequence[Compared], oracle: str) -> list[Finding]:
+def _wrong_findings(problem: Problem, compared: Sequence[Compared], oracle: str) -> list[Finding]:
     findings: list[Finding] = []
     for one in compared:
         if isinstance(one.claims, TangentClaims):
