@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Directions, Gradients
+from gradlab.checks.directions import ByInput, Directions
 from gradlab.numerics import Array
 from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
 from gradlab.point.functions import RuleRaised
@@ -105,7 +105,7 @@ class Claims:
         """Return by what the entries of a large input are sorted into strata: its gradient in each part."""
         return [gradients[i] for gradients in self.gradients]
 
-    def largest(self, direction: Gradients, claim: Array) -> Array:
+    def largest(self, direction: ByInput, claim: Array) -> Array:
         """Return what the entry that matters most contributes to a claim along a direction: ``(s,)``."""
         terms = ([part[i] * d for i, d in direction.items()] for part in self.gradients)
         return np.array([max(float(np.abs(term).max()) for term in part) for part in terms])

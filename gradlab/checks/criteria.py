@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.directions import Gradients
+from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Mask, Rows
 from gradlab.numerics import Array
 from gradlab.numerics.table import Indices
@@ -47,7 +47,7 @@ class Criteria:
     def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
         self.influence = self._agreed = 0.0
-        self.towards: Gradients = {}
+        self.towards: ByInput = {}
 
     def tolerance(self, rows: Rows) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains."""

@@ -22,7 +22,7 @@ from gradlab.point.problem import Problem
 BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
 ROUNDED = 1e-12  # of an entry: what is left of its displacement by rounding alone, where it has no tangent
 
-Gradients = Mapping[int, Array]
+ByInput = Mapping[int, Array]  # an array for some inputs, by their positions: a direction, or gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,11 @@ class Directions:
     position: Indices
     index: Indices
     length: Array
-    joint: tuple[Gradients, ...] = ()
+    joint: tuple[ByInput, ...] = ()
 
     @classmethod
     def entries(
-        cls, problem: Problem, which: Mapping[int, Indices | None], joint: Sequence[Gradients] = ()
+        cls, problem: Problem, which: Mapping[int, Indices | None], joint: Sequence[ByInput] = ()
     ) -> Directions:
         """Return single entries of some inputs (all that can move, for ``None``), then joint directions."""
         position, index, length = [], [], []
@@ -91,17 +91,17 @@ class Directions:
         """What a derivative along each has to be divided by to be that of the entry; 1 for joint ones."""
         return np.concatenate([self.length, np.ones(len(self.joint))])
 
-    def project(self, gradients: Gradients) -> Array:
+    def project(self, gradients: ByInput) -> Array:
         """Return ``⟨g, d⟩`` for each direction."""
         return self._along(
             gradients, lambda parts: float(sum(np.vdot(gradients[i], d) for i, d in parts.items()))
         )
 
-    def spread(self, errors: Gradients) -> Array:
+    def spread(self, errors: ByInput) -> Array:
         """Return for each direction what independent errors of the gradients' entries amount to."""
         return np.abs(self._along(errors, lambda parts: norm(*(errors[i] * d for i, d in parts.items()))))
 
-    def _along(self, arrays: Gradients, joint: Callable[[Gradients], float]) -> Array:
+    def _along(self, arrays: ByInput, joint: Callable[[ByInput], float]) -> Array:
         """Return the entry that moves times its length, or what a function makes of a joint direction."""
         found = np.empty(self.count)
         for i, here in self.of_inputs.items():
@@ -188,7 +188,7 @@ def count_movable(problem: Problem, i: int) -> int:
 
 def along_tangents(
     problem: Problem, i: int, *, most: int | None = None, project: Callable[[Array], Array] | None = None
-) -> Iterator[Gradients]:
+) -> Iterator[ByInput]:
     """Yield what each entry of an input does within its tangents: every direction once, on the input's scale.
 
     Parameters

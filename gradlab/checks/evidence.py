@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Directions, Gradients, along_tangents, movable
+from gradlab.checks.directions import ByInput, Directions, along_tangents, movable
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction
 from gradlab.numerics.table import Indices, Table, differentiate
@@ -247,7 +247,7 @@ def entries_and_joint(
     return Directions.entries(problem, {position: chosen}, joint)
 
 
-def joint_directions(problem: Problem, position: int, rng: np.random.Generator) -> list[Gradients]:
+def joint_directions(problem: Problem, position: int, rng: np.random.Generator) -> list[ByInput]:
     """Return a few directions in which every entry of one input moves."""
     x = problem.value(position)
     drawn = (random_direction(x, rng, problem.reach(position)) for _ in range(JOINT_DIRECTIONS))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Directions, Gradients
+from gradlab.checks.directions import ByInput, Directions
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction, scales
 from gradlab.numerics.table import SMALLEST_STEP, WHOLE, Table
@@ -145,7 +145,7 @@ def _closest(table: Table, row: int, near: _Look, kinked: npt.NDArray[np.bool_])
 
 
 def slopes_around(
-    problem: Problem, upstreams: Array | None, direction: Gradients, towards: Gradients
+    problem: Problem, upstreams: Array | None, direction: ByInput, towards: ByInput
 ) -> Iterator[Array]:
     """Yield the derivatives along a direction at points around the kink, of shape ``(s,)`` each.
 
@@ -230,7 +230,7 @@ def leaps_beside(table: Table, row: int, slope: Array, steps: list[float]) -> bo
     return off(outside) > height / 2
 
 
-def as_joint(problem: Problem, rows: Directions, row: int) -> Gradients:
+def as_joint(problem: Problem, rows: Directions, row: int) -> ByInput:
     """Return one direction as arrays of the inputs' shapes."""
     if row >= rows.single:
         return rows.joint[row - rows.single]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.directions import Directions, Gradients, along_tangents, count_movable
+from gradlab.checks.directions import ByInput, Directions, along_tangents, count_movable
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -74,7 +74,7 @@ def plan(
     small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
     if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
         small = []  # too dear: directions tell less, but of all entries
-    planned: list[tuple[int, int, Gradients]] = []  # input, stratum, direction
+    planned: list[tuple[int, int, ByInput]] = []  # input, stratum, direction
     for i, count in size.items():
         if i in small and i in problem.constraints.tangents:
             planned += [(i, 0, d) for d in along_tangents(problem, i)]
@@ -90,7 +90,7 @@ def plan(
 
 def _strata(
     claims: Claims | TangentClaims, i: int, rng: np.random.Generator
-) -> Iterator[tuple[int, Gradients]]:
+) -> Iterator[tuple[int, ByInput]]:
     problem, x = claims.problem, claims.problem.value(i)
     labels = strata(claims.magnitudes(i), problem.reach(i))
     if i in problem.constraints.boxes:  # what has room on one side only would leave the others no other
@@ -110,7 +110,7 @@ def _strata(
             yield stratum, Stratum(i, kept, labels, stratum)
 
 
-class Stratum(Gradients):
+class Stratum(ByInput):
     """A direction in the entries of one stratum: of those in all entries, that part, made when it is needed.
 
     Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import Gradients
+from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Mask, Rows
 from gradlab.numerics.table import Indices
 
@@ -69,7 +69,7 @@ class Probes:
         """Return the flat index of the entry that the ``k``-th probe moves."""
         return int(self.rows.directions.index[self.which[k]])
 
-    def wrong_direction(self) -> Gradients | None:
+    def wrong_direction(self) -> ByInput | None:
         """Return, of the joint directions that contradict backward, the one that moves the most entries."""
         wrong = [int(k) for k in self.which if self.rows.wrong[k] and k >= self.rows.directions.single]
         found = [self.rows.directions.joint[k - self.rows.directions.single] for k in wrong]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claims import Claims, upstreams_by_magnitude
-from gradlab.checks.directions import Directions, Gradients
+from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.rows import KEPT
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -86,7 +86,7 @@ class TangentClaims:
         except (RuleRaised, UsageError):
             return np.full((directions.count, self.parts), np.nan)
 
-    def of_output(self, tangent: Array, direction: Gradients, *, vanishes: bool) -> Array:
+    def of_output(self, tangent: Array, direction: ByInput, *, vanishes: bool) -> Array:
         """Return the rounding of a tangent of all outputs, along a direction: ``(m,)``."""
         directions = Directions.entries(self.problem, {}, [direction])
         ((noise, _),) = self._scatter(directions)
@@ -105,7 +105,7 @@ class TangentClaims:
             self.beside.magnitudes(i) if self.beside is not None else [np.ones(self.problem.value(i).shape)]
         )
 
-    def largest(self, direction: Gradients, claim: Array) -> Array:
+    def largest(self, direction: ByInput, claim: Array) -> Array:
         """Return what matters most of a claim along a direction: of jvp, only the sum is known."""
         return np.abs(claim)
 
@@ -188,7 +188,7 @@ def tangent_claims(
     return TangentClaims(problem, upstreams, positions, beside)
 
 
-def _moved_by_one(problem: Problem, directions: Directions, k: int) -> Gradients:
+def _moved_by_one(problem: Problem, directions: Directions, k: int) -> ByInput:
     if k >= directions.single:
         return directions.joint[k - directions.single]
     position = int(directions.position[k])
