@@ -56,7 +56,7 @@ def numerical_vjp(
     True
     """
     problem = _prepare(forward, inputs, grad_output, convention)
-    directions = Directions.entries(problem, dict.fromkeys(problem.wrt))
+    directions = Directions.of(problem, dict.fromkeys(problem.wrt))
     gradients: dict[int, Any] = {}
     error_bars: dict[int, Any] = {}
     with np.errstate(all="ignore"):  # what overflows beside the point is no matter of the caller's

@@ -19,7 +19,7 @@ def look_at_bends(criteria: Criteria, rows: Rows) -> None:
     bend = np.abs(table.bent(step))
     visible = (bend > 2 * rows.error_bar) & (bend > criteria.rtol * criteria.influence)
     # Of many entries that move, those at a kink may be few: the difference is then off by as little.
-    joint = np.arange(rows.told.size)[:, np.newaxis] >= rows.directions.single
+    joint = ~rows.single[:, np.newaxis]
     few = joint & rows.open[:, np.newaxis] & criteria.differs(rows)
     bent = visible & ((bend > BENDS * rows.secant) | few)
     for row in np.flatnonzero(bent.any(axis=1)).tolist():

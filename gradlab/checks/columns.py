@@ -80,7 +80,7 @@ def compare_columns(
     """
     (i,) = problem.wrt
     shape = problem.value(i).shape
-    directions = Directions.entries(problem, {}, [{i: d.reshape(shape)} for d in displacements])
+    directions = Directions.of(problem, {}, [{i: d.reshape(shape)} for d in displacements])
     claim = np.stack([np.asarray(product(d), dtype=np.float64).ravel() for d in displacements])
     table = Table(directions.count, directions.evaluate(problem), None, problem.output, problem.eps)
     value, bar = _one_difference(table, np.arange(directions.count))
@@ -112,7 +112,7 @@ def compare_columns(
         suspects = np.flatnonzero(wrong.any(axis=1))
         if suspects.size:
             joint = [{i: OTHER * directions.joint[k][i]} for k in suspects.tolist()]
-            again = _differentiated(problem, Directions.entries(problem, {}, joint))
+            again = _differentiated(problem, Directions.of(problem, {}, joint))
             other, off, swing = (array / OTHER for array in again)
             wrong[suspects] &= _differ(claim[suspects], other, off + swing, rtol, nothing)
         small |= np.abs(claim) + np.abs(value) + bar <= rtol * influence
@@ -174,7 +174,7 @@ def _at_fault(problem: Problem, product: Product, columns: Columns, row: int) ->
     (i,) = problem.wrt
     weighted = [d * (digit + 1) / (base + 1) for digit in digits]
     joint = [{i: w.reshape(problem.value(i).shape)} for w in weighted]
-    values, _, _ = _differentiated(problem, Directions.entries(problem, {}, joint))
+    values, _, _ = _differentiated(problem, Directions.of(problem, {}, joint))
     whole = columns.claim[row] - columns.value[row]
     parts = [np.asarray(product(w)).ravel() - value for w, value in zip(weighted, values, strict=True)]
     code = np.stack([part / whole * (base + 1) - 1 for part in parts])

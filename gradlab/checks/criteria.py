@@ -98,7 +98,7 @@ class Criteria:
 
     def narrow(self, rows: Rows) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
-        single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
+        single = rows.single[:, np.newaxis]
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         return np.where(single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT)) * rows.scale
 

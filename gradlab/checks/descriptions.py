@@ -207,7 +207,7 @@ def _moves_along(e: Evidence, region: Region) -> bool:
     swapped.flat[k], swapped.flat[j] = values.flat[j], values.flat[k]
     answers = []
     for index in (k, j):
-        entry = Directions.entries(e.problem, {e.position: np.array([index])})
+        entry = Directions.of(e.problem, {e.position: np.array([index])})
         found = gather(e.problem, e.position, entry, displaced={e.position: swapped}, rtol=e.rtol)
         if found is None:
             return False

@@ -45,12 +45,12 @@ class Directions:
     joint: tuple[ByInput, ...] = ()
 
     @classmethod
-    def entries(
-        cls, problem: Problem, which: Mapping[int, Indices | None], joint: Sequence[ByInput] = ()
+    def of(
+        cls, problem: Problem, entries: Mapping[int, Indices | None], joint: Sequence[ByInput] = ()
     ) -> Directions:
         """Return single entries of some inputs (all that can move, for ``None``), then joint directions."""
         position, index, length = [], [], []
-        for i, chosen in which.items():
+        for i, chosen in entries.items():
             x = problem.value(i)
             every = movable(problem, i) if chosen is None else chosen
             position.append(np.full(every.size, i, dtype=np.intp))

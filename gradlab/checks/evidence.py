@@ -235,7 +235,7 @@ def entries_and_joint(
     most = MOST_ENTRIES if entries.size <= LARGE else FEW_ENTRIES
     if position in problem.constraints.tangents:
         joint = [*along_tangents(problem, position, most=most), *joint_directions(problem, position, rng)]
-        return Directions.entries(problem, {}, joint)
+        return Directions.of(problem, {}, joint)
     first = list(wanted)[: most // 2]
     room = min(entries.size, most) - len(first)
     if entries.size <= most:
@@ -244,7 +244,7 @@ def entries_and_joint(
         others = [int(k) for k in rng.choice(entries, room, replace=False) if k not in set(first)]
     chosen = np.array([*first, *others[:room]], dtype=np.intp)
     joint = joint_directions(problem, position, rng) if entries.size > 1 else []
-    return Directions.entries(problem, {position: chosen}, joint)
+    return Directions.of(problem, {position: chosen}, joint)
 
 
 def joint_directions(problem: Problem, position: int, rng: np.random.Generator) -> list[ByInput]:

@@ -68,7 +68,7 @@ def probe(
         together = [
             d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())
         ]
-        joint_rows = judge(criteria, Directions.entries(problem, {}, together), claims)
+        joint_rows = judge(criteria, Directions.of(problem, {}, together), claims)
         found.append(Probes(None, joint_rows, np.arange(len(together)), np.arange(len(together)), 0))
     return found, notes
 
@@ -126,7 +126,7 @@ def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
-    joint = np.arange(rows.told.size) >= rows.directions.single
+    joint = ~rows.single
     return bool((rows.swing[joint] > WIDE * criteria.rtol * rows.scale[joint]).any())
 
 

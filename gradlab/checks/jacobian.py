@@ -33,7 +33,7 @@ def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
     Entries of the input that are not finite are not differentiated: NaN.
     """
     x = problem.value(position)
-    directions = Directions.entries(problem, {position: None})
+    directions = Directions.of(problem, {position: None})
     columns, bars = columns_of(problem, directions)
     shape = (*problem.form.shape, *x.shape)
     jacobian, error_bars = (

@@ -162,8 +162,7 @@ def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
 
 def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     """Judge what is open or wrong once more, every entry on the scale of its own magnitude."""
-    single = np.arange(rows.wrong.size) < rows.directions.single
-    chosen = np.flatnonzero((rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & single))
+    chosen = np.flatnonzero((rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & rows.single))
     nearer = rows.directions.rows(chosen).closer(criteria.problem) if chosen.size else None
     if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
         return

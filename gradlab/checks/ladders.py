@@ -29,7 +29,7 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     table, chosen, among = rows.table, np.flatnonzero(rows.open), rows.open
     first, off = table.central(steps[-1]), table.rounding(steps[-1])
     ladder = Ladder(table, chosen)
-    single = np.arange(rows.told.size)[:, np.newaxis] < rows.directions.single
+    single = rows.single[:, np.newaxis]
     rows.error_bar[chosen] = np.inf
 
     def compare(enough: Array | float) -> None:

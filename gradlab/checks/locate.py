@@ -220,7 +220,7 @@ class _Search:
         """Return by how much both sides differ along a direction, by one difference, and what explains it."""
         if self.problem.forward_calls >= self.limit:
             raise _TooManyCalls
-        return self._one_difference(Directions.entries(self.problem, {}, [{self.position: direction}]))
+        return self._one_difference(Directions.of(self.problem, {}, [{self.position: direction}]))
 
     def _one_difference(self, directions: Directions) -> tuple[Array, Array]:
         problem, claims = self.problem, self.claims
@@ -246,7 +246,7 @@ class _Search:
 
     def _is_wrong(self, index: npt.NDArray[np.intp], *, certainly: bool = False) -> bool:
         flat = int(np.ravel_multi_index(tuple(index), self.x.shape))
-        entry = Directions.entries(self.problem, {self.position: np.array([flat])})
+        entry = Directions.of(self.problem, {self.position: np.array([flat])})
         if certainly:
             return bool(judge(self.criteria, entry, self.claims).wrong[0])
         disagreement, bar = self._one_difference(entry)

@@ -45,7 +45,7 @@ def apart(problem: Problem, position: int, *, rtol: float) -> Evidence | None:
         shift = problem.direction(position, random_direction(values, rng, problem.reach(position)))
         displaced = problem.moved({position: shift}, distance)
         joint = joint_directions(problem, position, rng)
-        directions = Directions.entries(problem, {}, joint)
+        directions = Directions.of(problem, {}, joint)
         found = gather(problem, position, directions, displaced=displaced, rtol=rtol)
         if found is not None:
             return found
@@ -79,7 +79,7 @@ def _own_scale(problem: Problem, position: int, rng: np.random.Generator, *, at:
     size = np.where(x == 0, scales(x), np.abs(x))
     drawn = (random_direction(np.ones(x.shape), rng) for _ in range(JOINT_DIRECTIONS))
     joint = [{position: problem.direction(position, exact_displacement(x, d * size), at=at)} for d in drawn]
-    return Directions.entries(problem, {}, joint)
+    return Directions.of(problem, {}, joint)
 
 
 def _same_shape(one: Evidence, other: Evidence) -> bool:

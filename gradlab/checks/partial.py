@@ -167,7 +167,7 @@ def _along(e: Evidence, constraint: Constraint, x: Array) -> Evidence | None:
         return None
     displaced = {**e.displaced, e.position: x}
     return gather(
-        e.problem, e.position, Directions.entries(e.problem, {}, joint), displaced=displaced, rtol=e.rtol
+        e.problem, e.position, Directions.of(e.problem, {}, joint), displaced=displaced, rtol=e.rtol
     )
 
 

@@ -84,7 +84,7 @@ def plan(
         elif i not in small and count:
             planned += [(i, *one) for one in _strata(claims, i, rng)]
     # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
-    directions = Directions.entries(problem, dict.fromkeys(small), [d for _, _, d in planned])
+    directions = Directions.of(problem, dict.fromkeys(small), [d for _, _, d in planned])
     return Plan(directions, tuple(small), tuple((i, stratum) for i, stratum, _ in planned))
 
 

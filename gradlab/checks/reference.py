@@ -147,7 +147,7 @@ def probe_reference(
         witness, claims.upstreams, tuple(_gradients(problem, witness, u) for u in claims.upstreams)
     )
     entries = {i: movable(problem, i) for i in gradients}
-    rows = _rows(criteria, Directions.entries(problem, entries), claims, exact)
+    rows = _rows(criteria, Directions.of(problem, entries), claims, exact)
     rows.told |= (rows.scale == 0).all(axis=1)  # two zeros say the same
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     rows.error_bar += _rounding(rows, claims)

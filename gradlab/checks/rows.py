@@ -77,6 +77,11 @@ class Rows:
     kinked_outputs: Mask
 
     @property
+    def single(self) -> Mask:
+        """Which rows move one entry alone."""
+        return np.arange(self.directions.count) < self.directions.single
+
+    @property
     def seen(self) -> Mask:
         """Which rows were evaluated."""
         return self.table.seen

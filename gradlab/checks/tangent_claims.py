@@ -88,7 +88,7 @@ class TangentClaims:
 
     def of_output(self, tangent: Array, direction: ByInput, *, vanishes: bool) -> Array:
         """Return the rounding of a tangent of all outputs, along a direction: ``(m,)``."""
-        directions = Directions.entries(self.problem, {}, [direction])
+        directions = Directions.of(self.problem, {}, [direction])
         ((noise, _),) = self._scatter(directions)
         return noise if vanishes else self._not_a_leap(noise, tangent)
 

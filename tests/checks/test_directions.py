@@ -25,7 +25,7 @@ def problem():
 @pytest.fixture
 def directions(problem):
     joint = [{0: np.ones((2, 2)), 1: np.array([0.0, 2.0])}]
-    return Directions.entries(problem, {0: None, 1: np.array([1])}, joint)
+    return Directions.of(problem, {0: None, 1: np.array([1])}, joint)
 
 
 def test_single_entries_come_first_and_are_as_long_as_they_are(directions):
@@ -68,7 +68,7 @@ def test_evaluation_gives_the_change_of_all_outputs_on_both_sides(problem, direc
 
 def test_evaluation_ends_where_no_call_is_left():
     problem = Problem(forward, backward, (X, W), max_calls=6)
-    directions = Directions.entries(problem, {0: None})
+    directions = Directions.of(problem, {0: None})
     rows = np.concatenate([block for block, *_ in directions.evaluate(problem)(np.arange(4), 1 / 8)])
     assert rows.tolist() == [0, 1]
     assert problem.forward_calls == 5
@@ -88,7 +88,7 @@ def test_closer_ones_move_small_entries_by_their_own_size(problem, directions):
 
 def test_there_are_none_closer_where_all_entries_are_alike():
     problem = Problem(np.sin, np.cos, np.array([1.0, -1.0]))
-    assert Directions.entries(problem, {0: None}).closer(problem) is None
+    assert Directions.of(problem, {0: None}).closer(problem) is None
 
 
 def test_entries_that_are_constants_do_not_move():

@@ -54,5 +54,5 @@ def test_derivatives_of_single_entries_are_known_by_what_moving_an_entry_by_its_
 def test_direction_along_which_forward_has_a_kink_is_no_evidence():
     x = np.array([0.0, 0.7, -1.2])
     problem = Problem(np.abs, lambda u, x: u * np.sign(x), (x,))
-    entries = Directions.entries(problem, {0: None})
+    entries = Directions.of(problem, {0: None})
     assert gather(problem, 0, entries, rtol=1e-7).directions.index.tolist() == [1, 2]

@@ -27,7 +27,7 @@ def problem():
 def compare(problem, gradients, closed_form):
     """Compare at a point of which every entry was probed."""
     gradients = dict(enumerate(gradients))
-    entries = Directions.entries(problem, dict.fromkeys(problem.wrt))
+    entries = Directions.of(problem, dict.fromkeys(problem.wrt))
     rows = judge(Criteria(problem, rtol=1e-7, atol=0.0), entries, claims_of(problem, gradients))
     return compare_jacobian(problem, gradients, rows, closed_form, rtol=1e-7)
 

@@ -16,7 +16,7 @@ def judged(forward, backward, x, *, rtol=1e-7, atol=0.0, upstream=None, **option
     problem = Problem(forward, backward, x, grad_output=upstream, **options)
     gradients, _ = read_gradients(problem, problem.call_backward())
     criteria = Criteria(problem, rtol=rtol, atol=atol)
-    return criteria, judge(criteria, Directions.entries(problem, {0: None}), claims_of(problem, gradients))
+    return criteria, judge(criteria, Directions.of(problem, {0: None}), claims_of(problem, gradients))
 
 
 def states(rows):

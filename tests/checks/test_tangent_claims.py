@@ -17,7 +17,7 @@ def problem_of(forward=np.sin, jvp=lambda t, x: np.cos(x) * t, x=X, **options):
 
 def test_claims_along_entries_are_the_jacobian_times_their_lengths():
     problem = problem_of()
-    directions = Directions.entries(problem, {0: None})
+    directions = Directions.of(problem, {0: None})
     claim, size = tangent_claims(problem, directions.count, problem.wrt).along(directions)
     np.testing.assert_allclose(claim, np.diag(np.cos(X)) * directions.lengths[:, np.newaxis])
     np.testing.assert_array_equal(size, np.abs(claim))
@@ -25,7 +25,7 @@ def test_claims_along_entries_are_the_jacobian_times_their_lengths():
 
 def test_many_outputs_are_contracted():
     problem = problem_of()
-    directions = Directions.entries(problem, {0: None}, [{0: X}])
+    directions = Directions.of(problem, {0: None}, [{0: X}])
     by_output = tangent_claims(problem, directions.count, problem.wrt)
     contracted = tangent_claims(problem, KEPT, problem.wrt)
     assert (by_output.by_output, contracted.by_output) == (True, False)
@@ -40,7 +40,7 @@ def test_a_jvp_that_lost_digits_scatters_and_an_exact_one_does_not():
         return (np.cos(x) + 1e6 - 1e6) * t
 
     problem = problem_of()
-    directions = Directions.entries(problem, {0: None})
+    directions = Directions.of(problem, {0: None})
     exact, _ = TangentClaims(problem, None, (0,)).errors_along(directions)
     rough, _ = TangentClaims(problem_of(jvp=coarse), None, (0,)).errors_along(directions)
     assert exact.max() < 1e-12
@@ -49,7 +49,7 @@ def test_a_jvp_that_lost_digits_scatters_and_an_exact_one_does_not():
 
 def test_a_leap_at_a_kink_is_no_rounding():
     problem = problem_of(lambda x: np.maximum(x, 0), lambda t, x: (x > 0) * t, np.array([1e-5, 1.0]))
-    directions = Directions.entries(problem, {0: None})
+    directions = Directions.of(problem, {0: None})
     _, rounding = TangentClaims(problem, None, (0,)).errors_along(directions)
     assert rounding.max() < 1e-12
 
@@ -59,13 +59,13 @@ def test_caches_of_the_points_around_are_made_once(count):
     problem = problem_of(lambda x: (np.sin(x), x), lambda t, x: np.cos(x) * t, cached=True)
     claims = TangentClaims(problem, None, (0,))
     for _ in range(count):
-        claims.errors_along(Directions.entries(problem, {0: None}))
+        claims.errors_along(Directions.of(problem, {0: None}))
     assert problem.forward_calls == 1 + 12
 
 
 def test_in_float64():
     problem = problem_of(x=X.astype(np.float32), jvp=lambda t, x: (np.cos(x) + x.dtype.type(1)) * t)
-    directions = Directions.entries(problem, {0: None})
+    directions = Directions.of(problem, {0: None})
     exact = TangentClaims(problem, None, (0,)).in_float64_along(directions)
     x = X.astype(np.float32).astype(float)
     np.testing.assert_allclose(np.diag(exact), (np.cos(x) + 1) * directions.lengths, rtol=1e-15)
@@ -73,5 +73,5 @@ def test_in_float64():
 
 def test_no_direction_is_no_claim():
     problem = problem_of()
-    claim, size = TangentClaims(problem, None, (0,)).along(Directions.entries(problem, {}))
+    claim, size = TangentClaims(problem, None, (0,)).along(Directions.of(problem, {}))
     assert claim.shape == size.shape == (0, 3)
