@@ -21,7 +21,7 @@ def look_at_bends(criteria: Criteria, rows: Rows) -> None:
     # Of many entries that move, those at a kink may be few: the difference is then off by as little.
     joint = ~rows.single[:, np.newaxis]
     few = joint & rows.open[:, np.newaxis] & criteria.differs(rows)
-    bent = visible & ((bend > BENDS * rows.secant) | few)
+    bent = visible & ((bend > BENDS * rows.movement) | few)
     for row in np.flatnonzero(bent.any(axis=1)).tolist():
         if criteria.problem.calls_left < 4:
             break

@@ -121,7 +121,7 @@ class Criteria:
         agreed = np.where(which[:, np.newaxis] & agrees, np.fmin(np.abs(rows.claim), np.abs(rows.value)), 0.0)
         self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
         # Where every derivative vanishes, what forward does nearby is all that there is.
-        self.influence = self._agreed or float(rows.secant.max(initial=0.0))
+        self.influence = self._agreed or float(rows.movement.max(initial=0.0))
         enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
         settled = which & enough.all(axis=1)
         rows.told |= settled & (agrees & (rows.scale > 0)).any(axis=1)

@@ -182,7 +182,7 @@ def _worst(probes: Probes, criteria: Criteria) -> tuple[int, int, float]:
     claim, value, bar = rows.claim[which], rows.value[which], rows.error_bar[which]
     difference, scale = np.abs(claim - value), rows.scale[which]
     # A derivative that vanishes is compared on the scale of what forward does nearby.
-    scale = np.where(scale > bar, scale, np.fmax(scale, rows.secant[which]))
+    scale = np.where(scale > bar, scale, np.fmax(scale, rows.movement[which]))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(difference == 0, 0.0, difference / scale)
     error[np.isnan(error)] = np.inf

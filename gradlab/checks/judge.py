@@ -76,7 +76,7 @@ def measure_noise(criteria: Criteria, rows: Rows) -> None:
     if table.noise is criteria.problem.noise:
         return
     table.noise = criteria.problem.noise
-    rows.secant = np.fmax.reduce([table.movement(step) for step in table.steps])
+    rows.movement = np.fmax.reduce([table.movement(step) for step in table.steps])
     wider = table.rounding(usual_step(table.eps))
     rows.error_bar = np.where(rows.kinked[:, np.newaxis], rows.error_bar, np.fmax(rows.error_bar, wider))
     wide = (rows.error_bar > COARSE * rows.scale) & ~criteria.cannot_matter(rows)
@@ -153,7 +153,7 @@ def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
         if (k and criteria.influence) or criteria.problem.calls_left < 2 or not which.any():
             break  # something was seen to move
         table.take(np.flatnonzero(which), step, watch=k == 0)
-        rows.secant = np.fmax(rows.secant, table.movement(step))
+        rows.movement = np.fmax(rows.movement, table.movement(step))
         criteria.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool))
     narrower = np.where(np.isfinite(rows.value), table.rounding(usual_step(table.eps)), np.inf)
     rows.error_bar = np.where(which[:, np.newaxis], narrower, rows.error_bar)
@@ -173,7 +173,7 @@ def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
         after = (again.error_bar / again.scale).max(axis=1)
     better = (again.told | again.wrong) & (rows.open[chosen] | (after < before))
     into = chosen[better]
-    for name in ("claim", "size", "value", "error_bar", "secant", "middle", "swing"):
+    for name in ("claim", "size", "value", "error_bar", "movement", "middle", "swing"):
         getattr(rows, name)[into] = (getattr(again, name) * longer)[better]
     for name in ("told", "small", "wrong", "imprecise", "kinked", "rises"):
         getattr(rows, name)[into] = getattr(again, name)[better]

@@ -201,7 +201,7 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         size=np.abs(claim),
         value=value,
         error_bar=np.zeros_like(claim),
-        secant=np.broadcast_to(output, claim.shape).copy(),
+        movement=np.broadcast_to(output, claim.shape).copy(),
         middle=np.zeros_like(claim),
         swing=np.zeros_like(claim),
         told=told,

@@ -36,12 +36,18 @@ class Rows:
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
     value, error_bar : Array
         Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim.
-    secant : Array
-        Shape ``(r, s)``: how far the contracted output moves nearby, relative to the step.
+    movement : Array
+        Shape ``(r, s)``: the steepest secant seen so far, as far as it is no rounding: `Table.movement`.
     middle, swing : Array
         Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, and how far apart they are.
-    told, small, suspect, wrong : arrays of bool, shape (r,)
-        What became of each; it is open where it is none of them. A suspect disagrees, and is not confirmed.
+    told : array of bool, shape (r,)
+        Which are right: both sides agree, with an error bar that is narrow enough to tell.
+    small : array of bool, shape (r,)
+        Which are too small to matter: claim, value and error bar together are below ``rtol`` of the largest
+        influence.
+    suspect, wrong : arrays of bool, shape (r,)
+        Which differ by more than the error bar explains: before and after a second ladder has confirmed it.
+        A row that is none of these four is open.
     imprecise : array of bool, shape (r,)
         What is wrong only in the dtype given.
     strict : array of bool, shape (r,)
@@ -62,7 +68,7 @@ class Rows:
     size: Array
     value: Array
     error_bar: Array
-    secant: Array
+    movement: Array
     middle: Array
     swing: Array
     told: Mask
@@ -131,7 +137,7 @@ def first_differences(
         size=size,
         value=value,
         error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
-        secant=table.movement(step),
+        movement=table.movement(step),
         middle=np.zeros_like(claim),
         swing=np.zeros_like(claim),
         told=mask,
