@@ -192,8 +192,6 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
     table.seen[:] = True
     # Where every derivative vanishes, the output itself is the scale of what its rounding may leave.
     output = np.abs(claims.upstreams) @ np.abs(problem.output)
-    masks = (np.zeros(count, dtype=bool) for _ in range(8))
-    told, small, suspect, wrong, imprecise, strict, kinked, rises = masks
     rows = Rows(
         directions=directions,
         claims=claims,
@@ -202,18 +200,7 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         value=value,
         error_bar=np.zeros_like(claim),
         movement=np.broadcast_to(output, claim.shape).copy(),
-        middle=np.zeros_like(claim),
-        swing=np.zeros_like(claim),
-        told=told,
-        small=small,
-        suspect=suspect,
-        wrong=wrong,
-        imprecise=imprecise,
-        strict=strict,
-        kinked=kinked,
-        rises=rises,
         table=table,
-        kinked_outputs=np.zeros(problem.output.size, dtype=bool),
     )
     rows.error_bar = _rounding(rows, exact)
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -24,7 +24,7 @@ KEPT = 100_000  # entries of a Jacobian up to which it is kept
 
 @dataclass(eq=False)
 class Rows:
-    """What is known about some directions; all arrays but the last have one row for each of ``r``.
+    """What is known about ``r`` directions, and what becomes of each; at first all are open.
 
     Attributes
     ----------
@@ -38,6 +38,8 @@ class Rows:
         Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim.
     movement : Array
         Shape ``(r, s)``: the steepest secant seen so far, as far as it is no rounding: `Table.movement`.
+    table : Table
+        The differences.
     middle, swing : Array
         Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, and how far apart they are.
     told : array of bool, shape (r,)
@@ -56,8 +58,6 @@ class Rows:
         At which a kink was found.
     rises : array of bool, shape (r,)
         At a kink, whether the slope is higher on the far side.
-    table : Table
-        The differences.
     kinked_outputs : array of bool, shape (m,)
         Which outputs have a kink along one of the directions.
     """
@@ -69,18 +69,26 @@ class Rows:
     value: Array
     error_bar: Array
     movement: Array
-    middle: Array
-    swing: Array
-    told: Mask
-    small: Mask
-    suspect: Mask
-    wrong: Mask
-    imprecise: Mask
-    strict: Mask
-    kinked: Mask
-    rises: Mask
     table: Table
-    kinked_outputs: Mask
+    middle: Array = field(init=False)
+    swing: Array = field(init=False)
+    told: Mask = field(init=False)
+    small: Mask = field(init=False)
+    suspect: Mask = field(init=False)
+    wrong: Mask = field(init=False)
+    imprecise: Mask = field(init=False)
+    strict: Mask = field(init=False)
+    kinked: Mask = field(init=False)
+    rises: Mask = field(init=False)
+    kinked_outputs: Mask = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with all rows open, and no kink."""
+        self.middle, self.swing = np.zeros_like(self.claim), np.zeros_like(self.claim)
+        none = np.zeros(self.directions.count, dtype=bool)
+        self.told, self.small, self.suspect, self.wrong = none, none.copy(), none.copy(), none.copy()
+        self.imprecise, self.strict, self.kinked, self.rises = (none.copy() for _ in range(4))
+        self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
 
     @property
     def single(self) -> Mask:
@@ -129,7 +137,6 @@ def first_differences(
     table.take(np.arange(directions.count), step)
     claim, size = claims.along(directions)
     value = table.central(step)
-    mask = np.zeros(directions.count, dtype=bool)
     return Rows(
         directions=directions,
         claims=claims,
@@ -138,16 +145,5 @@ def first_differences(
         value=value,
         error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
         movement=table.movement(step),
-        middle=np.zeros_like(claim),
-        swing=np.zeros_like(claim),
-        told=mask,
-        small=mask.copy(),
-        suspect=mask.copy(),
-        wrong=mask.copy(),
-        imprecise=mask.copy(),
-        strict=mask.copy(),
-        kinked=mask.copy(),
-        rises=mask.copy(),
         table=table,
-        kinked_outputs=np.zeros(problem.output.size, dtype=bool),
     )
