@@ -22,12 +22,15 @@ COARSE = 0.1  # of the size: a wider error bar tells nothing, unless rtol is wid
 SHARP = 5  # times rtol: an error bar that is wider is worth more calls
 BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
-ROUNDINGS = 16  # of the largest influence, by which a claim may be off
-NOTHING = 64  # of them: what forward cannot show, over a quarter of the scale, and a claim of which is zero
+ROUNDINGS = 16  # of the largest influence: how far a claim may be off
+NOTHING = 64  # of these: forward cannot show less over a quarter of the scale, and a claim of less is zero
 
 
 class Criteria:
     """What a disagreement is measured by, at one point.
+
+    It settles rows, too (`accept`, `settle`): each that is settled may raise the largest influence, by which
+    the others are measured.
 
     Parameters
     ----------
@@ -56,19 +59,21 @@ class Criteria:
 
     def differs(self, rows: Rows) -> Mask:
         """Return where both sides differ by more than the error bar and the tolerance can explain."""
-        rounding = np.where(np.abs(rows.value) <= rows.error_bar, self.zero(), self.zero(rows))
+        rounding = np.where(np.abs(rows.value) <= rows.error_bar, self.floor, self.floor_of_parts(rows))
         allowed = rows.error_bar + rounding + self.tolerance(rows)
         return np.asarray(~(np.abs(rows.claim - rows.value) <= allowed) & np.isfinite(rows.error_bar))
 
-    def zero(self, rows: Rows | None = None) -> Array | float:
-        """Return how far a claim may be off because it is a rounding of the largest influence.
+    @property
+    def floor(self) -> float:
+        """How far a claim may be off where forward shows nothing: by roundings of the largest influence."""
+        return float(NOTHING * self.problem.given_eps * self.influence)
 
-        Where forward shows nothing, that is the largest of the point. Elsewhere outputs of other magnitudes
-        are known better than that: of some ``rows``, that of each part. Where each output is a part, one that
-        hardly moves may have been computed from its value, as ``1 - y²`` is.
+    def floor_of_parts(self, rows: Rows) -> Array:
+        """Return how far a claim may be off elsewhere: by roundings of the largest influence of its own part.
+
+        Outputs of other magnitudes are known better than those of the largest. Where each output is a part,
+        one that hardly moves may have been computed from its value, as ``1 - y²`` is.
         """
-        if rows is None:
-            return float(NOTHING * self.problem.given_eps * self.influence)
         largest = np.where(rows.told[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
         if rows.table.upstreams is None:
             largest = np.fmax(largest, np.abs(self.problem.output))

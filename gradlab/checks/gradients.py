@@ -92,7 +92,7 @@ def _insist(criteria: Criteria, probes: Probes) -> None:
         return
     rounding, _ = rows.claims.errors_along(rows.directions.rows(probes.which))
     # Rounding is of one size throughout an input, though at some entries it happens to be none.
-    floor = np.fmax(rounding.max(axis=0), NOTHING * problem.given_eps * criteria.influence)
+    floor = np.fmax(rounding.max(axis=0), criteria.floor)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # Where the largest influence is no more than its own rounding, nothing that is small is known to be zero.
     zero &= NOTHING * problem.given_eps < 1

@@ -287,7 +287,7 @@ def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
     """Find the resolution, and count what is too small."""
     rows, which = probes.rows, probes.which
     difference = np.where(rows.told[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
-    caught = rows.error_bar + criteria.tolerance(rows) + criteria.zero(rows) + difference
+    caught = rows.error_bar + criteria.tolerance(rows) + criteria.floor_of_parts(rows) + difference
     size = np.abs(rows.claim)
     told: Mask = (rows.told | rows.wrong) & (size > 0).any(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):

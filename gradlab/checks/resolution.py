@@ -40,7 +40,7 @@ def noticed_by(criteria: Criteria, rows: Rows) -> Array:
     off = np.abs(rows.table.central(step) - rows.value)
     asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows))
     least = np.where(asked | np.isnan(off), 0.0, off + tolerance)
-    return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.zero(rows))
+    return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:
@@ -114,4 +114,4 @@ def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
     if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
         return False
     rows, told = probes.rows, probes.which[probes.mask(probes.rows.told)]
-    return bool((np.abs(rows.claim[told]) < criteria.zero(rows)).all(axis=1).any())
+    return bool((np.abs(rows.claim[told]) < criteria.floor_of_parts(rows)).all(axis=1).any())
