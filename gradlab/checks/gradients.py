@@ -16,6 +16,7 @@ from gradlab.checks.rows import Mask, Rows
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps
+from gradlab.point.problem import Problem
 
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
@@ -44,36 +45,43 @@ def probe(
     notes : list of str
         What is worth knowing about how.
     """
-    problem, directions = criteria.problem, plan.directions
     notes: list[str] = []
-    rows = judge(criteria, directions, claims, known=known)
-    if problem.output.size > 1 and _leaves_room(criteria, rows):
+    rows = judge(criteria, plan.directions, claims, known=known)
+    if criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
-    seen, every = [], np.arange(directions.count)
-    for i in claims.positions:
-        if i in plan.small:
-            which = every[directions.of_inputs.get(i, slice(0))]
-            stratum = every[: which.size]
-        else:
-            joint = [(k, s) for k, (at, s) in enumerate(plan.joint, directions.single) if at == i]
-            which, stratum = np.array(joint, dtype=np.intp).reshape(-1, 2).T
-        seen.append(Probes(i, rows, which, stratum, count_movable(problem, i)))
-        _insist(criteria, seen[-1])
+    by_input = [_probes_of(criteria.problem, i, plan, rows) for i in claims.positions]
+    for one in by_input:
+        _look_harder(criteria, one)
     noticed = noticed_by(criteria, rows)
-    found = [summed_up(criteria, one, noticed) for one in seen]
-    kinks = JointKinks(problem)
+    found = [summed_up(criteria, one, noticed) for one in by_input]
+    return [*found, *_at_kinks_together(criteria, rows, claims)], notes
+
+
+def _probes_of(problem: Problem, i: int, plan: Plan, rows: Rows) -> Probes:
+    """Return the rows of one input."""
+    directions = plan.directions
+    if i in plan.small:
+        which = np.arange(directions.count)[directions.of_inputs.get(i, slice(0))]
+        stratum = np.arange(which.size)
+    else:
+        joint = [(k, s) for k, (at, s) in enumerate(plan.strata, directions.single) if at == i]
+        which, stratum = np.array(joint, dtype=np.intp).reshape(-1, 2).T
+    return Probes(i, rows, which, stratum, count_movable(problem, i))
+
+
+def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentClaims) -> list[Probes]:
+    """Move the entries that are at a kink together, where there are several: the probes of that, or none."""
+    kinks = JointKinks(criteria.problem)
     kinks.add(rows)
-    if kinks.count >= 2:
-        criteria.towards = kinks.towards
-        together = [
-            d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())
-        ]
-        joint_rows = judge(criteria, Directions.of(problem, {}, together), claims)
-        found.append(Probes(None, joint_rows, np.arange(len(together)), np.arange(len(together)), 0))
-    return found, notes
+    if kinks.count < 2:
+        return []
+    criteria.towards = kinks.towards
+    joint = [d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())]
+    joint_rows = judge(criteria, Directions.of(criteria.problem, {}, joint), claims)
+    return [Probes(None, joint_rows, np.arange(len(joint)), np.arange(len(joint)), 0)]
 
 
-def _insist(criteria: Criteria, probes: Probes) -> None:
+def _look_harder(criteria: Criteria, probes: Probes) -> None:
     """Look harder at an input of which nothing was seen, unless backward and forward show that it is zero.
 
     Zero within rounding is a claim that is no larger than what a few roundings of the inputs make of it, or

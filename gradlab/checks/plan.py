@@ -40,13 +40,13 @@ class Plan:
         The entries of some inputs, then random directions in the others.
     small : tuple of int
         The inputs whose entries are probed each by itself.
-    joint : tuple of (int, int)
+    strata : tuple of (int, int)
         For each of the random directions, the input and the stratum of its entries.
     """
 
     directions: Directions
     small: tuple[int, ...]
-    joint: tuple[tuple[int, int], ...]
+    strata: tuple[tuple[int, int], ...]
 
 
 def plan(
@@ -70,6 +70,7 @@ def plan(
     UsageError
         When the tangents of an input leave no direction.
     """
+    # Every entry of a small input; of a large one, or along tangents, directions in that input alone.
     size = {i: count_movable(problem, i) for i in claims.positions}
     small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
     if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
@@ -83,7 +84,6 @@ def plan(
             small = [k for k in small if k != i]
         elif i not in small and count:
             planned += [(i, *one) for one in _strata(claims, i, rng)]
-    # Of the scalar entries of small inputs all are probed; jointly, large ones are, each by itself.
     directions = Directions.of(problem, dict.fromkeys(small), [d for _, _, d in planned])
     return Plan(directions, tuple(small), tuple((i, stratum) for i, stratum, _ in planned))
 
