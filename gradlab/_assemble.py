@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.checks.compare import Compared, Found
 from gradlab.checks.findings import worst_probe
@@ -56,9 +55,9 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
     name, findings = problem.names[position], found.findings
     shape = problem.value(position).shape
     pairs = [(one, p) for one in found.compared for p in one.probes if p.position == position]
-    seen = [(one, p) for one, p in pairs if p.mask(p.rows.seen).any()]
+    seen = [(one, p) for one, p in pairs if p.seen.any()]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
-    wrong_ones = [(one, p) for one, p in pairs if _wrong(p).any()]
+    wrong_ones = [(one, p) for one, p in pairs if p.wrong.any()]
     compared, own = next(iter(wrong_ones or pairs), (None, None))
     probed = any(p is own for _, p in seen)
     # That backward and jvp do not fit together says nothing of an input, once it is known where.
@@ -68,7 +67,7 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
     if region is not None:
         wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
     elif own is not None and own.by_entry:
-        flat = [own.index(k) for k in _wrong(own).nonzero()[0].tolist()]
+        flat = [own.index(k) for k in own.wrong.nonzero()[0].tolist()]
         wrong = [tuple(int(axis) for axis in np.unravel_index(k, shape)) for k in flat]
     if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
         verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
@@ -80,7 +79,7 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
         name=name,
         verdict=verdict,
         size=problem.value(position).size,
-        probed=int(own.mask(own.rows.seen).sum()) if own is not None and own.by_entry else 0,
+        probed=int(own.seen.sum()) if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
         worst=max(worst, key=lambda entry: entry.error, default=None),
@@ -95,23 +94,14 @@ def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
     """Say along how many tangents a gradient is wrong; an empty string where it has none, or is not."""
     if probes is None or probes.position not in problem.constraints.tangents:
         return ""
-    wrong = _wrong(probes)
+    wrong = probes.wrong
     return f"along {wrong.sum()} of {counted(wrong.size, 'tangent')}" if wrong.any() else ""
-
-
-def _wrong(probes: Probes) -> npt.NDArray[np.bool_]:
-    return probes.mask(probes.rows.wrong)
 
 
 def _blind(probes: Probes) -> bool:
     """Whether something was not seen."""
-    nothing = bool(probes.which.size) and not probes.mask(probes.rows.seen).any()
-    return nothing or bool(probes.unprobed) or bool(open_rows(probes).any()) or probes.blunt
-
-
-def open_rows(probes: Probes) -> npt.NDArray[np.bool_]:
-    """Return which probes tell nothing."""
-    return probes.mask(probes.rows.open)
+    nothing = bool(probes.which.size) and not probes.seen.any()
+    return nothing or bool(probes.unprobed) or bool(probes.open.any()) or probes.blunt
 
 
 def _undecided_reason(problem: Problem, compared: Sequence[Compared]) -> str:
@@ -134,10 +124,10 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     ]
     if left_out:
         return f"max_calls={problem.max_calls} left entries unprobed: {', '.join(left_out)}"
-    undecided = [p for p in probes if open_rows(p).any() or p.blunt]
+    undecided = [p for p in probes if p.open.any() or p.blunt]
     if not undecided:
         return ""
-    count = sum(int(open_rows(p).sum()) for p in undecided)
+    count = sum(int(p.open.sum()) for p in undecided)
     names = ", ".join(
         "joint directions" if p.position is None else problem.names[p.position] for p in undecided
     )
@@ -145,7 +135,7 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     if not count:
         worst = max(p.resolution or 0.0 for p in undecided)
         return f"nothing below {worst:.0e} times the gradient of {names} itself would have been seen"
-    needed = max(compared.criteria.deciding_rtol(p.rows, p.which[open_rows(p)]) for p in undecided)
+    needed = max(compared.criteria.deciding_rtol(p.rows, p.which[p.open]) for p in undecided)
     advice = f"rtol={rounded_up(needed)} would decide" if needed < MOST_RTOL else "no rtol would decide"
     return (
         f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"
@@ -155,7 +145,7 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
 def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:
     notes = []
     for p in probes:
-        kinked = p.mask(p.rows.kinked)
+        kinked = p.kinked
         if p.position is not None and kinked.any():
             at = ""
             if p.by_entry:

@@ -61,7 +61,7 @@ class Compared:
     @property
     def wrong(self) -> bool:
         """Whether some probe contradicts it."""
-        return any(p.mask(p.rows.wrong).any() for p in self.probes)
+        return any(p.wrong.any() for p in self.probes)
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _compare_transposes(
     if message is None:
         return [], []
     wrong = [c.role for c in compared if c.wrong]
-    if not wrong and any(p.mask(p.rows.kinked).any() for c in compared for p in c.probes):
+    if not wrong and any(p.kinked.any() for c in compared for p in c.probes):
         return [], [f"{message}; at a kink each may take another slope between those on both sides"]
     which = " and ".join(wrong) or "neither of them"
     message = f"{message}; central differences contradict {which}"
@@ -260,7 +260,7 @@ def _explain(
     for one in compared:
         regions = {}
         for p in one.probes:
-            region = locate(one.criteria, one.claims, p) if p.mask(p.rows.wrong).any() else None
+            region = locate(one.criteria, one.claims, p) if p.wrong.any() else None
             if region is not None and p.position is not None:
                 regions[p.position] = region
         located.append(Compared(one.role, one.criteria, one.claims, one.probes, regions))

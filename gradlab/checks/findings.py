@@ -35,14 +35,14 @@ def wrong_tangents(
 
 
 def _with_wrong_rows(probes: Sequence[Probes]) -> list[Probes]:
-    wrong = [p for p in probes if p.mask(p.rows.wrong).any()]
+    wrong = [p for p in probes if p.wrong.any()]
     if any(p.position is not None for p in wrong):
         return [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
     return wrong
 
 
 def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle: str) -> Finding:
-    mask = probes.mask(probes.rows.wrong)
+    mask = probes.wrong
     worst = worst_probe(problem, probes, criteria, "backward")
     numbers = (
         f"backward gives {worst.analytic:.6g}, {oracle} {'give' if oracle == DIFFERENCES else 'gives'} "
@@ -61,15 +61,14 @@ def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle
             f"{numbers}"
         )
     kind = "wrong-gradient"
-    if probes.mask(probes.rows.imprecise)[mask].all():
+    if probes.imprecise[mask].all():
         kind = "precision"
         message += _digits_lost(problem, probes, "backward")
     return Finding("gradients", None if probes.position is None else who, kind, message)
 
 
 def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria) -> Finding:
-    rows, mask = probes.rows, probes.mask(probes.rows.wrong)
-    worst = worst_probe(problem, probes, criteria, "jvp")
+    mask, worst = probes.wrong, worst_probe(problem, probes, criteria, "jvp")
     outputs = _wrong_outputs(problem, claims, probes, criteria)
     names = ", ".join(problem.names[i] for i in problem.wrt)
     who = names if probes.position is None else problem.names[probes.position]
@@ -91,7 +90,7 @@ def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, crit
             f"contracted with an upstream gradient, {numbers}"
         )
     kind = "wrong-jvp"
-    if probes.mask(rows.imprecise)[mask].all():
+    if probes.imprecise[mask].all():
         kind = "jvp-precision"
         message += _digits_lost(problem, probes, "jvp")
     return Finding("jvp", None if probes.position is None else who, kind, message)
@@ -116,7 +115,7 @@ def _wrong_outputs(
     """Return which outputs have a wrong tangent along some row, shape ``(m,)``."""
     rows = probes.rows
     if claims.by_output:
-        return np.asarray(_differ(probes, criteria)[probes.mask(rows.wrong)].any(axis=0))
+        return np.asarray(_differ(probes, criteria)[probes.wrong].any(axis=0))
     # Of a contraction, its outputs are looked at by themselves, along the worst direction.
     k, _, _ = _worst(probes, criteria)
     direction = rows.directions.rows(probes.which[[k]])
@@ -186,7 +185,7 @@ def _worst(probes: Probes, criteria: Criteria) -> tuple[int, int, float]:
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(difference == 0, 0.0, difference / scale)
     error[np.isnan(error)] = np.inf
-    wrong = probes.mask(rows.wrong)
+    wrong = probes.wrong
     by_output = rows.table.upstreams is None
     if by_output:  # what cannot matter is rounding
         error = np.where(criteria.cannot_matter(rows)[which], 0.0, error)

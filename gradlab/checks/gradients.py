@@ -88,7 +88,7 @@ def _look_harder(criteria: Criteria, probes: Probes) -> None:
     than a few roundings of the largest influence; forward then must not move either, by its measured noise.
     """
     rows, problem = probes.rows, criteria.problem
-    told = probes.mask(rows.told)
+    told = probes.told
     if not told.size or told.any() or probes.mask(rows.wrong | ~rows.seen).any():
         return
     mine = np.zeros(rows.told.shape, dtype=bool)

@@ -61,9 +61,44 @@ class Probes:
         return self.size if self.position is not None else 0
 
     def mask(self, state: Mask) -> Mask:
-        """Return one of the masks of the rows, for these probes."""
+        """Return a mask of all rows for these probes."""
         masked: Mask = state[self.which]
         return masked
+
+    @property
+    def seen(self) -> Mask:
+        """Which probes were evaluated."""
+        return self.mask(self.rows.seen)
+
+    @property
+    def told(self) -> Mask:
+        """Which probes are right."""
+        return self.mask(self.rows.told)
+
+    @property
+    def small(self) -> Mask:
+        """Which probes are too small to matter."""
+        return self.mask(self.rows.small)
+
+    @property
+    def wrong(self) -> Mask:
+        """Which probes are wrong."""
+        return self.mask(self.rows.wrong)
+
+    @property
+    def open(self) -> Mask:
+        """Which probes tell nothing."""
+        return self.mask(self.rows.open)
+
+    @property
+    def kinked(self) -> Mask:
+        """Which probes are at a kink."""
+        return self.mask(self.rows.kinked)
+
+    @property
+    def imprecise(self) -> Mask:
+        """Which probes are wrong in the dtype given alone."""
+        return self.mask(self.rows.imprecise)
 
     def index(self, k: int) -> int:
         """Return the flat index of the entry that the ``k``-th probe moves."""

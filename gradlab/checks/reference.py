@@ -295,7 +295,7 @@ def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
     seen = relative[which[told[which]]]
     return replace(
         probes,
-        too_small=int(probes.mask(rows.small).sum()),
+        too_small=int(probes.small.sum()),
         resolution=float(seen.max()) if seen.size else None,
     )
 

@@ -60,7 +60,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
         else:
             caught = np.fmin.reduce(ratio, axis=1, initial=np.nan)
         caught = caught[told & np.isfinite(caught)]
-        return (float(caught.max()) if caught.size else None), int(probes.mask(rows.small).sum())
+        return (float(caught.max()) if caught.size else None), int(probes.small.sum())
     limit = criteria.rtol * criteria.influence
     if probes.position in rows.claims.problem.constraints.tangents:
         return _resolution_along_tangents(probes, noticed, limit)
@@ -113,5 +113,5 @@ def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
     """Whether rounding of the largest influence hides all that an entry is, and rtol does not allow it."""
     if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
         return False
-    rows, told = probes.rows, probes.which[probes.mask(probes.rows.told)]
+    rows, told = probes.rows, probes.which[probes.told]
     return bool((np.abs(rows.claim[told]) < criteria.floor_of_parts(rows)).all(axis=1).any())
