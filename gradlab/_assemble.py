@@ -1,4 +1,8 @@
-"""From what the checks found to a Report."""
+"""From what the checks found to a report.
+
+A finding makes the verdict *fail*. Without one, a probe that is open, too blunt or not made makes it
+*inconclusive*. What is left is a *pass*.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 
 from gradlab.checks.compare import Compared, Found
 from gradlab.checks.findings import worst_probe
+from gradlab.checks.locate import Region
 from gradlab.checks.probes import Probes
 from gradlab.point.problem import Problem
 from gradlab.report import InputResult, Report, Verdict
@@ -52,32 +57,18 @@ def assemble(name: str, found: Found, *, problem: Problem | None = None, started
 
 
 def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
-    name, findings = problem.names[position], found.findings
-    shape = problem.value(position).shape
+    """Return what was found about one input, by backward, by jvp, or by both."""
     pairs = [(one, p) for one in found.compared for p in one.probes if p.position == position]
     seen = [(one, p) for one, p in pairs if p.seen.any()]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
     wrong_ones = [(one, p) for one, p in pairs if p.wrong.any()]
     compared, own = next(iter(wrong_ones or pairs), (None, None))
-    probed = any(p is own for _, p in seen)
-    # That backward and jvp do not fit together says nothing of an input, once it is known where.
-    localized = any(f.check != "transpose" for f in findings)
     region = compared.regions.get(position) if compared is not None else None
-    wrong: list[tuple[int, ...]] = []
-    if region is not None:
-        wrong = [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
-    elif own is not None and own.by_entry:
-        flat = [own.index(k) for k in own.wrong.nonzero()[0].tolist()]
-        wrong = [tuple(int(axis) for axis in np.unravel_index(k, shape)) for k in flat]
-    if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
-        verdict = Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
-    else:
-        blind = len(pairs) < max(1, len(found.compared)) or any(_blind(p) for _, p in pairs)
-        verdict = Verdict.INCONCLUSIVE if blind else Verdict.PASS
+    wrong = _wrong_entries(own, region, problem.value(position).shape)
     worst = [worst_probe(problem, p, one.criteria, one.role) for one, p in (wrong_ones or seen)]
     return InputResult(
-        name=name,
-        verdict=verdict,
+        name=problem.names[position],
+        verdict=_verdict(problem.names[position], [p for _, p in pairs], found),
         size=problem.value(position).size,
         probed=int(own.seen.sum()) if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
@@ -85,9 +76,32 @@ def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
         worst=max(worst, key=lambda entry: entry.error, default=None),
         resolution=max((p.resolution for _, p in seen if p.resolution is not None), default=None),
         where=region.words if region is not None else _wrong_tangents(problem, own),
-        too_small=own.too_small if own is not None and probed else 0,
+        too_small=own.too_small if own is not None and own.seen.any() else 0,
         paired=problem.arguments.paired[position],
     )
+
+
+def _verdict(name: str, own: Sequence[Probes], found: Found) -> Verdict:
+    """Return the verdict on one input, of which ``own`` are the probes."""
+    findings = found.findings
+    # That backward and jvp do not fit together says nothing of an input, once it is known where.
+    localized = any(f.check != "transpose" for f in findings)
+    if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
+        return Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
+    blind = len(own) < max(1, len(found.compared)) or any(map(_blind, own))
+    return Verdict.INCONCLUSIVE if blind else Verdict.PASS
+
+
+def _wrong_entries(
+    probes: Probes | None, region: Region | None, shape: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """Return which entries are wrong, as far as they are known; of a region, the first."""
+    if region is not None:
+        return [tuple(map(int, index)) for index in np.argwhere(region.mask)[:MAX_WRONG_ENTRIES]]
+    if probes is None or not probes.by_entry:
+        return []
+    flat = [probes.index(k) for k in probes.wrong.nonzero()[0].tolist()]
+    return [tuple(int(axis) for axis in np.unravel_index(k, shape)) for k in flat]
 
 
 def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
