@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradlab.checks.compare import Compared, Found
+from gradlab.checks.criteria import COARSEST_RTOL
 from gradlab.checks.findings import worst_probe
 from gradlab.checks.locate import Region
 from gradlab.checks.probes import Probes
@@ -20,7 +21,6 @@ from gradlab.report import InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
-MOST_RTOL = 0.5  # that is worth suggesting: above it, a gradient twice as large may pass
 
 
 def assemble(name: str, found: Found, *, problem: Problem | None = None, started: float, seed: int) -> Report:
@@ -150,7 +150,7 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
         worst = max(p.resolution or 0.0 for p in undecided)
         return f"nothing below {worst:.0e} times the gradient of {names} itself would have been seen"
     needed = max(compared.criteria.deciding_rtol(p.rows, p.which[p.open]) for p in undecided)
-    advice = f"rtol={rounded_up(needed)} would decide" if needed < MOST_RTOL else "no rtol would decide"
+    advice = f"rtol={rounded_up(needed)} would decide" if needed < COARSEST_RTOL else "no rtol would decide"
     return (
         f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"
     )

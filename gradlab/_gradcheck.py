@@ -1,4 +1,9 @@
-"""`gradcheck`: one point of one rule, checked; runs the checks and assembles the report."""
+"""`gradcheck`: one point of one rule, from the call to the report.
+
+`check_point` is the whole of it: the point is made ready (`gradlab.point.problem`), backward and jvp are
+called there (`gradlab.checks.maps`), all checks are run (`gradlab.checks`, where their order stands), and
+what they found becomes a report (`gradlab._assemble`).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ from gradlab._assemble import assemble
 from gradlab._in_hypothesis import aside
 from gradlab._snippet import Snippet, gradcheck_snippet
 from gradlab.checks.compare import Found, run_checks
-from gradlab.checks.criteria import ROUNDINGS
+from gradlab.checks.criteria import default_rtol
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.functions import RuleRaised
@@ -25,8 +30,6 @@ from gradlab.report import Finding, Report
 from gradlab.rule import TORCH, Rule, as_reference
 
 __tracebackhide__ = is_deliberate
-
-COARSEST_RTOL = 0.5  # by default, in float8: above it, a gradient twice as large may pass
 
 
 def gradcheck(
@@ -189,25 +192,6 @@ def gradcheck(
     return answered(report, raised, snippet, raise_exception=raise_exception)
 
 
-def answered(
-    report: Report,
-    raised: BaseException | None,
-    snippet: Callable[[], Snippet],
-    *,
-    raise_exception: bool,
-) -> Report:
-    """Return a report that passes; give any other the call that makes it again, and raise it if asked to."""
-    __tracebackhide__ = True
-    if report.passed:
-        return report
-    with aside():
-        text = snippet()
-    report = replace(report, example=text.example, call=text.call)
-    if raise_exception:
-        raise GradientError(report) from raised
-    return report
-
-
 @dataclass(frozen=True)
 class Question:
     """What is asked of every point alike; the fields are those of `gradcheck`.
@@ -329,6 +313,25 @@ def _first_answers(problem: Problem, question: Question, rng: np.random.Generato
     return [FirstAnswer.of(linear) for linear in maps]
 
 
+def answered(
+    report: Report,
+    raised: BaseException | None,
+    snippet: Callable[[], Snippet],
+    *,
+    raise_exception: bool,
+) -> Report:
+    """Return a report that passes; give any other the call that makes it again, and raise it if asked to."""
+    __tracebackhide__ = True
+    if report.passed:
+        return report
+    with aside():
+        text = snippet()
+    report = replace(report, example=text.example, call=text.call)
+    if raise_exception:
+        raise GradientError(report) from raised
+    return report
+
+
 def check_max_calls(most: Any) -> None:
     """Refuse a budget that is no positive integer."""
     if most is not None and (isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1):
@@ -348,12 +351,3 @@ def seed_of(rng: int | np.random.Generator | None) -> int:
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
     raise UsageError(f"rng is {describe(rng)}; expected None, a non-negative integer or a numpy Generator")
-
-
-def default_rtol(eps: float) -> float:
-    """Return the relative defect that a function with this unit of rounding lets one see.
-
-    >>> default_rtol(np.finfo(np.float64).eps)
-    1e-07
-    """
-    return min(max(1e-7, math.sqrt(eps), ROUNDINGS * eps), COARSEST_RTOL)

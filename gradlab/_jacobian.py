@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradlab._gradcheck import default_rtol, seed_of
+from gradlab._gradcheck import seed_of
 from gradlab._in_hypothesis import aside
 from gradlab._snippet import derivative_snippet
 from gradlab.checks.claimed_jacobian import ClaimedJacobian
 from gradlab.checks.columns import Columns, WrongEntry, compare_columns, wrong_entries
+from gradlab.checks.criteria import default_rtol
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.functions import RuleRaised

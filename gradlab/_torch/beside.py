@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradlab._gradcheck import default_rtol
 from gradlab._torch.point import Graph, Point
 from gradlab._torch.tensors import not_a_leaf
 from gradlab.checks.answers import Allowed
 from gradlab.checks.claims import claims_of
+from gradlab.checks.criteria import default_rtol
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed

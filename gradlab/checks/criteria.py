@@ -9,6 +9,8 @@ Where the upstream gradient is in parts, a row is told if one part is, and the o
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gradlab.checks.directions import ByInput
@@ -24,6 +26,16 @@ BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
 ROUNDINGS = 16  # of the largest influence: how far a claim may be off
 NOTHING = 64  # of these: forward cannot show less over a quarter of the scale, and a claim of less is zero
+COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
+
+
+def default_rtol(eps: float) -> float:
+    """Return the relative defect that a function with this unit of rounding lets one see.
+
+    >>> default_rtol(np.finfo(np.float64).eps)
+    1e-07
+    """
+    return min(max(1e-7, math.sqrt(eps), ROUNDINGS * eps), COARSEST_RTOL)
 
 
 class Criteria:
