@@ -63,14 +63,14 @@ def numerical_vjp(
         evaluate, upstream = directions.evaluate(problem), problem.grad_output[np.newaxis]
         table = Table(directions.count, evaluate, upstream, problem.output, problem.eps)
         table.noise = problem.noise
-        value, bar, swing = differentiate(table, rtol=ACCURACY)
+        value, bar, half_jump = differentiate(table, rtol=ACCURACY)
         for i in problem.wrt:
             mine = directions.position == i
             gradients[i] = np.full(problem.value(i).shape, np.nan)
             error_bars[i] = np.full(problem.value(i).shape, np.inf)
             length = directions.length[mine]
             gradients[i].flat[directions.index[mine]] = value[mine, 0] / length
-            error_bars[i].flat[directions.index[mine]] = (bar + swing)[mine, 0] / length
+            error_bars[i].flat[directions.index[mine]] = (bar + half_jump)[mine, 0] / length
             if problem.arguments.paired[i]:
                 gradients[i] = gradient_from_pairs(gradients[i], paired=True, convention=convention)
                 error_bars[i] = np.hypot(error_bars[i][..., 0], error_bars[i][..., 1])

@@ -16,12 +16,12 @@ AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curva
 def look_at_bends(criteria: Criteria, rows: Rows) -> None:
     """Look closely where the slopes of both sides of the first difference are not the same."""
     table, step = rows.table, usual_step(rows.table.eps)
-    bend = np.abs(table.bent(step))
-    visible = (bend > 2 * rows.error_bar) & (bend > criteria.rtol * criteria.influence)
+    half_jump = np.abs(table.half_jump(step))
+    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.influence)
     # Of many entries that move, those at a kink may be few: the difference is then off by as little.
     joint = ~rows.single[:, np.newaxis]
     few = joint & rows.open[:, np.newaxis] & criteria.differs(rows)
-    bent = visible & ((bend > BENDS * rows.movement) | few)
+    bent = visible & ((half_jump > BENDS * rows.movement) | few)
     for row in np.flatnonzero(bent.any(axis=1)).tolist():
         if criteria.problem.calls_left < 4:
             break
@@ -36,7 +36,7 @@ def look_at_bends(criteria: Criteria, rows: Rows) -> None:
 
 def _straightens(rows: Rows, row: int, step: float) -> bool:
     """Whether both sides bend less and less towards the point, as curvature does and a kink does not."""
-    near, far = (np.abs(rows.table.bent(h)[row]) for h in (step * CLOSE, step))
+    near, far = (np.abs(rows.table.half_jump(h)[row]) for h in (step * CLOSE, step))
     return bool((near <= far / GONE).all())
 
 

@@ -101,20 +101,20 @@ def compare_columns(
     if doubtful.size:
         # A claim that vanishes is a rounding of the largest, and so may what forward shows be.
         nothing = NOTHING * problem.given_eps * influence
-        value[doubtful], bar[doubtful], swing = _differentiated(problem, directions.rows(doubtful))
+        value[doubtful], bar[doubtful], half_jump = _differentiated(problem, directions.rows(doubtful))
         size = np.fmax(np.abs(claim), np.nan_to_num(np.abs(value)))
         told[doubtful] = (bar <= max(COARSE, rtol) * size)[doubtful]
         # At a kink, any slope between those on both sides is right.
-        kinked[doubtful] = swing > 0
-        told[doubtful] |= (swing > 0) & (bar[doubtful] <= COARSE * swing)
-        bar[doubtful] += swing
+        kinked[doubtful] = half_jump > 0
+        told[doubtful] |= (half_jump > 0) & (bar[doubtful] <= COARSE * half_jump)
+        bar[doubtful] += half_jump
         wrong[doubtful] = _differ(claim, value, bar, rtol, nothing)[doubtful]
         suspects = np.flatnonzero(wrong.any(axis=1))
         if suspects.size:
             joint = [{i: OTHER * directions.joint[k][i]} for k in suspects.tolist()]
             again = _differentiated(problem, Directions.of(problem, {}, joint))
-            other, off, swing = (array / OTHER for array in again)
-            wrong[suspects] &= _differ(claim[suspects], other, off + swing, rtol, nothing)
+            other, off, half_jump = (array / OTHER for array in again)
+            wrong[suspects] &= _differ(claim[suspects], other, off + half_jump, rtol, nothing)
         small |= np.abs(claim) + np.abs(value) + bar <= rtol * influence
     undecided = ~(told | small | wrong)
     return Columns(tuple(displacements), claim, value, bar, wrong, undecided, small & ~told, kinked)

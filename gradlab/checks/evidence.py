@@ -207,9 +207,9 @@ def gather(
         keep=directions.single * output.size <= KEPT,
     )
     table.noise = problem.noise
-    numeric, error_bar, swing = differentiate(table, rtol=ACCURACY)
+    numeric, error_bar, half_jump = differentiate(table, rtol=ACCURACY)
     # Where forward has no values on either side, or a kink, nothing is known.
-    known = np.flatnonzero((np.isfinite(error_bar) & (swing == 0)).all(axis=1))
+    known = np.flatnonzero((np.isfinite(error_bar) & (half_jump == 0)).all(axis=1))
     if not known.size:
         return None
     return Evidence(

@@ -51,9 +51,9 @@ def columns_of(problem: Problem, directions: Directions) -> tuple[Array, Array]:
     """
     table = Table(directions.count, directions.evaluate(problem), None, problem.output, problem.eps)
     table.noise = problem.noise
-    value, bar, swing = differentiate(table, rtol=ACCURACY)
+    value, bar, half_jump = differentiate(table, rtol=ACCURACY)
     length = directions.lengths[:, np.newaxis]
-    return value / length, (bar + swing) / length
+    return value / length, (bar + half_jump) / length
 
 
 def contract(upstream: Array, explicit: Array, shape: tuple[int, ...]) -> Array:

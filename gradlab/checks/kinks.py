@@ -75,22 +75,21 @@ def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
     if kinked.any():
         closest = _closest(table, row, near, kinked)
         there = _one_look(table, row, closest) if closest < step else None
-        beside = kinked & there.no_longer_sees(near) if there is not None else ~kinked & kinked
-        if there is not None and beside.any():
+        if there is not None and (beside := kinked & there.no_longer_sees(near)).any():
             near = _past_kinks(table, row, near, there, beside)
             kinked = kinked & ~beside
     # Curvature is the part that grows with the step.
-    curved = (far.bend - near.bend) / (far.step / near.step - 1)
-    jump = np.where(kinked, near.bend - curved, 0.0)
+    curved = (far.half_jump - near.half_jump) / (far.step / near.step - 1)
+    half_jump = np.where(kinked, near.half_jump - curved, 0.0)
     curved = np.where(kinked, np.abs(curved), 0.0)
     u = table.upstreams
     if u is None:  # every output by itself
-        swing = np.abs(jump)
-        lowest, highest, bar = near.slope - swing, near.slope + swing, near.off + curved
-        return Slopes(lowest, highest, bar, kinked, bool(jump.sum() > 0))
-    middle, swing = u @ near.slope, np.abs(u) @ np.abs(jump)
+        half = np.abs(half_jump)
+        lowest, highest, bar = near.slope - half, near.slope + half, near.off + curved
+        return Slopes(lowest, highest, bar, kinked, bool(half_jump.sum() > 0))
+    middle, half = u @ near.slope, np.abs(u) @ np.abs(half_jump)
     bar = np.sqrt(np.square(u) @ np.square(near.off)) + np.abs(u) @ curved
-    return Slopes(middle - swing, middle + swing, bar, kinked, bool((u @ jump).sum() > 0))
+    return Slopes(middle - half, middle + half, bar, kinked, bool((u @ half_jump).sum() > 0))
 
 
 @dataclass(frozen=True)
@@ -99,24 +98,26 @@ class _Look:
 
     step: float
     slope: Array
-    bend: Array
+    half_jump: Array
     off: Array
 
     def keeps_the_jump_of(self, farther: _Look) -> npt.NDArray[np.bool_]:
         """Return which outputs have the same jump from here and from farther away."""
-        here, there = np.abs(self.bend), np.abs(farther.bend)
+        here, there = np.abs(self.half_jump), np.abs(farther.half_jump)
         return np.asarray((here > there / 2) & (here < 2 * there) & (here > 2 * self.off))
 
     def no_longer_sees(self, farther: _Look) -> npt.NDArray[np.bool_]:
         """Return in which outputs the jump that is seen from farther away is gone: it is beside the point."""
-        return np.asarray(np.abs(self.bend) <= np.maximum(2 * self.off, np.abs(farther.bend) / GONE))
+        return np.asarray(
+            np.abs(self.half_jump) <= np.maximum(2 * self.off, np.abs(farther.half_jump) / GONE)
+        )
 
 
 def _one_look(table: Table, row: int, step: float) -> _Look | None:
     for _, plus, minus in table.evaluate(np.array([row]), step):
-        slope, bend = (plus[0] - minus[0]) / (2 * step), (plus[0] + minus[0]) / (2 * step)
-        if np.isfinite(slope).all() and np.isfinite(bend).all():
-            return _Look(step, slope, bend, WHOLE * table.noise / (2 * step))
+        slope, half_jump = (plus[0] - minus[0]) / (2 * step), (plus[0] + minus[0]) / (2 * step)
+        if np.isfinite(slope).all() and np.isfinite(half_jump).all():
+            return _Look(step, slope, half_jump, WHOLE * table.noise / (2 * step))
     return None
 
 
@@ -134,12 +135,12 @@ def _past_kinks(table: Table, row: int, near: _Look, closest: _Look, beside: npt
     else:
         look = closest
     slope, off = (np.where(beside, getattr(look, name), getattr(near, name)) for name in ("slope", "off"))
-    return _Look(near.step, slope, near.bend, off)
+    return _Look(near.step, slope, near.half_jump, off)
 
 
 def _closest(table: Table, row: int, near: _Look, kinked: npt.NDArray[np.bool_]) -> float:
     """Return the smallest step at which rounding does not yet hide the jumps that were seen."""
-    rounding = np.max(near.off[kinked] / np.abs(near.bend[kinked]))
+    rounding = np.max(near.off[kinked] / np.abs(near.half_jump[kinked]))
     step = near.step * 2.0 ** np.ceil(np.log2(max(HIDDEN * rounding, 2.0**-60)))
     return max(float(step), SMALLEST_STEP)
 

@@ -205,7 +205,7 @@ class Table:
         sides = self.steps[step]
         return (sides.up - sides.down) / (2 * step)
 
-    def bent(self, step: float) -> Array:
+    def half_jump(self, step: float) -> Array:
         """Return half the jump between the slopes of both sides at a step, shape ``(r, s)``."""
         sides = self.steps[step]
         return (sides.up + sides.down) / (2 * step)
@@ -273,7 +273,7 @@ class Ladder:
         self.value, self.error_bar = np.full(shape, np.nan), np.full(shape, np.inf)
         self._central = Extrapolation(POWERS, (2, *shape))
         self._right, self._left = (OneSided(shape) for _ in range(2))
-        self._bends: list[tuple[Array, Array]] = []  # half the jump between both sides, and its noise
+        self._half_jumps: list[tuple[Array, Array]] = []  # between the slopes of both sides, and their noise
         self._before = self._finest = np.full(shape, np.nan)  # the differences at the last two steps
         self._last = np.full(shape, np.inf)  # what that is off by, at least
 
@@ -288,7 +288,7 @@ class Ladder:
             up[~which] = down[~which] = np.nan
         middle = (up + down) / 2
         self._central.add(middle, noise)
-        self._bends.append(((up - down) / 2, noise))
+        self._half_jumps.append(((up - down) / 2, noise))
         one_sided = np.isnan(up) != np.isnan(down)
         for side, table in ((up, self._right), (down, self._left)):
             if one_sided.any():
@@ -315,14 +315,14 @@ class Ladder:
         return np.asarray(np.abs(self._finest) > STEEPER * np.abs(self._before) + self._last)
 
     @property
-    def swing(self) -> Array:
+    def half_jump(self) -> Array:
         """By how much the slopes of both sides differ from the value, where they certainly do; else zero."""
         table = Extrapolation((1, 3, 5), self.value.shape)
-        for half, noise in self._bends:
-            table.add(half, noise)
-        bend, bar = np.abs(table.value), table.error_bar
-        visible = VISIBLE * (np.abs(self._central.value[0]) + bend)
-        return np.where(np.isfinite(bar) & (bend > np.maximum(bar, visible)), bend + bar, 0.0)
+        for half_jump, noise in self._half_jumps:
+            table.add(half_jump, noise)
+        size, bar = np.abs(table.value), table.error_bar
+        visible = VISIBLE * (np.abs(self._central.value[0]) + size)
+        return np.where(np.isfinite(bar) & (size > np.maximum(bar, visible)), size + bar, 0.0)
 
     def _best(self) -> tuple[Array, Array]:
         """Return the derivatives along the rows, and what they may be off by.
@@ -346,7 +346,7 @@ def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
     -------
     value, error_bar : Array
         Shape ``(r, s)``; NaN and infinite where nothing is known.
-    swing : Array
+    half_jump : Array
         Shape ``(r, s)``: at a kink, by how much the slopes of both sides differ from the value; else zero.
 
     Examples
@@ -354,7 +354,7 @@ def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
     >>> def evaluate(rows, h):
     ...     yield rows, np.exp([[1 + h]]) - np.e, np.exp([[1 - h]]) - np.e
     >>> table = Table(1, evaluate, None, np.exp(np.ones(1)), 2.0**-52)
-    >>> value, error_bar, swing = differentiate(table, rtol=1e-9)
+    >>> value, error_bar, half_jump = differentiate(table, rtol=1e-9)
     >>> bool(abs(value[0, 0] - np.e) <= error_bar[0, 0] < 1e-8)
     True
     """
@@ -372,4 +372,4 @@ def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
         if not going.any():
             break
         ladder.add(step, going, watch=k == 0)
-    return ladder.value, SPARE * ladder.error_bar, ladder.swing
+    return ladder.value, SPARE * ladder.error_bar, ladder.half_jump

@@ -63,8 +63,8 @@ def kinks(number, seed):
 
                 table = Table(1, evaluate, None, np.array([y]), eps)
                 table.noise = np.array([3 * eps * abs(y)])
-                _, _, swing = differentiate(table, rtol=RTOL)
-                found.append(bool(swing[0, 0] > 0))
+                _, _, half_jump = differentiate(table, rtol=RTOL)
+                found.append(bool(half_jump[0, 0] > 0))
     return {height: np.mean(found) for height, found in seen.items()}
 
 
