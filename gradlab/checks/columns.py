@@ -21,7 +21,8 @@ from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.judge import BEYOND
 from gradlab.checks.rows import Mask
 from gradlab.numerics import Array
-from gradlab.numerics.table import RATIO, Indices, Table, differentiate, usual_step
+from gradlab.numerics.extrapolation import RATIO
+from gradlab.numerics.table import Indices, Table, differentiate, usual_step
 from gradlab.point.problem import Problem
 
 OTHER = 5 / 8  # of a direction: for the second ladder

@@ -16,7 +16,8 @@ from gradlab.checks.ladders import ascend, descend, descend_further
 from gradlab.checks.rows import Mask, Rows, first_differences
 from gradlab.checks.suspects import try_suspects
 from gradlab.checks.tangent_claims import TangentClaims
-from gradlab.numerics.table import LONG_STEPS, RATIO, Table, coarse_steps, fine_steps, usual_step
+from gradlab.numerics.extrapolation import RATIO
+from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, fine_steps, usual_step
 
 TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else
 BEYOND = 2.0**20  # times the scale: where an input that has any influence on an output moves it
@@ -113,17 +114,17 @@ def _extrapolate(criteria: Criteria, rows: Rows) -> None:
     which = rows.open & close.all(axis=1) & (difference > rows.error_bar).any(axis=1)
     if not which.any() or criteria.problem.calls_left < 2:
         return
-    table.take(np.flatnonzero(which), step / RATIO)
-    square = RATIO**2
+    longer, square = step / RATIO, RATIO**2
+    table.take(np.flatnonzero(which), longer)
+    value = (table.central(step) - square * table.central(longer)) / (1 - square)
+    error_bar = (table.rounding(step) + square * table.rounding(longer)) / (1 - square)
     before = rows.value, rows.error_bar
-    for name, of, sign in (("value", table.central, -1), ("error_bar", table.rounding, 1)):
-        extrapolated = (of(step) + sign * square * of(step / RATIO)) / (1 - square)
-        setattr(rows, name, np.where(which[:, np.newaxis], extrapolated, getattr(rows, name)))
+    rows.value = np.where(which[:, np.newaxis], value, rows.value)
+    rows.error_bar = np.where(which[:, np.newaxis], error_bar, rows.error_bar)
     criteria.accept(rows, which)
     still = (which & rows.open)[:, np.newaxis]
-    rows.value, rows.error_bar = (
-        np.where(still, old, new) for old, new in zip(before, (rows.value, rows.error_bar), strict=True)
-    )
+    rows.value = np.where(still, before[0], rows.value)
+    rows.error_bar = np.where(still, before[1], rows.error_bar)
 
 
 def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> None:

@@ -29,12 +29,10 @@ from numpy.typing import ArrayLike
 
 from gradlab.numerics import Array
 
-RATIO = 1 / 4  # ρ: ratio 1/2 costs three more evaluations for the same accuracy
+RATIO = 1 / 4  # ρ, of successive steps: 1/2 costs three more evaluations for the same accuracy
 AITKEN = 3  # estimates that a power is read from
-SLOW, SLOWEST = (
-    0.4,
-    0.95,
-)  # q: that of a step itself is 1/4; above, the power is another, or there is no limit
+# q: that of a step itself is 1/4; above the first, the power is another; above the second, there is no limit.
+SLOW, SLOWEST = 0.4, 0.95
 RESOLVED = 4  # times its noise: a difference of two estimates that tells q
 DOUBLE_EPS = float(np.finfo(np.float64).eps)  # the table itself is computed in float64
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.extrapolation import Extrapolation, OneSided
+from gradlab.numerics.extrapolation import RATIO, Extrapolation, OneSided
 from gradlab.numerics.noise import rounding
 
 Indices: TypeAlias = npt.NDArray[np.intp]
@@ -31,7 +31,6 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 # on both sides, of shape (rows, m) each; not finite where the function has no value.
 Evaluate: TypeAlias = Callable[[Indices, float], Iterator[tuple[Indices, Array, Array]]]
 
-RATIO = 1 / 4  # of successive steps of a ladder: 1/2 costs three more evaluations for the same accuracy
 LARGEST_STEP = 1 / 4  # of the scale, the first step of a ladder; just below, in even powers of the others
 SMALLEST_STEP = 2.0**-35
 LONG_STEPS = (8.0, 2.0, 0.5)  # above a ladder, for what is too small beside the outputs to be seen below
