@@ -21,19 +21,22 @@ from gradlab.report import Finding
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
-ROUNDINGS = 64  # of the largest influence of the point: what may be left where terms cancel
+CANCELLED = 64  # roundings of the largest influence of the point: what may be left where terms cancel
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What backward or jvp returned in the three calls.
+    """What backward or jvp returned when it was called first, and in the three calls after that.
 
     Attributes
     ----------
     map : LinearMap
         Which of them.
-    first, again, constant, combined : dict of int to Array
-        By position, those that are not what they have to be relative to their largest entry.
+    first : dict of int to Array
+        For the argument ``u``.
+    again, constant, combined : dict of int to Array
+        For ``u`` once more, for a constant ``c`` and for ``U u + C c``; not of those positions at which all
+        three are right to within rounding of their largest entry, for nothing is left to compare there.
     """
 
     map: LinearMap
@@ -67,7 +70,7 @@ def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[i
     for k, g in answers.first.items():
         again, constant, combined = (a.get(k) for a in (answers.again, answers.constant, answers.combined))
         if again is None or not np.isfinite(g).all():
-            continue  # what is not finite is told already
+            continue  # right, or not returned; what is not finite is told already
         allowed = Allowed(linear, k, influence, rounding)
         if allowed.differ(g, again) is not None:
             finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
@@ -127,7 +130,7 @@ class Allowed:
         self.k, self.rounding, self.scale = k, rounding, linear.scale(k)
         eps = linear.problem.given_eps
         self.same = may_differ(eps)
-        self.floor = ROUNDINGS * eps * influence / self.scale
+        self.floor = CANCELLED * eps * influence / self.scale
 
     def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.
@@ -147,7 +150,7 @@ class Allowed:
         if not (excess > 0).any():
             return None
         # Rounding is of one size throughout an answer, though at some entries it happens to be none.
-        excess -= ROUNDINGS * float((self.rounding(self.k) * self.scale).max(initial=0.0)) / self.scale
+        excess -= CANCELLED * float((self.rounding(self.k) * self.scale).max(initial=0.0)) / self.scale
         return int(np.argmax(excess)) if (excess > 0).any() else None
 
 

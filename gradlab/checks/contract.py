@@ -40,6 +40,9 @@ def call_again(
 ) -> tuple[list[Answers], list[Finding], list[str]]:
     """Call all functions again in several ways.
 
+    What forward returns, and what is written to, is judged here. Whether the answers of backward and jvp are
+    the same and linear is judged by `compare_answers`, after the probes have shown the scale of rounding.
+
     Parameters
     ----------
     problem : Problem
@@ -50,7 +53,7 @@ def call_again(
     Returns
     -------
     answers : list of Answers
-        For `compare_answers`, once the scale of rounding at the point is known.
+        For `compare_answers`.
     findings : list of Finding
         Of kind ``mutates-input``, ``mutates-upstream``, ``mutates-tangents``, ``not-deterministic``,
         ``depends-on-memory-layout`` (of forward), and ``backward-raises`` or ``jvp-raises`` for another
@@ -97,12 +100,12 @@ def _three_answers(
                 notes.append(f"with arrays that are not contiguous in memory, {error}")
         except RuleRaised as error:
             return _raised(linear, error)
-        if argument is u:  # most answers are the same, and need not be kept twice
+        if argument is u:  # an answer that is the same is not kept twice
             alike = {k: g for k, g in first.items() if k in answer and close(g, answer[k], rtol)}
             answer.update(alike)
         answers.append(answer)
     again, other, both = answers
-    for k, g in first.items():  # nor where they are what they have to be
+    for k, g in first.items():  # answers that are right are not kept at all: nothing is left to compare
         if k in other and k in both and again.get(k) is g:
             expected = U * g
             expected += C * other[k]

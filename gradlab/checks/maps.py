@@ -22,7 +22,7 @@ from gradlab.point.returned import imaginary_parts, read_gradients, read_tangent
 from gradlab.point.tangents import joined, parted, rounded
 from gradlab.report import Finding
 
-Answer = dict[int, Array]  # by the position of an input, or of an output
+Answer = dict[int, Array]  # gradients by the position of their input, or tangents by that of their output
 CONSTANT = 1.5  # every entry of another argument, on the scale of the first
 
 
@@ -70,12 +70,12 @@ class LinearMap:
 
     @property
     def argument(self) -> str:
-        """The name of what it is linear in."""
+        """The name of what it is linear in: ``grad_output`` or ``tangents``."""
         return ARGUMENTS[self.role]
 
     @property
     def word(self) -> str:
-        """What kinds of findings call that."""
+        """What that is called in kinds of findings, such as ``ignores-upstream``."""
         return {"backward": "upstream", "jvp": "tangents"}[self.role]
 
     def ask(self, vector: Array, *, finite: bool = True, **how: Any) -> Answer:
@@ -124,12 +124,12 @@ def backward_map(problem: Problem) -> LinearMap:
 
     return LinearMap(
         problem,
-        "backward",
-        u,
-        problem.form.rounded(np.where(u == 0, 0.0, CONSTANT)),
-        problem.call_backward,
-        lambda returned: read_gradients(problem, returned),
-        problem.form.rounded,
+        role="backward",
+        vector=u,
+        constant=problem.form.rounded(np.where(u == 0, 0.0, CONSTANT)),
+        call=problem.call_backward,
+        read=lambda returned: read_gradients(problem, returned),
+        rounded=problem.form.rounded,
         what=lambda i: f"gradient of {problem.names[i]}",
         input=lambda i: problem.names[i],
         label=label,
@@ -152,12 +152,12 @@ def jvp_map(problem: Problem, rng: np.random.Generator) -> LinearMap:
 
     return LinearMap(
         problem,
-        "jvp",
-        vector,
-        rounded(problem, joined(problem, alike)),
-        lambda vector, **how: problem.call_jvp(parted(problem, vector), **how),
-        lambda returned: read_tangents(problem, returned),
-        lambda vector: rounded(problem, vector),
+        role="jvp",
+        vector=vector,
+        constant=rounded(problem, joined(problem, alike)),
+        call=lambda vector, **how: problem.call_jvp(parted(problem, vector), **how),
+        read=lambda returned: read_tangents(problem, returned),
+        rounded=lambda vector: rounded(problem, vector),
         what=lambda k: f"tangent of {problem.form.name(k)}",
         input=lambda k: None,
         label=label,
