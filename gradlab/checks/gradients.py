@@ -11,7 +11,7 @@ from gradlab.checks.joint_kinks import JointKinks
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
-from gradlab.checks.resolution import noticed_by, summed_up
+from gradlab.checks.resolution import noticed_by, with_resolution
 from gradlab.checks.rows import Mask, Rows
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
@@ -53,7 +53,7 @@ def probe(
     for one in by_input:
         _look_harder(criteria, one)
     noticed = noticed_by(criteria, rows)
-    found = [summed_up(criteria, one, noticed) for one in by_input]
+    found = [with_resolution(criteria, one, noticed) for one in by_input]
     return [*found, *_at_kinks_together(criteria, rows, claims)], notes
 
 

@@ -161,7 +161,7 @@ def probe_reference(
     for i in gradients:
         which = np.flatnonzero(rows.directions.position == i)
         probes = Probes(i, rows, which, np.arange(which.size), entries[i].size)
-        found.append(_summed_up(criteria, probes))
+        found.append(_with_resolution(criteria, probes))
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
         differences, _ = probe(criteria, claims, plan(problem, claims, rng=rng))
@@ -283,7 +283,7 @@ def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
     rows.imprecise |= rows.wrong & agrees.all(axis=1)
 
 
-def _summed_up(criteria: Criteria, probes: Probes) -> Probes:
+def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
     """Find the resolution, and count what is too small."""
     rows, which = probes.rows, probes.which
     difference = np.where(rows.told[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)

@@ -19,7 +19,7 @@ from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
 
 
-def summed_up(criteria: Criteria, probes: Probes, noticed: Array) -> Probes:
+def with_resolution(criteria: Criteria, probes: Probes, noticed: Array) -> Probes:
     """Count what is too small of an input, and find the resolution."""
     resolution, too_small = _resolution(criteria, probes, noticed + probes.rows.swing)
     blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed)
@@ -45,25 +45,38 @@ def noticed_by(criteria: Criteria, rows: Rows) -> Array:
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:
     """Return the smallest relative change of an entry that is certain to be caught, and what is too small."""
-    rows = probes.rows
-    noticed = noticed[probes.which]
+    noticed, claims = noticed[probes.which], probes.rows.claims
     if probes.unprobed or not probes.which.size:
         return None, 0
-    if probes.by_entry or isinstance(rows.claims, TangentClaims):  # of jvp, only sums are known
-        told = probes.mask(rows.told | rows.wrong)
-        size = np.abs(rows.claim[probes.which])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(size > 0, noticed / size, np.nan)
-        if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
-            small = criteria.cannot_matter(rows)[probes.which]
-            caught = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
-        else:
-            caught = np.fmin.reduce(ratio, axis=1, initial=np.nan)
-        caught = caught[told & np.isfinite(caught)]
-        return (float(caught.max()) if caught.size else None), int(probes.small.sum())
+    if probes.by_entry or isinstance(claims, TangentClaims):  # of jvp, only sums are known
+        return _resolution_by_probe(criteria, probes, noticed), int(probes.small.sum())
     limit = criteria.rtol * criteria.influence
-    if probes.position in rows.claims.problem.constraints.tangents:
-        return _resolution_along_tangents(probes, noticed, limit)
+    if probes.position in claims.problem.constraints.tangents:
+        return _resolution_along_tangents(probes, claims, noticed, limit)
+    return _resolution_in_strata(probes, claims, noticed, limit)
+
+
+def _resolution_by_probe(criteria: Criteria, probes: Probes, noticed: Array) -> float | None:
+    """Return the largest of what each probe by itself would have noticed, relative to its claim."""
+    rows = probes.rows
+    told = probes.mask(rows.told | rows.wrong)
+    size = np.abs(rows.claim[probes.which])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(size > 0, noticed / size, np.nan)
+    if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
+        small = criteria.cannot_matter(rows)[probes.which]
+        caught = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
+    else:
+        caught = np.fmin.reduce(ratio, axis=1, initial=np.nan)
+    caught = caught[told & np.isfinite(caught)]
+    return float(caught.max()) if caught.size else None
+
+
+def _resolution_in_strata(
+    probes: Probes, claims: Claims, noticed: Array, limit: float
+) -> tuple[float | None, int]:
+    """Return the same where random directions move all entries of a stratum, each by another amount."""
+    rows = probes.rows
     worst, too_small = 0.0, 0
     along = [cast(Stratum, rows.directions.joint[k - rows.directions.single]) for k in probes.which]
     labels, i = along[0].labels.ravel(), along[0].position
@@ -72,7 +85,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
         for first in range(0, len(along), len(along) // PER_STRATUM):
             d = along[first].direction.ravel()[block]
             of_stratum = noticed[first : first + len(along) // PER_STRATUM]
-            for s, g in enumerate(rows.claims.gradients):
+            for s, g in enumerate(claims.gradients):
                 moved, least = np.abs(g[i].ravel()[block] * d), of_stratum[labels[block], s]
                 matters = (moved + least > limit) & (d != 0)
                 seen = np.fmax(seen, np.where(matters, moved / least, np.nan))
@@ -81,10 +94,11 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
     return worst or None, too_small
 
 
-def _resolution_along_tangents(probes: Probes, noticed: Array, limit: float) -> tuple[float | None, int]:
+def _resolution_along_tangents(
+    probes: Probes, claims: Claims, noticed: Array, limit: float
+) -> tuple[float | None, int]:
     """Return the same where any direction moves any entry: each is known from what shows it best."""
-    rows, claims = probes.rows, probes.rows.claims
-    assert isinstance(claims, Claims)  # jvp is not compared along tangents
+    rows = probes.rows
     best = np.full(claims.problem.value(cast(int, probes.position)).size, np.inf)
     small = np.ones(best.size, dtype=bool)
     for k, row in enumerate(probes.which.tolist()):
