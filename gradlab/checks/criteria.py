@@ -144,6 +144,10 @@ class Criteria:
         rows.told |= settled & (agrees & (rows.scale > 0)).any(axis=1)
         rows.small |= settled & ~rows.told & ~rows.strict
 
+    def settle_too_small(self, rows: Rows, which: Mask) -> None:
+        """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
+        self.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool))
+
     def deciding_rtol(self, rows: Rows, which: Indices) -> float:
         """Return the smallest ``rtol`` at which none of some open rows would be open.
 

@@ -68,7 +68,7 @@ def insist(criteria: Criteria, rows: Rows, which: Mask) -> None:
     refine(criteria, rows)
     if (rows.told & which).any():  # the others do not matter, then
         rows.strict &= ~which
-        criteria.settle(rows, rows.open & which, np.zeros(rows.claim.shape, dtype=bool))
+        criteria.settle_too_small(rows, rows.open & which)
 
 
 def measure_noise(criteria: Criteria, rows: Rows) -> None:
@@ -88,7 +88,7 @@ def measure_noise(criteria: Criteria, rows: Rows) -> None:
 def refine(criteria: Criteria, rows: Rows) -> None:
     """Settle what the first difference leaves open, as far as forward can be resolved."""
     if rows.open.any():
-        _watch_a_long_step(criteria, rows)
+        _take_a_long_step(criteria, rows)
     if not (rows.open & ~rows.idle).any():
         return
     coarse = coarse_steps(rows.table.eps)
@@ -144,7 +144,7 @@ def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> N
     rows.error_bar = np.where(restored, before[1], np.where(told, bar, rows.error_bar))
 
 
-def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
+def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
     """See which outputs stay as they are over a long step: they add less than their rounding."""
     table, which = rows.table, rows.open
     if not criteria.influence:
@@ -153,9 +153,9 @@ def _watch_a_long_step(criteria: Criteria, rows: Rows) -> None:
     for k, step in enumerate((coarse_steps(table.eps)[0], *reversed(LONG_STEPS))):
         if (k and criteria.influence) or criteria.problem.calls_left < 2 or not which.any():
             break  # something was seen to move
-        table.take(np.flatnonzero(which), step, watch=k == 0)
+        table.take(np.flatnonzero(which), step, note_still=k == 0)
         rows.movement = np.fmax(rows.movement, table.movement(step))
-        criteria.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool))
+        criteria.settle_too_small(rows, which)
     narrower = np.where(np.isfinite(rows.value), table.rounding(usual_step(table.eps)), np.inf)
     rows.error_bar = np.where(which[:, np.newaxis], narrower, rows.error_bar)
     criteria.accept(rows, which)

@@ -146,11 +146,11 @@ class Table:
             usual, shape = usual_step(self.eps), (self.count, self.output.size)
             self.slopes = {step: np.full(shape, np.nan) for step in (usual, usual / RATIO)}
 
-    def take(self, rows: Indices, step: float, *, watch: bool = False) -> None:
+    def take(self, rows: Indices, step: float, *, note_still: bool = False) -> None:
         """Evaluate some rows at a step, those that were not yet.
 
-        With ``watch``, it is noted which outputs stay as they are: what does not move over a step ``h`` has
-        a slope of at most its rounding over ``h``.
+        With ``note_still``, it is noted which outputs stay as they are: what does not move over a step ``h``
+        has a slope of at most its rounding over ``h``.
         """
         shape = (self.count, self.parts)
         sides = self.steps.setdefault(step, Sides(np.full(shape, np.nan), np.full(shape, np.nan)))
@@ -163,7 +163,7 @@ class Table:
             sides.up[block], sides.down[block] = self._contract(plus), self._contract(minus)
             if step in self.slopes:
                 self.slopes[step][block] = (plus - minus) / (2 * step)
-            if watch:
+            if note_still:
                 for row, a, b in zip(block.tolist(), plus, minus, strict=True):
                     # What has no value on one side is not seen to stay as it is.
                     self._still[row] = step, (a == 0) & (b == 0)
@@ -276,10 +276,12 @@ class Ladder:
         self._before = self._finest = np.full(shape, np.nan)  # the differences at the last two steps
         self._last = np.full(shape, np.inf)  # what that is off by, at least
 
-    def add(self, step: float, which: npt.NDArray[np.bool_] | None = None, *, watch: bool = False) -> None:
+    def add(
+        self, step: float, which: npt.NDArray[np.bool_] | None = None, *, note_still: bool = False
+    ) -> None:
         """Go down to a step, along all rows or some of them."""
         rows = self.rows if which is None else self.rows[which]
-        self.table.take(rows, step, watch=watch)
+        self.table.take(rows, step, note_still=note_still)
         sides = self.table.steps[step]
         up, down = sides.up[self.rows] / step, -sides.down[self.rows] / step
         noise = self.table.rounding(step)[self.rows]
@@ -370,5 +372,5 @@ def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
         going = np.asarray(~known.all(axis=1))
         if not going.any():
             break
-        ladder.add(step, going, watch=k == 0)
+        ladder.add(step, going, note_still=k == 0)
     return ladder.value, SPARE * ladder.error_bar, ladder.half_jump

@@ -89,18 +89,18 @@ class TestRounding:
 
     def test_output_that_stays_over_a_long_step_adds_less_than_its_rounding(self):
         bars = []
-        for watch in (False, True):
+        for note_still in (False, True):
             table, _ = table_of(
                 lambda x: np.array([1e10, x[0]]), np.ones(1), np.ones((1, 1)), upstreams=np.ones((1, 2))
             )
-            table.take(np.array([0]), 1 / 8, watch=watch)
+            table.take(np.array([0]), 1 / 8, note_still=note_still)
             bars.append(float(table.rounding(usual_step(EPS))[0, 0]))
         assert bars[1] < 1e-2 * bars[0]
 
     def test_output_without_a_value_on_one_side_is_not_seen_to_stay(self):
         table, _ = table_of(lambda x: np.where(x <= 1, 1e10, np.nan), np.ones(1), np.ones((1, 1)))
         before = table.rounding(usual_step(EPS))
-        table.take(np.array([0]), 1 / 8, watch=True)
+        table.take(np.array([0]), 1 / 8, note_still=True)
         assert table.rounding(usual_step(EPS)) == before
 
     def test_movement_is_what_is_certainly_no_rounding(self):
