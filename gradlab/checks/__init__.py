@@ -9,7 +9,7 @@ rule that is right where forward is smooth goes no further than *first differenc
                                    compared at the end, when the rounding at the point is known
     plan ── directions             along which directions: every entry, or random ones of similar influence
     claims, tangent_claims         what backward, or jvp, says along them, and what that may be rounded by
-    gradients                      the judge asked along all of them; the result of each input
+    probing                        the judge asked along all of them; the result of each input
       judge ── criteria              when a row is right, wrong or too small to matter
         rows                           first differences
         bends ── kinks                 at a kink: what lies between the slopes of both sides is right

@@ -14,12 +14,12 @@ from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.contract import call_again
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.findings import wrong_gradients, wrong_tangents
-from gradlab.checks.gradients import probe
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
 from gradlab.checks.maps import Answer, FirstAnswer
 from gradlab.checks.plan import Plan, plan
 from gradlab.checks.probes import Probes
+from gradlab.checks.probing import probe
 from gradlab.checks.reference import compare_values, probe_reference, reference_problem
 from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
 from gradlab.checks.transpose import not_transposed

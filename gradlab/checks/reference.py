@@ -23,10 +23,10 @@ import numpy as np
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions, movable
-from gradlab.checks.gradients import probe
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import plan
 from gradlab.checks.probes import Probes
+from gradlab.checks.probing import probe
 from gradlab.checks.rows import Mask, Rows
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
