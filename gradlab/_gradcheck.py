@@ -19,9 +19,9 @@ import numpy as np
 from gradlab._assemble import assemble
 from gradlab._in_hypothesis import aside
 from gradlab._snippet import Snippet, gradcheck_snippet
-from gradlab.checks.compare import Found, run_checks
 from gradlab.checks.criteria import default_rtol
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
+from gradlab.checks.one_point import Found, run_checks
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem

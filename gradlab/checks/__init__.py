@@ -1,7 +1,7 @@
 """The checks: each takes a problem and says what it found.
 
-What `compare.run_checks` asks, after ``maps`` called backward at the point, in the order in which it does. A
-rule that is right where forward is smooth goes no further than *first differences*.
+What `one_point.run_checks` asks, after ``maps`` called backward at the point, in the order in which it does.
+A rule that is right where forward is smooth goes no further than *first differences*.
 
 ::
 

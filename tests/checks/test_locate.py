@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import gradlab.checks.compare
+import gradlab.checks.one_point
 from gradlab import gradcheck
 from gradlab.checks.locate import locate
 
@@ -196,6 +196,6 @@ def test_entry_is_named_within_the_calls_of_the_contract(k, monkeypatch):
         counts.append(criteria.problem.forward_calls - before)
         return region
 
-    monkeypatch.setattr(gradlab.checks.compare, "locate", counted)
+    monkeypatch.setattr(gradlab.checks.one_point, "locate", counted)
     assert check(k, VECTOR, 1.01).inputs[0].wrong_entries == ((k,),)
     assert 0 < sum(counts) <= 100
