@@ -12,7 +12,7 @@ A rule that is right where forward is smooth goes no further than *first differe
     probing                        the judge asked along all of them; the result of each input
       judge ── criteria              when a row is right, wrong or too small to matter
         rows                           first differences
-        bends ── kinks                 at a kink: what lies between the slopes of both sides is right
+        judge_kinks ── kinks           at a kink: what lies between the slopes of both sides is right
         ladders                        what is open: Richardson extrapolation, to the end of resolution
         suspects                       what looks wrong: from close by, and along a second ladder
       probes ── resolution           the rows of one input, and what would have been caught there

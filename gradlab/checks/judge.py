@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.bends import look_at_bends
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions
+from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import ascend, descend, descend_further
 from gradlab.checks.rows import Mask, Rows, first_differences
 from gradlab.checks.suspects import try_suspects
@@ -53,7 +53,7 @@ def judge(
     """
     rows = first_differences(criteria.problem, directions, claims, known)
     criteria.accept(rows, rows.seen)
-    look_at_bends(criteria, rows)
+    look_for_kinks(criteria, rows)
     _extrapolate(criteria, rows)
     refine(criteria, rows)
     if closer:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.bends import judge_kink
 from gradlab.checks.criteria import Criteria
+from gradlab.checks.judge_kinks import judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import DISCERNING
 from gradlab.checks.rows import Rows

@@ -1,4 +1,4 @@
-"""Where the slopes of both sides of a difference are not the same: a kink, at the point or beside it."""
+"""Claims at a kink: right between the slopes of both sides, or around it. `kinks` finds these slopes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gradlab.numerics.table import usual_step
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
 
-def look_at_bends(criteria: Criteria, rows: Rows) -> None:
+def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     """Look closely where the slopes of both sides of the first difference are not the same."""
     table, step = rows.table, usual_step(rows.table.eps)
     half_jump = np.abs(table.half_jump(step))
