@@ -18,7 +18,7 @@ from gradlab._snippet import point_snippet, verify_call
 from gradlab._tally import Tally
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
-from gradlab.point.edges import says_outputs_left_out
+from gradlab.point.nonfinite import says_outputs_left_out
 from gradlab.point.values import describe, is_floating
 from gradlab.report import Report
 from gradlab.rule import Rule

@@ -15,7 +15,7 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.dtypes import is_complex, widened
 from gradlab.point.calls import signature_of
 from gradlab.point.constants import is_constant
-from gradlab.point.edges import not_finite
+from gradlab.point.nonfinite import not_finite
 from gradlab.point.pairs import PARTS, as_complex, as_pairs, with_partners
 from gradlab.point.trees import Leaves, Node, flatten, is_record, positions, replaced, unflatten
 from gradlab.point.values import copier, describe, is_floating, is_foreign, like, private, same, strided

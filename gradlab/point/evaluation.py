@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.arguments import Displaced
-from gradlab.point.edges import Mask
 from gradlab.point.functions import OUTSIDE, Functions, OutOfBounds, RuleRaised
+from gradlab.point.nonfinite import Mask
 from gradlab.point.outputs import split
 
 __tracebackhide__ = is_deliberate

@@ -18,7 +18,7 @@ from gradlab.numerics import Array
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.calls import refuse_mistake
 from gradlab.point.constraints import Constraints
-from gradlab.point.edges import Mask, zeroed
+from gradlab.point.nonfinite import Mask, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
 from gradlab.point.values import describe, like, same, text_of
 from gradlab.rule import CONVENTIONS

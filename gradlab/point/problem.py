@@ -15,9 +15,9 @@ from gradlab.numerics.dtypes import is_storage, limits
 from gradlab.numerics.noise import output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.bounds import about_constants
-from gradlab.point.edges import about_entries, about_outputs, without_value
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.functions import RuleRaised
+from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
 from gradlab.rule import TORCH
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_complex, is_floating, is_storage, limits, loses_digits, widened
-from gradlab.point.edges import about_gradient
 from gradlab.point.matching import match
+from gradlab.point.nonfinite import about_gradient
 from gradlab.point.pairs import gradient_as_pairs, with_partners
 from gradlab.point.problem import Problem
 from gradlab.point.trees import items_of

@@ -1,4 +1,4 @@
-"""Values at the edge: inputs and outputs that are not finite, around which nothing can be compared.
+"""Inputs and outputs that are not finite, around which nothing can be compared.
 
 Such an entry of an input is a constant: it stays what it is wherever the function is evaluated. Such an
 output is left out: it counts as zero, and so does its upstream gradient.
