@@ -25,7 +25,8 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     for row in np.flatnonzero(bent.any(axis=1)).tolist():
         if criteria.problem.calls_left < 4:
             break
-        if _is_told_by(criteria, rows, row, step * CLOSE) and (joint[row] or _straightens(rows, row, step)):
+        settled = _settle_from_close_by(criteria, rows, row, step * CLOSE)
+        if settled and (joint[row] or _straightens(rows, row, step)):
             continue
         slopes = slopes_at(table, row, step * CLOSE)
         if slopes is not None and slopes.kinked.any():
@@ -40,8 +41,8 @@ def _straightens(rows: Rows, row: int, step: float) -> bool:
     return bool((near <= far / GONE).all())
 
 
-def _is_told_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:
-    """Settle a row by one difference from close by, where fewer entries are within a step of a kink.
+def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:
+    """Settle a row by one difference from close by, if possible: there fewer entries are beside a kink.
 
     Nor does a single entry stay settled where that contradicts: a function that bends so much varies over so
     little that the first difference may agree by chance.

@@ -93,6 +93,7 @@ def _look_harder(criteria: Criteria, probes: Probes) -> None:
         return
     mine = np.zeros(rows.told.shape, dtype=bool)
     mine[probes.which] = True
+    # Nothing is claimed, and nothing moves as far away as that: zero on both sides.
     rows.table.take(np.flatnonzero(mine & rows.open & rows.idle), BEYOND)
     tried = np.isfinite(rows.table.secant(BEYOND)).all(axis=1)
     rows.small |= mine & rows.open & rows.idle & tried
@@ -110,6 +111,7 @@ def _look_harder(criteria: Criteria, probes: Probes) -> None:
     open_ = mine & rows.open & zero
     if open_.any():  # nothing at all was seen to move
         rows.small |= open_ & _stays(rows, open_, floor)
+    # Of claims that are not zero, one at least has to be told: else all that were too small are open.
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size:
         size = np.abs(rows.claim[claimed]).max(axis=1)
