@@ -16,7 +16,7 @@ from gradlab.checks.directions import ByInput, Directions
 from gradlab.numerics import Array
 from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
 from gradlab.point.functions import RuleRaised
-from gradlab.point.problem import Problem, own_lengths
+from gradlab.point.problem import Problem, noise_direction
 from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together
@@ -46,7 +46,7 @@ class Claims:
     def changes(self) -> tuple[dict[int, Array], ...]:
         """What each entry that backward returned scatters by, at points so close that it should not."""
         problem, rng = self.problem, np.random.default_rng(0)
-        line = own_lengths(problem, rng)
+        line = noise_direction(problem, rng)
         found = []
         for s, gradients in enumerate(self.gradients):
             sides: list[dict[int, list[Array]]] = []

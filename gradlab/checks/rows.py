@@ -125,9 +125,9 @@ def first_differences(
     """
     step = usual_step(problem.eps)
     keep = not directions.joint and directions.count * problem.output.size <= KEPT
-    if known is not None and known.upstreams is claims.upstreams is not None:
+    if known is not None and claims.upstreams is not None and known.upstreams is claims.upstreams:
         table = known
-    else:
+    else:  # another contraction: of a table that has every output by itself, without another evaluation
         evaluate = directions.evaluate(problem)
         if known is not None:
             evaluate = known.remembering(evaluate)

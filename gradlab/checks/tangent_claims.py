@@ -24,7 +24,7 @@ from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
 from gradlab.numerics.scales import norm, scales
 from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
-from gradlab.point.problem import Problem, own_lengths
+from gradlab.point.problem import Problem, noise_direction
 from gradlab.point.returned import read_tangents
 
 
@@ -162,7 +162,7 @@ class TangentClaims:
     def _nearby(self) -> tuple[list[dict[str, Any]], ...]:
         """How to call jvp at very close points of two sides: with the inputs there, and forward's cache."""
         problem = self.problem
-        line = own_lengths(problem, np.random.default_rng(0))
+        line = noise_direction(problem, np.random.default_rng(0))
         sides = []
         for step in (SPACING, -IRREGULAR * SPACING):
             points: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ class Functions:
     Those that are only annotated here are set by `Problem`, which learns them from the first call.
     """
 
-    role = "backward"  # of what `call_backward` asks
+    role = "backward"  # of the function that `call_backward` asks; `TransposedJvp` asks jvp
     form: OutputForm
     grad_output: Array
 

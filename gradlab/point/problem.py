@@ -251,7 +251,7 @@ class Problem(Evaluation):
         lines = []
         size = max(self.output.size, *(self.value(i).size for i in self.wrt))
         for _ in range(2 if size <= FEW else 1):
-            direction = own_lengths(self, rng)
+            direction = noise_direction(self, rng)
             lines.append(partial(self._at, direction))
         with np.errstate(all="ignore"):
             return output_noise(lines, self.output, self.eps)
@@ -261,8 +261,8 @@ class Problem(Evaluation):
         return self.evaluate(self.moved(direction, t)) if self.calls_left >= 1 else None
 
 
-def own_lengths(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:
-    """Draw a line along which noise is looked for.
+def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:
+    """Draw a direction along which noise is looked for, of forward and of backward.
 
     It is not rounded to a grid, as the directions of differences are: that of the values is looked for. Each
     entry moves on its own scale, so that close to zero too the function is smooth from there to here.
