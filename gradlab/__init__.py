@@ -24,6 +24,7 @@ from gradlab._in_hypothesis import aside
 if TYPE_CHECKING:
     from gradlab import autograd as autograd
     from gradlab import jax as jax
+    from gradlab import plots as plots
     from gradlab import pytest_plugin as pytest_plugin
     from gradlab import scipy as scipy
     from gradlab import strategies as strategies
@@ -69,7 +70,7 @@ _HOME = {
 }
 
 # Modules that are used by their name, as in `gradlab.strategies.inputs`; loaded likewise.
-_MODULES = ("autograd", "jax", "pytest_plugin", "scipy", "strategies", "tangents", "torch")
+_MODULES = ("autograd", "jax", "plots", "pytest_plugin", "scipy", "strategies", "tangents", "torch")
 
 __all__ = [
     "Cause",

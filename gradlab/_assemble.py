@@ -17,13 +17,21 @@ from gradlab.checks.locate import Region
 from gradlab.checks.one_point import Compared, Found
 from gradlab.checks.probes import Probes
 from gradlab.point.problem import Problem
-from gradlab.report import InputResult, Report, Verdict
+from gradlab.report import InputResult, Origin, Report, Verdict
 from gradlab.words import counted, rounded_up
 
 MAX_WRONG_ENTRIES = 100  # listed in a report
 
 
-def assemble(name: str, found: Found, *, problem: Problem | None = None, started: float, seed: int) -> Report:
+def assemble(
+    name: str,
+    found: Found,
+    *,
+    problem: Problem | None = None,
+    started: float,
+    seed: int,
+    origin: Origin | None = None,
+) -> Report:
     """Return the report of one point; without a problem, of one at which forward raised."""
     findings, notes = found.findings, found.notes
     inputs: tuple[InputResult, ...] = ()
@@ -53,6 +61,7 @@ def assemble(name: str, found: Found, *, problem: Problem | None = None, started
         seconds=time.perf_counter() - started,
         seed=seed,
         oracle=found.oracle,
+        origin=None if problem is None else origin,
     )
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,11 @@ from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe
-from gradlab.report import Finding, Report
+from gradlab.report import Finding, Origin, Report
 from gradlab.rule import TORCH, Rule, as_reference
+
+if TYPE_CHECKING:
+    from gradlab.pictures import Pictures
 
 __tracebackhide__ = is_deliberate
 
@@ -247,6 +250,60 @@ class Question:
         """The name in reports."""
         return self.name or str(getattr(self.forward, "__name__", type(self.forward).__name__))
 
+    def at(self, inputs: Any, grad_output: Any, rng: np.random.Generator) -> Problem:
+        """Make a point ready; ``rng`` draws the upstream gradient where none is given."""
+        return Problem(
+            self.forward,
+            self.backward,
+            inputs,
+            jvp=self.jvp,
+            cached=self.cached,
+            wrt=self.wrt,
+            kwargs=self.kwargs,
+            bounds=self.bounds,
+            tangents=self.tangents,
+            grad_output=grad_output,
+            rng=rng,
+            max_calls=self.max_calls,
+            convention=self.convention,
+        )
+
+
+@dataclass(eq=False, repr=False)
+class _Point(Origin):
+    """One point of a question; its pictures are taken once, when they are asked for."""
+
+    question: Question
+    inputs: Any
+    grad_output: Any
+    seed: int
+    taken: Pictures | None = None
+
+    def pictures(self, report: Report) -> Pictures:
+        if self.taken is None:
+            self.taken = self._take(report)
+        return self.taken
+
+    def _take(self, report: Report) -> Pictures:
+        from gradlab.pictures import Pictures
+        from gradlab.pictures.collect import collect
+
+        question = replace(self.question, max_calls=None)
+        try:
+            problem = question.at(self.inputs, self.grad_output, np.random.default_rng(self.seed))
+        except (RuleRaised, UsageError) as error:  # it did not, when the report was made
+            return Pictures(notes=(f"no pictures: {error}",))
+        roles = [role for role in ("backward", "jvp") if getattr(question, role) is not None]
+        reference = question.reference
+        return collect(
+            problem,
+            report,
+            roles=roles,
+            rtol=question.rtol or default_rtol(problem.given_eps),
+            atol=question.atol or 0.0,
+            reference=None if reference is None else as_reference(reference, question.convention),
+        )
+
 
 def check_point(
     question: Question, inputs: Any, *, grad_output: Any = None, seed: int
@@ -264,21 +321,7 @@ def _check_point(
     original: BaseException | None = None
     problem: Problem | None = None
     try:
-        problem = Problem(
-            question.forward,
-            question.backward,
-            inputs,
-            jvp=question.jvp,
-            cached=question.cached,
-            wrt=question.wrt,
-            kwargs=question.kwargs,
-            bounds=question.bounds,
-            tangents=question.tangents,
-            grad_output=grad_output,
-            rng=generator,
-            max_calls=question.max_calls,
-            convention=question.convention,
-        )
+        problem = question.at(inputs, grad_output, generator)
         firsts = _first_answers(problem, question, generator)
         rtol = question.rtol or default_rtol(problem.given_eps)
         reference = question.reference
@@ -299,7 +342,8 @@ def _check_point(
         original = raised.__cause__
         found = Found(findings=(Finding("contract", None, f"{raised.role}-raises", str(raised)),))
     with np.errstate(all="ignore"):
-        report = assemble(question.title, found, problem=problem, started=started, seed=seed)
+        origin = _Point(question, inputs, grad_output, seed)
+        report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
     return report, original
 
 

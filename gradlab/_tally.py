@@ -99,6 +99,7 @@ class Tally:
             seconds=seconds,
             seed=seed,
             oracle=self.oracle,
+            origin=failing.origin if failing is not None else None,
         )
 
     def _remark(self) -> Iterator[str]:

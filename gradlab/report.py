@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradlab.words import counted
+
+if TYPE_CHECKING:
+    import os
+
+    from gradlab.pictures import Pictures
 
 DIFFERENCES, REFERENCE = "central differences", "the reference"
 
@@ -195,6 +200,20 @@ class Cause:
     input: str | None
 
 
+class Origin:
+    """Where a report comes from: makes its pictures, and is left behind where the report goes elsewhere."""
+
+    def pictures(self, report: Report) -> Pictures:
+        """Return the pictures of the point that a report is about."""
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+    def __deepcopy__(self, memo: object) -> Origin:
+        return self
+
+
 @dataclass(frozen=True)
 class Report:
     """The answer to one question, whether a backward rule is right.
@@ -235,6 +254,9 @@ class Report:
         functions that it names; ``None`` where the verdict is ``pass``.
     oracle : str
         What the gradients were compared with: ``central differences`` or ``the reference``.
+    origin : Origin or None
+        The point and its functions, from which `pictures` are made when they are asked for. It is no part
+        of the data: not compared, and left behind where a report is pickled or written.
     """
 
     name: str
@@ -255,6 +277,7 @@ class Report:
     call: str | None = None
     oracle: str = DIFFERENCES
     jvp_calls: int = 0
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -281,6 +304,15 @@ class Report:
         """The probe with the largest relative disagreement over all inputs."""
         entries = [result.worst for result in self.inputs if result.worst is not None]
         return max(entries, key=lambda entry: entry.error, default=None)
+
+    @property
+    def pictures(self) -> Pictures | None:
+        """The numbers behind the pictures of its point, taken when they are first asked for.
+
+        ``None`` where there is no single point, or it is not known any more: of many points that all pass,
+        or of a report from a file or another process.
+        """
+        return None if self.origin is None else self.origin.pictures(self)
 
     @property
     def snippet(self) -> str | None:
@@ -332,6 +364,52 @@ class Report:
         from gradlab.reporters.text import render
 
         return render(self)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Write the report as one page, with its pictures; nothing else is needed to open it.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to.
+
+        Returns
+        -------
+        str
+            The page.
+
+        Raises
+        ------
+        UsageError
+            Where jinja2, which the extra ``html`` installs, is missing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gradlab import gradcheck
+        >>> report = gradcheck(np.sin, lambda dy, x: dy * x, np.array([0.5, 1.0]), raise_exception=False)
+        >>> page = report.to_html()  # doctest: +SKIP
+        """
+        from gradlab.reporters.page import page_of, write_page
+
+        text = page_of(self)
+        if path is not None:
+            write_page(path, text)
+        return text
+
+    def plot(self) -> Any:
+        """Draw what the report is about with Matplotlib, and return the figure.
+
+        `gradlab.plots` has each of its pictures by itself.
+
+        Raises
+        ------
+        UsageError
+            Where Matplotlib, which the extra ``plot`` installs, is missing, or there is no point to draw.
+        """
+        from gradlab.plots import overview
+
+        return overview(self)
 
     def _repr_html_(self) -> str:
         from gradlab.reporters.html import render

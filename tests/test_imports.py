@@ -23,7 +23,7 @@ LAYERS = [
     ["point"],
     ["_snippet"],
     ["checks"],
-    ["_assemble", "_numerical"],
+    ["_assemble", "_numerical", "pictures"],
     ["_gradcheck"],
     ["_jacobian", "_gradgradcheck"],
     ["_derivative"],
@@ -39,14 +39,14 @@ LAYERS = [
     ["mutants"],
     ["_explain", "training"],
     ["run"],
-    ["reporters"],
+    ["plots", "reporters"],
     ["cli", "pytest_plugin"],
     ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Deferred to the call, and no others: how a report reads is the reporters' matter, and what makes a rule of a
 # layer, or of a function of a framework, needs more than a rule does.
-ALLOWED = {("report", "reporters"), *(("rule", more) for more in ("layers", "jax", "torch"))}
+ALLOWED = {("report", "reporters"), ("report", "plots"), *(("rule", more) for more in ("layers", "jax", "torch"))}
 # Rules are what is checked: they know nothing of what checks them.
 BLIND = {
     "rules": {"point", "checks", "_gradcheck", "_verify", "numerics"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ def schema() -> dict[str, Any]:
 
 def plain(report: Report) -> dict[str, Any]:
     """Return a report as plain data: what `Report.to_dict` says."""
-    data: dict[str, Any] = _plain(asdict(report))
+    data: dict[str, Any] = _plain(asdict(replace(report, origin=None)))
+    del data["origin"]
     for result, given in zip(report.inputs, data["inputs"], strict=True):
         if result.worst is not None:
             given["worst"]["error"] = _plain(result.worst.error)
