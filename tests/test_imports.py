@@ -46,7 +46,11 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Deferred to the call, and no others: how a report reads is the reporters' matter, and what makes a rule of a
 # layer, or of a function of a framework, needs more than a rule does.
-ALLOWED = {("report", "reporters"), ("report", "plots"), *(("rule", more) for more in ("layers", "jax", "torch"))}
+ALLOWED = {
+    ("report", "reporters"),
+    ("report", "plots"),
+    *(("rule", more) for more in ("layers", "jax", "torch")),
+}
 # Rules are what is checked: they know nothing of what checks them.
 BLIND = {
     "rules": {"point", "checks", "_gradcheck", "_verify", "numerics"},

@@ -17,6 +17,26 @@ def check_writable(path: Path, option: str) -> None:
         raise UsageError(f"--{option} {path} is in a folder that does not exist")
 
 
+def check_page(path: Path, option: str = "html") -> None:
+    """Refuse a page that cannot be written, or without what it is written with, before the work is done."""
+    from gradlab.reporters.page import templates
+
+    check_writable(path, option)
+    templates()
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Refuse a folder that cannot be made, and pages without what they are written with, before the work."""
+    from gradlab.reporters.page import templates
+
+    existing = next((folder for folder in (path, *path.parents) if folder.exists()), path)
+    if not existing.is_dir():
+        raise UsageError(f"--{option} {path}: {existing} is a file; expected a folder")
+    if not os.access(existing, os.W_OK):
+        raise UsageError(f"--{option} {path}: nothing can be written to {existing}")
+    templates()
+
+
 def is_standard_output(path: Path | None) -> bool:
     """Whether a path is what standard output goes to, such as ``/dev/stdout`` or ``-``."""
     if path is None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import TextIO
+
+SOON = 2.0  # seconds, after which it is said how many are left
+BAR = 20  # characters
 
 
 def say(text: str) -> None:
@@ -20,6 +24,21 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print one message to standard error."""
     print(f"gradlab: {text}", file=sys.stderr)
+
+
+def bar(done: float, seconds: float) -> str:
+    """Return a bar for what is done, of 1, after so many seconds, and about how many are left.
+
+    >>> bar(0.25, 30.0)
+    '[#####---------------] 1:30 left  '
+    """
+    done = min(max(done, 0.0), 1.0)
+    left = ""
+    if done > 0:
+        minutes, rest = divmod(round(seconds * (1 - done) / done), 60)
+        left = f" {minutes}:{rest:02} left"
+    full = round(BAR * done)
+    return f"[{'#' * full}{'-' * (BAR - full)}]{left}  "
 
 
 class Interruptible:
@@ -60,6 +79,12 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.shown = stream, stream is not None and stream.isatty()
+        self.started = time.monotonic()
+
+    def bar(self, done: float) -> str:
+        """Return a bar for what is done, of 1, and the time that is left; nothing in the first seconds."""
+        seconds = time.monotonic() - self.started
+        return bar(done, seconds) if seconds > SOON else ""
 
     def show(self, line: str) -> None:
         """Put a line in the place of the one before."""

@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab.cli._files import check_writable, is_standard_output, write_whole
+from gradlab.cli._files import check_folder, check_writable, is_standard_output, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.run import OK, USAGE, Run, Status
@@ -116,6 +116,12 @@ def add(commands: Any) -> None:
         metavar="PATH",
         help="write that format to a file, as a whole or not at all; standard output gets the text",
     )
+    what.add_argument(
+        "--html",
+        type=Path,
+        metavar="DIR",
+        help="write a page, DIR/index.html, with pictures of what is wrong; the folder is made",
+    )
     what.add_argument("--junit", type=Path, metavar="PATH", help="write a JUnit file as well")
     what.add_argument("-q", "--quiet", action="store_true", help="no table, only what is not as it should be")
     what.add_argument("--list", action="store_true", help="print the rules that are meant, and check none")
@@ -128,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
     for option in ("output", "junit"):
         if getattr(arguments, option) is not None:
             check_writable(getattr(arguments, option), option)
+    if arguments.html is not None:
+        check_folder(arguments.html, "html")
     output = None if is_standard_output(arguments.output) else arguments.output
     document = settings.format == "json" and output is None  # and nothing else on standard output
     style = _style(settings, streams=not document)
@@ -141,6 +149,8 @@ def run(arguments: argparse.Namespace) -> int:
             _report(done, settings, output, style, document=document)
             if arguments.junit is not None:
                 _write_junit(arguments.junit, done)
+            if arguments.html is not None:
+                _write_page(arguments.html, done)
         except OSError as error:
             complain(f"the report cannot be written: {error}")
             code = code or USAGE
@@ -200,14 +210,18 @@ def _check(
                 names = [one.name for one in chosen]
                 table = Table.of(names, max_examples=settings.max_examples, style=table_style)
                 say(table.header)
-            for position, said in pool.check(
-                chosen, Options(settings.max_examples, settings.seed, settings.rtol)
-            ):
+            pictures = arguments.html is not None
+            options = Options(settings.max_examples, settings.seed, settings.rtol, pictures)
+            running: dict[int, float] = {}
+            for position, said in pool.check(chosen, options):
                 interrupt.check()
                 if isinstance(said, Progress):
+                    running[position] = min(1.0, said.points / settings.max_examples)
                     count = f"{len(results) + 1}/{len(chosen)}"
-                    line.show(f"{count} {chosen[position].name}: {said.doing}, point {said.points}")
+                    bar = line.bar((len(results) + sum(running.values())) / len(chosen))
+                    line.show(f"{bar}{count} {chosen[position].name}: {said.doing}, point {said.points}")
                     continue
+                running.pop(position, None)
                 results[position] = said
                 outcome = _outcome(chosen[position], said)
                 line.clear()
@@ -266,7 +280,7 @@ def _placed(rule: Listed) -> Listed:
 def _outcome(rule: Listed, result: Result) -> Outcome:
     from gradlab.run import Outcome
 
-    return Outcome(rule, result.report, result.error, result.raised)
+    return Outcome(rule, result.report, result.error, result.raised, result.pictures)
 
 
 def _style(settings: Settings, *, streams: bool) -> Style:
@@ -299,6 +313,13 @@ def _write_junit(path: Path, done: Run) -> None:
     from gradlab.reporters.junit import render_junit
 
     write_whole(path, render_junit(done))
+
+
+def _write_page(folder: Path, done: Run) -> None:
+    from gradlab.reporters.page import page_of_run
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "index.html", page_of_run(done))
 
 
 def _document(done: Run, settings: Settings) -> str:

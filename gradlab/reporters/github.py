@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gradlab.run import Outcome, Run, Status
 
+if TYPE_CHECKING:
+    from gradlab.pictures import Comparison
+
+WIDEST, TALLEST = 32, 40  # squares of a heat map
 MOST = 10  # annotations of a kind that one step may have; GitHub drops what comes after
 ORDER = (Status.ERROR, Status.FAIL, Status.UNEXPECTED_PASS, Status.INCONCLUSIVE)
 
@@ -72,11 +77,47 @@ def page(run: Run) -> str:
         lines += ["| rule | status | what is wrong | backward |", "|---|---|---|---|"]
         lines += [_row(outcome) for outcome in shown]
         lines.append("")
+    for outcome in shown:
+        lines += _heat_maps(outcome)
     lines += [f"- {_markdown(problem)}" for problem in run.problems]
     if run.problems:
         lines.append("")
     lines.append(f"{run.seconds:.1f} s, seed {run.settings['seed']}, exit code {run.exit_code}")
     return "\n".join(lines) + "\n"
+
+
+def _heat_maps(outcome: Outcome) -> list[str]:
+    """Return where the gradients of a rule are wrong: squares, since a summary page shows no picture."""
+    lines: list[str] = []
+    for c in outcome.pictures.comparisons if outcome.pictures is not None else ():
+        rows, columns = c.cells.shape
+        if not c.wrong.any() or c.claimed.size < 2 or columns > WIDEST:
+            continue
+        what = "block of entries" if c.blocks else "entry"
+        lines += [
+            f"<details><summary>{_html(outcome.rule.name)}: where the gradient of {_html(c.name)} is wrong, "
+            f"a square for each {what}</summary>",
+            "",
+            "```text",
+            *("".join(_square(c, int(k)) for k in row) for row in c.cells[:TALLEST]),
+            *([f"and {rows - TALLEST} more rows"] if rows > TALLEST else []),
+            "```",
+            "",
+            "</details>",
+            "",
+        ]
+    return lines
+
+
+def _square(c: Comparison, k: int) -> str:
+    if k < 0 or not (c.wrong[k] or math.isfinite(c.error_bar[k])):
+        return "⬜"
+    return "🟥" if c.wrong[k] else "🟩"
+
+
+def _html(text: str) -> str:
+    """Escape what HTML, or Markdown in it, would read as markup."""
+    return "".join(f"&#{ord(c)};" if not (c.isalnum() or c in " _.,:") else c for c in " ".join(text.split()))
 
 
 def _row(outcome: Outcome) -> str:

@@ -1,4 +1,7 @@
-"""Reports as HTML, for notebooks: one fragment with its styles in it, no scripts, nothing loaded."""
+"""Reports as HTML, for notebooks: one fragment with its styles in it, no scripts, nothing loaded.
+
+Pictures are in it where the check was quick: to take them costs about as much once more.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ from html import escape
 
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.reporters import wording
+from gradlab.reporters.drawings import STYLE, figures_of
 
 # White on each of these is readable whatever the theme; all else is in the notebook's own colours.
 BACKGROUNDS = {Verdict.PASS: "#1a7f37", Verdict.FAIL: "#c1272d", Verdict.INCONCLUSIVE: "#8a6100"}
 HEADERS = ("input", "verdict", "where", "worst entry", "{roles}", "{oracle}", "resolution")
 
+QUICK = 1.0  # seconds of a check, up to which its pictures are shown unasked
 CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;border:none"
 RULE = "border-bottom:1px solid rgba(128,128,128,.5)"
+FLOW = "display:flex;flex-wrap:wrap;gap:12px 24px;margin:10px 0"
+FIGURE = "margin:0;width:356px;max-width:100%"
 TABLE = "border-collapse:collapse;margin:6px 0;background:transparent"
 
 
@@ -36,6 +43,8 @@ def render(report: Report) -> str:
         parts += [_table(report)] if report.inputs else []
         parts += [_line(text) for text in causes]
     parts += [_line(f"note: {wording.clean(note)}") for note in report.notes]
+    if not report.passed:
+        parts.append(_pictures(report))
     if not report.passed:
         parts += [_line(wording.counts(report))] if report.points > 1 else []
         parts.append(_reproduction(report))
@@ -70,6 +79,22 @@ def _row(report: Report, result: InputResult) -> str:
 def _badge(verdict: Verdict, word: str) -> str:
     style = f"background:{BACKGROUNDS[verdict]};color:#fff;padding:0 6px;border-radius:3px;white-space:nowrap"
     return f'<span style="{style}">{escape(word)}</span>'
+
+
+def _pictures(report: Report) -> str:
+    if report.origin is None:
+        return ""
+    if report.seconds > QUICK:
+        return _line("pictures: report.to_html(path) writes a page with them")
+    pictures = report.pictures
+    assert pictures is not None
+    figures = [
+        f'<figure style="{FIGURE}"><figcaption><b>{escape(one.title)}</b>: {escape(one.caption)}</figcaption>'
+        f"{one.svg}</figure>"
+        for one in figures_of(report, pictures)
+    ]
+    notes = "".join(_line(wording.clean(note)) for note in pictures.notes)
+    return f'<style>{STYLE}</style><div style="{FLOW}">{"".join(figures)}</div>{notes}' if figures else notes
 
 
 def _line(text: str) -> str:

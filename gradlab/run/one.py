@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import hypothesis
 from hypothesis.database import ExampleDatabase
@@ -13,6 +14,7 @@ from hypothesis.errors import HypothesisWarning
 from gradlab._snippet import verify_call
 from gradlab._verify import verify
 from gradlab.errors import GradientError, UsageError
+from gradlab.pictures import Pictures
 from gradlab.point.values import text_of
 from gradlab.rule import Rule
 from gradlab.run.outcomes import ErrorKind, Options, Result, RuleError
@@ -73,6 +75,16 @@ def _database() -> ExampleDatabase | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisWarning)
         return hypothesis.settings().database
+
+
+def with_pictures(result: Result) -> Result:
+    """Take the pictures of a report; nothing that goes wrong there makes it another report."""
+    if result.report is None or result.report.passed:
+        return result
+    try:
+        return replace(result, pictures=result.report.pictures)
+    except Exception as error:
+        return replace(result, pictures=Pictures(notes=(f"no pictures: {_text(error)}",)))
 
 
 def call_of(rule: Rule, options: Options) -> str:

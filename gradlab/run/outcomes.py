@@ -8,21 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradlab.report import Report
 from gradlab.words import counted
+
+if TYPE_CHECKING:
+    from gradlab.pictures import Pictures
 
 OK, WRONG, USAGE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130  # 130 is 128 + SIGINT, as shells have it
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of every rule alike; the fields are those of `gradlab.verify`."""
+    """What is asked of every rule alike; the fields are those of `gradlab.verify`.
+
+    With ``pictures``, those of a failing point are taken.
+    """
 
     max_examples: int = 100
     seed: int = 0
     rtol: float | None = None
+    pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,11 +111,14 @@ class Result:
         Why there is no report.
     raised : str
         The end of a traceback, where a report says that a function raised.
+    pictures : Pictures or None
+        Of the failing point, where they were asked for.
     """
 
     report: Report | None = None
     error: RuleError | None = None
     raised: str = ""
+    pictures: Pictures | None = None
 
 
 class Status(StrEnum):
@@ -136,12 +146,15 @@ class Outcome:
         Why there is no report.
     raised : str
         The end of a traceback, where a report says that a function raised.
+    pictures : Pictures or None
+        Of the failing point, where they were asked for.
     """
 
     rule: Listed
     report: Report | None
     error: RuleError | None = None
     raised: str = ""
+    pictures: Pictures | None = None
 
     @property
     def status(self) -> Status:

@@ -19,7 +19,7 @@ from typing import Any
 
 from gradlab.run.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
 from gradlab.run.process import Worker
-from gradlab.run.worker import Begun, Check, Find, Listing
+from gradlab.run.worker import Begun, Check, Find, Listing, Settled
 
 FAREWELL = 5.0  # seconds in which a process that has nothing left to do may end by itself
 GLANCE = 0.2  # seconds between two looks at whether processes that say nothing are still there
@@ -130,24 +130,24 @@ class Pool:
                     position, rule = waiting.popleft()
                     worker.ask(Check(self.finder, rule, options), position)
                 for worker, message in self._messages():
-                    if isinstance(message, Begun):
-                        worker.began(message.call)
-                    elif isinstance(message, int):
-                        worker.began("")  # to import what the rule is in
+                    if isinstance(message, Begun | Settled | int):
+                        worker.note(message)
                     elif isinstance(message, Progress):
                         worker.points = message.points
                         yield worker.position, message
-                    elif worker.may_be_innocent(message):
+                    elif worker.settled is None and worker.may_be_innocent(message):
                         unsure[worker.position] = worker.doubt(rules[worker.position].name, message)
                         waiting.appendleft((worker.position, rules[worker.position]))
                         self._retire(worker)
                     else:
                         if message.error is not None and message.error.kind in SPOILING:
                             self._retire(worker)
+                        # What is said before pictures are taken stands, whatever becomes of these.
+                        result = message if message.error is None else worker.settled or message
                         worker.finished(rules[worker.position].name)
-                        if message.report is not None and worker.position in unsure:
+                        if result.report is not None and worker.position in unsure:
                             self.remarks.append(unsure[worker.position])
-                        yield worker.position, message
+                        yield worker.position, result
         except BaseException:  # nobody wants the rest
             for worker in [worker for worker in self._workers if worker.busy]:
                 self.stopped[worker.position] = worker.stop()

@@ -19,7 +19,7 @@ from typing import Any
 
 from gradlab.run.outcomes import ErrorKind, Result, RuleError
 from gradlab.run.stacks import dumped
-from gradlab.run.worker import LOST, Check, Find
+from gradlab.run.worker import LOST, Begun, Check, Find, Settled
 from gradlab.words import counted
 
 LAST_WORDS = 1.0  # seconds in which a process that is told to end writes its stack, and what it said arrives
@@ -70,9 +70,17 @@ class Worker:
         """Send a request, for the rule at a position."""
         assert self.process.stdin is not None
         self.busy, self.position, self.points, self.deadline, self.call = True, position, 0, math.inf, ""
+        self.settled: Result | None = None
         with suppress(OSError):  # it has ended, which will be noticed
             pickle.dump(request, self.process.stdin)
             self.process.stdin.flush()
+
+    def note(self, message: Begun | Settled | int) -> None:
+        """Note how far it is: with an import, with a rule, or with all but the pictures of one."""
+        if isinstance(message, Settled):
+            self.settled = message.result
+        else:
+            self.began("" if isinstance(message, int) else message.call)
 
     def began(self, call: str) -> None:
         """Start the clock: of a rule, with the call that checks it again, or of an import."""

@@ -5,7 +5,8 @@ It is asked on its standard input and answers on what was its standard output, o
 =========================================  ==============================================================
 `Find`                                      an `int` before each target that is imported, then a `Listing`
 `Check`                                     0 before its target is imported, `Begun`, `Progress` after each
-                                            point, then a `Result`
+                                            point, `Settled` where pictures are still to be taken, then a
+                                            `Result`
 =========================================  ==============================================================
 
 What it must survive are the rules: what they print, also from C, goes to standard error; nothing can be read
@@ -66,6 +67,13 @@ class Begun:
     """The rule is found; from here on the time is the rule's."""
 
     call: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What came of a rule, before its pictures are taken: that stands, whatever becomes of these."""
+
+    result: Result
 
 
 def main(stacks: int | None) -> None:
@@ -176,7 +184,7 @@ def _problem(target: Any, error: BaseException) -> str:
 
 
 def _checked(request: Check, answer: Any) -> Result:
-    from gradlab.run.one import call_of, check
+    from gradlab.run.one import call_of, check, with_pictures
 
     listed = request.rule
     finder = importlib.import_module(request.finder)
@@ -189,7 +197,11 @@ def _checked(request: Check, answer: Any) -> Result:
         return _not_again(listed, _problem(listed.target, error))
     rule = found[listed.position]
     answer(Begun(call_of(rule, request.options)))
-    return check(rule, request.options, lambda points, doing: answer(Progress(points, doing)))
+    result = check(rule, request.options, lambda points, doing: answer(Progress(points, doing)))
+    if not request.options.pictures or result.report is None or result.report.passed:
+        return result
+    answer(Settled(result))
+    return with_pictures(result)
 
 
 def _not_again(listed: Listed, why: str) -> Result:

@@ -6,6 +6,8 @@ import numpy as np
 from gradlab import Cause, Finding, gradcheck
 
 TAGS = {"div", "span", "table", "thead", "tbody", "tr", "th", "td", "pre", "details", "summary"}
+TAGS |= {"figure", "figcaption", "b", "style"}
+DRAWN = {"svg", "path", "text", "rect", "circle", "title"}
 HOSTILE = "<script>alert('&\"')</script>"
 
 
@@ -78,6 +80,18 @@ def test_passing_report_is_one_sentence():
     assert read(passing).text == str(passing)
 
 
+def test_pictures_are_drawn_with_words_for_those_who_do_not_see_them():
+    pictures = [attributes for tag, attributes in read(WRONG).seen if tag == "svg"]
+    assert len(pictures) >= 3
+    assert all(attributes["role"] == "img" and len(attributes["aria-label"]) > 20 for attributes in pictures)
+
+
+def test_slow_check_says_how_to_get_its_pictures():
+    parser = read(replace(WRONG, seconds=60.0))
+    assert "svg" not in {tag for tag, _ in parser.seen}
+    assert "report.to_html(path)" in parser.text
+
+
 def test_everything_that_users_name_is_escaped():
     finding = Finding("contract", None, "not-finite", HOSTILE)
     hostile = replace(
@@ -92,13 +106,18 @@ def test_everything_that_users_name_is_escaped():
     )
     parser = read(hostile)
     assert parser.text.count(HOSTILE) > 8
-    assert {tag for tag, _ in parser.seen} <= TAGS
+    assert {tag for tag, _ in parser.seen} <= TAGS | DRAWN
 
 
 def test_nothing_is_loaded_and_nothing_runs():
-    for _, attributes in read(WRONG).seen:
-        assert set(attributes) <= {"style"}
+    parser = read(WRONG)
+    for tag, attributes in parser.seen:
+        if tag not in DRAWN:
+            assert set(attributes) <= {"style"}
+        assert not any(name.startswith("on") or "href" in name or name == "src" for name in attributes)
         assert "url(" not in attributes.get("style", "")
+    assert "url(" not in parser.text
+    assert "@import" not in parser.text
 
 
 def test_text_is_in_the_colours_of_the_theme_but_for_badges_with_their_own_background():
