@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, tee
 
@@ -21,11 +21,24 @@ LEARNING_RATE = 3.0
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One step: its number, the loss before it, and the gradient's check where one was made."""
+    """One step.
+
+    Attributes
+    ----------
+    number : int
+        From 1 up.
+    loss : float
+        Before it.
+    check : Report or None
+        Of the gradient, where one was made.
+    parameters : mapping of str to array
+        After it.
+    """
 
     number: int
     loss: float
     check: Report | None
+    parameters: Mapping[str, Array]
 
 
 def train(corpus: Corpus, *, steps: int, checks: int, rng: np.random.Generator) -> Iterator[TrainingStep]:
@@ -61,7 +74,7 @@ def train(corpus: Corpus, *, steps: int, checks: int, rng: np.random.Generator) 
                 name=f"language_model at step {step.number}",
                 raise_exception=False,
             )
-        yield TrainingStep(step.number, step.loss, report)
+        yield TrainingStep(step.number, step.loss, report, step.parameters)
         parameters = step.parameters
 
 

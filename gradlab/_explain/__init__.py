@@ -9,16 +9,25 @@ import hypothesis
 import numpy as np
 
 from gradlab._explain import derivation, linear_page, neuron_page
+from gradlab._explain.derived import Derived, DerivedInput, derive
 from gradlab._gradcheck import seed_of
 from gradlab._points import points
 from gradlab.errors import UsageError
-from gradlab.networks import neuron
+from gradlab.networks import language_model, neuron
 from gradlab.point.arguments import arrange
 from gradlab.point.values import describe
 from gradlab.rule import Rule
 from gradlab.rules import linear
 
 PAGES = {linear.RULE: linear_page.page, neuron.RULE: neuron_page.page}
+# Four words, two contexts in which one of them occurs twice.
+MODEL_POINT = (
+    np.array([[0.5, -1.0], [1.5, 0.2], [-0.7, 0.8], [0.1, -0.4]]),
+    np.array([[0.6, -0.2], [-0.5, 0.9], [0.3, 0.4], [-0.8, 0.1], [0.2, -0.6], [0.7, 0.5]]),
+    np.array([[1.0, -0.5, 0.3, 0.2], [-0.4, 0.8, -0.9, 0.6]]),
+    np.array([[0, 1, 1], [2, 3, 0]]),
+    np.array([2, 1]),
+)
 READABLE = 6  # entries of one array, so that every block can be read
 
 
@@ -85,6 +94,27 @@ def explain(
     return derivation.page(rule, point, seed=seed_of(rng))
 
 
+def derived(rule: Rule, *, rng: int | np.random.Generator | None = None) -> Derived:
+    """Return the numbers of a rule's derivation at one small point, as they are drawn.
+
+    Of ``linear`` and ``neuron`` it is the point of their pages, of the language model one with several
+    words; otherwise that of `explain`.
+
+    Raises
+    ------
+    UsageError
+        As `explain`.
+    """
+    if rule == linear.RULE:
+        return derive(rule, (linear_page.X, linear_page.W), grad_output=linear_page.DY, seed=0)
+    if rule == neuron.RULE:
+        point = (*neuron_page.WEIGHTS.values(), *neuron_page.PAIR.values())
+        return derive(rule, point, grad_output=np.ones(()), seed=0)
+    if rule == language_model.RULE:
+        return derive(rule, MODEL_POINT, grad_output=np.ones(()), seed=0)
+    return derive(rule, _small_point(rule), seed=seed_of(rng))
+
+
 def _small_point(rule: Rule) -> Any:
     """Return the simplest point of a rule at which no array is a mere number, but all can be read."""
 
@@ -121,4 +151,4 @@ def _small_point(rule: Rule) -> Any:
     raise UsageError(f"rule {rule.name!r}: its inputs gave no point")
 
 
-__all__ = ["explain"]
+__all__ = ["PAGES", "Derived", "DerivedInput", "derived", "explain"]

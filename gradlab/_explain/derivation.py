@@ -14,6 +14,7 @@ from gradlab.numerics import Array
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
 from gradlab.point.tangents import parted
+from gradlab.report import Finding
 from gradlab.rule import Rule
 
 PRINTABLE = 600  # entries of all blocks together
@@ -27,31 +28,7 @@ def page(rule: Rule, inputs: Any, *, seed: int) -> str:
     UsageError
         When the point has too many entries to print, or a function raises there.
     """
-    try:
-        problem = Problem(
-            rule.forward,
-            rule.backward,
-            inputs,
-            jvp=rule.jvp,
-            cached=rule.cached,
-            convention=rule.convention,
-            rng=np.random.default_rng(seed),
-        )
-        maps = [backward_map(problem)] if rule.backward is not None else []
-        maps += [jvp_map(problem, np.random.default_rng([seed, 1]))] if rule.jvp is not None else []
-        returned = [(linear, linear.read(linear.call(linear.vector))) for linear in maps]
-    except RuleRaised as raised:
-        raise UsageError(f"{rule.name}: {raised}") from raised.__cause__
-    if not np.isfinite(problem.output).all():
-        raise UsageError(
-            f"{rule.name}: forward returns values that are not finite; expected a point inside its domain"
-        )
-    entries = problem.output.size * sum(problem.value(i).size for i in problem.wrt)
-    if entries > PRINTABLE:
-        raise UsageError(
-            f"{rule.name}: the Jacobian at this point has {entries} entries; "
-            f"expected at most {PRINTABLE}, to be readable"
-        )
+    problem, returned = prepare(rule, inputs, seed=seed)
     lines = [f"{rule.name}, written out at one small point", ""]
     lines += [
         labelled(name, value) for name, value in zip(problem.names, problem.arguments.values, strict=True)
@@ -69,6 +46,45 @@ def page(rule: Rule, inputs: Any, *, seed: int) -> str:
             lines += ["", *_forward_mode(linear, answer)]
         lines += [f"  {finding.message}" for finding in findings]
     return "\n".join(lines)
+
+
+def prepare(
+    rule: Rule, inputs: Any, *, grad_output: Array | None = None, seed: int
+) -> tuple[Problem, list[tuple[LinearMap, tuple[Answer, list[Finding]]]]]:
+    """Make a small point ready, and read what backward and jvp return there.
+
+    Raises
+    ------
+    UsageError
+        When the point has too many entries to print, or a function raises there.
+    """
+    try:
+        problem = Problem(
+            rule.forward,
+            rule.backward,
+            inputs,
+            jvp=rule.jvp,
+            cached=rule.cached,
+            convention=rule.convention,
+            grad_output=grad_output,
+            rng=np.random.default_rng(seed),
+        )
+        maps = [backward_map(problem)] if rule.backward is not None else []
+        maps += [jvp_map(problem, np.random.default_rng([seed, 1]))] if rule.jvp is not None else []
+        returned = [(linear, linear.read(linear.call(linear.vector))) for linear in maps]
+    except RuleRaised as raised:
+        raise UsageError(f"{rule.name}: {raised}") from raised.__cause__
+    if not np.isfinite(problem.output).all():
+        raise UsageError(
+            f"{rule.name}: forward returns values that are not finite; expected a point inside its domain"
+        )
+    entries = problem.output.size * sum(problem.value(i).size for i in problem.wrt)
+    if entries > PRINTABLE:
+        raise UsageError(
+            f"{rule.name}: the Jacobian at this point has {entries} entries; "
+            f"expected at most {PRINTABLE}, to be readable"
+        )
+    return problem, returned
 
 
 def _input(problem: Problem, i: int, u: Array | None) -> list[str]:

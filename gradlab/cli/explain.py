@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gradlab.cli._files import check_page, write_whole
 from gradlab.cli._terminal import say
 from gradlab.run import OK
+
+if TYPE_CHECKING:
+    from gradlab.rule import Rule
+
+DEFAULT = Path("RULE.html")  # of --html: the name of the rule is put in
 
 
 def add(commands: Any) -> None:
@@ -21,6 +28,14 @@ def add(commands: Any) -> None:
     explain.add_argument(
         "target", metavar="RULE", help="a built-in rule, package.module:name or path/to/file.py:name"
     )
+    explain.add_argument(
+        "--html",
+        type=Path,
+        nargs="?",
+        const=DEFAULT,
+        metavar="PATH",
+        help="write it as a page instead, with the matrices drawn (default: RULE.html)",
+    )
     explain.set_defaults(run=run)
 
 
@@ -30,5 +45,19 @@ def run(arguments: argparse.Namespace) -> int:
     from gradlab.run.targets import find_rule, importable
 
     with importable(Path.cwd()):
-        say(explain(find_rule(arguments.target)))
+        rule = find_rule(arguments.target)
+        if arguments.html is None:
+            say(explain(rule))
+        else:
+            _write(rule, arguments.html)
     return OK
+
+
+def _write(rule: Rule, path: Path) -> None:
+    from gradlab.reporters.explained import page_of_rule
+
+    if path == DEFAULT:
+        path = Path(re.sub(r"[^\w-]+", "_", rule.name) + ".html")
+    check_page(path)
+    write_whole(path, page_of_rule(rule))
+    say(f"{path} is written")

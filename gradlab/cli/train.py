@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradlab.cli._files import check_page, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
+from gradlab.errors import UsageError
 from gradlab.run import INCONCLUSIVE, INTERRUPTED, OK, WRONG
 from gradlab.run.config import whole_number
 
 if TYPE_CHECKING:
+    from gradlab.networks.corpus import Corpus
     from gradlab.report import Report
 
 CURVE_POINTS = 20  # lines of the loss curve
 CURVE_WIDTH = 40  # characters of its longest bar
+SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def add(commands: Any) -> None:
@@ -44,52 +49,133 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--seed", type=natural, default=0, metavar="N", help="seed of everything random (default: 0)"
     )
+    train.add_argument(
+        "--prompt", metavar="WORDS", help="what the trained model continues (default: words of the text)"
+    )
+    train.add_argument("--html", type=Path, metavar="PATH", help="write a page with the loss curve as well")
     train.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, and print the loss and the checks as they come."""
-    import numpy as np
-
+    """Train, print the loss and the checks as they come, and then what was learnt."""
     from gradlab.networks.corpus import encode, read_text, reference_text
-    from gradlab.training import train
 
+    if arguments.html is not None:
+        check_page(arguments.html)
     text = reference_text() if arguments.text is None else read_text(arguments.text)
     corpus = encode(text, vocabulary_size=arguments.vocabulary)
-    uniform = corpus.uniform_loss()
+    prompt = _prompt(arguments, corpus)
     say(f"{len(corpus.words)} words, a vocabulary of {len(corpus.vocabulary)}")
-    say(f"loss of a uniform guess: {uniform:.3f}; of each word's frequency: {corpus.unigram_loss():.3f}\n")
-    say("step   loss")
-
-    losses: list[float] = []
-    checks: list[Report] = []
-    every = max(1, arguments.steps // CURVE_POINTS)
-    progress = ProgressLine(sys.stderr)
-    rng = np.random.default_rng(arguments.seed)
+    trained = Trained(arguments.steps)
     with Interruptible() as interrupt:
-        for step in train(corpus, steps=arguments.steps, checks=arguments.checks, rng=rng):
+        for _ in _steps(arguments, corpus, trained):
             interrupt.check()
-            losses.append(step.loss)
-            progress.show(f"step {step.number} of {arguments.steps}")
-            if step.number % every == 0 or step.number == 1:
-                mean = float(np.mean(losses[-every:]))
-                progress.clear()
-                bar = "#" * round(CURVE_WIDTH * mean / uniform)
-                say(f"{step.number:>4}  {mean:.3f}  {bar}")
-            if step.check is not None:
-                checks.append(step.check)
-                progress.clear()
-                say(f"      {step.check}")
-    progress.clear()
+    trained.progress.clear()
+    if trained.losses:
+        tail, fall = trained.mean, corpus.uniform_loss() - trained.mean
+        say(f"\n{sparkline(trained.losses)}")
+        say(f"loss {tail:.3f} after {len(trained.losses)} steps, {fall:.3f} below a uniform guess")
+    passed = sum(check.passed for check in trained.checks)
+    say(f"gradient checks: {passed} of {len(trained.checks)} passed")
+    if trained.losses:
+        learnt = _learnt(trained.parameters, corpus, prompt, arguments.seed)
+        say("\n".join(["", *learnt]))
+        if arguments.html is not None:
+            from gradlab.reporters.trained import page_of_training
 
-    if losses:
-        tail = float(np.mean(losses[-every:]))
-        say(f"\nloss {tail:.3f} after {len(losses)} steps, {uniform - tail:.3f} below a uniform guess")
-    say(f"gradient checks: {sum(check.passed for check in checks)} of {len(checks)} passed")
+            page = page_of_training(corpus, trained.losses, trained.checks, learnt, seed=arguments.seed)
+            write_whole(arguments.html, page)
     if interrupt.came:
-        complain(f"interrupted after {len(losses)} of {arguments.steps} steps")
+        complain(f"interrupted after {len(trained.losses)} of {arguments.steps} steps")
         return INTERRUPTED
-    return _exit_code(checks)
+    return _exit_code(trained.checks)
+
+
+class Trained:
+    """A training so far: the losses, the checks, and the parameters after the last step."""
+
+    def __init__(self, steps: int) -> None:
+        self.every = max(1, steps // CURVE_POINTS)
+        self.losses: list[float] = []
+        self.checks: list[Report] = []
+        self.parameters: Mapping[str, Any] = {}
+        self.progress = ProgressLine(sys.stderr)
+
+    @property
+    def mean(self) -> float:
+        """The mean of the last losses."""
+        last = self.losses[-self.every :]
+        return sum(last) / len(last)
+
+
+def _steps(arguments: argparse.Namespace, corpus: Corpus, trained: Trained) -> Iterator[None]:
+    """Train step by step, and print what there is to say of each."""
+    import numpy as np
+
+    from gradlab.training import train
+
+    uniform, unigram = corpus.uniform_loss(), corpus.unigram_loss()
+    say(f"loss of a uniform guess: {uniform:.3f}; of each word's frequency: {unigram:.3f}\n")
+    # From a guess by frequency as far down as a uniform one is up: the fall takes the whole width.
+    low = 2 * unigram - uniform
+    say(f"step   loss  {f'{low:.1f}':<{CURVE_WIDTH - 4}}{uniform:.1f}")
+    rng, progress = np.random.default_rng(arguments.seed), trained.progress
+    for step in train(corpus, steps=arguments.steps, checks=arguments.checks, rng=rng):
+        yield
+        trained.losses.append(step.loss)
+        trained.parameters = step.parameters
+        bar = progress.bar(step.number / arguments.steps)
+        progress.show(f"{bar}step {step.number} of {arguments.steps}")
+        if step.number % trained.every == 0 or step.number == 1:
+            progress.clear()
+            say(f"{step.number:>4}  {trained.mean:.3f}  {_bar(trained.mean, low, uniform)}")
+        if step.check is not None:
+            trained.checks.append(step.check)
+            progress.clear()
+            say(f"      {step.check}")
+
+
+def _prompt(arguments: argparse.Namespace, corpus: Corpus) -> str:
+    from gradlab.networks.corpus import WORD
+    from gradlab.networks.language_model import CONTEXT
+    from gradlab.networks.learnt import opening
+
+    prompt: str = opening(corpus) if arguments.prompt is None else arguments.prompt
+    if len(WORD.findall(prompt)) < CONTEXT and arguments.prompt is not None:
+        raise UsageError(f"--prompt is {prompt!r}; expected at least {CONTEXT} words")
+    return prompt
+
+
+def _learnt(parameters: Mapping[str, Any], corpus: Corpus, prompt: str, seed: int) -> list[str]:
+    """Say what the model has learnt, a line each."""
+    import numpy as np
+
+    from gradlab.networks.learnt import continued, frequent, neighbours
+
+    text = continued(parameters, corpus, prompt, rng=np.random.default_rng(seed))
+    lines = [f"continued: {text}"]
+    if len(corpus.vocabulary) > CURVE_POINTS:
+        lines += [
+            f"near {word!r}: {', '.join(neighbours(parameters, corpus, word))}" for word in frequent(corpus)
+        ]
+    return lines
+
+
+def _bar(loss: float, low: float, high: float) -> str:
+    """Return a bar of an axis from ``low`` to ``high``."""
+    return "#" * round(CURVE_WIDTH * min(max((loss - low) / (high - low), 0.0), 1.0)) if high > low else ""
+
+
+def sparkline(losses: Sequence[float], width: int = 60) -> str:
+    """Return a curve on one line, from the lowest of its means to the highest.
+
+    >>> sparkline([8.0, 4.0, 2.0, 1.0], width=4)
+    '█▄▂▁'
+    """
+    size = max(1, -(-len(losses) // width))
+    means = [sum(part) / len(part) for k in range(0, len(losses), size) if (part := losses[k : k + size])]
+    low, span = min(means), max(means) - min(means)
+    return "".join(SPARKS[round((len(SPARKS) - 1) * (mean - low) / span) if span else 0] for mean in means)
 
 
 def _exit_code(checks: Sequence[Report]) -> int:
