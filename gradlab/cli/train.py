@@ -162,8 +162,9 @@ def _learnt(parameters: Mapping[str, Any], corpus: Corpus, prompt: str, seed: in
 
 
 def _bar(loss: float, low: float, high: float) -> str:
-    """Return a bar of an axis from ``low`` to ``high``."""
-    return "#" * round(CURVE_WIDTH * min(max((loss - low) / (high - low), 0.0), 1.0)) if high > low else ""
+    """Return a bar of an axis from ``low`` to ``high``; what is below it has the shortest."""
+    share = (loss - low) / (high - low) if high > low else 0.0
+    return "#" * max(1, round(CURVE_WIDTH * min(share, 1.0)))
 
 
 def sparkline(losses: Sequence[float], width: int = 60) -> str:

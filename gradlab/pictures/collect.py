@@ -6,25 +6,26 @@ are asked for, so that a check costs nothing more without them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claims import Claims, upstreams_by_magnitude
 from gradlab.checks.directions import Directions, movable
-from gradlab.checks.jacobian import columns_of
 from gradlab.checks.reference import reference_problem
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
-from gradlab.numerics.table import Ladder, Table, coarse_steps, differentiate, fine_steps, usual_step
-from gradlab.pictures.data import Comparison, JacobianPair, Kink, Pictures, Steps
+from gradlab.numerics.table import differentiate, usual_step
+from gradlab.pictures.along import kink_at, steps_along
+from gradlab.pictures.data import Comparison, Pictures
+from gradlab.pictures.jacobians import jacobian_pairs
+from gradlab.pictures.known import Point, table_of
 from gradlab.pictures.probes import ENTRIES, SIDE, Grid, grid_of
-from gradlab.point.outputs import OutputForm
-from gradlab.point.problem import Problem, RuleRaised
+from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
-from gradlab.report import REFERENCE, InputResult, Report, Verdict
+from gradlab.report import REFERENCE, Report, Verdict
 from gradlab.rule import Rule
 
 ACCURACY = 1e-9  # of the numerical side, relative
@@ -32,38 +33,13 @@ ROUGHLY = 1e-6  # the same for blocks of entries
 INPUTS = 8  # drawn, failures first
 LADDERS = 3  # of the worst probes
 KINKS = 2
-JACOBIAN = 400  # entries, up to which a Jacobian can be read
-SIDES = 24  # of its rows and columns
-PLACES = 12  # on each side of a kink at which forward is evaluated
 SAME = 1e-6  # of a claim: what backward says now, beside what the report has
-PARTS = (".real", ".imag")
 SECONDS = 20.0  # that pictures of one point may take, about
 CALLS = 8  # of forward, for each probe, about
 CHANGED = (
     "no pictures: the functions do not give the numbers of the report again; "
     "inputs that were written to since, or chance, do that"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """What is known of a point, while its pictures are taken."""
-
-    problem: Problem
-    report: Report
-    rtol: float
-    atol: float
-    claims: dict[str, Claims | TangentClaims]
-    witness: dict[int, Array]
-
-    def result(self, i: int) -> InputResult | None:
-        return next((r for r in self.report.inputs if r.name == self.problem.names[i]), None)
-
-    def role(self, i: int) -> str:
-        """Return whose claim is drawn of an input: the one that the report tells of."""
-        result = self.result(i)
-        role = result.worst.role if result is not None and result.worst is not None else ""
-        return role if role in self.claims else next(iter(self.claims))
 
 
 def collect(
@@ -101,7 +77,7 @@ def collect(
     witness = {}
     if reference is not None and report.oracle == REFERENCE:
         witness = _witness(problem, reference)
-    point = _Point(problem, report, rtol, atol, claims, witness)
+    point = Point(problem, report, rtol, atol, claims, witness)
     with np.errstate(all="ignore"):  # what overflows beside the point is no matter of the caller's
         if not _same(point):
             return Pictures(notes=(CHANGED,))
@@ -127,7 +103,7 @@ def _witness(problem: Problem, reference: Rule) -> dict[int, Array]:
     return read_gradients(twin, twin.call_backward(problem.grad_output))[0]
 
 
-def _same(point: _Point) -> bool:
+def _same(point: Point) -> bool:
     """Whether the claims are those that the report speaks of."""
     if len(upstreams_by_magnitude(point.problem)) > 1:
         return True  # the report has them in parts
@@ -144,7 +120,7 @@ def _same(point: _Point) -> bool:
     return True
 
 
-def _collect(point: _Point) -> Pictures:
+def _collect(point: Point) -> Pictures:
     problem = point.problem
     chosen, notes = _chosen(point)
     side = _affordable(point)
@@ -166,9 +142,9 @@ def _collect(point: _Point) -> Pictures:
     ):  # of a right gradient, too, the fall and rise of the error says what can be resolved
         worst = [(i, grid, c, _largest(c)) for i, grid, c, _ in seen[:1] if c.claimed.size]
     worst = _spread(worst)
-    steps = tuple(_steps(point, grid, c, k) for _, grid, c, k in worst)
+    steps = tuple(steps_along(point, grid, c, k) for _, grid, c, k in worst)
     kinked = [
-        (not c.wrong[k], _kink(point, grid, c, int(k)))
+        (not c.wrong[k], kink_at(point, grid, c, int(k)))
         for _, grid, c, kinks in seen
         if not c.blocks
         for k in sorted(np.flatnonzero(kinks), key=lambda k: not c.wrong[k])[:KINKS]
@@ -178,12 +154,12 @@ def _collect(point: _Point) -> Pictures:
         comparisons=tuple(c for _, _, c, _ in seen),
         steps=steps,
         kinks=tuple(kink for _, kink in kinked[:KINKS]),
-        jacobians=tuple(_jacobians(point, chosen)),
+        jacobians=tuple(jacobian_pairs(point, chosen)),
         notes=tuple(notes),
     )
 
 
-def _chosen(point: _Point) -> tuple[list[int], list[str]]:
+def _chosen(point: Point) -> tuple[list[int], list[str]]:
     """Return which inputs are drawn, failures first."""
     order = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 
@@ -198,29 +174,21 @@ def _chosen(point: _Point) -> tuple[list[int], list[str]]:
     return ordered[:INPUTS], notes
 
 
-def _is_claimed(point: _Point, i: int) -> bool:
+def _is_claimed(point: Point, i: int) -> bool:
     return i in point.claims[point.role(i)].positions
 
 
-def _seconds_a_call(point: _Point) -> float:
+def _seconds_a_call(point: Point) -> float:
     return point.report.seconds / max(1, point.report.forward_calls)
 
 
-def _affordable(point: _Point) -> int:
+def _affordable(point: Point) -> int:
     """Return into how many blocks a side of a large input can be cut in the time that there is."""
     blocks = SECONDS / (CALLS * max(_seconds_a_call(point), 1e-9))
     return int(min(SIDE, np.sqrt(blocks)))
 
 
-def _table(point: _Point, directions: Directions) -> Table:
-    problem = point.problem
-    upstream = problem.grad_output[np.newaxis]
-    table = Table(directions.count, directions.evaluate(problem), upstream, problem.output, problem.eps)
-    table.noise = problem.noise
-    return table
-
-
-def _compare(point: _Point, i: int, side: int) -> tuple[Grid, Comparison, npt.NDArray[np.bool_]]:
+def _compare(point: Point, i: int, side: int) -> tuple[Grid, Comparison, npt.NDArray[np.bool_]]:
     """Return the probes of an input, what both sides say along each, and at which there is a kink."""
     problem = point.problem
     grid = grid_of(problem, i, side=side)
@@ -248,7 +216,7 @@ def _compare(point: _Point, i: int, side: int) -> tuple[Grid, Comparison, npt.ND
     return grid, comparison, swing > 0
 
 
-def _both_sides(point: _Point, role: str, directions: Directions, blocks: bool) -> list[Array]:
+def _both_sides(point: Point, role: str, directions: Directions, blocks: bool) -> list[Array]:
     """Return the claims along directions, the size of their terms, and what forward shows.
 
     That is the slope, its error bar, by what the slopes of both sides of a kink differ from it, and how far
@@ -259,13 +227,13 @@ def _both_sides(point: _Point, role: str, directions: Directions, blocks: bool) 
         value = directions.project(point.witness)[:, np.newaxis]
         found += [value, np.zeros_like(value), np.zeros_like(value), np.abs(value)]
     else:
-        table = _table(point, directions)
+        table = table_of(point, directions)
         found += differentiate(table, rtol=ROUGHLY if blocks else ACCURACY)
         found.append(table.secant(usual_step(table.eps)))
     return [part[:, 0] / directions.lengths for part in found]
 
 
-def _wrong(point: _Point, i: int, grid: Grid, differs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _wrong(point: Point, i: int, grid: Grid, differs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which probes are wrong: those that the report names, where it names them all."""
     result = point.result(i)
     if result is None:
@@ -295,111 +263,3 @@ def _spread(worst: Sequence[tuple[int, Grid, Comparison, int]]) -> list[tuple[in
     first = {i: k for k, (i, *_) in reversed(list(enumerate(worst)))}
     order = sorted(range(len(worst)), key=lambda k: (first[worst[k][0]] != k, k))
     return [worst[k] for k in order[:LADDERS]]
-
-
-def _steps(point: _Point, grid: Grid, c: Comparison, k: int) -> Steps:
-    directions = grid.some(np.array([k]))
-    table, rows = _table(point, directions), np.array([0])
-    ladder, length = Ladder(table, rows), float(directions.lengths[0])
-    steps = [*coarse_steps(table.eps), *fine_steps(table.eps)]
-    columns = np.full((4, len(steps)), np.nan)
-    for column, step in zip(columns.T, steps, strict=True):
-        ladder.add(step)
-        parts = (table.central(step), table.rounding(step), ladder.value, ladder.error_bar)
-        column[:] = [part[0, 0] / length for part in parts]
-    difference, rounding, extrapolated, bar = columns
-    return Steps(
-        label=c.labels[k],
-        role=c.role,
-        step=np.array(steps) * length,
-        difference=difference,
-        rounding=rounding,
-        extrapolated=extrapolated,
-        extrapolated_bar=bar,
-        value=float(extrapolated[-1]),
-        error_bar=float(bar[-1]),
-        claim=float(c.claimed[k]),
-    )
-
-
-def _kink(point: _Point, grid: Grid, c: Comparison, k: int) -> Kink:
-    directions = grid.some(np.array([k]))
-    table, rows = _table(point, directions), np.array([0])
-    length, longest = float(directions.lengths[0]), coarse_steps(table.eps)[0]
-    offsets, changes = [0.0], [0.0]
-    for part in range(1, PLACES + 1):
-        step = longest * part / PLACES
-        table.take(rows, step)
-        sides = table.steps[step]
-        offsets += [step * length, -step * length]
-        changes += [float(sides.up[0, 0]), float(sides.down[0, 0])]
-    step = usual_step(table.eps)
-    table.take(rows, step)
-    middle, bent = (float(of(step)[0, 0]) / length for of in (table.central, table.bent))
-    order = np.argsort(offsets)
-    return Kink(
-        label=c.labels[k],
-        role=c.role,
-        offset=np.array(offsets)[order],
-        change=np.array(changes)[order],
-        left=middle - bent,
-        right=middle + bent,
-        claim=float(c.claimed[k]),
-        wrong=bool(c.wrong[k]),
-    )
-
-
-def _jacobians(point: _Point, chosen: Sequence[int]) -> Iterator[JacobianPair]:
-    """Yield the Jacobians of inputs that are small enough, of those that are wrong if one is."""
-    problem, form = point.problem, point.problem.form
-    if not 1 < form.size <= SIDES:
-        return  # that of one output is its gradient
-    results = [(i, point.result(i)) for i in chosen]
-    wrong = [i for i, result in results if result is not None and result.verdict is Verdict.FAIL]
-    for i in wrong or chosen[:1]:
-        entries = movable(problem, i)
-        if i in problem.constraints.tangents or not 0 < entries.size <= SIDES:
-            continue
-        if form.size * entries.size > JACOBIAN:
-            continue
-        directions = Directions.entries(problem, {i: entries})
-        claimed = _claimed_jacobian(point, i, directions)
-        if claimed is None:
-            continue
-        numeric, bars = (part.T for part in columns_of(problem, directions))
-        scale = np.fmax(np.abs(claimed), np.abs(numeric))
-        yield JacobianPair(
-            name=problem.names[i],
-            role=point.role(i),
-            numeric=numeric,
-            error_bar=bars,
-            claimed=claimed,
-            wrong=~(np.abs(claimed - numeric) <= bars + point.rtol * scale + point.atol),
-            outputs=tuple(_outputs(form)),
-            entries=grid_of(problem, i).labels,
-        )
-
-
-def _outputs(form: OutputForm) -> Iterator[str]:
-    """Name every entry of the outputs, of complex ones both parts."""
-    for k, (shape, paired) in enumerate(zip(form.shapes, form.paired, strict=True)):
-        for index in np.ndindex(shape):
-            yield from (form.label(k, index) + part for part in (PARTS if paired else ("",)))
-
-
-def _claimed_jacobian(point: _Point, i: int, directions: Directions) -> Array | None:
-    """Return the Jacobian that backward claims, row by row, or jvp, column by column."""
-    problem = point.problem
-    if point.role(i) == "jvp":
-        columns, _ = TangentClaims(problem, None, problem.wrt).along(directions)
-        return np.asarray((columns / directions.lengths[:, np.newaxis]).T)
-    rows = []
-    try:
-        for unit in np.eye(problem.form.size):
-            gradients, _ = read_gradients(problem, problem.call_backward(unit))
-            if i not in gradients:
-                return None
-            rows.append(gradients[i].ravel()[directions.index])
-    except RuleRaised:
-        return None
-    return np.stack(rows)
