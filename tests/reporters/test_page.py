@@ -1,13 +1,16 @@
 import base64
+import doctest
 import hashlib
 import re
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pages import BREAKOUT, HOSTILE, hostile_run
 
+import gradlab
 from gradlab import UsageError, gradcheck
 from gradlab.reporters.drawings import figures_of
 from gradlab.reporters.drawings.palette import THEMES
@@ -188,3 +191,10 @@ def test_text_has_the_contrast_of_AA_on_what_it_stands_on(theme):
     pairs += [("on-cell", f"cell-{k}") for k in range(6)]
     low = {(a, b): c for a, b in pairs if (c := contrast(colours[a], colours[b])) < 4.5}
     assert low == {}
+
+
+def test_examples_of_the_documentation_run():
+    page = Path(gradlab.__file__).parent / "docs" / "html.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False)
+    assert attempted > 8
+    assert failed == 0
