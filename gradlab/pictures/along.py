@@ -52,15 +52,15 @@ def kink_at(point: Point, grid: Grid, c: Comparison, k: int) -> Kink:
         changes += [float(sides.up[0, 0]), float(sides.down[0, 0])]
     step = usual_step(table.eps)
     table.take(rows, step)
-    middle, bent = (float(of(step)[0, 0]) / length for of in (table.central, table.bent))
+    middle, half = (float(of(step)[0, 0]) / length for of in (table.central, table.half_jump))
     order = np.argsort(offsets)
     return Kink(
         label=c.labels[k],
         role=c.role,
         offset=np.array(offsets)[order],
         change=np.array(changes)[order],
-        left=middle - bent,
-        right=middle + bent,
+        left=middle - half,
+        right=middle + half,
         claim=float(c.claimed[k]),
         wrong=bool(c.wrong[k]),
     )

@@ -36,7 +36,7 @@ def jacobian_pairs(point: Point, chosen: Sequence[int]) -> Iterator[JacobianPair
             continue
         if form.size * entries.size > READABLE:
             continue
-        directions = Directions.entries(problem, {i: entries})
+        directions = Directions.of(problem, {i: entries})
         claimed = _claimed_jacobian(point, i, directions)
         if claimed is None:
             continue

@@ -72,7 +72,7 @@ def _entries(problem: Problem, i: int) -> Grid:
         leading = shape[:-1]
         cells = probe.reshape(rows, columns)
         heads = tuple(_index(np.unravel_index(r, leading)) if leading else "" for r in range(rows))
-    entries = Directions.entries(problem, {i: moved})
+    entries = Directions.of(problem, {i: moved})
     return Grid(moved.size, entries.rows, moved, ENTRIES, labels, cells, heads, blocks=False)
 
 
@@ -99,7 +99,7 @@ def _blocks(problem: Problem, i: int, side: int) -> Grid:
             d = np.zeros((rows, columns))
             d[places[k]] = whole[places[k]]
             joint.append({i: d.reshape(x.shape)})
-        return Directions.entries(problem, {}, joint)
+        return Directions.of(problem, {}, joint)
 
     probe = np.arange(down * across)
     if down == 1:
@@ -117,7 +117,7 @@ def _tangents(problem: Problem, i: int) -> Grid:
     name = problem.names[i]
     labels = tuple(f"{name} along tangent {k}" for k in range(len(joint)))
     cells, heads = _wrapped(np.arange(len(joint)), [f"tangent {k}" for k in range(len(joint))])
-    directions, nothing = Directions.entries(problem, {}, joint), np.empty(0, dtype=np.intp)
+    directions, nothing = Directions.of(problem, {}, joint), np.empty(0, dtype=np.intp)
     return Grid(len(joint), directions.rows, nothing, ENTRIES, labels, cells, heads, blocks=True)
 
 
