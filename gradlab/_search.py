@@ -16,10 +16,12 @@ from hypothesis.database import ExampleDatabase
 
 from gradlab._points import points, run
 from gradlab._tally import Tally
-from gradlab.errors import UsageError
+from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.values import text_of
 from gradlab.report import Report, Verdict
 from gradlab.rule import Rule
+
+__tracebackhide__ = is_deliberate
 
 PLAIN = 0.1  # of the larger side, by which the two differ
 SHOWN = 1e-3  # of the outputs, by which they change when the entry moves by its own size

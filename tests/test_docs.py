@@ -71,13 +71,13 @@ SCRIPTS = [
 
 
 @pytest.mark.parametrize(("code", "shown"), SCRIPTS)
-def test_block_runs_by_itself_and_prints_what_is_shown(code, shown, tmp_path, capsys):
+def test_block_runs_by_itself_and_prints_what_is_shown(code, shown, tmp_path, monkeypatch, capsys):
     skip_without_frameworks(code)
-    file = tmp_path / "pasted.py"
-    file.write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    Path("check.py").write_text(code, encoding="utf-8")
     raised = ""
     try:
-        runpy.run_path(str(file), run_name="__main__")
+        runpy.run_path("check.py", run_name="__main__")
     except GradientError as error:
         raised = str(error)
     if shown is not None:

@@ -183,7 +183,7 @@ def test_gate_is_red_for_a_wrong_rule(red):
 
 
 def test_example_is_shrunk_to_two_equal_indices(red):
-    assert "\n    table = np.array([[1.0]])\n    index = np.array([0, 0])\n" in red.stdout
+    assert "\ntable = np.array([[1.0]])\nindex = np.array([0, 0])\n" in red.stdout
 
 
 def test_cause_is_named(red):

@@ -413,7 +413,7 @@ CASES = {
     "jacobian-contraction": lambda: verify(CONTRACTED, **NO),
 }
 # What only a drop-in for a framework says: its tests paste it.
-ELSEWHERE = {"wrong-value"}
+ELSEWHERE = {"wrong-value", "depends-on-needs-input-grad", "not-batchable", "undefined-upstream"}
 
 
 def told(report):

@@ -20,7 +20,7 @@ def test_page_is_printed_as_it_is_in_a_pipe(name, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("form", "did you mean 'forms'?"), ("zzz", "expected one of benchmarks, ")]
+    ("name", "hint"), [("form", "did you mean 'forms'?"), ("zzz", "expected one of autograd, benchmarks, ")]
 )
 def test_unknown_page_is_a_usage_error_that_names_what_there_is(name, hint, capsys):
     assert main(["docs", name]) == 2

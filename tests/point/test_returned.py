@@ -69,11 +69,11 @@ def test_values_that_are_not_finite(bad):
         dx[1, 0] = bad
         return dx
 
-    report = gradcheck(lambda x: 2 * x, backward, X, raise_exception=False)
+    report, again = (gradcheck(lambda x: 2 * x, backward, X, raise_exception=False) for _ in range(2))
     assert report.failed
     assert report.findings[0].kind == "not-finite"
     assert f"is {bad} at x[1, 0] (1 entry not finite)" in report.findings[0].message
-    assert report == gradcheck(lambda x: 2 * x, backward, X, raise_exception=False)
+    assert report == again
 
 
 P = {"W": X, "b": X[0], "name": "layer"}

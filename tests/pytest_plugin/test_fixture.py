@@ -128,7 +128,7 @@ class TestFixture:
         )
         result.assert_outcomes(passed=3, failed=1)
         result.stdout.fnmatch_lines(
-            ["E*gradlab.scipy.check_grad(norm, grad, x0, rng=7)", "*norm*grad is wrong at 2 of 2 entries*"]
+            ["gradlab.scipy.check_grad(norm, grad, x0, rng=7)", "*norm*grad is wrong at 2 of 2 entries*"]
         )
 
     def test_check_that_returns_a_function_is_noted_when_that_is_called(self, run):
