@@ -65,6 +65,7 @@ def overview(report: Report) -> Figure:
         raise UsageError(f"{report.name} has nothing to draw: {'; '.join(pictures.notes)}")
     columns = min(3, len(drawn))
     rows = -(-len(drawn) // columns)
+    figure: Figure
     figure, axes = plt.subplots(
         rows, columns, figsize=(PANEL[0] * columns, PANEL[1] * rows), squeeze=False, layout="constrained"
     )
@@ -131,6 +132,7 @@ def jacobians(report: Report, input: str | None = None) -> Figure:
     """Draw the explicit Jacobian of an input beside the one that is claimed; what differs has a frame."""
     plt = _pyplot()
     pair = _named(_pictures(report).jacobians, input)
+    figure: Figure
     figure, (left, right) = plt.subplots(1, 2, figsize=(2 * PANEL[0], PANEL[1]), layout="constrained")
     size = _size(pair)
     _matrix(left, pair, pair.numeric, "forward", size)
@@ -245,6 +247,7 @@ def _at(items: Sequence[T], which: int, what: str) -> T:
 def _axes(ax: Axes | None) -> Axes:
     if ax is not None:
         return ax
+    made: Axes
     _, made = _pyplot().subplots(figsize=PANEL, layout="constrained")
     return made
 
