@@ -22,7 +22,7 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 FRAMEWORKS = ("torch", "jax", "autograd")
 
 # pytester forgets what was first loaded within its run, and NumPy must not be loaded twice.
-for module in ("numpy", "scipy.sparse", "hypothesis"):
+for module in ("numpy", "scipy.sparse", "hypothesis", "ml_dtypes"):
     importlib.import_module(module)
 
 
