@@ -60,6 +60,18 @@ class Entry:
     output: str = ""
     effect: float = math.inf
 
+    def __eq__(self, other: object) -> bool:
+        return self._told == other._told if isinstance(other, Entry) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._told)
+
+    @property
+    def _told(self) -> tuple[object, ...]:
+        """All that there is, with a word for NaN: what is not known is equal in equal reports."""
+        unknown = (isinstance(value, float) and math.isnan(value) for value in vars(self).values())
+        return tuple("nan" if nan else value for nan, value in zip(unknown, vars(self).values(), strict=True))
+
     @property
     def error(self) -> float:
         """The difference of the two sides, relative to their scale; infinite when one is not finite."""

@@ -45,7 +45,9 @@ def test_dict_has_indices_as_lists_and_the_error_of_the_worst_entry():
 
 
 def test_dict_of_numbers_that_are_not_finite():
-    entry = Entry(None, math.inf, math.nan, -math.inf, 1.0)
+    entry = Entry(None, math.inf, float("nan"), -math.inf, 1.0)
+    assert entry == Entry(None, math.inf, float("nan"), -math.inf, 1.0)
+    assert entry != Entry(None, math.inf, 0.0, -math.inf, 1.0)
     result = InputResult("x", Verdict.FAIL, 1, 0, 0, (), entry, None)
     data = through_json(replace(wrong_report(), inputs=(result,)))
     worst = data["inputs"][0]["worst"]

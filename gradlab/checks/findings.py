@@ -155,7 +155,7 @@ def worst_probe(problem: Problem, probes: Probes, criteria: Criteria, role: str)
         flat = probes.index(k)
         index = tuple(int(axis) for axis in np.unravel_index(flat, problem.value(probes.position).shape))
     numbers = (rows.claim[row, part], rows.value[row, part], rows.error_bar[row, part], size)
-    analytic, numeric, off, scale = (_plain(number / length) for number in numbers)
+    analytic, numeric, off, scale = (float(number / length) for number in numbers)
     by_output = rows.table.upstreams is None
     output = problem.form.label(*problem.form.place(part)) if by_output else ""
     effect = _effect(problem, probes.position, index, part if by_output else None, abs(analytic - numeric))
@@ -195,8 +195,3 @@ def _worst(probes: Probes, criteria: Criteria) -> tuple[int, int, float]:
     # Of errors that are alike the first is taken, so that rounding does not choose.
     k, part = np.unravel_index(int(np.argmax(error >= ALIKE * min(error.max(), LARGEST))), error.shape)
     return int(k), int(part), float(scale[k, part])
-
-
-def _plain(value: float | np.float64) -> float:
-    # Two NaNs are equal in a tuple only when they are one object; equal reports need that.
-    return math.nan if np.isnan(value) else float(value)
