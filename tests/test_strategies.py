@@ -121,7 +121,7 @@ DOMAINS = {
 @pytest.mark.parametrize("name", DOMAINS)
 def test_every_point_degenerate_or_not_holds_what_it_may_hold(name):
     held, signature, holds = DOMAINS[name]
-    points = drawn(inputs(signature, elements=held), count=100)
+    points = drawn(inputs(signature, elements=held), count=250)
     for point in points:
         assert np.all(holds(point[0])), (point, point.degenerate)
     possible = held.alterations if isinstance(held, strategies.Elements) else {"layout"}
