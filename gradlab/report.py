@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -212,12 +213,12 @@ class Cause:
     input: str | None
 
 
-class Origin:
+class Origin(ABC):
     """Where a report comes from: makes its pictures, and is left behind where the report goes elsewhere."""
 
+    @abstractmethod
     def pictures(self, report: Report) -> Pictures:
         """Return the pictures of the point that a report is about."""
-        raise NotImplementedError
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
