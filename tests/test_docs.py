@@ -157,3 +157,9 @@ def test_checker_of_ones_own_gets_the_table_that_is_shown(tmp_path, monkeypatch,
     assert main(command.split()) == 1
     seconds = re.compile(r"\d+\.\d$", flags=re.MULTILINE)
     assert seconds.sub("", capsys.readouterr().out) == seconds.sub("", shown)
+
+
+def test_files_that_contributors_are_sent_to_exist():
+    named = set(re.findall(r"[\w/]+\.py\b", TEXTS["contributing"]))
+    files = [path.as_posix() for folder in ("gradlab", "tests") for path in (ROOT / folder).rglob("*.py")]
+    assert {name for name in named if not any(file.endswith(f"/{name}") for file in files)} == set()
