@@ -146,7 +146,7 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
         if p.unprobed and p.position is not None
     ]
     if left_out:
-        return f"max_calls={problem.max_calls} left entries unprobed: {', '.join(left_out)}"
+        return f"{problem.budget} left entries unprobed: {', '.join(left_out)}"
     undecided = [p for p in probes if p.open.any() or p.blunt]
     if not undecided:
         return ""

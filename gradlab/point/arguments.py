@@ -72,10 +72,10 @@ class Arguments:
         ):
             raise UsageError(f"kwargs is {describe(kwargs)}; expected a dict of keyword arguments")
         self._kwargs = dict(kwargs or {})
-        self._form, arguments, self._given = arrange(forward, inputs)
+        self._form, arguments, given = arrange(forward, inputs)
         self.by_keyword = self._form == "keyword"
         leaves: Leaves = []
-        children = tuple(flatten(*item, leaves) for item in zip(arguments, self._given, strict=True))
+        children = tuple(flatten(*item, leaves) for item in zip(arguments, given, strict=True))
         self.tree = Node("", arguments, arguments, children, list)
         self.flat = all(isinstance(child, int) for child in children)
         self.names = tuple(name for name, _ in leaves)

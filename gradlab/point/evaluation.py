@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,14 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.arguments import Displaced
-from gradlab.point.functions import OUTSIDE, Functions, OutOfBounds, RuleRaised
+from gradlab.point.functions import OUTSIDE, Functions, RuleRaised
+from gradlab.point.moves import EntryMoves, Indices, InputMoves, Moves, Outputs
 from gradlab.point.nonfinite import Mask
 from gradlab.point.outputs import split
 
 __tracebackhide__ = is_deliberate
+
+Source: TypeAlias = Callable[[Moves], Iterator[Outputs]]
 
 
 class Evaluation(Functions):
@@ -23,6 +27,7 @@ class Evaluation(Functions):
 
     output: Array
     wide: bool
+    source: Source | None = None  # of what is not evaluated here, one point after the other
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one input as the numerical side sees it, in real numbers, to read, not to write.
@@ -45,16 +50,14 @@ class Evaluation(Functions):
         Returns
         -------
         Array
-            All outputs as one vector, zero where they are left out. The others are NaN where ``forward``
-            raises, or returns something of another shape, since there it has no value to compare.
+            As a row of what `evaluate_moves` returns.
         """
-        with np.errstate(all="ignore"):  # the point is of our making, and so would be a warning about it
-            return self._evaluate(displaced)
+        return self.evaluate_moves(InputMoves((displaced,)))[0]
 
     def evaluate_entries(
         self,
         position: int,
-        entries: npt.NDArray[np.intp],
+        entries: Indices,
         reach: Array,
         *,
         displaced: Displaced | None = None,
@@ -75,68 +78,140 @@ class Evaluation(Functions):
         Returns
         -------
         plus, minus : Array
-            Shape ``(k, m)``: for each entry, what `evaluate` returns; NaN outside of the bounds.
+            Shape ``(k, m)``: for each entry, what `evaluate_moves` returns; NaN outside of the bounds.
         """
         base = dict(displaced or {})
-        x = self._held({position: np.array(base.get(position, self.value(position)))})[position]
+        x = self._held({position: base.get(position, self.value(position))})[position]
         there = x.ravel()[entries]
-        plus, minus = np.empty((2, entries.size, self.output.size))
-        targets = np.array([there + reach, there - reach], dtype=x.dtype).T
-        inside = self._inside(position, entries, targets)
-        if not inside.all():
-            for side, has_value in zip((plus, minus), inside.T, strict=True):
-                side[~has_value] = self._no_value()
-        moves = zip(entries.tolist(), there, targets, inside.tolist(), strict=True)
-        with np.errstate(all="ignore"):
-            kind = type(self.arguments.values[position])
-            if self.changed or kind is not np.ndarray or self.arguments.paired[position]:
-                for row, (entry, _, values, has_value) in enumerate(moves):
-                    for side, value, wanted in zip((plus, minus), values, has_value, strict=True):
-                        if wanted:
-                            moved = x.copy()
-                            moved.flat[entry] = value
-                            side[row] = self._evaluate({**base, position: moved})
-                return plus, minus
-            # All calls share their arguments, but for the entry that moves: forward was seen not to write.
-            leaves, positional, keyword = self._arguments_at(base) if base else self._arguments_here
-            x = leaves[position]
-            for row, (entry, start, values, has_value) in enumerate(moves):
-                for side, value, wanted in zip((plus, minus), values, has_value, strict=True):
-                    if wanted:
-                        x.flat[entry] = value
-                        self._evaluate_into(side[row], positional, keyword)
-                x.flat[entry] = start
-        return plus, minus
+        targets = np.array([there + reach, there - reach], dtype=there.dtype).T
+        inside = self._inside(position, entries, targets).ravel()
+        moves = EntryMoves(position, np.repeat(entries, 2), targets.ravel(), base)
+        if inside.all():
+            values = self.evaluate_moves(moves)
+        else:
+            values = np.tile(self._no_value(), (len(moves), 1))
+            values[inside] = self.evaluate_moves(moves.some(np.flatnonzero(inside)))
+        return values[0::2], values[1::2]
 
-    def _arguments_at(self, displaced: Displaced) -> tuple[list[Any], list[Any], dict[str, Any]]:
-        """Return the leaves of one point on the numerical side, and the arguments of a call with them."""
-        own = {i: np.array(x) for i, x in displaced.items()}
-        leaves = self.arguments.fresh(self._held(own), wide=self.wide)
+    def evaluate_moves(self, moves: Moves) -> Array:
+        """Evaluate ``forward`` on the numerical side at points beside this one.
+
+        Returns
+        -------
+        Array
+            Shape ``(k, m)``: at each point all outputs as one vector, zero where they are left out. The
+            others are NaN where ``forward`` raises, returns something of another shape, or may not be called
+            any more, since there it has no value to compare.
+        """
+        count = min(len(moves), int(max(0, min(self.calls_left, len(moves)))))
+        wanted = moves if count == len(moves) else moves.some(np.arange(count))
+        with np.errstate(all="ignore"):  # the points are of our making, and so would be a warning about them
+            found = self.here(wanted) if self.source is None else self._gathered(self.source, wanted)
+        values, obstacles = found.values, dict(found.obstacles)
+        self.forward_calls += count - sum(why == OUTSIDE for why in obstacles.values())
+        if count < len(moves):
+            nothing = np.tile(self._no_value(), (len(moves) - count, 1))
+            values, obstacles[count] = np.concatenate([values, nothing]), f"{self.budget} was reached"
+        for _, why in sorted(obstacles.items()):
+            if why != OUTSIDE or not self.obstacle:
+                self.obstacle = why
+        return values
+
+    def here(self, moves: Moves) -> Outputs:
+        """Evaluate ``forward`` at points in this process, one after the other."""
+        values, obstacles = np.empty((len(moves), self.form.size)), {}
+        for row, arguments in enumerate(self._arguments_of(moves)):
+            why = OUTSIDE if arguments is None else self._call_into(values[row], *arguments)
+            if why:
+                values[row], obstacles[row] = self._no_value(), why
+        return Outputs(np.arange(len(moves)), values, obstacles)
+
+    def _gathered(self, source: Source, moves: Moves) -> Outputs:
+        """Gather what is evaluated elsewhere, in whatever order it comes."""
+        values, obstacles = np.full((len(moves), self.form.size), np.nan), {}
+        for found in source(moves):
+            values[found.which] = found.values
+            obstacles.update({int(found.which[row]): why for row, why in found.obstacles.items()})
+        return Outputs(np.arange(len(moves)), values, obstacles)
+
+    def _arguments_of(self, moves: Moves) -> Iterator[tuple[list[Any], dict[str, Any]] | None]:
+        """Yield the arguments of a call at each point; ``None`` outside of the bounds."""
+        if isinstance(moves, InputMoves):
+            for point in moves.points:
+                yield self._arguments_at(point)
+            return
+        i, base = moves.position, moves.base
+        kind = type(self.arguments.values[i])
+        if self.changed or kind is not np.ndarray or self.arguments.paired[i]:
+            x = base.get(i, self.value(i))
+            for entry, value in zip(moves.entries.tolist(), moves.values, strict=True):
+                moved = x.copy()
+                moved.flat[entry] = value
+                yield self._arguments_at({**base, i: moved})
+            return
+        # All calls share their arguments, but for the entry that moves: forward was seen not to write.
+        shared = self._arguments_apart({j: np.array(x) for j, x in base.items()}) if base else self._own
+        if shared is None:
+            yield from [None] * len(moves)
+            return
+        leaves, positional, keyword = shared
+        x = leaves[i]
+        for entry, value in zip(moves.entries.tolist(), moves.values, strict=True):
+            start, x.flat[entry] = x.flat[entry], value
+            yield positional, keyword
+            x.flat[entry] = start
+
+    def _arguments_at(self, displaced: Displaced) -> tuple[list[Any], dict[str, Any]] | None:
+        found = self._arguments_apart(displaced)
+        return None if found is None else found[1:]
+
+    def _arguments_apart(self, displaced: Displaced) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
+        """Return the leaves of a point on the numerical side, and the arguments of a call with them."""
+        try:
+            held = self._held(displaced)
+        except RuleRaised:
+            return None
+        leaves = self.arguments.fresh(held, wide=self.wide)
         return leaves, *self.arguments.passed(leaves)
 
     @cached_property
-    def _arguments_here(self) -> tuple[list[Any], list[Any], dict[str, Any]]:
-        return self._arguments_at({})
+    def _own(self) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
+        return self._arguments_apart({})
 
-    def _evaluate_into(self, row: Array, positional: list[Any], keyword: dict[str, Any]) -> None:
-        self.forward_calls += 1
+    def _call_into(self, row: Array, positional: list[Any], keyword: dict[str, Any]) -> str:
+        """Write what a call of ``forward`` returns into a row; return why it has no value, if so."""
         try:
             returned = self._forward(*positional, **keyword)
         except MemoryError:
             raise  # which says nothing of the function
         except (Exception, SystemExit) as error:
-            self.obstacle = str(RuleRaised("forward", error))
-            row[:] = self._no_value()
-            return
+            return str(RuleRaised("forward", error))
         kind = type(returned)
         if kind is np.ndarray and returned.shape == self._only_shape and returned.dtype == float:
             row[:] = returned.ravel()
         elif kind is np.float64 and self._only_shape == ():
             row[0] = returned
         else:
-            row[:] = self._read(returned)
+            return self._read_into(row, returned)
+        return ""
 
-    def _inside(self, position: int, entries: npt.NDArray[np.intp], targets: npt.NDArray[Any]) -> Mask:
+    def _read_into(self, row: Array, returned: Any) -> str:
+        try:
+            _, outputs, _ = split(returned, self._cached)
+        except UsageError as error:
+            return str(error)
+        outputs = self._kept(outputs)
+        vector = self.form.vector(outputs)
+        if vector is not None:
+            row[:] = vector
+            return ""
+        shapes = tuple(map(np.shape, outputs))
+        found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
+        what = "a complex output, and a real one" if found == expected else ""
+        what = what or f"an output of shape {found}, and of {expected}"
+        return f"forward returned {what} at the point"
+
+    def _inside(self, position: int, entries: Indices, targets: npt.NDArray[Any]) -> Mask:
         """Return which new values of single entries, of shape ``(k, 2)``, are within the bounds."""
         box = self.constraints.boxes.get(position)
         if box is None:
@@ -153,36 +228,8 @@ class Evaluation(Functions):
         plain = plain and not self.form.paired[0]
         return self.form.shapes[0] if plain else None
 
-    def _evaluate(self, displaced: Displaced) -> Array:
-        try:
-            return self._flattened(self.call_forward(displaced, wide=self.wide)[1])
-        except (RuleRaised, UsageError) as error:
-            if not (self.obstacle and isinstance(error.__cause__, OutOfBounds)):
-                self.obstacle = str(error)
-            return self._no_value()
-
-    def _read(self, returned: Any) -> Array:
-        """Return what a call of ``forward`` returned as one vector."""
-        try:
-            _, outputs, _ = split(returned, self._cached)
-        except UsageError as error:
-            self.obstacle = str(error)
-            return self._no_value()
-        return self._flattened(self._kept(outputs))
-
-    def _flattened(self, outputs: list[Any]) -> Array:
-        vector = self.form.vector(outputs)
-        if vector is not None:
-            return vector
-        shapes = tuple(map(np.shape, outputs))
-        found, expected = (" and ".join(map(str, s)) for s in (shapes, self.form.shapes))
-        what = "a complex output, and a real one" if found == expected else ""
-        what = what or f"an output of shape {found}, and of {expected}"
-        self.obstacle = f"forward returned {what} at the point"
-        return self._no_value()
-
     def _no_value(self) -> Array:
-        nothing = np.full_like(self.output, np.nan)
+        nothing = np.full(self.form.size, np.nan)
         if self.left_out is not None:
             nothing[self.left_out] = 0
         return nothing

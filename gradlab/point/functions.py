@@ -112,6 +112,11 @@ class Functions:
         """How often ``forward`` may still be called."""
         return math.inf if self.max_calls is None else self.max_calls - self.forward_calls
 
+    @property
+    def budget(self) -> str:
+        """What limits the calls of ``forward``, as the caller wrote it."""
+        return f"max_calls={self.max_calls}"
+
     def affords(self, calls: int) -> bool:
         """Whether ``forward`` may be called so many times more."""
         return calls <= self.calls_left
@@ -324,7 +329,7 @@ class Functions:
     def _spend(self) -> None:
         """Count a call of ``forward``, if one is left."""
         if self.calls_left < 1:
-            error = BudgetSpent(f"max_calls={self.max_calls} was reached")
+            error = BudgetSpent(f"{self.budget} was reached")
             raise RuleRaised("forward", error) from error
         self.forward_calls += 1
 

@@ -1,0 +1,124 @@
+"""Points beside the point of a problem, written down: to be evaluated here, in a batch, or somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gradlab.numerics import Array
+from gradlab.point.arguments import Displaced
+
+Indices: TypeAlias = npt.NDArray[np.intp]
+
+KEY = 16  # bytes: among 10⁹ points, two have the same key with a probability of 10⁻²¹
+
+
+@dataclass(frozen=True, eq=False)
+class EntryMoves:
+    """Points at which one entry of an input has another value.
+
+    Attributes
+    ----------
+    position : int
+        The input.
+    entries : Indices
+        Shape ``(k,)``: which entry moves at each point, as a flat index.
+    values : array, shape (k,)
+        Its value there.
+    base : mapping of int to array
+        The inputs that differ from the problem's own at all of these points.
+    """
+
+    position: int
+    entries: Indices
+    values: npt.NDArray[Any]
+    base: Displaced = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.entries.size
+
+    def some(self, which: Indices) -> EntryMoves:
+        """Return some of the points."""
+        return EntryMoves(self.position, self.entries[which], self.values[which], self.base)
+
+    def keys(self) -> list[bytes]:
+        """Return what tells each point from all others beside the same point."""
+        place = f"{self.position} {self.values.dtype.str}".encode()
+        start = blake2b(_told(self.base) + place, digest_size=KEY)
+        keys = []
+        for entry, value in zip(self.entries, self.values, strict=True):
+            key = start.copy()
+            key.update(entry.tobytes() + value.tobytes())
+            keys.append(key.digest())
+        return keys
+
+
+@dataclass(frozen=True, eq=False)
+class InputMoves:
+    """Points at which whole inputs have other values.
+
+    Attributes
+    ----------
+    points : tuple of mappings of int to array
+        At each point, the inputs that differ from the problem's own.
+    """
+
+    points: tuple[Displaced, ...]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def some(self, which: Indices) -> InputMoves:
+        """Return some of the points."""
+        return InputMoves(tuple(self.points[k] for k in which.tolist()))
+
+    def keys(self) -> list[bytes]:
+        """Return what tells each point from all others beside the same point."""
+        return [blake2b(_told(point), digest_size=KEY).digest() for point in self.points]
+
+
+Moves: TypeAlias = EntryMoves | InputMoves
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What ``forward`` returns at some of the points of `Moves`.
+
+    Attributes
+    ----------
+    which : Indices
+        Shape ``(k,)``: which of the points.
+    values : Array
+        Shape ``(k, m)``: all outputs as one vector; NaN where ``forward`` has no value.
+    obstacles : mapping of int to str
+        Why it has none, by the row of ``values``.
+    """
+
+    which: Indices
+    values: Array
+    obstacles: Mapping[int, str]
+
+
+def chunks(count: int, size: int) -> Iterator[Indices]:
+    """Yield the numbers up to a count, some at a time.
+
+    >>> [chunk.tolist() for chunk in chunks(5, 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    for start in range(0, count, size):
+        yield np.arange(start, min(start + size, count))
+
+
+def _told(displaced: Displaced) -> bytes:
+    """Return a digest of new values of some inputs."""
+    told = blake2b(digest_size=KEY)
+    for i in sorted(displaced):
+        x = displaced[i]
+        told.update(f"{i} {x.dtype.str} {x.shape} ".encode())
+        told.update(np.ascontiguousarray(x).tobytes())
+    return told.digest()
