@@ -39,6 +39,8 @@ def assemble(
     if problem is not None:
         inputs = tuple(_input_result(problem, i, found) for i in problem.wrt)
         reason = _undecided_reason(problem, found.compared)
+        if not reason and problem.pace.interrupted:
+            reason = "Ctrl-C ended it before all was compared"
         calls = (problem.forward_calls, problem.backward_calls, problem.jvp_calls)
         kinks = dict.fromkeys(note for one in found.compared for note in _kinks(problem, one.probes))
         notes = (*notes, *kinks)

@@ -8,8 +8,11 @@ what they found becomes a report (`gradlab._assemble`).
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,9 +25,10 @@ from gradlab._snippet import Snippet, gradcheck_snippet
 from gradlab.checks.criteria import default_rtol
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.one_point import Found, run_checks
-from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.errors import GradientError, Interrupted, UsageError, is_deliberate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.resources import UNLIMITED, Resources
 from gradlab.point.values import describe
 from gradlab.report import Finding, Origin, Report
 from gradlab.rule import TORCH, Rule, as_reference
@@ -53,6 +57,11 @@ def gradcheck(
     probes: str | None = None,
     rng: int | np.random.Generator | None = None,
     max_calls: int | None = None,
+    max_seconds: float | None = None,
+    timeout: float | None = None,
+    workers: int | Callable[..., Any] | Executor | None = None,
+    vectorized: bool = False,
+    journal: str | os.PathLike[str] | None = None,
     convention: str = TORCH,
     name: str | None = None,
     raise_exception: bool = True,
@@ -115,6 +124,25 @@ def gradcheck(
         call gives the same report.
     max_calls : int, optional
         How often ``forward`` may be called at most. What is then left unprobed is said in the report.
+    max_seconds : float, optional
+        How long the check may take, as far as calls of ``forward`` take it: as many of these are made as fit
+        in, by the time that the first one takes. Where that is not enough for all entries, random directions
+        are compared. Before a check whose calls take more than a second, the logger ``gradlab`` warns what is
+        ahead, and tells at level INFO how far it is.
+    timeout : float, optional
+        How long one call of a function may take, in seconds. A point at which forward takes longer has no
+        value. The functions are called in threads of their own.
+    workers : int, callable or concurrent.futures.Executor, optional
+        Who evaluates ``forward`` beside the point: so many processes of this machine (-1: one for each
+        processor), an executor, such as Dask's ``client.get_executor()``, or a function like `map`. The
+        report is that of one process; one that is lost is replaced. Functions are sent by ``cloudpickle``
+        where that is installed.
+    vectorized : bool, default False
+        Whether ``forward`` takes many points at once: every differentiated input, and what is returned, then
+        has one more axis, the first, also where it is called with one point. ``backward`` has it not.
+    journal : path, optional
+        A file in which what ``forward`` returned is kept, so that the same check, started again after
+        whatever ended it, goes on from there. It serves as long as forward and the point are the same.
     convention : {"torch", "jax"}, default "torch"
         How ``backward`` writes the gradient of a real loss ``L`` by a complex ``z = x + iy``, and takes
         ``grad_output``: ``dL/dx + i dL/dy``, as torch and TensorFlow do, so that ``z - lr * gradient``
@@ -166,7 +194,15 @@ def gradcheck(
         rtol=rtol,
         atol=atol,
         probes=probes,
-        max_calls=max_calls,
+        resources=Resources(
+            max_calls=max_calls,
+            max_seconds=max_seconds,
+            timeout=timeout,
+            workers=workers,
+            vectorized=vectorized,
+            journal=journal,
+            interruptible=True,
+        ),
         convention=convention,
         name=name,
     )
@@ -189,6 +225,7 @@ def gradcheck(
         atol=atol,
         probes=probes,
         max_calls=max_calls,
+        vectorized=bool(vectorized),
         convention=None if convention == TORCH else convention,
         name=name,
     )
@@ -216,7 +253,7 @@ class Question:
     rtol: float | None = None
     atol: float | None = None
     probes: str | None = None
-    max_calls: int | None = None
+    resources: Resources = UNLIMITED
     convention: str = TORCH
     name: str | None = None
     explain: bool = True
@@ -233,7 +270,6 @@ class Question:
             raise UsageError(f"atol is {describe(atol)}; expected a number, zero or more")
         if self.probes not in (None, "entries", "directions"):
             raise UsageError(f"probes is {describe(self.probes)}; expected 'entries' or 'directions'")
-        check_max_calls(self.max_calls)
         if name is not None and not isinstance(name, str):
             raise UsageError(f"name is {describe(name)}; expected a string")
         if self.reference is not None:
@@ -264,7 +300,7 @@ class Question:
             tangents=self.tangents,
             grad_output=grad_output,
             rng=rng,
-            max_calls=self.max_calls,
+            resources=self.resources,
             convention=self.convention,
         )
 
@@ -288,21 +324,23 @@ class _Point(Origin):
         from gradlab.pictures import Pictures
         from gradlab.pictures.collect import collect
 
-        question = replace(self.question, max_calls=None)
+        resources = replace(self.question.resources, max_calls=None, max_seconds=None, interruptible=False)
+        question = replace(self.question, resources=resources)
         try:
             problem = question.at(self.inputs, self.grad_output, np.random.default_rng(self.seed))
         except (RuleRaised, UsageError) as error:  # it did not, when the report was made
             return Pictures(notes=(f"no pictures: {error}",))
         roles = [role for role in ("backward", "jvp") if getattr(question, role) is not None]
         reference = question.reference
-        return collect(
-            problem,
-            report,
-            roles=roles,
-            rtol=question.rtol or default_rtol(problem.given_eps),
-            atol=question.atol or 0.0,
-            reference=None if reference is None else as_reference(reference, question.convention),
-        )
+        with closing(problem):
+            return collect(
+                problem,
+                report,
+                roles=roles,
+                rtol=question.rtol or default_rtol(problem.given_eps),
+                atol=question.atol or 0.0,
+                reference=None if reference is None else as_reference(reference, question.convention),
+            )
 
 
 def check_point(
@@ -341,6 +379,11 @@ def _check_point(
     except RuleRaised as raised:
         original = raised.__cause__
         found = Found(findings=(Finding("contract", None, f"{raised.role}-raises", str(raised)),))
+    finally:
+        if problem is not None:
+            problem.close()
+    if problem is not None and problem.pace.interrupted:
+        original = KeyboardInterrupt()
     with np.errstate(all="ignore"):
         origin = _Point(question, inputs, grad_output, seed)
         report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
@@ -371,15 +414,11 @@ def answered(
     with aside():
         text = snippet()
     report = replace(report, example=text.example, call=text.call)
+    if raise_exception and isinstance(raised, KeyboardInterrupt):
+        raise Interrupted(report)
     if raise_exception:
         raise GradientError(report) from raised
     return report
-
-
-def check_max_calls(most: Any) -> None:
-    """Refuse a budget that is no positive integer."""
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int | np.integer) or most < 1):
-        raise UsageError(f"max_calls is {describe(most)}; expected a positive integer")
 
 
 def seed_of(rng: int | np.random.Generator | None) -> int:

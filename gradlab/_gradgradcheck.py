@@ -16,6 +16,7 @@ from gradlab.point.calls import signature_of
 from gradlab.point.functions import RuleRaised
 from gradlab.point.matching import match
 from gradlab.point.problem import Problem
+from gradlab.point.resources import Resources
 from gradlab.point.returned import read_gradients
 from gradlab.point.values import describe
 from gradlab.report import Report
@@ -109,7 +110,7 @@ def gradgradcheck(
         rtol=rtol,
         atol=atol,
         probes=probes,
-        max_calls=max_calls,
+        resources=Resources(max_calls=max_calls),
         name=f"gradient of {title}",
     )
     report, raised = check_point(question, _with_upstream(problem, inputs), seed=seed)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._gradcheck import Question, answered, check_max_calls, check_point, seed_of
+from gradlab._gradcheck import Question, answered, check_point, seed_of
 from gradlab._snippet import call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of
 from gradlab.point.calls import signature_of
 from gradlab.point.parameters import NOTHING, Places, picked, plain, read_back, renamed
+from gradlab.point.resources import Resources
 from gradlab.point.state import State
 from gradlab.point.trees import items_of, map_leaves
 from gradlab.point.values import describe, is_floating, private
@@ -93,7 +94,7 @@ def check_value_and_grad(
     <Report least_squares: pass at 1 point>
     """
     __tracebackhide__ = True  # IPython looks for it here only
-    check_max_calls(max_calls)
+    resources = Resources(max_calls=max_calls)
     if not callable(function):
         raise UsageError(f"check_value_and_grad was given {describe(function)}; expected a function")
     state = State(function, params)
@@ -116,7 +117,7 @@ def check_value_and_grad(
             rtol=rtol,
             atol=atol,
             probes=probes,
-            max_calls=None if max_calls is None else max_calls - asked.calls,
+            resources=replace(resources, max_calls=None if max_calls is None else max_calls - asked.calls),
             name=name,
         )
         made = asked.calls

@@ -5,6 +5,7 @@
     Exception
     ├── AssertionError
     │   └── GradientError     the answer: the rule is wrong, or could not be shown to be right
+    │       └── Interrupted   Ctrl-C came before the answer; a KeyboardInterrupt too
     └── ValueError
         └── UsageError        the question is malformed: nothing could be checked
 """
@@ -39,6 +40,13 @@ class GradientError(AssertionError):
         # An exception is pickled by its `args`, the message; this one is rebuilt from its report, so that
         # it survives the way back from a worker process.
         return type(self), (self.report,)
+
+
+class Interrupted(GradientError, KeyboardInterrupt):
+    """Ctrl-C ended a check; the report is what was known by then.
+
+    As a `KeyboardInterrupt` it ends what the check is part of, such as a run of pytest.
+    """
 
 
 # What pytest asks, by the name `__tracebackhide__` in a function or a module, before it shows a frame: those

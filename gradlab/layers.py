@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradlab._gradcheck import Question, answered, check_max_calls, check_point, seed_of
+from gradlab._gradcheck import Question, answered, check_point, seed_of
 from gradlab._snippet import call_snippet
 from gradlab.checks.steps import CALLS, two_steps
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.calls import signature_of
 from gradlab.point.discovery import find_parameters
 from gradlab.point.layer import Layer
+from gradlab.point.resources import Resources
 from gradlab.point.values import describe
 from gradlab.report import Cause, Finding, Report, Verdict
 
@@ -127,7 +128,7 @@ def check_layer(
     "gradient of params['b'] is averaged where it has to be summed: multiply it by x.shape[0] = 3"
     """
     __tracebackhide__ = True  # IPython looks for it here only
-    check_max_calls(max_calls)
+    resources = Resources(max_calls=max_calls)
     adapted = partial(
         Layer,
         layer,
@@ -162,7 +163,7 @@ def check_layer(
             rtol=rtol,
             atol=atol,
             probes=probes,
-            max_calls=None if max_calls is None else max_calls - made,
+            resources=replace(resources, max_calls=None if max_calls is None else max_calls - made),
             name=name,
         )
         point = (*inputs, *adapter.values)

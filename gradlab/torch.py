@@ -29,6 +29,7 @@ from gradlab._snippet import Snippet, call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with
 from gradlab.point.functions import RuleRaised
+from gradlab.point.resources import Resources
 from gradlab.report import Finding, Report, Verdict
 from gradlab.rule import Rule
 
@@ -174,7 +175,7 @@ def gradcheck(
         rtol=rtol or None,  # users of torch write 0 for none
         atol=atol,
         probes="directions" if fast_mode else None,
-        max_calls=max_calls,
+        resources=Resources(max_calls=max_calls),
     )
     snippet = partial(
         _snippet,
@@ -277,7 +278,7 @@ def gradgradcheck(
         rtol=rtol or None,
         atol=atol,
         probes="directions" if fast_mode else None,
-        max_calls=max_calls,
+        resources=Resources(max_calls=max_calls),
     )
     snippet = partial(
         _snippet,

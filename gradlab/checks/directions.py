@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement, norm
 from gradlab.numerics.table import Evaluate, Indices
 from gradlab.point.arguments import Displaced
+from gradlab.point.moves import InputMoves
 from gradlab.point.problem import Problem
 
 BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
+LARGE = 2**23  # numbers, 64 MiB, that are held at once where points are evaluated together
 ROUNDED = 1e-12  # of an entry: what is left of its displacement by rounding alone, where it has no tangent
 
 ByInput = Mapping[int, Array]  # an array for some inputs, by their positions: a direction, or gradients
@@ -137,7 +140,7 @@ class Directions:
         Parameters
         ----------
         problem : Problem
-            Whose forward is evaluated; of no more rows than it may be called for.
+            Whose forward is evaluated; of no more rows than it may be called for, in blocks.
         displaced : mapping of int to array, optional
             Another point: the inputs that differ from the problem's own.
         """
@@ -145,32 +148,61 @@ class Directions:
         output = problem.evaluate(dict(base)) if base else problem.output
 
         def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
-            which = which[: int(min(which.size, problem.calls_left // 2))]
-            alone = which[which < self.single]
-            for i in dict.fromkeys(self.position[alone].tolist()):
-                rows = alone[self.position[alone] == i]
-                size = max(1, BLOCK // max(1, output.size))
-                for start in range(0, rows.size, size):
-                    block = rows[start : start + size]
-                    entries, reach = self.index[block], step * self.length[block]
-                    plus, minus = problem.evaluate_entries(i, entries, reach, displaced=base)
+            for i in [*self.of_inputs, None]:
+                left = which[self._moves(i, which)]
+                while left.size:
+                    rows = left[: self._at_once(problem, i, output.size)]
+                    if not rows.size:
+                        return  # no further call is left
+                    if i is None:
+                        plus, minus = self._joint_sides(problem, rows, step, base)
+                    else:
+                        entries, reach = self.index[rows], step * self.length[rows]
+                        plus, minus = problem.evaluate_entries(i, entries, reach, displaced=base)
+                    if problem.pace.interrupted:
+                        return
                     plus -= output
                     minus -= output
-                    yield block, plus, minus
-            for row in which[which >= self.single].tolist():
-                parts = self.joint[row - self.single]
-                sides: list[Array] = []
-                for t in (step, -step):
-                    moved = {}
-                    for i, d in parts.items():
-                        x = base.get(i, problem.value(i))
-                        moved[i] = (x + t * d).astype(x.dtype, copy=False)
-                    side = problem.evaluate({**base, **moved})
-                    side -= output
-                    sides.append(side[np.newaxis])
-                yield np.array([row]), sides[0], sides[1]
+                    yield rows, plus, minus
+                    left = left[rows.size :]
 
         return evaluate
+
+    def _moves(self, i: int | None, which: Indices) -> npt.NDArray[np.bool_]:
+        """Return which rows are single entries of an input; which are joint, for ``None``."""
+        if i is None:
+            return which >= self.single
+        mine = self.of_inputs[i]
+        return np.asarray((which >= mine.start) & (which < mine.stop))
+
+    def _at_once(self, problem: Problem, i: int | None, outputs: int) -> int:
+        """Return how many rows are evaluated together: as many as memory holds, and time and calls allow."""
+        if problem.source is not None:
+            inputs = sum(problem.value(k).size for k in problem.wrt) if i is None else 0
+            rows = LARGE // max(1, inputs + outputs)
+        else:
+            rows = 1 if i is None else BLOCK // max(1, outputs)
+        in_time = max(problem.at_once, problem.pace.points_at_once) / 2
+        return int(min(max(1, min(rows, in_time)), problem.calls_left // 2))
+
+    def _joint_sides(
+        self, problem: Problem, rows: Indices, step: float, base: Displaced
+    ) -> tuple[Array, Array]:
+        """Return the outputs on both sides along some joint directions, of shape ``(r, m)`` each."""
+
+        def point(row: int, t: float) -> Displaced:
+            moved = dict(base)
+            for i, d in self.joint[row - self.single].items():
+                x = base.get(i, problem.value(i))
+                moved[i] = (x + t * d).astype(x.dtype, copy=False)
+            return moved
+
+        wanted = [(row, t) for row in rows.tolist() for t in (step, -step)]
+        if problem.source is None:  # each is as large as the inputs: one after the other
+            plus, minus = (problem.evaluate(point(*one))[np.newaxis] for one in wanted)
+            return plus, minus
+        values = problem.evaluate_moves(InputMoves(tuple(point(*one) for one in wanted)))
+        return values[0::2], values[1::2]
 
 
 def movable(problem: Problem, i: int) -> Indices:

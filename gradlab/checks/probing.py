@@ -46,6 +46,8 @@ def probe(
         What is worth knowing about how.
     """
     notes: list[str] = []
+    if known is None:
+        criteria.problem.foresee(2 * plan.directions.count)
     rows = judge(criteria, plan.directions, claims, known=known)
     if criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)

@@ -57,6 +57,8 @@ class Arguments:
         Whether nothing is nested: the inputs are the leaves.
     by_keyword : bool
         Whether the inputs are passed by keyword.
+    kwargs : dict
+        The further keyword arguments.
 
     Raises
     ------
@@ -71,7 +73,7 @@ class Arguments:
             isinstance(kwargs, Mapping) and all(isinstance(k, str) for k in kwargs)
         ):
             raise UsageError(f"kwargs is {describe(kwargs)}; expected a dict of keyword arguments")
-        self._kwargs = dict(kwargs or {})
+        self.kwargs = dict(kwargs or {})
         self._form, arguments, given = arrange(forward, inputs)
         self.by_keyword = self._form == "keyword"
         leaves: Leaves = []
@@ -164,7 +166,7 @@ class Arguments:
     def passed(self, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments of a call, in the caller's nesting."""
         arguments = self._nested(leaves)
-        keyword = {name: private(value) for name, value in self._kwargs.items()}
+        keyword = {name: private(value) for name, value in self.kwargs.items()}
         if self.by_keyword:
             return [], dict(zip(self.tree.keys, arguments, strict=True)) | keyword
         return arguments, keyword
@@ -241,13 +243,13 @@ class Arguments:
         try:
             signature.bind(*positional, **keyword)
         except TypeError as error:
-            given = ", ".join([*self.tree.keys, *self._kwargs])
+            given = ", ".join([*self.tree.keys, *self.kwargs])
             raise UsageError(
                 f"forward{signature} cannot be called with {given or 'no inputs'}: {error}"
             ) from None
 
     def _check_inputs(self) -> None:
-        twice = [name for name in self._kwargs if self.by_keyword and name in self.tree.keys]
+        twice = [name for name in self.kwargs if self.by_keyword and name in self.tree.keys]
         if twice:
             raise UsageError(f"kwargs gives {', '.join(twice)}, which inputs gives too; expected it once")
         if not self.wrt:

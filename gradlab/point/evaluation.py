@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -28,6 +29,7 @@ class Evaluation(Functions):
     output: Array
     wide: bool
     source: Source | None = None  # of what is not evaluated here, one point after the other
+    at_once: int = 1  # points that keep the source busy
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one input as the numerical side sees it, in real numbers, to read, not to write.
@@ -52,7 +54,8 @@ class Evaluation(Functions):
         Array
             As a row of what `evaluate_moves` returns.
         """
-        return self.evaluate_moves(InputMoves((displaced,)))[0]
+        row: Array = self.evaluate_moves(InputMoves((displaced,)))[0]
+        return row
 
     def evaluate_entries(
         self,
@@ -103,19 +106,42 @@ class Evaluation(Functions):
             others are NaN where ``forward`` raises, returns something of another shape, or may not be called
             any more, since there it has no value to compare.
         """
-        count = min(len(moves), int(max(0, min(self.calls_left, len(moves)))))
+        count = int(max(0, min(self.calls_left, len(moves))))
         wanted = moves if count == len(moves) else moves.some(np.arange(count))
-        with np.errstate(all="ignore"):  # the points are of our making, and so would be a warning about them
-            found = self.here(wanted) if self.source is None else self._gathered(self.source, wanted)
+        started = time.perf_counter()
+        try:
+            found = self.gathered(wanted)
+        except KeyboardInterrupt:
+            if not self.resources.interruptible:
+                raise
+            self.pace.interrupted, count, found = True, 0, self.gathered(moves.some(np.arange(0)))
         values, obstacles = found.values, dict(found.obstacles)
-        self.forward_calls += count - sum(why == OUTSIDE for why in obstacles.values())
+        if count:
+            self.pace.measured(time.perf_counter() - started, count)
+            self.forward_calls += count - sum(why == OUTSIDE for why in obstacles.values())
         if count < len(moves):
             nothing = np.tile(self._no_value(), (len(moves) - count, 1))
             values, obstacles[count] = np.concatenate([values, nothing]), f"{self.budget} was reached"
         for _, why in sorted(obstacles.items()):
             if why != OUTSIDE or not self.obstacle:
                 self.obstacle = why
+        self.pace.tell(self.forward_calls)
         return values
+
+    def gathered(self, moves: Moves) -> Outputs:
+        """Return the outputs at points, wherever they are evaluated, in whatever order they come."""
+        with np.errstate(all="ignore"):  # the points are of our making, and so would be a warning about them
+            if self.source is None:
+                return self.here(moves)
+            values, obstacles = np.full((len(moves), self.form.size), np.nan), {}
+            for found in self.source(moves):
+                values[found.which] = found.values
+                obstacles.update({int(found.which[row]): why for row, why in found.obstacles.items()})
+        return Outputs(np.arange(len(moves)), values, obstacles)
+
+    def one_by_one(self, moves: Moves) -> Iterator[Outputs]:
+        """Yield what `here` returns: this evaluation as a source of others."""
+        yield self.here(moves)
 
     def here(self, moves: Moves) -> Outputs:
         """Evaluate ``forward`` at points in this process, one after the other."""
@@ -124,14 +150,6 @@ class Evaluation(Functions):
             why = OUTSIDE if arguments is None else self._call_into(values[row], *arguments)
             if why:
                 values[row], obstacles[row] = self._no_value(), why
-        return Outputs(np.arange(len(moves)), values, obstacles)
-
-    def _gathered(self, source: Source, moves: Moves) -> Outputs:
-        """Gather what is evaluated elsewhere, in whatever order it comes."""
-        values, obstacles = np.full((len(moves), self.form.size), np.nan), {}
-        for found in source(moves):
-            values[found.which] = found.values
-            obstacles.update({int(found.which[row]): why for row, why in found.obstacles.items()})
         return Outputs(np.arange(len(moves)), values, obstacles)
 
     def _arguments_of(self, moves: Moves) -> Iterator[tuple[list[Any], dict[str, Any]] | None]:
@@ -172,7 +190,7 @@ class Evaluation(Functions):
         except RuleRaised:
             return None
         leaves = self.arguments.fresh(held, wide=self.wide)
-        return leaves, *self.arguments.passed(leaves)
+        return leaves, *self._passed(leaves)
 
     @cached_property
     def _own(self) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
@@ -181,7 +199,7 @@ class Evaluation(Functions):
     def _call_into(self, row: Array, positional: list[Any], keyword: dict[str, Any]) -> str:
         """Write what a call of ``forward`` returns into a row; return why it has no value, if so."""
         try:
-            returned = self._forward(*positional, **keyword)
+            returned = self._alone(self._forward(*positional, **keyword))
         except MemoryError:
             raise  # which says nothing of the function
         except (Exception, SystemExit) as error:

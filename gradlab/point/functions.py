@@ -6,7 +6,6 @@ which returns its argument, or the same buffer each time, does no harm.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,9 @@ from gradlab.point.calls import refuse_mistake
 from gradlab.point.constraints import Constraints
 from gradlab.point.nonfinite import Mask, zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
+from gradlab.point.pace import Pace
+from gradlab.point.resources import Resources
+from gradlab.point.timeouts import within
 from gradlab.point.values import describe, like, same, text_of
 from gradlab.rule import CONVENTIONS
 
@@ -33,7 +35,7 @@ class NotCalled(Exception):
 
 
 class BudgetSpent(NotCalled):
-    """`Problem.max_calls` leaves no further call of ``forward``."""
+    """The caller's budget leaves no further call of ``forward``."""
 
 
 class OutOfBounds(NotCalled):
@@ -74,16 +76,21 @@ class Functions:
         kwargs: Mapping[str, Any] | None,
         bounds: Any,
         tangents: Any,
-        max_calls: int | None,
+        resources: Resources,
         convention: str,
     ) -> None:
         _check_functions(forward, backward, jvp, convention)
         self.convention = convention
-        self._forward, self._backward, self._jvp, self._cached = forward, backward, jvp, cached
+        self.resources, self.given_forward = resources, forward
+        self._forward: Callable[..., Any] = _limited(forward, resources)
+        self._backward, self._jvp = (f and _limited(f, resources) for f in (backward, jvp))
+        self._cached = cached
         # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
         # "elsewhere" than at the point.
         self.calls_forward = getattr(backward, "calls_forward", "")
-        self.max_calls = max_calls
+        if cached and resources.vectorized:
+            raise UsageError("vectorized is given beside cached=True; expected a forward without a cache")
+        self.pace = Pace(resources)
         self.forward_calls = self.backward_calls = self.jvp_calls = 0
         self.changed: list[tuple[str, str]] = []
         self.obstacle = ""
@@ -110,12 +117,17 @@ class Functions:
     @property
     def calls_left(self) -> float:
         """How often ``forward`` may still be called."""
-        return math.inf if self.max_calls is None else self.max_calls - self.forward_calls
+        return self.pace.calls_left(self.forward_calls)
 
     @property
     def budget(self) -> str:
-        """What limits the calls of ``forward``, as the caller wrote it."""
-        return f"max_calls={self.max_calls}"
+        """What leaves no call, or will, as the caller wrote it."""
+        return self.pace.limit(self.forward_calls)
+
+    def foresee(self, calls: int) -> None:
+        """Say what is ahead, where calls of ``forward`` are slow, of which there will be so many at least."""
+        name = getattr(self.given_forward, "__name__", type(self.given_forward).__name__)
+        self.pace.foresee(name, self.forward_calls, calls)
 
     def affords(self, calls: int) -> bool:
         """Whether ``forward`` may be called so many times more."""
@@ -153,16 +165,20 @@ class Functions:
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
         leaves = self.arguments.fresh(self._held(displaced or {}), wide=wide, scattered=scattered)
-        positional, keyword = self.arguments.passed(leaves)
+        positional, keyword = self._passed(leaves)
         self._spend()
         try:
-            returned = self._forward(*positional, **keyword)
+            returned = self._alone(self._forward(*positional, **keyword))
+        except UsageError:
+            raise
         except (Exception, SystemExit) as error:
             if isinstance(error, TypeError):
                 self.arguments.check_call(self._forward)
             refuse_mistake("forward", self._forward, error, positional, keyword)
             raise RuleRaised("forward", error) from error
         if watch:
+            if self.resources.vectorized:
+                positional, keyword = self.arguments.passed(leaves)
             self._watch("forward", leaves, positional, keyword)
         several, outputs, cache = split(returned, self._cached)
         return several, self._kept(outputs), cache
@@ -323,6 +339,25 @@ class Functions:
         positional, keyword = self.arguments.passed(self.arguments.fresh({}))
         return function(*positional, **keyword)
 
+    def _passed(self, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of a call of ``forward``; where it takes a batch, of a batch of one."""
+        if self.resources.vectorized is True:
+            leaves = [np.asarray(x)[np.newaxis] if i in self.wrt else x for i, x in enumerate(leaves)]
+        return self.arguments.passed(leaves)
+
+    def _alone(self, returned: Any) -> Any:
+        """Return what ``forward`` returned; where that is a batch of one, what is in it."""
+        if self.resources.vectorized is not True:
+            return returned
+        if isinstance(returned, tuple):
+            return tuple(map(self._alone, returned))
+        if np.shape(returned)[:1] != (1,):
+            raise UsageError(
+                f"forward, called with a batch of one, returned {describe(returned)}; with vectorized=True "
+                "the first axis of what it returns is that of the batch"
+            )
+        return returned[0]
+
     def _calls_forward(self, elsewhere: bool) -> bool:
         return self.calls_forward == "always" or bool(self.calls_forward and elsewhere)
 
@@ -354,6 +389,10 @@ class Functions:
             outside = OutOfBounds(OUTSIDE)
             raise RuleRaised("forward", outside) from outside
         return displaced
+
+
+def _limited(function: Callable[..., Any], resources: Resources) -> Callable[..., Any]:
+    return function if resources.timeout is None else within(resources.timeout, function)
 
 
 def _check_functions(forward: Any, backward: Any, jvp: Any, convention: Any) -> None:

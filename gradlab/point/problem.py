@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,11 @@ from gradlab.point.evaluation import Evaluation
 from gradlab.point.functions import RuleRaised
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
+from gradlab.point.resources import UNLIMITED, Resources
 from gradlab.rule import TORCH
+
+if TYPE_CHECKING:
+    from gradlab.point.journal import Journal
 
 __tracebackhide__ = is_deliberate
 
@@ -50,8 +55,8 @@ class Problem(Evaluation):
         The upstream gradient, of the output's shape.
     rng : numpy.random.Generator, optional
         Draws the upstream gradient where none is given; without it, it is all ones.
-    max_calls : int, optional
-        How often ``forward`` may be called.
+    resources : Resources
+        How often ``forward`` may be called, and by what it is evaluated.
     convention : {"torch", "jax"}
         In which complex gradients are written, see `gradlab.point.pairs`.
 
@@ -115,7 +120,7 @@ class Problem(Evaluation):
         tangents: Any = None,
         grad_output: Any = None,
         rng: np.random.Generator | None = None,
-        max_calls: int | None = None,
+        resources: Resources = UNLIMITED,
         convention: str = TORCH,
     ) -> None:
         super().__init__(
@@ -128,14 +133,16 @@ class Problem(Evaluation):
             kwargs=kwargs,
             bounds=bounds,
             tangents=tangents,
-            max_calls=max_calls,
+            resources=resources,
             convention=convention,
         )
         self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
         self._fix_equal_bounds()
         self.settled = False
 
+        started = time.perf_counter()
         several, outputs, self._cache = self.call_forward(watch=True)
+        self.pace.measured(time.perf_counter() - started, 1)
         self.form = OutputForm.of(several, outputs, convention)
         self._refuse_complex_tangents()
         self.given_output = flatten(outputs)
@@ -162,6 +169,22 @@ class Problem(Evaluation):
             self.grad_output[self.left_out] = 0
             if not self.grad_output.any():
                 raise UsageError("grad_output is zero wherever the output is finite; expected otherwise")
+        self._journal: Journal | None = None
+        if resources.evaluates_elsewhere:
+            self._choose_source()
+
+    def _choose_source(self) -> None:
+        """Have points beside this one evaluated by what the caller gave for it."""
+        from gradlab.point.sources import Sources
+
+        chosen = Sources.of(self, self.pace.call_seconds)
+        self.source, self._journal, self.at_once = chosen.source, chosen.journal, chosen.at_once
+        self.pace.spread(chosen.width)
+
+    def close(self) -> None:
+        """Close the journal, if there is one: nothing more is evaluated."""
+        if self._journal is not None:
+            self._journal.close()
 
     def _refuse_complex_tangents(self) -> None:
         if self._jvp is not None and (any(self.arguments.paired) or any(self.form.paired)):

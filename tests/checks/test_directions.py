@@ -5,6 +5,7 @@ import pytest
 
 from gradlab.checks.directions import Directions, movable
 from gradlab.point.problem import Problem
+from gradlab.point.resources import Resources
 
 X, W = np.array([[0.5, -1.0], [2.0, 1e-6]]), np.array([3.0, -0.25])
 
@@ -67,7 +68,7 @@ def test_evaluation_gives_the_change_of_all_outputs_on_both_sides(problem, direc
 
 
 def test_evaluation_ends_where_no_call_is_left():
-    problem = Problem(forward, backward, (X, W), max_calls=6)
+    problem = Problem(forward, backward, (X, W), resources=Resources(max_calls=6))
     directions = Directions.of(problem, {0: None})
     rows = np.concatenate([block for block, *_ in directions.evaluate(problem)(np.arange(4), 1 / 8)])
     assert rows.tolist() == [0, 1]

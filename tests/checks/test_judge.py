@@ -8,6 +8,7 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge import judge
 from gradlab.point.problem import Problem
+from gradlab.point.resources import Resources
 from gradlab.point.returned import read_gradients
 
 
@@ -121,6 +122,7 @@ class TestBudget:
         def forward(x):
             return np.round(np.cos(x).sum(), 9)
 
-        criteria, rows = judged(forward, lambda dy, x: -dy * np.sin(x), X, max_calls=max_calls)
+        limited = Resources(max_calls=max_calls)
+        criteria, rows = judged(forward, lambda dy, x: -dy * np.sin(x), X, resources=limited)
         assert criteria.problem.forward_calls <= max_calls
         assert not rows.wrong.any()

@@ -1,0 +1,81 @@
+"""What the evaluation of ``forward`` may take, and by what it is done: options that change no verdict."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.values import describe
+
+__tracebackhide__ = is_deliberate
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How forward is evaluated; the fields are options of `gradlab.gradcheck`.
+
+    Attributes
+    ----------
+    max_calls : int, optional
+        How often forward may be called.
+    max_seconds : float, optional
+        How long the check may take.
+    timeout : float, optional
+        How long one call of a function may take.
+    workers : int, callable or Executor, optional
+        Who evaluates points beside the point.
+    vectorized : bool or callable
+        Whether forward takes a batch of points; or another function that does, and is the same otherwise.
+    journal : path, optional
+        The file in which evaluations are kept.
+    interruptible : bool
+        Whether Ctrl-C ends the evaluation, and not the check.
+    """
+
+    max_calls: int | None = None
+    max_seconds: float | None = None
+    timeout: float | None = None
+    workers: Any = None
+    vectorized: bool | Callable[..., Any] = False
+    journal: str | os.PathLike[str] | None = None
+    interruptible: bool = False
+
+    def __post_init__(self) -> None:
+        calls = self.max_calls
+        if calls is not None and not (_is_integer(calls) and calls >= 1):
+            raise UsageError(f"max_calls is {describe(calls)}; expected a positive integer")
+        for option in ("max_seconds", "timeout"):
+            seconds = getattr(self, option)
+            number = isinstance(seconds, int | float | np.number) and not isinstance(seconds, bool)
+            if seconds is not None and not (number and 0 < seconds < math.inf):
+                raise UsageError(f"{option} is {describe(seconds)}; expected a positive number of seconds")
+        workers = self.workers
+        count = _is_integer(workers) and (workers >= 1 or workers == -1)
+        if not (workers is None or count or callable(workers) or hasattr(workers, "submit")):
+            raise UsageError(
+                f"workers is {describe(workers)}; expected a positive integer, -1 for all processors, "
+                "a function like map, or a concurrent.futures.Executor"
+            )
+        if not (isinstance(self.vectorized, bool | np.bool_) or callable(self.vectorized)):
+            raise UsageError(f"vectorized is {describe(self.vectorized)}; expected True or False")
+        if self.journal is not None and not isinstance(self.journal, str | Path | os.PathLike):
+            raise UsageError(f"journal is {describe(self.journal)}; expected the path of a file")
+
+    @property
+    def evaluates_elsewhere(self) -> bool:
+        """Whether points are evaluated otherwise than one after the other, in this process."""
+        return bool(self.workers is not None or self.vectorized or self.journal is not None)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+UNLIMITED = Resources()

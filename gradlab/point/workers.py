@@ -1,0 +1,281 @@
+"""Points evaluated by other processes, of this machine or of others.
+
+What travels is the evaluating half of a problem, once to each process that does not have it yet, and lists
+of points; what comes back are outputs. The same code runs there, so that it does not show in a report where
+a point was evaluated.
+
+A process that ends, whatever ended it, costs time and nothing else: what it had is evaluated again. A point
+whose evaluation ends every process that tries has no value.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib
+import itertools
+import logging
+import os
+import pickle
+import platform
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.evaluation import Evaluation
+from gradlab.point.moves import Indices, Moves, Outputs, chunks
+from gradlab.point.values import text_of
+
+__tracebackhide__ = is_deliberate
+
+BLOCK_SECONDS = 0.25  # of one process, between two messages: some hundred times what these take
+LOT_SECONDS, LOT = 10.0, 2**16  # of one process, and points at most, between two looks at the budget
+TOGETHER = 2  # tries of all points at once; then one point at a time, so that it shows which ends a process
+ALONE = 2  # tries of a point by itself
+GRACE = 30.0  # seconds after which nothing has been heard of calls that should have timed out
+IDLE = 60  # seconds after which processes end that have nothing to do
+MISSING = "the problem is not here yet"
+EXTRA = "pip install 'gradlab-verify[workers]'"
+
+logger = logging.getLogger("gradlab")
+_here = threading.local()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a process says of some points: their outputs, and how long that took."""
+
+    outputs: Outputs
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Why a process cannot evaluate anything: what it lacks, and where it is."""
+
+    machine: str
+    why: str
+
+
+Said: TypeAlias = Answer | Unusable | str
+
+
+def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves, serial: int) -> Said:
+    """Evaluate some points, in whatever process this is called.
+
+    Parameters
+    ----------
+    digest, payload : bytes
+        The evaluating half of a problem, pickled, and the digest by which it is known after the first time.
+    moves : Moves
+        The points.
+    serial : int
+        Tells equal tasks apart, for executors that take them for one, as Dask's does.
+    """
+    known: tuple[bytes, Evaluation] | None = getattr(_here, "known", None)  # of this thread alone
+    if known is None or known[0] != digest:
+        if payload is None:
+            return MISSING
+        try:
+            known = _here.known = (digest, pickle.loads(payload))
+        except Exception as error:  # a module that is not there, or is another one
+            return Unusable(platform.node(), f"{type(error).__name__}: {text_of(error)}")
+    started = time.perf_counter()
+    found = known[1].gathered(moves)
+    return Answer(found, time.perf_counter() - started)
+
+
+def _there(task: tuple[bytes, bytes, Moves]) -> Said:
+    return evaluate_there(*task, serial=0)
+
+
+class Workers:
+    """Evaluates points by the processes of an executor.
+
+    Parameters
+    ----------
+    problem : Evaluation
+        The evaluating half of a problem, as it is when this is called first.
+    workers : int, callable or Executor
+        How many processes of this machine, by ``loky``; or who else: an executor, or a function like `map`.
+    call_seconds : float
+        How long a call of ``forward`` takes.
+    timeout : float, optional
+        How long it may take.
+
+    Raises
+    ------
+    UsageError
+        When the functions under test cannot be sent there, or not be used there.
+    """
+
+    def __init__(
+        self, problem: Evaluation, workers: Any, *, call_seconds: float, timeout: float | None
+    ) -> None:
+        self._problem, self._timeout, self.call_seconds = problem, timeout, call_seconds
+        self._map = None if hasattr(workers, "submit") or not callable(workers) else workers
+        self._executor: Executor | None = workers if hasattr(workers, "submit") else None
+        known = getattr(workers, "_max_workers", None) if self._executor is not None else workers
+        self.count = int(known) if isinstance(known, int) and known > 0 else os.cpu_count() or 1
+        if self._map is None and self._executor is None:
+            _import_loky(f"workers={workers}")
+        self._payload, self._digest, self._ended = b"", b"", ""
+        self._serial = itertools.count()
+
+    @property
+    def at_once(self) -> int:
+        """How many points keep all processes busy for some time: between two lots, some wait for the last."""
+        lot = max(1, LOT_SECONDS / max(self.call_seconds, 1e-9))
+        return int(min(self.count * lot, LOT))
+
+    def __call__(self, moves: Moves) -> Iterator[Outputs]:
+        """Yield the outputs at some points, in the order in which they become known."""
+        if not self._payload:
+            self._payload = _pickled(self._problem)
+            self._digest = blake2b(self._payload, digest_size=16).digest()
+        most = max(1, len(moves) // (2 * self.count))
+        blocks = list(chunks(len(moves), int(np.clip(BLOCK_SECONDS / self.call_seconds, 1, most))))
+        if self._map is not None:
+            tasks = [(self._digest, self._payload, moves.some(block)) for block in blocks]
+            for block, said in zip(blocks, self._map(_there, tasks), strict=True):
+                yield self._read(block, said)
+            return
+        for _ in range(TOGETHER):
+            blocks = yield from self._tried(moves, blocks, at_once=len(blocks))
+        for row in np.sort(np.concatenate(blocks)).tolist() if blocks else ():
+            alone = [np.array([row])]
+            for _ in range(ALONE):
+                alone = yield from self._tried(moves, alone, at_once=1)
+            if alone:
+                nothing = np.full((1, self._problem.form.size), np.nan)
+                yield Outputs(alone[0], nothing, {0: f"forward ends its process: {self._ended}"})
+
+    def _tried(
+        self, moves: Moves, blocks: Sequence[Indices], *, at_once: int
+    ) -> Generator[Outputs, None, list[Indices]]:
+        """Yield what becomes known of some blocks; return those that were lost with a process."""
+        waiting, lost = deque(blocks), list[Indices]()
+        running: dict[Future[Said], Indices] = {}
+        first = self.count  # so many blocks take the problem with them
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    block = waiting.popleft()
+                    running[self._submit(moves.some(block), anew=first > 0)] = block
+                    first -= 1
+                for future in self._ready(running):
+                    said = _said(future)
+                    block = running.pop(future)
+                    if said == MISSING:
+                        waiting.appendleft(block)
+                        first = max(first, 0) + 1
+                    elif isinstance(said, Exception):
+                        lost.append(block)
+                        self._ended = f"{type(said).__name__}: {text_of(said)}".partition("\n")[0]
+                        if isinstance(said, BrokenExecutor | _Silence):
+                            raise said
+                    else:
+                        yield self._read(block, said)
+        except (BrokenExecutor, _Silence) as error:
+            self._restart(error)
+        finally:
+            if running and self._executor is None:  # as after Ctrl-C
+                _kill(_local_pool(self.count))
+            for future in running:
+                future.cancel()
+        return [*lost, *running.values(), *waiting]
+
+    def _submit(self, moves: Moves, *, anew: bool) -> Future[Said]:
+        executor = self._executor or _local_pool(self.count)
+        payload = self._payload if anew else None
+        return executor.submit(evaluate_there, self._digest, payload, moves, next(self._serial))
+
+    def _ready(self, running: Mapping[Future[Said], Indices]) -> Collection[Future[Said]]:
+        """Wait until something becomes known.
+
+        A call that is late ends by itself. Where even that does not happen, as in C, processes of our own are
+        not waited for any longer; those of others may have something else to do first.
+        """
+        patience = None
+        if self._timeout is not None and self._executor is None:
+            patience = GRACE + self._timeout * max(block.size for block in running.values())
+        ready, _ = concurrent.futures.wait(
+            running, timeout=patience, return_when=concurrent.futures.FIRST_COMPLETED
+        )
+        if not ready:
+            raise _Silence(f"no answer within the timeout of {self._timeout:g} s")
+        return ready
+
+    def _restart(self, error: Exception) -> None:
+        """Have other processes do the rest."""
+        self._ended = text_of(error).partition("\n")[0]
+        if self._executor is None:
+            _kill(_local_pool(self.count))
+        else:
+            logger.warning("the executor is broken (%s): processes of this machine do the rest", self._ended)
+            _import_loky("an executor that is broken")
+            self._executor = None
+
+    def _read(self, block: Indices, said: Answer | Unusable | str) -> Outputs:
+        if isinstance(said, Unusable):
+            raise UsageError(f"forward cannot be evaluated by the worker on {said.machine}: {said.why}")
+        assert isinstance(said, Answer)
+        self.call_seconds = max(said.seconds / block.size, 1e-9)
+        return Outputs(block, said.outputs.values, said.outputs.obstacles)
+
+
+class _Silence(Exception):
+    """Nothing was heard for too long."""
+
+
+def _said(future: Future[Said]) -> Said | Exception:
+    """Return what a process said, or why it says nothing any more."""
+    try:
+        return future.result()
+    except (BrokenExecutor, CancelledError, OSError) as error:
+        return error
+    except ImportError as error:
+        raise UsageError(f"a worker cannot load gradlab, which evaluates forward there: {error}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] == "distributed":  # KilledWorker, for one
+            return error
+        raise
+
+
+def _pickled(problem: Evaluation) -> bytes:
+    """Return a problem as bytes, its functions by their code where ``cloudpickle`` is installed."""
+    try:
+        dumps = importlib.import_module("cloudpickle").dumps
+    except ImportError:
+        dumps = pickle.dumps
+    try:
+        payload: bytes = dumps(problem)
+    except Exception as error:
+        hint = "" if "cloudpickle" in sys.modules else f"; with cloudpickle, more can: {EXTRA}"
+        raise UsageError(f"forward cannot be sent to workers: {text_of(error)}{hint}") from error
+    return payload
+
+
+def _import_loky(what: str) -> Any:
+    try:
+        return importlib.import_module("loky")
+    except ImportError:
+        raise UsageError(f"{what} needs loky, which is not installed: {EXTRA}") from None
+
+
+def _local_pool(count: int) -> Executor:
+    """Return the pool of this process, a new one where the last is broken."""
+    pool: Executor = _import_loky(f"workers={count}").get_reusable_executor(max_workers=count, timeout=IDLE)
+    return pool
+
+
+def _kill(pool: Executor) -> None:
+    pool.shutdown(kill_workers=True)  # type: ignore[call-arg]
