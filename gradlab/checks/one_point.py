@@ -136,7 +136,8 @@ def run_checks(
     findings, notes = [*findings, *_wrong_findings(problem, compared, oracle), *transpose], [*notes, *more]
     causes: list[Cause] = []
     if explain and findings:
-        compared, causes = _explain(problem, findings, compared, rtol=rtol)
+        with problem.remembering():  # several hypotheses are tested by the same differences
+            compared, causes = _explain(problem, findings, compared, rtol=rtol)
     if jacobian is not None and compared and not findings:
         rows = compared[-1].probes[0].rows
         findings += compare_jacobian(problem, _gradients(firsts) or {}, rows, jacobian, rtol=rtol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -22,6 +23,8 @@ __tracebackhide__ = is_deliberate
 
 Source: TypeAlias = Callable[[Moves], Iterator[Outputs]]
 
+MEMORY = 2**21  # numbers, 16 MiB: of what is evaluated once and asked for again
+
 
 class Evaluation(Functions):
     """The functions under test, evaluated to be differenced; `Problem` says what the attributes are."""
@@ -30,6 +33,7 @@ class Evaluation(Functions):
     wide: bool
     source: Source | None = None  # of what is not evaluated here, one point after the other
     at_once: int = 1  # points that keep the source busy
+    _memory: dict[bytes, Array] | None = None
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one input as the numerical side sees it, in real numbers, to read, not to write.
@@ -106,6 +110,29 @@ class Evaluation(Functions):
             others are NaN where ``forward`` raises, returns something of another shape, or may not be called
             any more, since there it has no value to compare.
         """
+        if self._memory is not None:
+            return self._remembered(self._memory, moves)
+        return self._evaluated(moves)
+
+    @contextlib.contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Evaluate no point twice within this context: what is asked again is no further call."""
+        self._memory = {}
+        try:
+            yield
+        finally:
+            self._memory = None
+
+    def _remembered(self, memory: dict[bytes, Array], moves: Moves) -> Array:
+        keys = moves.keys()
+        unknown = np.array([k for k, key in enumerate(keys) if key not in memory], dtype=np.intp)
+        found = self._evaluated(moves.some(unknown)) if unknown.size else np.empty((0, self.form.size))
+        told = dict(zip((keys[k] for k in unknown.tolist()), found, strict=True))
+        if (len(memory) + len(told)) * self.form.size <= MEMORY:
+            memory |= {key: row for key, row in told.items() if not np.isnan(row).any()}
+        return np.array([told.get(key, memory.get(key)) for key in keys])
+
+    def _evaluated(self, moves: Moves) -> Array:
         count = int(max(0, min(self.calls_left, len(moves))))
         wanted = moves if count == len(moves) else moves.some(np.arange(count))
         started = time.perf_counter()

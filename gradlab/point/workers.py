@@ -129,6 +129,7 @@ class Workers:
             _import_loky(f"workers={workers}")
         self._payload, self._digest, self._ended = b"", b"", ""
         self._serial = itertools.count()
+        self._crashes = False  # whether forward was seen to end its process, all by itself
 
     @property
     def at_once(self) -> int:
@@ -148,13 +149,14 @@ class Workers:
             for block, said in zip(blocks, self._map(_there, tasks), strict=True):
                 yield self._read(block, said)
             return
-        for _ in range(TOGETHER):
+        for _ in range(0 if self._crashes else TOGETHER):
             blocks = yield from self._tried(moves, blocks, at_once=len(blocks))
         for row in np.sort(np.concatenate(blocks)).tolist() if blocks else ():
             alone = [np.array([row])]
-            for _ in range(ALONE):
+            for _ in range(1 if self._crashes else ALONE):
                 alone = yield from self._tried(moves, alone, at_once=1)
             if alone:
+                self._crashes = True
                 nothing = np.full((1, self._problem.form.size), np.nan)
                 yield Outputs(alone[0], nothing, {0: f"forward ends its process: {self._ended}"})
 

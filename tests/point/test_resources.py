@@ -241,9 +241,9 @@ class TestForesight:
         gradcheck(simulate, tanh_backward, np.tile(X, 3))
         warning = next(record for record in caplog.records if record.levelno == logging.WARNING)
         assert warning.name == "gradlab"
-        assert warning.getMessage().startswith("simulate: a call takes 0.00")
+        assert warning.getMessage().startswith("simulate: a call takes 0.0")
         assert "at least 72 calls are ahead" in warning.getMessage()
-        assert "max_seconds=1 would compare random directions" in warning.getMessage()
+        assert "would compare random directions instead of entries" in warning.getMessage()
 
     def test_fast_one_says_nothing(self, caplog):
         gradcheck(np.tanh, tanh_backward, X)
@@ -280,6 +280,6 @@ class TestCtrlC:
         assert not isinstance(caught.value, gradlab.GradientError)
 
     def test_verify_ends(self):
-        rule = gradlab.Rule("tanh", self.forward_interrupted_at(30), tanh_backward, "(n)")
+        rule = gradlab.Rule("tanh", self.forward_interrupted_at(8), tanh_backward, (X,))
         with pytest.raises(KeyboardInterrupt):
             gradlab.verify(rule, raise_exception=False)
