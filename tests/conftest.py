@@ -82,7 +82,7 @@ def _run_and_exit(command, kept):
 def forks(monkeypatch):
     """Start processes in which rules are checked in milliseconds; those of a command are real ones."""
     if hasattr(os, "fork"):
-        from gradlab.run import one, process, source, targets  # noqa: F401 - what they all import
+        from gradlab.runs import one, process, source, targets  # noqa: F401 - what they all import
 
         forking = types.SimpleNamespace(**{**vars(subprocess), "Popen": Fork})
         monkeypatch.setattr(process, "subprocess", forking)

@@ -11,7 +11,7 @@ import pytest
 from gradlab import GradientError
 from gradlab.cli import main
 from gradlab.cli.docs import pages
-from gradlab.run.config import read_configuration
+from gradlab.runs.config import read_configuration
 
 pytest_plugins = ["pytester"]
 

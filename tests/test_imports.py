@@ -38,7 +38,7 @@ LAYERS = [
     ["networks"],
     ["mutants"],
     ["_explain", "training"],
-    ["run"],
+    ["runs"],
     ["plots", "reporters"],
     ["cli", "pytest_plugin"],
     ["__main__"],

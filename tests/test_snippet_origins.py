@@ -14,7 +14,7 @@ import gradlab
 from gradlab import Rule
 from gradlab._snippet import gradcheck_snippet, point_snippet, verify_call
 from gradlab.report import snippet_of
-from gradlab.run.targets import find_rules
+from gradlab.runs.targets import find_rules
 
 RULES = """
 from gradlab import Rule

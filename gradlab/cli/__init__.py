@@ -17,7 +17,7 @@ from gradlab import __version__
 from gradlab.cli import docs, explain, mutants, train, verify
 from gradlab.cli._terminal import complain
 from gradlab.errors import UsageError
-from gradlab.run import INTERRUPTED, USAGE
+from gradlab.runs import INTERRUPTED, USAGE
 
 COMMANDS = (
     verify.add,

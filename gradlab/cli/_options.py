@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from gradlab.run.config import Kind
+from gradlab.runs.config import Kind
 
 
 def of_kind(kind: Kind) -> Callable[[str], Any]:
     """Return the ``type=`` of an option whose values are of that kind.
 
-    >>> from gradlab.run.config import whole_number
+    >>> from gradlab.runs.config import whole_number
     >>> of_kind(whole_number(1))("3")
     3
     """

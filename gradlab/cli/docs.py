@@ -10,7 +10,7 @@ from typing import Any
 
 from gradlab.cli._terminal import say
 from gradlab.errors import UsageError
-from gradlab.run import OK
+from gradlab.runs import OK
 
 
 def add(commands: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.cli._files import check_page, write_whole
 from gradlab.cli._terminal import say
-from gradlab.run import OK
+from gradlab.runs import OK
 
 if TYPE_CHECKING:
     from gradlab.rule import Rule
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the derivation."""
     from gradlab._explain import explain
-    from gradlab.run.targets import find_rule, importable
+    from gradlab.runs.targets import find_rule, importable
 
     with importable(Path.cwd()):
         rule = find_rule(arguments.target)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import say
 from gradlab.errors import UsageError
-from gradlab.run import OK, WRONG
-from gradlab.run.config import whole_number
+from gradlab.runs import OK, WRONG
+from gradlab.runs.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.mutants import Checker, Result
@@ -90,7 +90,7 @@ def load(target: str) -> Checker:
     >>> load("math:isclose").__name__
     'isclose'
     """
-    from gradlab.run.targets import importable
+    from gradlab.runs.targets import importable
 
     module_name, colon, name = target.partition(":")
     if not (module_name and colon and name):

@@ -12,8 +12,8 @@ from gradlab.cli._files import check_page, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.errors import UsageError
-from gradlab.run import INCONCLUSIVE, INTERRUPTED, OK, WRONG
-from gradlab.run.config import whole_number
+from gradlab.runs import INCONCLUSIVE, INTERRUPTED, OK, WRONG
+from gradlab.runs.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.networks.corpus import Corpus

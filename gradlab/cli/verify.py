@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from gradlab.cli._files import check_folder, check_writable, is_standard_output, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
-from gradlab.run import OK, USAGE, Run, Status
-from gradlab.run.config import COLORS, FORMATS, KINDS, Settings, read_configuration
+from gradlab.runs import OK, USAGE, Run, Status
+from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configuration
 from gradlab.words import counted
 
 if TYPE_CHECKING:
     from gradlab.reporters.style import Style
-    from gradlab.run import Listed, Outcome, Result
+    from gradlab.runs import Listed, Outcome, Result
 
 DESCRIPTION = """\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -180,10 +180,10 @@ def _check(
 ) -> Run:
     """Find and check the rules; with a style, write a row for each as soon as it is done."""
     from gradlab.reporters.overview import Table, stack_lines
-    from gradlab.run import Options, Progress
-    from gradlab.run.config import processes
-    from gradlab.run.pool import Pool
-    from gradlab.run.selection import selector
+    from gradlab.runs import Options, Progress
+    from gradlab.runs.config import processes
+    from gradlab.runs.pool import Pool
+    from gradlab.runs.selection import selector
 
     started = time.perf_counter()
     selected = selector(arguments.k)
@@ -278,7 +278,7 @@ def _placed(rule: Listed) -> Listed:
 
 
 def _outcome(rule: Listed, result: Result) -> Outcome:
-    from gradlab.run import Outcome
+    from gradlab.runs import Outcome
 
     return Outcome(rule, result.report, result.error, result.raised, result.pictures)
 

@@ -131,7 +131,7 @@ def _parameter(rule: Rule) -> Any:
 def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
     __tracebackhide__ = True
     from gradlab.reporters.overview import full
-    from gradlab.run import Options, Status
+    from gradlab.runs import Options, Status
 
     settings = settings_of(item.config, item)
     settings |= {name: value for name, value in given.items() if value is not None}

@@ -12,18 +12,18 @@ from gradlab.pytest_plugin.settings import POLICY
 
 if TYPE_CHECKING:
     from gradlab.rule import Rule
-    from gradlab.run import Options, Outcome
-    from gradlab.run.pool import Pool
+    from gradlab.runs import Options, Outcome
+    from gradlab.runs.pool import Pool
 
 POOL = pytest.StashKey["Pool"]()
 
 
 def check_rule(item: pytest.Item, rule: Rule, options: Options) -> Outcome:
     """Return what becomes of the rule of a test: in another process, unless a debugger has to see it."""
-    from gradlab.run import Listed, Outcome, Result
+    from gradlab.runs import Listed, Outcome, Result
 
     if not _isolates(item.config):
-        from gradlab.run.one import check
+        from gradlab.runs.one import check
 
         here = Listed(rule.name, item.nodeid, known_failure=rule.known_failure)
         result = check(rule, options, through=(KeyboardInterrupt, pytest.exit.Exception))
@@ -52,7 +52,7 @@ def close(config: pytest.Config) -> None:
 
 def _pool(config: pytest.Config) -> Pool:
     """Return the process of this run, which starts at the first check."""
-    from gradlab.run.pool import Pool
+    from gradlab.runs.pool import Pool
 
     if POOL not in config.stash:
         config.stash[POOL] = Pool(

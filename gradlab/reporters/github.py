@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gradlab.run import Outcome, Run, Status
+from gradlab.runs import Outcome, Run, Status
 
 if TYPE_CHECKING:
     from gradlab.pictures import Comparison

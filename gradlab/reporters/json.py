@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.report import Report
-from gradlab.run import Outcome, Run
+from gradlab.runs import Outcome, Run
 
 # Of a report, and of the document; a key that is removed or changes its meaning makes it 2.
 REPORT_VERSION, SCHEMA_VERSION = 1, 1

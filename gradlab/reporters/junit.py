@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from gradlab.reporters.text import render
-from gradlab.run import Outcome, Run, Status
+from gradlab.runs import Outcome, Run, Status
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # by XML 1.0
 ELEMENTS = {

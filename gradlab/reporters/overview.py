@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gradlab.report import snippet_of
 from gradlab.reporters import wording
 from gradlab.reporters.text import PLAIN, Style, render, reproduction
-from gradlab.run import Outcome, Run, Status
+from gradlab.runs import Outcome, Run, Status
 
 COLUMNS = ("rule", "verdict", "points", "forward calls", "worst error")
 WORDS = {Status.KNOWN_FAILURE: "XFAIL", Status.UNEXPECTED_PASS: "XPASS"}

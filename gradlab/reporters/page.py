@@ -22,7 +22,7 @@ from gradlab.reporters.json import environment
 from gradlab.reporters.views import RunView, view_of
 
 if TYPE_CHECKING:
-    from gradlab.run import Run
+    from gradlab.runs import Run
 
 TEMPLATES = Path(__file__).with_name("templates")
 MISSING = (

@@ -14,7 +14,7 @@ from gradlab.words import counted
 
 if TYPE_CHECKING:
     from gradlab.pictures import Pictures
-    from gradlab.run import Outcome, Run
+    from gradlab.runs import Outcome, Run
 
 ORDER = ("error", "fail", "unexpected pass", "inconclusive", "known failure", "pass")  # of statuses
 

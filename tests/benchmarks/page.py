@@ -20,8 +20,8 @@ import numpy as np
 
 from gradlab import Rule
 from gradlab.reporters.page import page_of_run
-from gradlab.run import Listed, Options, Outcome, Run
-from gradlab.run.one import check, with_pictures
+from gradlab.runs import Listed, Options, Outcome, Run
+from gradlab.runs.one import check, with_pictures
 
 RULES, FAILURES = 500, 50
 

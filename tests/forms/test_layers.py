@@ -9,7 +9,7 @@ from layer_styles import STYLES, Attributes, B, Dicts, Lists, Pairs, W, X, made
 
 from gradlab import GradientError, Rule, UsageError, check_layer, gradcheck, verify
 from gradlab.mutants.layers import LAYERS, Factors, Highway, Tied
-from gradlab.run.source import source_of
+from gradlab.runs.source import source_of
 
 
 def report_of(layer, *inputs, **options):

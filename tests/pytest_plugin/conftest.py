@@ -5,7 +5,7 @@ import pytest
 
 import gradlab._explain
 import gradlab.reporters.text
-import gradlab.run.targets  # noqa: F401 - likewise
+import gradlab.runs.targets  # noqa: F401 - likewise
 
 with contextlib.suppress(ModuleNotFoundError):
     import autograd.numpy  # noqa: F401 - likewise

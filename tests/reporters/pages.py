@@ -3,8 +3,8 @@
 import numpy as np
 
 from gradlab import Rule
-from gradlab.run import Listed, Options, Outcome, Run
-from gradlab.run.one import check, with_pictures
+from gradlab.runs import Listed, Options, Outcome, Run
+from gradlab.runs.one import check, with_pictures
 
 HOSTILE = "<script>alert(1)</script>"
 BREAKOUT = "</code></pre></style></title><img src=x onerror=alert(2)>\"' onload=alert(3)"

@@ -14,7 +14,7 @@ from gradlab.reporters import json as json_reporter
 from gradlab.reporters.junit import render_junit
 from gradlab.reporters.overview import overview
 from gradlab.reporters.style import Style
-from gradlab.run import ErrorKind, Listed, Outcome, RuleError, Run, Status
+from gradlab.runs import ErrorKind, Listed, Outcome, RuleError, Run, Status
 
 POINT = 2.0
 CALL = "from shop import crashed as rule\ngradlab.verify(rule, rng=0)"

@@ -7,9 +7,9 @@ import pytest
 
 from gradlab import Rule, gradcheck, verify
 from gradlab.reporters.json import render, schema
-from gradlab.run import ErrorKind, Listed, Options, Outcome, Run, Status
-from gradlab.run.config import Settings
-from gradlab.run.one import check
+from gradlab.runs import ErrorKind, Listed, Options, Outcome, Run, Status
+from gradlab.runs.config import Settings
+from gradlab.runs.one import check
 
 jsonschema = pytest.importorskip("jsonschema", reason="the extra gradlab-verify[test] brings jsonschema")
 

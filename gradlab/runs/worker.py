@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gradlab.rule import Rule
-from gradlab.run.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
+from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
 
 LOST = 74  # the exit code where a rule has closed the channel: that of errors of input and output, on BSD
 
@@ -157,7 +157,7 @@ def _end() -> None:
 
 
 def _found(request: Find, answer: Any) -> Listing:
-    from gradlab.run.source import source_of
+    from gradlab.runs.source import source_of
 
     finder = importlib.import_module(request.finder)
     found: dict[int, tuple[Rule, Listed]] = {}
@@ -184,7 +184,7 @@ def _problem(target: Any, error: BaseException) -> str:
 
 
 def _checked(request: Check, answer: Any) -> Result:
-    from gradlab.run.one import call_of, check, with_pictures
+    from gradlab.runs.one import call_of, check, with_pictures
 
     listed = request.rule
     finder = importlib.import_module(request.finder)

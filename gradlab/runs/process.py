@@ -17,16 +17,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gradlab.run.outcomes import ErrorKind, Result, RuleError
-from gradlab.run.stacks import dumped
-from gradlab.run.worker import LOST, Begun, Check, Find, Settled
+from gradlab.runs.outcomes import ErrorKind, Result, RuleError
+from gradlab.runs.stacks import dumped
+from gradlab.runs.worker import LOST, Begun, Check, Find, Settled
 from gradlab.words import counted
 
 LAST_WORDS = 1.0  # seconds in which a process that is told to end writes its stack, and what it said arrives
 
 BOOT = (
     "import sys, json; sys.path[:], sys.argv[:], stacks = json.loads(sys.argv[1]); "
-    "from gradlab.run.worker import main; main(stacks)"
+    "from gradlab.runs.worker import main; main(stacks)"
 )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from gradlab.errors import UsageError
-from gradlab.run.config import KINDS, Settings, read_configuration
+from gradlab.runs.config import KINDS, Settings, read_configuration
 
 
 def write(folder, text):

@@ -17,8 +17,8 @@ from gradlab.errors import GradientError, UsageError
 from gradlab.pictures import Pictures
 from gradlab.point.values import text_of
 from gradlab.rule import Rule
-from gradlab.run.outcomes import ErrorKind, Options, Result, RuleError
-from gradlab.run.stacks import Frame, users, written
+from gradlab.runs.outcomes import ErrorKind, Options, Result, RuleError
+from gradlab.runs.stacks import Frame, users, written
 
 
 def check(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import configuration
 
 from gradlab import Rule
-from gradlab.run.one import check
-from gradlab.run.outcomes import Options
+from gradlab.runs.one import check
+from gradlab.runs.outcomes import Options
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ a `Pool` do.
 
 from __future__ import annotations
 
-from gradlab.run.outcomes import (
+from gradlab.runs.outcomes import (
     INCONCLUSIVE,
     INTERRUPTED,
     OK,

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import gradlab
-from gradlab.run.stacks import MOST, Frame, dumped, users, written
+from gradlab.runs.stacks import MOST, Frame, dumped, users, written
 
 OURS = Frame(str(Path(gradlab.__file__).parent / "point" / "functions.py"), 399, "call_forward")
 BUILT_IN = Frame(str(Path(gradlab.__file__).parent / "rules" / "linear.py"), 20, "forward")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradlab.run.source import source_of
+from gradlab.runs.source import source_of
 
 
 def plain(dy, x):

@@ -1,7 +1,7 @@
 import pytest
 
 from gradlab.errors import UsageError
-from gradlab.run.selection import selector
+from gradlab.runs.selection import selector
 
 NAMES = ["softmax", "softmax_cross_entropy", "layer-tanh[3]", "x*y", "tanh"]
 

@@ -5,8 +5,8 @@ import pytest
 
 from gradlab.errors import UsageError
 from gradlab.rules import RULES, linear
-from gradlab.run.pool import Pool
-from gradlab.run.targets import find_rule, find_rules, importable
+from gradlab.runs.pool import Pool
+from gradlab.runs.targets import find_rule, find_rules, importable
 
 
 @pytest.fixture(autouse=True)

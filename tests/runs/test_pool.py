@@ -12,9 +12,9 @@ import pytest
 
 from gradlab import Rule
 from gradlab.report import snippet_of
-from gradlab.run import ErrorKind, Options, Progress, Result
-from gradlab.run.one import check
-from gradlab.run.pool import Pool
+from gradlab.runs import ErrorKind, Options, Progress, Result
+from gradlab.runs.one import check
+from gradlab.runs.pool import Pool
 
 MIXED = """
 import os, subprocess, time
@@ -79,7 +79,7 @@ def checked(write, project):
 
 def test_reports_do_not_depend_on_the_number_of_processes(checked, monkeypatch):
     # What one run keeps for the next would be checked first there.
-    monkeypatch.setattr("gradlab.run.one._database", lambda: None)
+    monkeypatch.setattr("gradlab.runs.one._database", lambda: None)
     names = ("wrong", "none", "last")
     alone = checked(*names)
     together = checked(*names, size=2)
@@ -208,7 +208,7 @@ def test_defect_of_gradlab_concerns_one_rule(monkeypatch):
     def verify(rule, **options):
         raise ZeroDivisionError(rule.name)
 
-    monkeypatch.setattr("gradlab.run.one.verify", verify)
+    monkeypatch.setattr("gradlab.runs.one.verify", verify)
     error = check(Rule("wrong", abs, abs, "(n)"), Options()).error
     assert error.kind is ErrorKind.INTERNAL
     assert error.message == "it could not be checked, by a defect of gradlab: ZeroDivisionError: wrong"

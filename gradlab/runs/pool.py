@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gradlab.run.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
-from gradlab.run.process import Worker
-from gradlab.run.worker import Begun, Check, Find, Listing, Settled
+from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
+from gradlab.runs.process import Worker
+from gradlab.runs.worker import Begun, Check, Find, Listing, Settled
 
 FAREWELL = 5.0  # seconds in which a process that has nothing left to do may end by itself
 GLANCE = 0.2  # seconds between two looks at whether processes that say nothing are still there
-TARGETS = "gradlab.run.targets"
+TARGETS = "gradlab.runs.targets"
 # After these a process is gone, or may be in any state.
 SPOILING = {ErrorKind.ENDED, ErrorKind.TIMEOUT, ErrorKind.MEMORY, ErrorKind.INTERNAL}
 
