@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gradlab.report import Report as Report
     from gradlab.report import Verdict as Verdict
     from gradlab.rule import Rule as Rule
+    from gradlab.runs.run import run as run
 
 __version__ = "0.1.0"
 
@@ -66,6 +67,7 @@ _HOME = {
     "gradgradcheck": "gradlab._gradgradcheck",
     "numerical_jacobian": "gradlab._numerical",
     "numerical_vjp": "gradlab._numerical",
+    "run": "gradlab.runs.run",
     "verify": "gradlab._verify",
 }
 
@@ -88,6 +90,7 @@ __all__ = [
     "gradgradcheck",
     "numerical_jacobian",
     "numerical_vjp",
+    "run",
     "verify",
 ]
 

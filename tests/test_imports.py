@@ -49,6 +49,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ALLOWED = {
     ("report", "reporters"),
     ("report", "plots"),
+    ("runs", "reporters"),
     *(("rule", more) for more in ("layers", "jax", "torch")),
 }
 # Rules are what is checked: they know nothing of what checks them.

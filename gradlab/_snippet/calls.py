@@ -176,16 +176,16 @@ def _inputs(writer: Writer, forward: Callable[..., Any], inputs: Any) -> str:
 
 
 def _rule(writer: Writer, rule: Rule) -> str:
-    return writer.name("rule", rule, *_homes(rule), alias=True)
+    return writer.name("rule", rule, *homes_of(rule), alias=True)
 
 
 def _is_at_hand(value: Any) -> bool:
     """Whether a rule, or a function, can be had by whoever pastes."""
-    homes = _homes(value) if isinstance(value, Rule) else ()
+    homes = homes_of(value) if isinstance(value, Rule) else ()
     return known_name(value) is not None or origin_of(value, *homes) is not None
 
 
-def _homes(rule: Rule) -> tuple[str, ...]:
+def homes_of(rule: Rule) -> tuple[str, ...]:
     """Return the modules that define a rule's functions, in which it is likely to be found."""
     functions = (rule.forward, rule.backward, rule.jvp)
     return tuple(str(getattr(function, "__module__", None)) for function in functions)

@@ -8,7 +8,9 @@ import os
 import site
 import sys
 import sysconfig
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +18,8 @@ from typing import Any
 
 MAIN = "__main__"
 SEARCHED = 1000  # items of a list that are looked at
+# Where objects are to be had that came as they are from another process, where no import gives them.
+_sent: dict[int, tuple[weakref.ref[Any], Origin]] = {}
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,21 @@ def origin_of(value: Any, *homes: str) -> Origin | None:
     >>> origin_of(lambda x: x) is None
     True
     """
+    reference, origin = _sent.get(id(value), (None, None))
+    if reference is not None and reference() is value:
+        return origin
     for module, path in _places(value, homes):
         found = _reached(module, path)
         if found is not None:
             return found
     return None
+
+
+def remember(value: Any, origin: Origin) -> None:
+    """Have `origin_of` say of an object that another process sent what it says there."""
+    key = id(value)
+    with suppress(TypeError):  # of what cannot be referred to so
+        _sent[key] = weakref.ref(value, lambda _: _sent.pop(key, None)), origin
 
 
 def is_typed_here(function: Any) -> bool:
@@ -116,7 +130,7 @@ def _places(value: Any, homes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     others = (
         []
         if inspect.isroutine(value)
-        else [m for m in list(sys.modules) if _is_own(m) or not _is_installed(m)]
+        else [m for m in list(sys.modules) if _is_own(m) or not is_installed(m)]
     )
     for module in dict.fromkeys([*likely, *others]):
         attributes = dict(getattr(sys.modules.get(module), "__dict__", {}))
@@ -148,7 +162,7 @@ def _reached(name: str, path: str) -> Origin | None:
         return None  # such as <lambda>
     if name == MAIN:
         return Origin(name, path) if getattr(module, "__file__", None) is None else None
-    if _is_own(name) or _is_installed(name):
+    if _is_own(name) or is_installed(name):
         return Origin(name, path)
     file = getattr(module, "__file__", None)
     if file is None or not os.path.isfile(file):
@@ -167,7 +181,7 @@ def _folder_of(name: str, file: Path) -> Path | None:
     return whole.parents[len(parts) - 1] if [*whole.parts[-len(parts) : -1], stem] == parts else None
 
 
-def _is_installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
     """Whether every process of this Python finds a module: it is built in, of the library or installed."""
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None)

@@ -169,7 +169,7 @@ class Writer:
             self._folders[origin.folder] = None
         if origin.file is not None:
             return self._define(role, f"{self._run(origin.file)}[{base!r}]{rest}", value)
-        holder = getattr(sys.modules[origin.module], base)
+        holder = getattr(sys.modules.get(origin.module), base, value)  # which may be in another process
         variable = self.free(role, value) if alias and not rest else self._hold(base, holder)
         if origin.module != MAIN:
             name = base if variable == base else f"{base} as {variable}"

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from gradlab.cli._files import check_folder, check_writable, is_standard_output, write_whole
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
-from gradlab.runs import OK, USAGE, Run, Status
+from gradlab.runs import OK, USAGE, Outcome, Run, Status
 from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configuration
+from gradlab.runs.outcomes import twice
 from gradlab.words import counted
 
 if TYPE_CHECKING:
     from gradlab.reporters.style import Style
-    from gradlab.runs import Listed, Outcome, Result
+    from gradlab.runs import Listed, Result
 
 DESCRIPTION = """\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -223,7 +224,7 @@ def _check(
                     continue
                 running.pop(position, None)
                 results[position] = said
-                outcome = _outcome(chosen[position], said)
+                outcome = Outcome.of(chosen[position], said)
                 line.clear()
                 if table is not None:
                     say(table.row(outcome))
@@ -238,7 +239,7 @@ def _check(
                 "\n".join([f"{chosen[position].name}: {error.message}", *stack_lines(error.stack)])
             )
     return Run(
-        outcomes=tuple(_outcome(chosen[position], results[position]) for position in sorted(results)),
+        outcomes=tuple(Outcome.of(chosen[position], results[position]) for position in sorted(results)),
         problems=tuple(problems),
         settings={**settings.as_written(), "k": arguments.k},
         seconds=time.perf_counter() - started,
@@ -257,15 +258,7 @@ def _complaints(
         problems.append(f"the targets give {counted(len(found), 'rule')}; at least {least} were expected")
     if found and not chosen:
         problems.append(f"-k {expression!r} matches no rule; the targets give {counted(len(found), 'rule')}")
-    homes: dict[str, list[str]] = {}
-    for one in chosen:
-        homes.setdefault(one.name, []).append(one.target)
-    problems += [
-        f"{len(targets)} rules are called {name!r}, in {', '.join(dict.fromkeys(targets))}; names must differ"
-        for name, targets in homes.items()
-        if len(targets) > 1
-    ]
-    return problems
+    return problems + twice(chosen)
 
 
 def _placed(rule: Listed) -> Listed:
@@ -275,12 +268,6 @@ def _placed(rule: Listed) -> Listed:
     root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
     path = Path(rule.file).resolve()
     return replace(rule, file=(path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
-
-
-def _outcome(rule: Listed, result: Result) -> Outcome:
-    from gradlab.runs import Outcome
-
-    return Outcome(rule, result.report, result.error, result.raised, result.pictures)
 
 
 def _style(settings: Settings, *, streams: bool) -> Style:

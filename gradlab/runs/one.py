@@ -53,7 +53,7 @@ def check(
             max_examples=options.max_examples,
             rng=options.seed,
             rtol=options.rtol,
-            database=_database(),
+            database=_database() if options.keep else None,
             progress=progress,
         )
     except GradientError as error:

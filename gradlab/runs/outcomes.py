@@ -5,8 +5,8 @@ Nothing here needs NumPy: the process that supervises the checks, and reports th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -23,25 +23,28 @@ OK, WRONG, USAGE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130  # 130 is 128 + SI
 class Options:
     """What is asked of every rule alike; the fields are those of `gradlab.verify`.
 
-    With ``pictures``, those of a failing point are taken.
+    With ``pictures``, those of a failing point are taken. With ``keep``, what fails is kept for the next run
+    to begin with, in the database of the Hypothesis profile in force.
     """
 
     max_examples: int = 100
     seed: int = 0
     rtol: float | None = None
     pictures: bool = False
+    keep: bool = True
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A rule as other processes know it, for its functions cannot be sent there.
+    """A rule as other processes know it: by what it is found by there, or as it was sent.
 
     Attributes
     ----------
     name : str
         The rule's name.
     target : object
-        What was typed to name it; where that is not how it is found, what shows as it.
+        What was typed to name it; where that is not how it is found, what shows as it. Of a rule that is
+        sent, the `gradlab.runs.pickled.Given` of this process, or `gradlab.runs.pickled.Pickled`.
     position : int
         Which of the target's rules it is.
     known_failure : (kind, reason) or None
@@ -156,6 +159,12 @@ class Outcome:
     raised: str = ""
     pictures: Pictures | None = None
 
+    @classmethod
+    def of(cls, rule: Listed, result: Result) -> Outcome:
+        """Return what became of a rule by what came of it."""
+        shown = replace(rule, target=str(rule.target))  # without what was sent
+        return cls(shown, result.report, result.error, result.raised, result.pictures)
+
     @property
     def status(self) -> Status:
         """The verdict; of a known failure, whether it is still that one: another is not excused by it."""
@@ -182,9 +191,9 @@ class Outcome:
         return self.report.reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """What became of all rules, in their order.
+    """What became of all rules, in their order. It is true if every rule is as it should be.
 
     Attributes
     ----------
@@ -200,6 +209,9 @@ class Run:
         How many rules there were to check.
     interrupted : bool
         Whether Ctrl-C ended it before all rules were checked.
+    notes : tuple of str
+        What happened on the way and changes nothing, such as that an executor broke and the rest was checked
+        without it.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -208,6 +220,24 @@ class Run:
     seconds: float
     selected: int
     interrupted: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return f"<Run {self.summary()}>"
+
+    def __str__(self) -> str:
+        from gradlab.reporters.overview import overview
+
+        more = [f"note: {note}" for note in self.notes] + list(self.problems)
+        return "\n".join([overview(self), *more])
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule passes, or fails as it is known to, and nothing else is wrong."""
+        return self.exit_code == OK
 
     def having(self, *statuses: Status) -> tuple[Outcome, ...]:
         """Return the outcomes of some statuses."""
@@ -245,3 +275,15 @@ class Run:
         if unchecked and counts:
             counts.append(f"{unchecked} not checked")
         return f"{counted(self.selected, 'rule')}: {', '.join(counts) or 'none checked'}"
+
+
+def twice(rules: Sequence[Listed]) -> list[str]:
+    """Say which rules are called alike, a sentence for each name."""
+    homes: dict[str, list[str]] = {}
+    for one in rules:
+        homes.setdefault(one.name, []).append(str(one.target))
+    return [
+        f"{len(targets)} rules are called {name!r}, in {', '.join(dict.fromkeys(targets))}; names must differ"
+        for name, targets in homes.items()
+        if len(targets) > 1
+    ]

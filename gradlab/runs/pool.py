@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
+from gradlab.runs.pickled import sendable
 from gradlab.runs.process import Worker
 from gradlab.runs.worker import Begun, Check, Find, Listing, Settled
 
@@ -89,16 +90,17 @@ class Pool:
                     worker.kill()
                 self._workers.clear()
 
-    def find(self, targets: Sequence[Any]) -> tuple[list[Listed], list[str]]:
+    def find(self, targets: Sequence[Any], *, pickles: bool = False) -> tuple[list[Listed], list[str]]:
         """Return the rules that targets name, each once, and a sentence for each target that names none.
 
-        A target whose import ends the process is left out when it is tried again.
+        A target whose import ends the process is left out when it is tried again. With ``pickles``, rules
+        can be checked where their targets name nothing.
         """
         left = dict(enumerate(targets))
         problems: dict[int, str] = {}
         while True:
             numbers = list(left)
-            at, listing = self._listed(Find(self.finder, tuple(left.values())))
+            at, listing = self._listed(Find(self.finder, tuple(left.values()), pickles))
             if isinstance(listing, Listing):
                 problems |= {numbers[k]: problem for k, problem in listing.problems.items()}
                 return list(listing.rules), [problems[number] for number in sorted(problems)]
@@ -113,7 +115,7 @@ class Pool:
         Parameters
         ----------
         rules : sequence of Listed
-            From `find`.
+            From `find`, or `given`.
         options : Options
             What is asked of each.
 
@@ -126,9 +128,7 @@ class Pool:
         unsure: dict[int, str] = {}  # how a process ended in which other rules had been checked before
         try:
             while waiting or any(worker.busy for worker in self._workers):
-                while waiting and (worker := self._idle()) is not None:
-                    position, rule = waiting.popleft()
-                    worker.ask(Check(self.finder, rule, options), position)
+                yield from self._ask(waiting, options)
                 for worker, message in self._messages():
                     if isinstance(message, Begun | Settled | int):
                         worker.note(message)
@@ -153,6 +153,18 @@ class Pool:
                 self.stopped[worker.position] = worker.stop()
                 self._retire(worker)
             raise
+
+    def _ask(
+        self, waiting: deque[tuple[int, Listed]], options: Options
+    ) -> Iterator[tuple[int, Progress | Result]]:
+        """Give each process that has nothing to do a rule, and say of which that cannot be done."""
+        while waiting and (worker := self._idle()) is not None:
+            position, rule = waiting.popleft()
+            sent = sendable(rule)
+            if isinstance(sent, Result):
+                yield position, sent
+            else:
+                worker.ask(Check(self.finder, sent, options), position)
 
     def _listed(self, request: Find) -> tuple[int | None, Listing | RuleError]:
         """Ask for a listing; return also at which target it was when there is none."""

@@ -33,16 +33,21 @@ from typing import Any, BinaryIO
 
 from gradlab.rule import Rule
 from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
+from gradlab.runs.pickled import Pickled, pickled, unpickled
 
 LOST = 74  # the exit code where a rule has closed the channel: that of errors of input and output, on BSD
 
 
 @dataclass(frozen=True)
 class Find:
-    """Asks which rules targets name; ``finder`` is the module that knows, by its function ``find_rules``."""
+    """Asks which rules targets name; ``finder`` is the module that knows, by its function ``find_rules``.
+
+    With ``pickles``, each comes as it is, to be sent to where its target names nothing.
+    """
 
     finder: str
     targets: tuple[Any, ...]
+    pickles: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,9 +171,11 @@ def _found(request: Find, answer: Any) -> Listing:
         answer(number)
         try:
             for position, rule in enumerate(finder.find_rules(target)):
-                file, line = source_of(rule.backward or rule.jvp) or (None, None)
-                listed = Listed(rule.name, target, position, rule.known_failure, file, line)
-                found.setdefault(id(rule), (rule, listed))
+                if id(rule) not in found:
+                    file, line = source_of(rule.backward or rule.jvp) or (None, None)
+                    place = pickled(rule, str(target)) if request.pickles else target
+                    listed = Listed(rule.name, place, position, rule.known_failure, file, line)
+                    found[id(rule)] = rule, listed
         except BaseException as error:
             problems[number] = _problem(target, error)
     return Listing(tuple(listed for _, listed in found.values()), problems)
@@ -186,22 +193,34 @@ def _problem(target: Any, error: BaseException) -> str:
 def _checked(request: Check, answer: Any) -> Result:
     from gradlab.runs.one import call_of, check, with_pictures
 
-    listed = request.rule
-    finder = importlib.import_module(request.finder)
     answer(0)
-    try:
-        found: Sequence[Rule] = finder.find_rules(listed.target)
-        if len(found) <= listed.position or found[listed.position].name != listed.name:
-            return _not_again(listed, "it is another one, or none, when that is imported again")
-    except BaseException as error:
-        return _not_again(listed, _problem(listed.target, error))
-    rule = found[listed.position]
+    rule = _rule_of(request)
+    if isinstance(rule, Result):
+        return rule
     answer(Begun(call_of(rule, request.options)))
     result = check(rule, request.options, lambda points, doing: answer(Progress(points, doing)))
     if not request.options.pictures or result.report is None or result.report.passed:
         return result
     answer(Settled(result))
     return with_pictures(result)
+
+
+def _rule_of(request: Check) -> Rule | Result:
+    """Return the rule, as it was sent or as its target gives it again, or why there is none."""
+    listed = request.rule
+    if isinstance(listed.target, Pickled):
+        try:
+            return unpickled(listed)
+        except BaseException as error:
+            return Result(error=RuleError(ErrorKind.USAGE, _problem("it", error)))
+    finder = importlib.import_module(request.finder)
+    try:
+        found: Sequence[Rule] = finder.find_rules(listed.target)
+    except BaseException as error:
+        return _not_again(listed, _problem(listed.target, error))
+    if len(found) <= listed.position or found[listed.position].name != listed.name:
+        return _not_again(listed, "it is another one, or none, when that is imported again")
+    return found[listed.position]
 
 
 def _not_again(listed: Listed, why: str) -> Result:
