@@ -1,31 +1,23 @@
-"""``gradlab verify``: rules checked at many points, as a gate in continuous integration.
-
-This process imports and runs none of the rules: a `Pool` of others does, so that nothing that a rule does can
-end the run before all is said.
-"""
+"""``gradlab verify``: rules checked at many points, as a gate in continuous integration."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradlab.cli._check import check
 from gradlab.cli._files import check_folder, check_writable, is_standard_output, write_whole
 from gradlab.cli._options import of_kind
-from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
-from gradlab.runs import OK, USAGE, Outcome, Run, Status
+from gradlab.cli._terminal import complain, say
+from gradlab.runs import OK, USAGE, Run
 from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configuration
-from gradlab.runs.outcomes import twice
-from gradlab.words import counted
 
 if TYPE_CHECKING:
     from gradlab.reporters.style import Style
-    from gradlab.runs import Listed, Result
 
 DESCRIPTION = """\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -39,7 +31,6 @@ win.
 Rules are imported and run in processes of their own, so that one that
 crashes, hangs or exits is an error, and all others are checked.
 """
-BUILT_IN = ("gradlab.rules:RULES", "gradlab.networks:RULES")
 EPILOG = """\
 a TARGET is one of
   linear                    a built-in rule
@@ -58,9 +49,6 @@ exit codes
   3    nothing is wrong, but something is inconclusive
   130  interrupted by Ctrl-C; what was done so far is reported
 """
-
-
-STOPPING = (Status.FAIL, Status.INCONCLUSIVE, Status.ERROR, Status.UNEXPECTED_PASS)  # for -x
 
 
 def add(commands: Any) -> None:
@@ -95,6 +83,12 @@ def add(commands: Any) -> None:
         "a rule that takes longer, or whose import does, is an error (default: none)",
     )
     setting(how, "jobs", "N", "processes at once, or auto; the reports are the same (default: 1)")
+    how.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="check them on the cluster of this scheduler, such as tcp://10.0.0.1:8786; --jobs is then for "
+        "what is left should it be lost",
+    )
     how.add_argument(
         "-x", "--exitfirst", action="store_true", help="stop at the first rule that is not as it should be"
     )
@@ -141,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     document = settings.format == "json" and output is None  # and nothing else on standard output
     style = _style(settings, streams=not document)
     show = None if document or arguments.quiet else style
-    done = _check(settings, arguments, folders, show)
+    done = check(settings, arguments, folders, show)
     if arguments.list:
         code = USAGE if done.problems or not done.selected else OK
     else:
@@ -174,100 +168,6 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[Path]]:
     elif configuration.folder not in (None, here):
         folders.append(configuration.folder)
     return replace(Settings(), **{**values, **given}), folders
-
-
-def _check(
-    settings: Settings, arguments: argparse.Namespace, folders: Sequence[Path], table_style: Style | None
-) -> Run:
-    """Find and check the rules; with a style, write a row for each as soon as it is done."""
-    from gradlab.reporters.overview import Table, stack_lines
-    from gradlab.runs import Options, Progress
-    from gradlab.runs.config import processes
-    from gradlab.runs.pool import Pool
-    from gradlab.runs.selection import selector
-
-    started = time.perf_counter()
-    selected = selector(arguments.k)
-    chosen: list[Listed] = []
-    results: dict[int, Result] = {}
-    problems: list[str] = []
-    line = ProgressLine(sys.stderr)
-    path = [*map(str, folders), *sys.path]
-    with (
-        Interruptible() as interrupt,
-        Pool(processes(settings.jobs), timeout=settings.timeout, path=path) as pool,
-    ):
-        line.show("importing")
-        found, problems = pool.find(settings.targets or BUILT_IN)
-        line.clear()
-        chosen = [_placed(one) for one in found if selected(one.name)]
-        problems += _complaints(settings, arguments.k, found, chosen)
-        if arguments.list:
-            for one in chosen:
-                say(f"{one.name}  {one.target}")
-        elif chosen:
-            table = None
-            if table_style is not None:
-                names = [one.name for one in chosen]
-                table = Table.of(names, max_examples=settings.max_examples, style=table_style)
-                say(table.header)
-            pictures = arguments.html is not None
-            options = Options(settings.max_examples, settings.seed, settings.rtol, pictures)
-            running: dict[int, float] = {}
-            for position, said in pool.check(chosen, options):
-                interrupt.check()
-                if isinstance(said, Progress):
-                    running[position] = min(1.0, said.points / settings.max_examples)
-                    count = f"{len(results) + 1}/{len(chosen)}"
-                    bar = line.bar((len(results) + sum(running.values())) / len(chosen))
-                    line.show(f"{bar}{count} {chosen[position].name}: {said.doing}, point {said.points}")
-                    continue
-                running.pop(position, None)
-                results[position] = said
-                outcome = Outcome.of(chosen[position], said)
-                line.clear()
-                if table is not None:
-                    say(table.row(outcome))
-                if arguments.exitfirst and outcome.status in STOPPING:
-                    break
-        problems += pool.remarks
-    line.clear()
-    if interrupt.came:
-        problems.append(f"interrupted; {len(results)} of {counted(len(chosen), 'rule')} were checked")
-        for position, error in sorted(pool.stopped.items()):
-            problems.append(
-                "\n".join([f"{chosen[position].name}: {error.message}", *stack_lines(error.stack)])
-            )
-    return Run(
-        outcomes=tuple(Outcome.of(chosen[position], results[position]) for position in sorted(results)),
-        problems=tuple(problems),
-        settings={**settings.as_written(), "k": arguments.k},
-        seconds=time.perf_counter() - started,
-        selected=len(chosen),
-        interrupted=interrupt.came,
-    )
-
-
-def _complaints(
-    settings: Settings, expression: str, found: Sequence[Listed], chosen: Sequence[Listed]
-) -> list[str]:
-    """Say what is wrong with the rules that were found, taken together."""
-    problems = []
-    least = settings.expect_rules
-    if least is not None and len(found) < least:
-        problems.append(f"the targets give {counted(len(found), 'rule')}; at least {least} were expected")
-    if found and not chosen:
-        problems.append(f"-k {expression!r} matches no rule; the targets give {counted(len(found), 'rule')}")
-    return problems + twice(chosen)
-
-
-def _placed(rule: Listed) -> Listed:
-    """Say where a rule is as seen from the root of the repository, where that is known, or from here."""
-    if rule.file is None:
-        return rule
-    root = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()).resolve()
-    path = Path(rule.file).resolve()
-    return replace(rule, file=(path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
 
 
 def _style(settings: Settings, *, streams: bool) -> Style:

@@ -42,6 +42,7 @@ def render(run: Run) -> str:
         "errors": [_error(outcome) for outcome in run.outcomes if outcome.report is None],
         "counts": {str(status).replace(" ", "_"): count for status, count in run.counts.items()},
         "problems": list(run.problems),
+        "notes": list(run.notes),
         "seconds": run.seconds,
         "exit_code": run.exit_code,
     }

@@ -63,7 +63,7 @@ class Spread:
             for k, said in self.pool.check(list(left.values()), options):
                 yield positions[k], said
         finally:
-            self.stopped = {positions[k]: error for k, error in self.pool.stopped.items()}
+            self.stopped.update((positions[k], error) for k, error in self.pool.stopped.items())
 
     def _from_workers(self, rules: Sequence[Listed], options: Options) -> Iterator[tuple[int, Result]]:
         run = uuid.uuid4().hex
