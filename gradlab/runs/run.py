@@ -119,7 +119,7 @@ def run(
 
 def _asked(rules: Any) -> list[Rule | str]:
     if isinstance(rules, Rule | str) or not isinstance(rules, Iterable):
-        raise UsageError(f"run was given {describe(rules)}; expected a list of rules")
+        raise UsageError(f"run was given {rules!r}; expected a list of rules")
     asked = list(rules)
     for rule in asked:
         if not isinstance(rule, Rule | str):
@@ -133,11 +133,11 @@ def _check_options(executor: Any, **options: Any) -> None:
     if hasattr(executor, "get_executor"):
         raise UsageError("executor is a client of Dask; expected its client.get_executor()")
     if executor is not None and not isinstance(executor, Executor):
-        raise UsageError(f"executor is {describe(executor)}; expected a concurrent.futures.Executor")
+        raise UsageError(f"executor is {executor!r}; expected a concurrent.futures.Executor")
     for name, value in options.items():
         kind = KINDS[name.replace("_", "-")]
         if not (value is None and name in ("timeout", "rtol")) and not kind.accepts(value):
-            raise UsageError(f"{name} is {describe(value)}; expected {kind.expected}")
+            raise UsageError(f"{name} is {value!r}; expected {kind.expected}")
 
 
 def _listed(asked: Sequence[Rule | str], pool: Pool, *, pickles: bool) -> tuple[list[Listed], list[str]]:

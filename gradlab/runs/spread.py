@@ -56,8 +56,11 @@ class Spread:
                 yield position, result
             return
         except BrokenExecutor as error:
-            why = " ".join(f"{type(error).__name__}: {error}".split())
-            self.note(f"the executor broke; {counted(len(left), 'rule')} were checked here ({why})")
+            why = " ".join(str(error).split())
+            number = counted(len(left), "rule")
+            self.note(
+                f"the executor broke ({why}); {number} had yet to be checked, which is done on this machine"
+            )
         positions = list(left)
         try:
             for k, said in self.pool.check(list(left.values()), options):
@@ -95,6 +98,9 @@ class Spread:
                     waiting.appendleft(position)
                 else:
                     yield position, _ended(f"it was given to the executor {TRIES} times, and cancelled there")
+        except BrokenExecutor:
+            running.clear()  # there is nothing left to cancel
+            raise
         finally:
             for future in running:
                 future.cancel()
