@@ -58,6 +58,16 @@ def expected(forks):
     return checked_here()
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Tasks that only say that they ran."""
+
+    def check(rule, *_):
+        return spread._ended(f"{rule.name} was here"), ()
+
+    monkeypatch.setattr(spread, "check_there", check)
+
+
 def raises(error, *numbers):
     def meddle(number):
         if not numbers or number in numbers:
@@ -66,9 +76,9 @@ def raises(error, *numbers):
     return meddle
 
 
-def test_tasks_that_are_cancelled_are_given_again(expected):
+def test_tasks_that_are_cancelled_are_given_again(quick):
     done = run(rules(), Executes(raises(KeyError(), 1, 3)))
-    assert done.outcomes == expected
+    assert [outcome.headline for outcome in done.outcomes] == [f"{rule.name} was here" for rule in rules()]
     assert done.notes == ()
 
 
@@ -79,11 +89,11 @@ def test_rule_whose_tasks_are_cancelled_again_and_again_is_an_error():
     assert done.outcomes[0].headline == "it was given to the executor 4 times, and cancelled there"
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_rest_is_checked_here_when_the_executor_breaks(number, expected):
-    done = run(rules(), Executes(raises(BrokenExecutor("a process ended"), number)))
-    assert done.outcomes == expected
-    assert (done.problems, done.exit_code) == ((), 1)
+def test_rest_is_checked_here_when_the_executor_breaks(quick, expected):
+    done = run(rules(), Executes(raises(BrokenExecutor("a process ended"), 2)))
+    assert done.outcomes[0].headline == "wrong was here"
+    assert done.outcomes[1:] == expected[1:]
+    assert done.problems == ()
     assert done.notes[0].startswith("the executor broke (a process ended); ")
 
 
@@ -96,10 +106,10 @@ def test_rest_is_checked_here_when_the_executor_was_shut_down(expected):
     assert f"note: {done.notes[0]}" in str(done)
 
 
-def test_task_that_fails_is_an_error_of_its_rule():
+def test_task_that_fails_is_an_error_of_its_rule(quick):
     done = run(rules(), Executes(raises(IndexError(OSError("no room")), 2)))
     assert done.outcomes[1].headline == "the executor could not have it checked: OSError: no room"
-    assert [outcome.error is None for outcome in done.outcomes] == [True, False, True]
+    assert done.outcomes[2].headline == "right 1 was here"
 
 
 def test_other_versions_are_refused_by_the_machine_that_has_them():
