@@ -21,6 +21,7 @@ GLANCE = 0.2  # seconds between two looks at whether Ctrl-C has come
 AHEAD = 2  # tasks for each worker: one that it works at, and one that waits for it there
 UNKNOWN = 32  # workers of an executor that does not say how many it has
 COUNTED = 5.0  # seconds for which a count of workers is good: a cluster may grow
+DESERTED = 300.0  # seconds without a worker after which none is waited for: Dask's patience with a silent one
 TRIES = 4  # how often a rule is given to an executor that loses it, as Dask gives a task to workers that die
 
 
@@ -41,7 +42,7 @@ class Spread:
         self.executor, self.pool, self.note = executor, pool, note
         self.remarks = pool.remarks
         self.stopped: dict[int, RuleError] = {}
-        self._counted, self._room = -COUNTED, 0
+        self._counted, self._workers, self._seen = -COUNTED, 0, time.monotonic()
 
     def check(self, rules: Sequence[Listed], options: Options) -> Iterator[tuple[int, Progress | Result]]:
         """Check rules, as `Pool.check` does; of what is checked elsewhere, only the end is heard.
@@ -88,6 +89,7 @@ class Spread:
                 try:
                     future = done.get(timeout=GLANCE)
                 except queue.Empty:
+                    self._count()
                     continue
                 position = running.pop(future)
                 if not future.cancelled():
@@ -126,10 +128,18 @@ class Spread:
 
     def _most(self) -> int:
         """Return how many tasks may be on their way at once."""
+        self._count()
+        return AHEAD * max(1, self._workers)
+
+    def _count(self) -> None:
+        """Count the workers now and then, and give up when there have long been none."""
         now = time.monotonic()
         if now > self._counted + COUNTED:
-            self._counted, self._room = now, AHEAD * max(1, workers(self.executor))
-        return self._room
+            self._counted, self._workers = now, workers(self.executor)
+            if self._workers:
+                self._seen = now
+            elif now > self._seen + DESERTED:
+                raise BrokenExecutor(f"it has had no worker for {DESERTED:g} s")
 
 
 def workers(executor: Executor) -> int:

@@ -106,6 +106,20 @@ def test_rest_is_checked_here_when_the_executor_was_shut_down(expected):
     assert f"note: {done.notes[0]}" in str(done)
 
 
+def test_executor_that_nobody_works_for_is_not_waited_for_for_ever(expected, monkeypatch):
+    class Deserted(Executor):
+        _max_workers = 0
+
+        def submit(self, *_):
+            return Future()
+
+    for name, seconds in (("DESERTED", 0.0), ("COUNTED", 0.0), ("GLANCE", 0.01)):
+        monkeypatch.setattr(spread, name, seconds)
+    done = run(rules(), Deserted())
+    assert done.outcomes == expected
+    assert "it has had no worker for 0 s" in done.notes[0]
+
+
 def test_task_that_fails_is_an_error_of_its_rule(quick):
     done = run(rules(), Executes(raises(IndexError(OSError("no room")), 2)))
     assert done.outcomes[1].headline == "the executor could not have it checked: OSError: no room"

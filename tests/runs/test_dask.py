@@ -1,0 +1,167 @@
+"""Rules checked on a real cluster of Dask, of which workers are killed."""
+
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+
+import pytest
+
+import gradlab
+from gradlab import Rule, UsageError
+from gradlab.cli import main
+from gradlab.runs import ErrorKind, Status, cluster
+from gradlab.runs.spread import workers
+
+dask = pytest.importorskip("dask")
+distributed = pytest.importorskip("distributed")
+
+COUNTS = (1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def dask_cluster():
+    """Workers that are copies of a process that has loaded what they need."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        context = distributed.utils.get_mp_context()
+        context.set_forkserver_preload(["distributed", "gradlab.runs.there"])
+        with distributed.LocalCluster(
+            n_workers=COUNTS[0], threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as started:
+            yield started
+
+
+@pytest.fixture
+def client(dask_cluster, forks):
+    with distributed.Client(dask_cluster, set_as_default=False) as client:
+        yield client
+
+
+def rules():
+    wrong = Rule("wrong", lambda x: x**2, lambda dy, x: x * dy, "(n)")
+    none = Rule("none", lambda x: None, lambda dy, x: dy, "(n)")
+    return [wrong, none, *slow(4)]
+
+
+def slow(count):
+    def forward(x):
+        time.sleep(0.02)
+        return x
+
+    return [Rule(f"slow {k}", forward, lambda dy, x: dy, "(n)") for k in range(count)]
+
+
+def run(rules, client=None, **options):
+    executor = None if client is None else client.get_executor()
+    return gradlab.run(rules, executor=executor, **{"max_examples": 2, **options})
+
+
+def test_reports_are_equal_with_any_number_of_workers(dask_cluster, client):
+    expected = run(rules()).outcomes
+    for count in COUNTS:
+        dask_cluster.scale(count)
+        client.wait_for_workers(count)
+        assert workers(client.get_executor()) == count
+        done = run(rules(), client)
+        assert done.outcomes == expected
+        assert (done.notes, done.problems) == ((), ())
+
+
+def test_worker_that_is_killed_in_the_middle_changes_nothing(client):
+    def kill(outcome):
+        seen.append(outcome)
+        if len(seen) == 1:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+    seen = []
+    done = run(slow(8), client, progress=kill)
+    assert [outcome.status for outcome in done.outcomes] == [Status.PASS] * 8
+    assert (done.notes, done.problems) == ((), ())
+
+
+def test_tasks_that_the_scheduler_forgets_in_the_middle_are_given_again(client):
+    """As by ``client.restart()``, which cancels all."""
+
+    def forget(outcome):
+        seen.append(outcome)
+        if len(seen) == 1:
+            client.cancel([distributed.Future(key, client) for key in list(client.futures)])
+
+    seen = []
+    done = run(slow(8), client, progress=forget)
+    assert [outcome.status for outcome in done.outcomes] == [Status.PASS] * 8
+
+
+def test_rule_whose_every_worker_dies_is_an_error_and_the_others_go_on(dask_cluster, client, monkeypatch):
+    monkeypatch.setattr(dask_cluster.scheduler, "allowed_failures", 0)
+    kills = Rule("kills", lambda x: os.kill(os.getppid(), signal.SIGKILL), lambda dy, x: dy, "(n)")
+    done = run([kills, *slow(1)], client)
+    assert done.outcomes[0].error.kind is ErrorKind.ENDED
+    assert done.outcomes[0].headline.startswith(
+        "each worker that it was given to died, the last of them tcp:"
+    )
+    # What the same worker had still to do is given to another one, unless it was at work at that, too.
+    assert len(done.outcomes) == 2
+
+
+def test_rule_that_hangs_ends_by_the_timeout_and_the_worker_goes_on(client):
+    done = run(
+        [Rule("hangs", lambda x: time.sleep(600), lambda dy, x: dy, "(n)"), *slow(1)], client, timeout=2
+    )
+    assert done.outcomes[0].headline == "not done within the timeout of 2 s, at the first point"
+    assert "time.sleep(600)" in done.outcomes[0].error.stack
+    assert done.outcomes[1].status is Status.PASS
+
+
+def test_module_that_a_machine_lacks_is_named_with_it(client, write, project, monkeypatch):
+    write(
+        "stock.py",
+        "import threading\nLOCK = threading.Lock()\n\ndef forward(x):\n    with LOCK:\n        return x\n",
+    )
+    monkeypatch.syspath_prepend(project)
+    stock = importlib.import_module("stock")
+    done = run([Rule("stocked", stock.forward, lambda dy, x: dy, "(n)")], client)
+    assert done.outcomes[0].error.kind is ErrorKind.USAGE
+    machine = socket.gethostname()
+    assert done.outcomes[0].headline == (
+        f"there is no module 'stock' on the machine {machine!r}, and the rule needs it"
+    )
+
+
+def test_command_checks_files_that_the_machines_do_not_have(client, write, capsys):
+    write("shop.py")
+    arguments = ["verify", "shop.py", "--max-examples", "2"]
+    assert main(arguments) == 1
+    here = capsys.readouterr()
+    assert main([*arguments, "--dask", client.scheduler.address]) == 1
+    there = capsys.readouterr()
+    assert here.err == there.err == ""
+    assert "from shop import cube as rule" in there.out
+    # Below the table, whose rows come as they are done, and above the time that it took.
+    assert there.out.split("\n\n")[1:-1] == here.out.split("\n\n")[1:-1]
+
+
+def test_address_of_nothing_is_a_sentence(capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.1)
+    assert main(["verify", "linear", "--dask", "tcp://127.0.0.1:1"]) == 2
+    assert main(["verify", "linear", "--dask", "nonsense"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("gradlab: no scheduler of Dask answers at 'tcp://127.0.0.1:1' (OSError: ")
+    assert second.endswith("; expected its address, such as tcp://10.0.0.1:8786")
+
+
+def test_scheduler_without_workers_is_told_of(client, monkeypatch):
+    notes = []
+    monkeypatch.setattr(distributed.Client, "nthreads", lambda self: {})
+    with cluster.cluster(client.scheduler.address, notes.append):
+        pass
+    assert notes == [f"the scheduler at {client.scheduler.address} has no workers yet; rules wait for them"]
+
+
+def test_without_distributed_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install 'gradlab-verify\[dask\]'"), cluster.cluster("", print):
+        pass
