@@ -14,8 +14,10 @@ from gradlab._gradcheck import seed_of
 from gradlab._in_hypothesis import aside
 from gradlab._snippet import derivative_snippet
 from gradlab.checks.claimed_jacobian import ClaimedJacobian
-from gradlab.checks.columns import Columns, WrongEntry, compare_columns, wrong_entries
+from gradlab.checks.columns import Comparison, compare_columns
 from gradlab.checks.criteria import default_rtol
+from gradlab.checks.entries import WrongEntries, wrong_entries
+from gradlab.checks.sparsity import read_pattern
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.functions import RuleRaised
@@ -49,6 +51,8 @@ class Asked:
         Whether the derivative is a gradient, and whether it is a Hessian.
     rtol, rng, name
         As in `gradlab.gradcheck`.
+    sparsity : array_like or sparse array, optional
+        Shape ``(m, n)``: where the derivative may have entries.
     notes : sequence of str
         What is to be said of the question.
     options : mapping
@@ -70,6 +74,7 @@ class Asked:
     rtol: float | None = None
     rng: int | np.random.Generator | None = None
     name: str | None = None
+    sparsity: Any = None
     notes: Sequence[str] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     shown: Any = None
@@ -85,7 +90,9 @@ class Asked:
     def value(self, x: Array) -> Array:
         """Return what the function gives, as a vector."""
         returned = self.fun(x, *self.args, **self.kwargs)
-        value = np.asarray(returned[0] if self.derivative is True else returned, dtype=np.float64)
+        value = np.asarray(returned[0] if self.derivative is True else returned)
+        if value.dtype.kind != "f":
+            value = value.astype(np.float64)
         if self.scalar and value.size != 1:
             raise UsageError(f"func returns {describe(value)}; expected a number: check_jac takes more")
         return value.ravel()
@@ -118,6 +125,7 @@ def _checked(asked: Asked) -> Report:
     if problem.left_out is not None or not np.isfinite(problem.output).all():
         raise UsageError("the function is not finite at x0; expected a point inside its domain")
     shape = (problem.output.size, x.size)
+    pattern = None if asked.sparsity is None else read_pattern("jac_sparsity", asked.sparsity, shape)
     claimed = ClaimedJacobian(
         asked.what,
         asked.claim(x.copy()),
@@ -125,19 +133,20 @@ def _checked(asked: Asked) -> Report:
         scalar=asked.scalar,
         symmetric=asked.symmetric,
         rtol=asked.rtol or 0.0,
+        pattern=pattern,
     )
     with np.errstate(all="ignore"):
         findings = [*_written(problem), *claimed.findings(asked.claim, x)]
         result = InputResult(asked.what, Verdict.PASS, shape[0] * shape[1], 0, 0, (), None, None)
         reason, kinked = "", False
-        if not claimed.misshapen:
+        if not claimed.unreadable:
             rtol = asked.rtol or default_rtol(problem.eps)
             directions = claimed.directions(problem, np.random.default_rng(seed))
-            columns = compare_columns(problem, claimed.product, directions, rtol=rtol)
-            wrong, lost = wrong_entries(problem, claimed.product, columns)
-            findings += _findings(claimed, wrong, lost)
-            result = _result(claimed, wrong, _too_small(columns))
-            reason, kinked = _undecided(asked, problem, columns), bool(columns.kinked.any())
+            compared = compare_columns(problem, claimed.product, directions, rtol=rtol)
+            wrong = wrong_entries(problem, claimed.product, claimed.entries, claimed.known, compared)
+            findings += _findings(asked, claimed, wrong)
+            result = _result(claimed, wrong, compared.small)
+            reason, kinked = _undecided(asked, problem, compared), compared.kinked
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
     kinks = ["fun has a kink at x0: any slope between those on both sides passes"] if kinked else []
     moved = ["x0 is outside the bounds, and was moved to them"] if (x != given).any() else []
@@ -173,66 +182,58 @@ def _written(problem: Problem) -> list[Finding]:
     ]
 
 
-def _index(claimed: ClaimedJacobian, entry: WrongEntry) -> tuple[int, ...]:
-    return (entry.unknown,) if claimed.scalar else (entry.output, entry.unknown)
+def _index(claimed: ClaimedJacobian, wrong: WrongEntries, k: int) -> tuple[int, ...]:
+    output, unknown = int(wrong.output[k]), int(wrong.unknown[k])
+    return (unknown,) if claimed.scalar else (output, unknown)
 
 
-def _findings(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry], lost: int) -> list[Finding]:
+def _findings(asked: Asked, claimed: ClaimedJacobian, wrong: WrongEntries) -> list[Finding]:
     """Return one finding for wrong entries, and one for those that are missing from a pattern."""
-    what, stored = claimed.what, claimed.stored
-    missing = [e for e in wrong if stored is not None and (e.output, e.unknown) not in stored]
+    what, outside = claimed.what, claimed.outside(wrong.output, wrong.unknown)
     size = claimed.shape[1] if claimed.scalar else claimed.shape[0] * claimed.shape[1]
     found = []
-    for kind, entries in (
-        ("wrong-jacobian", [e for e in wrong if e not in missing]),
-        ("outside-pattern", missing),
-    ):
-        if not entries:
+    for kind, entries in (("wrong-jacobian", ~outside), ("outside-pattern", outside)):
+        count = int(entries.sum())
+        if not count:
             continue
-        worst = max(entries, key=lambda entry: entry.error)
+        k = int(np.argmax(np.where(entries, wrong.error, -1.0)))
         numbers = (
-            f"worst {[*_index(claimed, worst)]}: {what} gives {worst.claim:.6g}, differences give "
-            f"{worst.value:.6g} ± {worst.error_bar:.1g}"
+            f"worst {[*_index(claimed, wrong, k)]}: {what} gives {wrong.claim[k]:.6g}, differences give "
+            f"{wrong.value[k]:.6g} ± {wrong.error_bar[k]:.1g}"
         )
-        message = f"{what} is wrong at {len(entries)} of {counted(size, 'entry', 'entries')}; {numbers}"
+        message = f"{what} is wrong at {count} of {counted(size, 'entry', 'entries')}; {numbers}"
         if kind == "outside-pattern":
-            message = (
-                f"{what} has no entry at {counted(len(entries), 'place')} where fun depends on x; {numbers}"
-            )
+            pattern = what if asked.sparsity is None else "jac_sparsity"
+            message = f"{pattern} has no entry at {counted(count, 'place')} where fun depends on x; {numbers}"
         found.append(Finding("jacobian", what, kind, message))
-    if lost:
-        also = " also" if found else ""
-        message = f"{what} is{also} wrong in {counted(lost, 'output')}, at entries that were not found"
+    if wrong.lost.size:
+        also, first = " also" if found else "", int(wrong.lost[0])
+        which = f"output {first}" if wrong.lost.size == 1 else f"{wrong.lost.size} outputs, the first {first}"
+        message = f"{what} is{also} wrong in {which}, at several unknowns that were not told apart"
         found.append(Finding("jacobian", what, "wrong-jacobian", message))
     return found
 
 
-def _too_small(columns: Columns) -> int:
-    """Return how many entries could not be told, and cannot matter; zeros that are right are none of them."""
-    moved = columns.small & ((columns.claim != 0) | (columns.value != 0))
-    return int(moved.sum())
-
-
-def _result(claimed: ClaimedJacobian, wrong: Sequence[WrongEntry], too_small: int) -> InputResult:
-    size = claimed.shape[0] * claimed.shape[1]
-    indices = sorted(_index(claimed, entry) for entry in wrong)
+def _result(claimed: ClaimedJacobian, wrong: WrongEntries, too_small: int) -> InputResult:
+    size, count = claimed.shape[0] * claimed.shape[1], wrong.output.size
     worst = None
-    if wrong:
-        e = max(wrong, key=lambda entry: entry.error)
-        worst = Entry(_index(claimed, e), e.claim, e.value, e.error_bar, max(abs(e.claim), abs(e.value)))
-    listed = tuple(indices[:MAX_WRONG_ENTRIES])
-    probed = size if claimed.by_entry else 0
+    if count:
+        k = int(np.argmax(wrong.error))
+        claim, value = float(wrong.claim[k]), float(wrong.value[k])
+        index = _index(claimed, wrong, k)
+        worst = Entry(index, claim, value, float(wrong.error_bar[k]), max(abs(claim), abs(value)))
+    listed = tuple(_index(claimed, wrong, k) for k in range(min(count, MAX_WRONG_ENTRIES)))
     return InputResult(
-        claimed.what, Verdict.PASS, size, probed, len(wrong), listed, worst, None, too_small=too_small
+        claimed.what, Verdict.PASS, size, claimed.compared, count, listed, worst, None, too_small=too_small
     )
 
 
-def _undecided(asked: Asked, problem: Problem, columns: Columns) -> str:
+def _undecided(asked: Asked, problem: Problem, compared: Comparison) -> str:
     """Say why nothing more is known; an empty string where everything is."""
-    if not columns.open.any():
+    if not compared.open:
         return ""
-    needed = float(np.nan_to_num(columns.error_bar / columns.scale, nan=np.inf)[columns.open].max())
+    needed = compared.needed
     advice = f"rtol={rounded_up(needed)} would decide" if needed < 1 / 2 else "no rtol would decide"
     why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
-    count = counted(int(columns.open.sum()), "entry", "entries")
+    count = counted(compared.open, "entry", "entries")
     return f"the numerical error bar of {asked.what} is too wide to tell at {count}; {advice}{why}"

@@ -77,10 +77,11 @@ def numerical_vjp(
     return problem.arguments.in_callers_form(gradients), problem.arguments.in_callers_form(error_bars)
 
 
-def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
+def numerical_jacobian(forward: Callable[..., Any], inputs: Any, *, sparsity: Any = None) -> Any:
     """Build the explicit full Jacobian of a forward function, column by column.
 
-    It takes ``n · m`` numbers of memory, for ``n`` input and ``m`` output entries.
+    It takes ``n · m`` numbers of memory, for ``n`` input and ``m`` output entries; with a pattern, as many as
+    that has entries, and tens of calls of ``forward`` however large the input is.
 
     Parameters
     ----------
@@ -88,6 +89,9 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
         ``forward(*inputs) -> array``.
     inputs : tuple, list, dict or array
         As in `gradlab.gradcheck`.
+    sparsity : array_like or sparse array, optional
+        Where the Jacobian of one real input may have entries, of shape ``(Y.size, X.size)``: every stored
+        entry of a sparse one, and what is not zero of an array. Needs SciPy.
 
     Returns
     -------
@@ -96,12 +100,14 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
         constants. Of several outputs, ``Y`` is all of them flattened to one vector. NaN where nothing could
         be told, because ``forward`` has no values around the point, or an input or output is not finite.
         Complex arrays are taken as real ones with a last axis of 2, for the real and the imaginary part: of a
-        complex function of complex numbers, ``(*Y.shape, 2, *X.shape, 2)``.
+        complex function of complex numbers, ``(*Y.shape, 2, *X.shape, 2)``. With ``sparsity``, a
+        `scipy.sparse.csr_array` of shape ``(Y.size, X.size)``.
 
     Raises
     ------
     UsageError
-        When the question is malformed, or ``forward`` raises at the point.
+        When the question is malformed, or ``forward`` raises at the point, or depends on more than
+        ``sparsity`` says.
 
     Examples
     --------
@@ -111,6 +117,8 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
            [2., 0.]])
     """
     problem = _prepare(forward, inputs, None, TORCH)
+    if sparsity is not None:
+        return problem.arguments.in_callers_form({problem.wrt[0]: _sparse(problem, sparsity)})
     with np.errstate(all="ignore"):
         jacobians = {i: full_jacobian(problem, i)[0] for i in problem.wrt}
     for i, columns in jacobians.items():
@@ -119,6 +127,18 @@ def numerical_jacobian(forward: Callable[..., Any], inputs: Any) -> Any:
         if problem.left_out is not None:
             columns[problem.left_out.reshape(problem.form.shape)] = np.nan
     return problem.arguments.in_callers_form(jacobians)
+
+
+def _sparse(problem: Problem, sparsity: Any) -> Any:
+    from gradlab.checks.sparse_jacobian import sparse_jacobian
+    from gradlab.checks.sparsity import read_pattern
+
+    if len(problem.wrt) != 1 or any(problem.arguments.paired) or any(problem.form.paired):
+        names = " and ".join(problem.names[i] for i in problem.wrt)
+        raise UsageError(f"sparsity is given for {names}; expected one input of real numbers")
+    shape = problem.output.size, problem.value(problem.wrt[0]).size
+    with np.errstate(all="ignore"):
+        return sparse_jacobian(problem, read_pattern("sparsity", sparsity, shape))
 
 
 def _prepare(forward: Callable[..., Any], inputs: Any, grad_output: Any, convention: str) -> Problem:

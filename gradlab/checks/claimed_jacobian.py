@@ -6,15 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.optimize._numdiff import group_columns
-from scipy.sparse import issparse
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import LinearOperator
 
 from gradlab.checks.columns import Product
-from gradlab.checks.plan import strata
+from gradlab.checks.directions import Directions
+from gradlab.checks.plan import Stratum, apart_at_bounds, strata
+from gradlab.checks.sparsity import canonical, confined, full_rows, group, look_up
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction
+from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe
 from gradlab.report import Finding
@@ -43,6 +46,8 @@ class ClaimedJacobian:
         Whether it is a Hessian.
     rtol : float
         The relative defect that the caller does not care about.
+    pattern : csr_array, optional
+        Where it may have entries; of a sparse one, that is by default where it has.
     """
 
     def __init__(
@@ -54,10 +59,11 @@ class ClaimedJacobian:
         scalar: bool = False,
         symmetric: bool = False,
         rtol: float = 0.0,
+        pattern: csr_array | None = None,
     ) -> None:
         self.what, self.shape, self.scalar, self.symmetric = what, shape, scalar, symmetric
         self.sparse, self.operator = issparse(returned), isinstance(returned, LinearOperator)
-        self.value = returned.tocsr() if self.sparse else returned
+        self.value = canonical(returned) if self.sparse else returned
         dtype = returned.dtype if self.sparse or self.operator else np.asarray(returned).dtype
         if not self.sparse and not self.operator:
             array = np.asarray(returned)
@@ -68,11 +74,21 @@ class ClaimedJacobian:
         self.misshapen = tuple(self.value.shape) != shape
         eps = float(np.finfo(dtype).eps) if dtype is not None and dtype.kind == "f" else 0.0
         self.same = max(SAME, rtol, SAME_ROUNDED * np.sqrt(eps))
+        self._given, self._pattern = self.value, pattern
+        self._beyond: tuple[int, ...] | None = None
+        if pattern is not None and not self.misshapen:
+            self.value, self._beyond = confined(self.value, pattern, self.same)
+            self.sparse = True
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it cannot be read by entry: of another shape, or an operator beyond its pattern."""
+        return self.misshapen or (self.operator and self._beyond is not None)
 
     @property
     def product(self) -> Product:
         """The function ``d -> J d``."""
-        return self.value.matvec if self.operator else lambda d: self.value @ d
+        return lambda d: self.value @ d
 
     @property
     def by_entry(self) -> bool:
@@ -80,28 +96,51 @@ class ClaimedJacobian:
         return self.sparse or self.shape[1] <= SMALL
 
     @property
-    def stored(self) -> set[tuple[int, int]] | None:
-        """The entries of its pattern, if it has one."""
+    def compared(self) -> int:
+        """How many entries that is: all, or none, or those of rows that are not full."""
+        m, n = self.shape
+        if self.sparse and n > SMALL:
+            m -= int(full_rows(self.value).sum())
+        return m * n if self.by_entry else 0
+
+    def entries(self, outputs: Indices, unknowns: Indices) -> Array:
+        """Return its entries at some places, of shape ``(k,)``."""
+        if self.sparse:
+            return look_up(self.value, outputs, unknowns)[1]
+        if not self.operator:
+            return np.asarray(self.value[outputs, unknowns])
+        found = np.empty(outputs.size)
+        for unknown in np.unique(unknowns):
+            here = unknowns == unknown
+            column = np.zeros(self.shape[1])
+            column[unknown] = 1.0
+            found[here] = np.asarray(self.value.matvec(column)).ravel()[outputs[here]]
+        return found
+
+    def outside(self, outputs: Indices, unknowns: Indices) -> npt.NDArray[np.bool_]:
+        """Return which places are none of its pattern; none, if it has no pattern."""
         if not self.sparse:
-            return None
-        rows, columns = self.value.tocoo().coords
-        return set(zip(rows.tolist(), columns.tolist(), strict=True))
+            return np.zeros(outputs.size, dtype=bool)
+        return ~look_up(self.value, outputs, unknowns)[0]
 
-    def directions(self, problem: Problem, rng: np.random.Generator) -> list[Array]:
-        """Return displacements along which it is compared: of columns that share no output, together.
+    def known(self, outputs: Indices) -> Indices:
+        """Return the unknowns on which some outputs depend by its pattern; none, if it has no pattern."""
+        return np.asarray(self.value[outputs].indices) if self.sparse else np.empty(0, dtype=np.intp)
 
-        A. R. Curtis, M. J. D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, IMA
-        Journal of Applied Mathematics 13 (1974) 117-119; the groups are SciPy's.
-        """
+    def directions(self, problem: Problem, rng: np.random.Generator) -> Directions:
+        """Return displacements along which it is compared: of columns that share no output, together."""
         (i,) = problem.wrt
         n, x, reach = self.shape[1], problem.value(i), problem.reach(i)
-        groups, each = group_columns(self.value) if self.sparse else np.arange(n), 1
+        labels: npt.NDArray[Any]
+        labels, each = group(self.value, sums=n > SMALL) if self.sparse else np.arange(n), 1
         if not self.by_entry:  # as of any large input, a stratum of entries of similar influence at a time
             size = np.ones(n) if self.operator else np.abs(self.value).max(axis=0)
-            groups, each = strata([size], reach), DIRECTIONS
-        masks = (groups == group for group in range(int(groups.max(initial=-1)) + 1) for _ in range(each))
-        drawn = [problem.direction(i, np.where(mask, random_direction(x, rng, reach), 0.0)) for mask in masks]
-        return [d for d in drawn if d.any()]
+            labels, each = strata([size], reach), DIRECTIONS
+        if self.sparse or not self.by_entry:
+            labels = apart_at_bounds(problem, i, labels)
+        drawn = [problem.direction(i, random_direction(x, rng, reach)) for _ in range(each)]
+        joint = [Stratum(i, d, labels, label) for d in drawn for label in np.unique(labels[d != 0])]
+        return Directions.of(problem, {}, joint)
 
     def findings(self, again: Callable[[Array], Any], x: Array) -> list[Finding]:
         """Return what is wrong with it whatever the function does.
@@ -116,14 +155,17 @@ class ClaimedJacobian:
         if self.misshapen:
             return [self._shape()]
         found = self._form()
+        if self._beyond is not None:
+            where = str([*self._beyond]) if len(self._beyond) == 2 else f"in output {self._beyond[0]}"
+            message = f"has an entry {where} where jac_sparsity has none"
+            found.append(self._finding("outside-pattern", message))
         if found or self.operator:
             return found
         argument = x.copy()
-        second = ClaimedJacobian(self.what, again(argument), self.shape)
+        second = ClaimedJacobian(self.what, again(argument), self.shape, pattern=self._pattern)
         if not np.array_equal(argument, x):
             return [self._finding("mutates-input", "writes to x, which it was given", "x")]
-        gap = 0.0 if second.misshapen else abs(self.value - second.value).max()
-        if second.misshapen or gap > self.same * abs(self.value).max():
+        if second.misshapen or _gap(self.value, second.value) > self.same * _largest(self.value):
             return [self._finding("not-deterministic", "gives two answers when it is called twice at x0")]
         return []
 
@@ -139,14 +181,14 @@ class ClaimedJacobian:
 
     def _form(self) -> list[Finding]:
         """Return what is wrong with an operator's transpose, with a Hessian, or with numbers."""
+        if (self.sparse or not self.operator) and not np.isfinite(_numbers(self.value)).all():
+            return [self._finding("not-finite", "has entries that are not finite")]
         if self.operator:
             return self._transpose()
-        if not np.isfinite(self.value.data if self.sparse else self.value).all():
-            return [self._finding("not-finite", "has entries that are not finite")]
         if not self.symmetric:
             return []
         gap = abs(self.value - self.value.T)
-        if gap.max() <= self.same * abs(self.value).max():
+        if gap.max() <= self.same * _largest(self.value):
             return []
         i, j = np.unravel_index(int(gap.argmax()), self.shape)
         numbers = f"[{i}, {j}] is {self.value[i, j]:.6g}, and [{j}, {i}] is {self.value[j, i]:.6g}"
@@ -156,9 +198,9 @@ class ClaimedJacobian:
         """Compare ``⟨u, J v⟩`` with ``⟨Jᵀ u, v⟩``, which needs no differences."""
         rng = np.random.default_rng(0)
         u, v = rng.standard_normal(self.shape[0]), rng.standard_normal(self.shape[1])
-        image = np.asarray(self.value.matvec(v)).ravel()
+        image = np.asarray(self._given.matvec(v)).ravel()
         try:
-            back = np.asarray(self.value.rmatvec(u)).ravel()
+            back = np.asarray(self._given.rmatvec(u)).ravel()
         except NotImplementedError:
             return []
         left, right = float(u @ image), float(back @ v)
@@ -168,3 +210,20 @@ class ClaimedJacobian:
         if self.symmetric:
             return [self._finding("not-symmetric", f"is not the product with a symmetric matrix: {numbers}")]
         return [self._finding("rmatvec-is-no-transpose", f"has an rmatvec that is no transpose: {numbers}")]
+
+
+def _numbers(value: Any) -> Array:
+    return np.asarray(value.data if issparse(value) else value)
+
+
+def _largest(value: Any) -> float:
+    numbers = _numbers(value)
+    return max(float(numbers.max(initial=0.0)), -float(numbers.min(initial=0.0)))
+
+
+def _gap(one: Any, other: Any) -> float:
+    """Return the largest difference of two matrices; of the same pattern, without another matrix."""
+    if not issparse(one) or not issparse(other):
+        return _largest(one - other)
+    same = np.array_equal(one.indptr, other.indptr) and np.array_equal(one.indices, other.indices)
+    return _largest(one.data - other.data if same else one - other)

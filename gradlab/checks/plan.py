@@ -92,11 +92,7 @@ def _strata(
     claims: Claims | TangentClaims, i: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, ByInput]]:
     problem, x = claims.problem, claims.problem.value(i)
-    labels = strata(claims.magnitudes(i), problem.reach(i))
-    if i in problem.constraints.boxes:  # what has room on one side only would leave the others no other
-        beside = problem.constraints.boxes[i].room(x) < AT_BOUND * problem.reach(i)
-        _, numbered = np.unique(2 * labels + beside, return_inverse=True)
-        labels = numbered.reshape(x.shape).astype(np.int8)
+    labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), problem.reach(i)))
     for _ in range(PER_STRATUM):
         drawn = random_direction(x, rng, problem.reach(i))
         if i in problem.constraints.tangents:  # parts of a tangent are none
@@ -108,6 +104,20 @@ def _strata(
         kept = small if np.array_equal(small, direction) else direction
         for stratum in range(int(labels.max(initial=-1)) + 1):
             yield stratum, Stratum(i, kept, labels, stratum)
+
+
+def apart_at_bounds(problem: Problem, i: int, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return labels that tell entries at a bound from the others.
+
+    What has room on one side only would leave the others no other.
+    """
+    if i not in problem.constraints.boxes:
+        return labels
+    beside = problem.constraints.boxes[i].room(problem.value(i)) < AT_BOUND * problem.reach(i)
+    if not beside.any():
+        return labels
+    _, numbered = np.unique(2 * labels + beside, return_inverse=True)
+    return numbered.reshape(labels.shape).astype(labels.dtype)
 
 
 class Stratum(ByInput):
@@ -124,7 +134,7 @@ class Stratum(ByInput):
     """
 
     def __init__(
-        self, position: int, direction: npt.NDArray[Any], labels: npt.NDArray[np.int8], stratum: int
+        self, position: int, direction: npt.NDArray[Any], labels: npt.NDArray[Any], stratum: int
     ) -> None:
         self.position, self.direction, self.labels, self.stratum = position, direction, labels, stratum
 

@@ -34,6 +34,9 @@ AITKEN = 3  # estimates that a power is read from
 # q: that of a step itself is 1/4; above the first, the power is another; above the second, there is no limit.
 SLOW, SLOWEST = 0.4, 0.95
 RESOLVED = 4  # times its noise: a difference of two estimates that tells q
+# Two of the largest steps may agree by chance, as of 103 outputs of 20,000 at their bounds, and contradict
+# the next: that is forgotten after so many steps that agree to this part of it.
+AGREED, FORGIVEN = 2, 0.01
 DOUBLE_EPS = float(np.finfo(np.float64).eps)  # the table itself is computed in float64
 
 
@@ -57,13 +60,15 @@ class Extrapolation:
         How many steps ago the error bar last shrank.
     conflicts : Array
         How often a step contradicted the best so far. The smaller step wins: the larger
-        one saw something else, such as a kink farther away.
+        one saw something else, such as a kink farther away. That is forgotten once smaller steps have agreed
+        far more closely; without a limit, they never do.
     """
 
     def __init__(self, powers: Sequence[ArrayLike], shape: tuple[int, ...]) -> None:
         self._weights = [RATIO ** np.asarray(power, dtype=np.float64) for power in powers]
         self.value, self.error_bar = np.full(shape, np.nan), np.full(shape, np.inf)
         self.stale, self.conflicts = np.zeros(shape, dtype=int), np.zeros(shape, dtype=int)
+        self._agreed, self._gap = np.zeros(shape, dtype=int), np.zeros(shape)
         self._previous: list[tuple[Array, Array]] = []  # the row above: each T[k-1][j] with its noise
 
     def add(self, estimate: Array, noise: Array) -> None:
@@ -97,14 +102,18 @@ class Extrapolation:
         return value, bar
 
     def _take(self, value: Array, bar: Array) -> None:
-        conflict = np.abs(value - self.value) > bar + self.error_bar  # never, as long as there is no value
+        gap = np.abs(value - self.value)
+        conflict = gap > bar + self.error_bar  # never, as long as there is no value
         better = (bar < self.error_bar) | conflict
         self.value, self.error_bar = (
             np.where(better, value, self.value),
             np.where(better, bar, self.error_bar),
         )
         self.stale = np.where(better, 0, self.stale + np.isfinite(value))
-        self.conflicts += conflict
+        self._gap = np.where(conflict, gap, self._gap)
+        agrees = ~conflict & (bar <= FORGIVEN * self._gap)
+        self._agreed = np.where(conflict, 0, self._agreed + agrees)
+        self.conflicts = np.where(self._agreed >= AGREED, 0, self.conflicts + conflict)
 
 
 class OneSided:

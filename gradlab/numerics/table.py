@@ -340,8 +340,22 @@ class Ladder:
         return value, bar
 
 
-def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
+def differentiate(
+    table: Table,
+    *,
+    rtol: float,
+    enough: Callable[[Array, Array], npt.NDArray[np.bool_]] | None = None,
+) -> tuple[Array, Array, Array]:
     """Differentiate along every row of a table, as well as its function allows, or as ``rtol`` asks for.
+
+    Parameters
+    ----------
+    table : Table
+        Where the differences are, and those that are made are kept.
+    rtol : float
+        The error bar that is narrow enough, relative to what the function does nearby.
+    enough : callable, optional
+        ``enough(value, error_bar)``: where these, of shape ``(r, s)``, are good enough whatever ``rtol`` is.
 
     Returns
     -------
@@ -367,6 +381,8 @@ def differentiate(table: Table, *, rtol: float) -> tuple[Array, Array, Array]:
         # A derivative that cannot be told from zero is measured on what the function does nearby.
         size = np.fmax(np.abs(value), table.secant(usual))
         known = (bar <= rtol * size) | (np.isfinite(bar) & ladder.exhausted[:, np.newaxis])
+        if enough is not None:
+            known |= enough(value, SPARE * bar)
         if step * RATIO >= usual:  # nor may the shorter usual step contradict it
             known &= ~(np.abs(value - first) > bar + table.rounding(usual) + rtol * size)
         going = np.asarray(~known.all(axis=1))

@@ -270,18 +270,25 @@ class Problem(Evaluation):
 
         It is measured, from evaluations close to the point, when it is first needed.
         """
+        return self.noise_of(np.arange(self.output.size))
+
+    def noise_of(self, outputs: npt.NDArray[np.intp], *, leaps: bool = True) -> Array:
+        """Measure what some outputs may be off by: of a few among many, that takes less of everything.
+
+        Without ``leaps``, what scatters is noise, as in `output_noise`.
+        """
         rng = np.random.default_rng(0)
         lines = []
         size = max(self.output.size, *(self.value(i).size for i in self.wrt))
         for _ in range(2 if size <= FEW else 1):
             direction = noise_direction(self, rng)
-            lines.append(partial(self._at, direction))
+            lines.append(partial(self._at, direction, outputs))
         with np.errstate(all="ignore"):
-            return output_noise(lines, self.output, self.eps)
+            return output_noise(lines, self.output[outputs], self.eps, leaps=leaps)
 
-    def _at(self, direction: Mapping[int, Array], t: float) -> Array | None:
-        """Return the outputs at ``x + td``; ``None`` where no call is left."""
-        return self.evaluate(self.moved(direction, t)) if self.calls_left >= 1 else None
+    def _at(self, direction: Mapping[int, Array], outputs: npt.NDArray[np.intp], t: float) -> Array | None:
+        """Return some outputs at ``x + td``; ``None`` where no call is left."""
+        return self.evaluate(self.moved(direction, t))[outputs] if self.calls_left >= 1 else None
 
 
 def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:

@@ -97,6 +97,7 @@ def check_jac(
     kwargs: Mapping[str, Any] | None = None,
     *,
     bounds: Any = (-np.inf, np.inf),
+    jac_sparsity: Any = None,
     rtol: float | None = None,
     rng: int | np.random.Generator | None = None,
     name: str | None = None,
@@ -118,6 +119,11 @@ def check_jac(
         Further arguments of both functions.
     bounds : Bounds or pair of arrays, optional
         As in `scipy.optimize.least_squares`.
+    jac_sparsity : array_like or sparse array, shape (m, n), optional
+        Where the Jacobian may have entries, as in `least_squares`: of a sparse one every stored entry counts,
+        of an array what is not zero. Columns that share no output are then moved together, so that every
+        entry of a `LinearOperator` is compared by itself in few calls. What ``fun`` or ``jac`` has outside of
+        the pattern is a finding. By default that of a sparse Jacobian.
     rtol, rng, name, raise_exception
         As in `gradlab.gradcheck`.
 
@@ -149,10 +155,16 @@ def check_jac(
         sides(bounds, np.size(x0)),
         args,
         kwargs or {},
+        sparsity=jac_sparsity,
         rtol=rtol,
         rng=rng,
         name=name,
-        options={"args": args or None, "kwargs": kwargs, "bounds": None if unbounded(bounds) else bounds},
+        options={
+            "args": args or None,
+            "kwargs": kwargs,
+            "bounds": None if unbounded(bounds) else bounds,
+            "jac_sparsity": jac_sparsity,
+        },
     )
     return check_derivative(asked, raise_exception=raise_exception)
 

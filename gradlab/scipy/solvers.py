@@ -84,6 +84,7 @@ def check(
             reports += _constraint(constraint, f"constraints[{k}]", x0, bounds, common)
     elif callable(jac) or jac is True:
         box = {"bounds": bounds} if bounds is not None else {}
+        box["jac_sparsity"] = ignored.get("jac_sparsity")
         if (ignored.get("options") or {}).get("col_deriv") and callable(jac):
             jac = _transposed(jac)
         reports = [check_jac(fun, jac, x0, given, kwargs, **box, **common)]
