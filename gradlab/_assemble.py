@@ -37,7 +37,11 @@ def assemble(
     inputs: tuple[InputResult, ...] = ()
     reason, calls = "", (1, 0, 0)
     if problem is not None:
-        inputs = tuple(_input_result(problem, i, found) for i in problem.wrt)
+        by_input: dict[int | None, list[tuple[Compared, Probes]]] = {}
+        for one in found.compared:
+            for p in one.probes:
+                by_input.setdefault(p.position, []).append((one, p))
+        inputs = tuple(_input_result(problem, i, found, by_input.get(i, [])) for i in problem.wrt)
         reason = _undecided_reason(problem, found.compared)
         if not reason and problem.pace.interrupted:
             reason = "Ctrl-C ended it before all was compared"
@@ -67,19 +71,20 @@ def assemble(
     )
 
 
-def _input_result(problem: Problem, position: int, found: Found) -> InputResult:
+def _input_result(
+    problem: Problem, position: int, found: Found, probed: Sequence[tuple[Compared, Probes]]
+) -> InputResult:
     """Return what was found about one input, by backward, by jvp, or by both."""
-    pairs = [(one, p) for one in found.compared for p in one.probes if p.position == position]
-    seen = [(one, p) for one, p in pairs if p.seen.any()]
+    seen = [(one, p) for one, p in probed if p.seen.any()]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
-    wrong_ones = [(one, p) for one, p in pairs if p.wrong.any()]
-    compared, own = next(iter(wrong_ones or pairs), (None, None))
+    wrong_ones = [(one, p) for one, p in seen if p.wrong.any()]
+    compared, own = next(iter(wrong_ones or probed), (None, None))
     region = compared.regions.get(position) if compared is not None else None
     wrong = _wrong_entries(own, region, problem.value(position).shape)
-    worst = [worst_probe(problem, p, one.criteria, one.role) for one, p in (wrong_ones or seen)]
+    worst = [worst_probe(problem, p, one.disagreements[p.rows], one.role) for one, p in wrong_ones or seen]
     return InputResult(
         name=problem.names[position],
-        verdict=_verdict(problem.names[position], [p for _, p in pairs], found),
+        verdict=_verdict(problem.names[position], [p for _, p in probed], found),
         size=problem.value(position).size,
         probed=int(own.seen.sum()) if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
@@ -125,8 +130,7 @@ def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
 
 def _blind(probes: Probes) -> bool:
     """Whether something was not seen."""
-    nothing = bool(probes.which.size) and not probes.seen.any()
-    return nothing or bool(probes.unprobed) or bool(probes.open.any()) or probes.blunt
+    return bool(probes.unprobed) or probes.blunt or bool(probes.open.any())
 
 
 def _undecided_reason(problem: Problem, compared: Sequence[Compared]) -> str:
@@ -160,7 +164,7 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     if not count:
         worst = max(p.resolution or 0.0 for p in undecided)
         return f"nothing below {worst:.0e} times the gradient of {names} itself would have been seen"
-    needed = max(compared.criteria.deciding_rtol(p.rows, p.which[p.open]) for p in undecided)
+    needed = max(compared.criteria.deciding_rtol(p.rows, p.rows_where(p.open)) for p in undecided)
     advice = f"rtol={rounded_up(needed)} would decide" if needed < COARSEST_RTOL else "no rtol would decide"
     return (
         f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,9 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.jacobian import columns_of
 from gradlab.checks.probes import Probes
 from gradlab.checks.regions import describe_region
+from gradlab.checks.rows import Rows
 from gradlab.checks.tangent_claims import TangentClaims
+from gradlab.numerics import Array
 from gradlab.point.problem import Problem
 from gradlab.report import DIFFERENCES, Entry, Finding
 from gradlab.words import counted, entries
@@ -43,7 +46,7 @@ def _with_wrong_rows(probes: Sequence[Probes]) -> list[Probes]:
 
 def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle: str) -> Finding:
     mask = probes.wrong
-    worst = worst_probe(problem, probes, criteria, "backward")
+    worst = worst_probe(problem, probes, Disagreement.of(criteria, probes.rows), "backward")
     numbers = (
         f"backward gives {worst.analytic:.6g}, {oracle} {'give' if oracle == DIFFERENCES else 'gives'} "
         f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
@@ -68,8 +71,9 @@ def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle
 
 
 def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria) -> Finding:
-    mask, worst = probes.wrong, worst_probe(problem, probes, criteria, "jvp")
-    outputs = _wrong_outputs(problem, claims, probes, criteria)
+    mask, apart = probes.wrong, Disagreement.of(criteria, probes.rows)
+    worst = worst_probe(problem, probes, apart, "jvp")
+    outputs = _wrong_outputs(problem, claims, probes, criteria, apart)
     names = ", ".join(problem.names[i] for i in problem.wrt)
     who = names if probes.position is None else problem.names[probes.position]
     numbers = (
@@ -99,7 +103,7 @@ def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, crit
 def _all_probed(problem: Problem, probes: Probes) -> str:
     """Say how many entries of an input were probed."""
     assert probes.position is not None
-    every = entries(probes.which.size, paired=problem.arguments.paired[probes.position])
+    every = entries(probes.count, paired=problem.arguments.paired[probes.position])
     return f"{every} probed" if probes.unprobed else every
 
 
@@ -110,15 +114,15 @@ def _digits_lost(problem: Problem, probes: Probes, role: str) -> str:
 
 
 def _wrong_outputs(
-    problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria
+    problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria, apart: Disagreement
 ) -> npt.NDArray[np.bool_]:
     """Return which outputs have a wrong tangent along some row, shape ``(m,)``."""
     rows = probes.rows
     if claims.by_output:
-        return np.asarray(_differ(probes, criteria)[probes.wrong].any(axis=0))
+        return np.asarray(apart.wrong[probes.which].any(axis=0))
     # Of a contraction, its outputs are looked at by themselves, along the worst direction.
-    k, _, _ = _worst(probes, criteria)
-    direction = rows.directions.rows(probes.which[[k]])
+    k, _ = apart.worst(probes)
+    direction = rows.directions.rows(np.array([probes.which.start + k]))
     every = TangentClaims(problem, None, claims.positions)
     tangent, size = (of[0] for of in every.along(direction))
     numeric, bar = (of[0] * direction.lengths[0] for of in columns_of(problem, direction))
@@ -138,60 +142,78 @@ def _outputs_in_words(problem: Problem, wrong: npt.NDArray[np.bool_]) -> str:
     return " and ".join(words) or "some outputs"
 
 
-def _differ(probes: Probes, criteria: Criteria) -> npt.NDArray[np.bool_]:
-    """Return where a probe differs by more than its error bar and the tolerance, shape ``(k, s)``."""
-    rows, which = probes.rows, probes.which
-    allowed = (rows.error_bar + criteria.tolerance(rows))[which]
-    return np.asarray(~(np.abs(rows.claim - rows.value)[which] <= allowed))
+@dataclass(frozen=True, eq=False)
+class Disagreement:
+    """How far both sides are apart along each row, and in each part of the upstream gradient.
+
+    Attributes
+    ----------
+    error, scale : Array
+        Shape ``(r, s)``: the difference relative to a scale, and that.
+    wrong : array of bool
+        Shape ``(r, s)``: where rows that are wrong differ.
+    outputs : Array
+        Shape ``(s,)``: how large the outputs are of which each part is.
+    """
+
+    error: Array
+    scale: Array
+    wrong: npt.NDArray[np.bool_]
+    outputs: Array
+
+    @classmethod
+    def of(cls, criteria: Criteria, rows: Rows) -> Disagreement:
+        """Compare both sides along all rows."""
+        difference, scale = np.abs(rows.claim - rows.value), rows.scale
+        # A derivative that vanishes is compared on the scale of what forward does nearby.
+        scale = np.where(scale > rows.error_bar, scale, np.fmax(scale, rows.movement))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = np.where(difference == 0, 0.0, difference / scale)
+        error[np.isnan(error)] = np.inf
+        wrong = np.broadcast_to(rows.wrong[:, np.newaxis], error.shape)
+        outputs = np.abs(criteria.problem.output)
+        if rows.table.upstreams is None:  # what cannot matter is rounding
+            error = np.where(criteria.cannot_matter(rows), 0.0, error)
+            wrong = wrong & ~(difference <= rows.error_bar + criteria.tolerance(rows))
+        else:
+            total = (outputs * np.abs(criteria.problem.grad_output)).sum()
+            outputs = np.full(error.shape[1], total)
+        return cls(error, scale, wrong, outputs)
+
+    def worst(self, probes: Probes) -> tuple[int, int]:
+        """Return which of some probes disagrees most, a wrong one if there is one, and in which part."""
+        error, wrong = self.error[probes.which], self.wrong[probes.which]
+        if wrong.any():
+            error = np.where(wrong, error, -1.0)
+        # Of errors that are alike the first is taken, so that rounding does not choose.
+        first = int(np.argmax(error >= ALIKE * min(error.max(), LARGEST)))
+        k, part = divmod(first, error.shape[1])
+        return k, part
 
 
-def worst_probe(problem: Problem, probes: Probes, criteria: Criteria, role: str) -> Entry:
+def worst_probe(problem: Problem, probes: Probes, apart: Disagreement, role: str) -> Entry:
     """Return the probe that disagrees most: a wrong one if there is one."""
-    k, part, size = _worst(probes, criteria)
-    row, rows = int(probes.which[k]), probes.rows
+    k, part = apart.worst(probes)
+    row, rows = probes.which.start + k, probes.rows
     length = float(rows.directions.lengths[row])
     index = None
     if probes.by_entry and probes.position is not None:
         flat = probes.index(k)
         index = tuple(int(axis) for axis in np.unravel_index(flat, problem.value(probes.position).shape))
-    numbers = (rows.claim[row, part], rows.value[row, part], rows.error_bar[row, part], size)
-    analytic, numeric, off, scale = (float(number / length) for number in numbers)
-    by_output = rows.table.upstreams is None
-    output = problem.form.label(*problem.form.place(part)) if by_output else ""
-    effect = _effect(problem, probes.position, index, part if by_output else None, abs(analytic - numeric))
+    sides = (rows.claim, rows.value, rows.error_bar, apart.scale)
+    analytic, numeric, off, scale = (float(side[row, part]) / length for side in sides)
+    output = problem.form.label(*problem.form.place(part)) if rows.table.upstreams is None else ""
+    effect = _effect(problem, probes.position, index, abs(analytic - numeric), float(apart.outputs[part]))
     return Entry(index, analytic, numeric, off, scale, role, output, effect)
 
 
 def _effect(
-    problem: Problem, position: int | None, index: tuple[int, ...] | None, part: int | None, difference: float
+    problem: Problem, position: int | None, index: tuple[int, ...] | None, difference: float, outputs: float
 ) -> float:
     """Return what a difference does to the outputs, relative to them, when its entry moves by its size."""
-    if position is None or not math.isfinite(difference):
+    if position is None or not outputs or not math.isfinite(difference):
         return math.inf
-    x = np.abs(problem.value(position).astype(np.float64))
-    size = float(x[index]) if index is not None and x[index] else float(x.max(initial=0.0))
-    y = problem.output * problem.grad_output if part is None else problem.output[part]
-    total = float(np.abs(y).sum())
-    return difference * size / total if total and size else math.inf
-
-
-def _worst(probes: Probes, criteria: Criteria) -> tuple[int, int, float]:
-    """Return which probe disagrees most, in which part, and on what scale."""
-    rows, which = probes.rows, probes.which
-    claim, value, bar = rows.claim[which], rows.value[which], rows.error_bar[which]
-    difference, scale = np.abs(claim - value), rows.scale[which]
-    # A derivative that vanishes is compared on the scale of what forward does nearby.
-    scale = np.where(scale > bar, scale, np.fmax(scale, rows.movement[which]))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.where(difference == 0, 0.0, difference / scale)
-    error[np.isnan(error)] = np.inf
-    wrong = probes.wrong
-    by_output = rows.table.upstreams is None
-    if by_output:  # what cannot matter is rounding
-        error = np.where(criteria.cannot_matter(rows)[which], 0.0, error)
-    if wrong.any():
-        differs = _differ(probes, criteria) if by_output else True
-        error = np.where(wrong[:, np.newaxis] & differs, error, -1.0)
-    # Of errors that are alike the first is taken, so that rounding does not choose.
-    k, part = np.unravel_index(int(np.argmax(error >= ALIKE * min(error.max(), LARGEST))), error.shape)
-    return int(k), int(part), float(scale[k, part])
+    x = problem.value(position)
+    size = abs(float(x[index])) if index is not None else 0.0
+    size = size or float(np.abs(x).max(initial=0.0))
+    return difference * size / outputs if size else math.inf

@@ -83,7 +83,7 @@ def locate(criteria: Criteria, claims: Claims | TangentClaims, probes: Probes) -
     x = problem.value(position)
     if probes.by_entry:
         rows, mask, largest = probes.rows, np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
-        wrong = probes.which[probes.wrong]
+        wrong = probes.rows_where(probes.wrong)
         numeric, bar = np.abs(rows.value[wrong]), rows.error_bar[wrong]
         most = (numeric + bar).sum(axis=1) / rows.directions.lengths[wrong]
         at = rows.directions.index[wrong]
@@ -259,7 +259,7 @@ def _wrong_outputs(criteria: Criteria, claims: Claims | TangentClaims, probes: P
     if claims.upstreams is not None:
         return None
     differ = ~(np.abs(rows.claim - rows.value) <= rows.error_bar + criteria.tolerance(rows))
-    return np.asarray(differ[probes.which[probes.wrong]].any(axis=0))
+    return np.asarray(differ[probes.which][probes.wrong].any(axis=0))
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

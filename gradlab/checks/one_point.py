@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from gradlab.checks.causes import find_causes, own_causes
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.contract import call_again
 from gradlab.checks.criteria import Criteria
-from gradlab.checks.findings import wrong_gradients, wrong_tangents
+from gradlab.checks.findings import Disagreement, wrong_gradients, wrong_tangents
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import Region, locate
 from gradlab.checks.maps import Answer, FirstAnswer
@@ -21,6 +22,7 @@ from gradlab.checks.plan import Plan, plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.probing import probe
 from gradlab.checks.reference import compare_values, probe_reference, reference_problem
+from gradlab.checks.rows import Rows
 from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
 from gradlab.checks.transpose import not_transposed
 from gradlab.numerics import Array
@@ -62,6 +64,12 @@ class Compared:
     def wrong(self) -> bool:
         """Whether some probe contradicts it."""
         return any(p.wrong.any() for p in self.probes)
+
+    @cached_property
+    def disagreements(self) -> dict[Rows, Disagreement]:
+        """How far both sides are apart, in each table that probes are rows of."""
+        tables = dict.fromkeys(p.rows for p in self.probes)
+        return {rows: Disagreement.of(self.criteria, rows) for rows in tables}
 
 
 @dataclass(frozen=True)
@@ -203,7 +211,7 @@ def _compare_answers(
     own = next((c for c in compared if c.role == linear.role), None)
     if own is None:
         return []
-    vanishing = {p.position for p in own.probes if not p.mask(p.rows.told | p.rows.wrong).any()}
+    vanishing = {p.position for p in own.probes if not (p.told | p.wrong).any()}
     claims, influence = own.claims, own.criteria.influence
 
     def rounding(k: int) -> Array:

@@ -8,7 +8,7 @@ directions of its own; entries whose gradient is exactly zero are a stratum too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +38,12 @@ class Plan:
     ----------
     directions : Directions
         The entries of some inputs, then random directions in the others.
-    small : tuple of int
-        The inputs whose entries are probed each by itself.
-    strata : tuple of (int, int)
-        For each of the random directions, the input and the stratum of its entries.
+    rows : dict of int to slice
+        Which of them move each input: they stand together.
     """
 
     directions: Directions
-    small: tuple[int, ...]
-    strata: tuple[tuple[int, int], ...]
+    rows: Mapping[int, slice]
 
 
 def plan(
@@ -75,35 +72,38 @@ def plan(
     small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
     if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
         small = []  # too dear: directions tell less, but of all entries
-    planned: list[tuple[int, int, ByInput]] = []  # input, stratum, direction
+    joint: list[ByInput] = []
+    rows: dict[int, slice] = {}  # of the joint directions, which move an input
     for i, count in size.items():
+        first = len(joint)
         if i in small and i in problem.constraints.tangents:
-            planned += [(i, 0, d) for d in along_tangents(problem, i)]
-            if count and not any(at == i for at, _, _ in planned):
+            joint += along_tangents(problem, i)
+            if count and len(joint) == first:
                 raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
-            small = [k for k in small if k != i]
         elif i not in small and count:
-            planned += [(i, *one) for one in _strata(claims, i, rng)]
-    directions = Directions.of(problem, dict.fromkeys(small), [d for _, _, d in planned])
-    return Plan(directions, tuple(small), tuple((i, stratum) for i, stratum, _ in planned))
+            joint += _strata(claims, i, rng)
+        rows[i] = slice(first, len(joint))
+    by_entry = [i for i in small if i not in problem.constraints.tangents]
+    directions = Directions.of(problem, dict.fromkeys(by_entry), joint)
+    single = directions.single
+    after = {i: slice(single + some.start, single + some.stop) for i, some in rows.items()}
+    return Plan(directions, {**after, **directions.of_inputs})
 
 
-def _strata(
-    claims: Claims | TangentClaims, i: int, rng: np.random.Generator
-) -> Iterator[tuple[int, ByInput]]:
+def _strata(claims: Claims | TangentClaims, i: int, rng: np.random.Generator) -> Iterator[ByInput]:
     problem, x = claims.problem, claims.problem.value(i)
     labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), problem.reach(i)))
     for _ in range(PER_STRATUM):
         drawn = random_direction(x, rng, problem.reach(i))
         if i in problem.constraints.tangents:  # parts of a tangent are none
             for stratum in range(int(labels.max(initial=-1)) + 1):
-                yield 0, {i: problem.direction(i, drawn * (labels == stratum))}
+                yield {i: problem.direction(i, drawn * (labels == stratum))}
             continue
         direction = problem.direction(i, drawn)
         small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
         kept = small if np.array_equal(small, direction) else direction
         for stratum in range(int(labels.max(initial=-1)) + 1):
-            yield stratum, Stratum(i, kept, labels, stratum)
+            yield Stratum(i, kept, labels, stratum)
 
 
 def apart_at_bounds(problem: Problem, i: int, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:

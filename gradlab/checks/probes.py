@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Mask, Rows
@@ -22,10 +21,8 @@ class Probes:
         The input; ``None`` for joint directions in several of them.
     rows : Rows
         What is known; shared with other inputs whose entries were probed together with these.
-    which : Indices
-        Shape ``(k,)``: the rows of this input.
-    stratum : array of shape (k,)
-        Which entries a probe moves: probes of the same stratum move the same ones.
+    which : slice
+        The rows of this input, which stand together.
     size : int
         How many entries were to be probed.
     too_small : int
@@ -38,74 +35,78 @@ class Probes:
 
     position: int | None
     rows: Rows
-    which: Indices
-    stratum: npt.NDArray[np.int_]
+    which: slice
     size: int
     too_small: int = 0
     resolution: float | None = None
     blunt: bool = False
 
     @property
+    def count(self) -> int:
+        """How many probes there are."""
+        return int(self.which.stop - self.which.start)
+
+    @property
     def by_entry(self) -> bool:
         """Whether each probe moves one entry alone."""
-        return bool(self.which.size) and int(self.which[-1]) < self.rows.directions.single
+        return bool(self.count) and self.which.stop <= self.rows.directions.single
 
     @property
     def unprobed(self) -> int:
         """How many entries were left out because no call was left."""
-        seen = self.rows.seen[self.which]
+        seen = self.seen
         if seen.all():
             return 0
         if self.by_entry:
             return int((~seen).sum())
         return self.size if self.position is not None else 0
 
-    def mask(self, state: Mask) -> Mask:
-        """Return a mask of all rows for these probes."""
-        masked: Mask = state[self.which]
-        return masked
-
     @property
     def seen(self) -> Mask:
         """Which probes were evaluated."""
-        return self.mask(self.rows.seen)
+        return self.rows.seen[self.which]
 
     @property
     def told(self) -> Mask:
         """Which probes are right."""
-        return self.mask(self.rows.told)
+        return self.rows.told[self.which]
 
     @property
     def small(self) -> Mask:
         """Which probes are too small to matter."""
-        return self.mask(self.rows.small)
+        return self.rows.small[self.which]
 
     @property
     def wrong(self) -> Mask:
         """Which probes are wrong."""
-        return self.mask(self.rows.wrong)
+        return self.rows.wrong[self.which]
 
     @property
     def open(self) -> Mask:
         """Which probes tell nothing."""
-        return self.mask(self.rows.open)
+        return self.rows.open[self.which]
 
     @property
     def kinked(self) -> Mask:
         """Which probes are at a kink."""
-        return self.mask(self.rows.kinked)
+        return self.rows.kinked[self.which]
 
     @property
     def imprecise(self) -> Mask:
         """Which probes are wrong in the dtype given alone."""
-        return self.mask(self.rows.imprecise)
+        return self.rows.imprecise[self.which]
+
+    def rows_where(self, mask: Mask) -> Indices:
+        """Return the rows of some of the probes."""
+        return np.asarray(np.flatnonzero(mask) + self.which.start)
 
     def index(self, k: int) -> int:
         """Return the flat index of the entry that the ``k``-th probe moves."""
-        return int(self.rows.directions.index[self.which[k]])
+        return int(self.rows.directions.index[self.which.start + k])
 
     def wrong_direction(self) -> ByInput | None:
         """Return, of the joint directions that contradict backward, the one that moves the most entries."""
-        wrong = [int(k) for k in self.which if self.rows.wrong[k] and k >= self.rows.directions.single]
-        found = [self.rows.directions.joint[k - self.rows.directions.single] for k in wrong]
+        single = self.rows.directions.single
+        wrong = [k for k in self.rows_where(self.wrong).tolist() if k >= single]
+        found = [self.rows.directions.joint[k - single] for k in wrong]
         return max(found, key=lambda parts: sum(int((d != 0).sum()) for d in parts.values()), default=None)

@@ -16,7 +16,6 @@ from gradlab.checks.rows import Mask, Rows
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps
-from gradlab.point.problem import Problem
 
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
@@ -51,24 +50,13 @@ def probe(
     rows = judge(criteria, plan.directions, claims, known=known)
     if criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
-    by_input = [_probes_of(criteria.problem, i, plan, rows) for i in claims.positions]
+    problem = criteria.problem
+    by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
     for one in by_input:
         _look_harder(criteria, one)
     noticed = noticed_by(criteria, rows)
     found = [with_resolution(criteria, one, noticed) for one in by_input]
     return [*found, *_at_kinks_together(criteria, rows, claims)], notes
-
-
-def _probes_of(problem: Problem, i: int, plan: Plan, rows: Rows) -> Probes:
-    """Return the rows of one input."""
-    directions = plan.directions
-    if i in plan.small:
-        which = np.arange(directions.count)[directions.of_inputs.get(i, slice(0))]
-        stratum = np.arange(which.size)
-    else:
-        joint = [(k, s) for k, (at, s) in enumerate(plan.strata, directions.single) if at == i]
-        which, stratum = np.array(joint, dtype=np.intp).reshape(-1, 2).T
-    return Probes(i, rows, which, stratum, count_movable(problem, i))
 
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentClaims) -> list[Probes]:
@@ -80,7 +68,7 @@ def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentC
     criteria.towards = kinks.towards
     joint = [d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())]
     joint_rows = judge(criteria, Directions.of(criteria.problem, {}, joint), claims)
-    return [Probes(None, joint_rows, np.arange(len(joint)), np.arange(len(joint)), 0)]
+    return [Probes(None, joint_rows, slice(0, len(joint)), 0)]
 
 
 def _look_harder(criteria: Criteria, probes: Probes) -> None:
@@ -91,7 +79,7 @@ def _look_harder(criteria: Criteria, probes: Probes) -> None:
     """
     rows, problem = probes.rows, criteria.problem
     told = probes.told
-    if not told.size or told.any() or probes.mask(rows.wrong | ~rows.seen).any():
+    if not told.size or told.any() or probes.wrong.any() or not probes.seen.all():
         return
     mine = np.zeros(rows.told.shape, dtype=bool)
     mine[probes.which] = True
@@ -101,7 +89,7 @@ def _look_harder(criteria: Criteria, probes: Probes) -> None:
     rows.small |= mine & rows.open & rows.idle & tried
     if not (mine & ~(rows.small & rows.idle)).any():
         return
-    rounding, _ = rows.claims.errors_along(rows.directions.rows(probes.which))
+    rounding, _ = rows.claims.errors_along(rows.directions.rows(np.flatnonzero(mine)))
     # Rounding is of one size throughout an input, though at some entries it happens to be none.
     floor = np.fmax(rounding.max(axis=0), criteria.floor)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)

@@ -159,8 +159,7 @@ def probe_reference(
         _find_imprecise(criteria, rows)
     found = []
     for i in gradients:
-        which = np.flatnonzero(rows.directions.position == i)
-        probes = Probes(i, rows, which, np.arange(which.size), entries[i].size)
+        probes = Probes(i, rows, rows.directions.of_inputs.get(i, slice(0, 0)), entries[i].size)
         found.append(_with_resolution(criteria, probes))
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
@@ -285,14 +284,14 @@ def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
 
 def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
     """Find the resolution, and count what is too small."""
-    rows, which = probes.rows, probes.which
+    rows = probes.rows
     difference = np.where(rows.told[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
     caught = rows.error_bar + criteria.tolerance(rows) + criteria.floor_of_parts(rows) + difference
     size = np.abs(rows.claim)
     told: Mask = (rows.told | rows.wrong) & (size > 0).any(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(size > 0, caught / size, np.inf).min(axis=1)
-    seen = relative[which[told[which]]]
+    seen = relative[probes.which][told[probes.which]]
     return replace(
         probes,
         too_small=int(probes.small.sum()),

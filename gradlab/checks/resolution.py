@@ -46,7 +46,7 @@ def noticed_by(criteria: Criteria, rows: Rows) -> Array:
 def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:
     """Return the smallest relative change of an entry that is certain to be caught, and what is too small."""
     noticed, claims = noticed[probes.which], probes.rows.claims
-    if probes.unprobed or not probes.which.size:
+    if probes.unprobed or not probes.count:
         return None, 0
     if probes.by_entry or isinstance(claims, TangentClaims):  # of jvp, only sums are known
         return _resolution_by_probe(criteria, probes, noticed), int(probes.small.sum())
@@ -59,7 +59,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[flo
 def _resolution_by_probe(criteria: Criteria, probes: Probes, noticed: Array) -> float | None:
     """Return the largest of what each probe by itself would have noticed, relative to its claim."""
     rows = probes.rows
-    told = probes.mask(rows.told | rows.wrong)
+    told = probes.told | probes.wrong
     size = np.abs(rows.claim[probes.which])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(size > 0, noticed / size, np.nan)
@@ -78,7 +78,9 @@ def _resolution_in_strata(
     """Return the same where random directions move all entries of a stratum, each by another amount."""
     rows = probes.rows
     worst, too_small = 0.0, 0
-    along = [cast(Stratum, rows.directions.joint[k - rows.directions.single]) for k in probes.which]
+    single = rows.directions.single
+    joint = rows.directions.joint[probes.which.start - single : probes.which.stop - single]
+    along = [cast(Stratum, d) for d in joint]
     labels, i = along[0].labels.ravel(), along[0].position
     for block in blocks(labels.size):
         seen = np.full(labels[block].size, np.nan)  # times what is noticed: how much each entry moves
@@ -101,7 +103,7 @@ def _resolution_along_tangents(
     rows = probes.rows
     best = np.full(claims.problem.value(cast(int, probes.position)).size, np.inf)
     small = np.ones(best.size, dtype=bool)
-    for k, row in enumerate(probes.which.tolist()):
+    for k, row in enumerate(range(probes.which.start, probes.which.stop)):
         ((i, d),) = rows.directions.joint[row - rows.directions.single].items()
         for s, gradients in enumerate(claims.gradients):
             moved = np.abs(gradients[i].ravel() * d.ravel())
@@ -114,9 +116,8 @@ def _resolution_along_tangents(
 
 def _is_seen(probes: Probes, noticed: Array) -> bool:
     """Whether a change of some entry by all that it is would have been noticed, if there is anything."""
-    rows, told = probes.rows, probes.rows.told | probes.rows.wrong
-    seen = []
-    for k in probes.which[told[probes.which]].tolist():
+    rows, seen = probes.rows, []
+    for k in probes.rows_where(probes.told | probes.wrong).tolist():
         direction = rows.directions.joint[k - rows.directions.single]
         largest = rows.claims.largest(direction, rows.claim[k])
         seen.append(bool((noticed[k] <= largest).any()))
@@ -127,5 +128,5 @@ def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
     """Whether rounding of the largest influence hides all that an entry is, and rtol does not allow it."""
     if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
         return False
-    rows, told = probes.rows, probes.which[probes.told]
-    return bool((np.abs(rows.claim[told]) < criteria.floor_of_parts(rows)).all(axis=1).any())
+    rows, told = probes.rows, probes.told
+    return bool((np.abs(rows.claim[probes.which][told]) < criteria.floor_of_parts(rows)).all(axis=1).any())
