@@ -75,24 +75,25 @@ def _input_result(
     problem: Problem, position: int, found: Found, probed: Sequence[tuple[Compared, Probes]]
 ) -> InputResult:
     """Return what was found about one input, by backward, by jvp, or by both."""
-    seen = [(one, p) for one, p in probed if p.seen.any()]
+    seen = [(one, p) for one, p in probed if p.probed]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
     wrong_ones = [(one, p) for one, p in seen if p.wrong.any()]
     compared, own = next(iter(wrong_ones or probed), (None, None))
     region = compared.regions.get(position) if compared is not None else None
-    wrong = _wrong_entries(own, region, problem.value(position).shape)
+    x = problem.value(position)
+    wrong = _wrong_entries(own, region, x.shape) if wrong_ones else []
     worst = [worst_probe(problem, p, one.disagreements[p.rows], one.role) for one, p in wrong_ones or seen]
     return InputResult(
         name=problem.names[position],
         verdict=_verdict(problem.names[position], [p for _, p in probed], found),
-        size=problem.value(position).size,
-        probed=int(own.seen.sum()) if own is not None and own.by_entry else 0,
+        size=x.size,
+        probed=own.probed if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
         worst=max(worst, key=lambda entry: entry.error, default=None),
         resolution=max((p.resolution for _, p in seen if p.resolution is not None), default=None),
         where=region.words if region is not None else _wrong_tangents(problem, own),
-        too_small=own.too_small if own is not None and own.seen.any() else 0,
+        too_small=own.too_small if own is not None and own.probed else 0,
         paired=problem.arguments.paired[position],
     )
 

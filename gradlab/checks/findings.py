@@ -186,7 +186,7 @@ class Disagreement:
         if wrong.any():
             error = np.where(wrong, error, -1.0)
         # Of errors that are alike the first is taken, so that rounding does not choose.
-        first = int(np.argmax(error >= ALIKE * min(error.max(), LARGEST)))
+        first = int((error >= ALIKE * min(error.max(), LARGEST)).argmax())
         k, part = divmod(first, error.shape[1])
         return k, part
 
@@ -199,7 +199,7 @@ def worst_probe(problem: Problem, probes: Probes, apart: Disagreement, role: str
     index = None
     if probes.by_entry and probes.position is not None:
         flat = probes.index(k)
-        index = tuple(int(axis) for axis in np.unravel_index(flat, problem.value(probes.position).shape))
+        index = tuple(map(int, np.unravel_index(flat, problem.value(probes.position).shape)))
     sides = (rows.claim, rows.value, rows.error_bar, apart.scale)
     analytic, numeric, off, scale = (float(side[row, part]) / length for side in sides)
     output = problem.form.label(*problem.form.place(part)) if rows.table.upstreams is None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,9 +12,9 @@ from gradlab.checks.rows import Mask, Rows
 from gradlab.numerics.table import Indices
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Probes:
-    """The probes of one input, or of several inputs jointly.
+    """The probes of one input, or of several inputs jointly, once all rows were evaluated.
 
     Attributes
     ----------
@@ -46,19 +47,22 @@ class Probes:
         """How many probes there are."""
         return int(self.which.stop - self.which.start)
 
-    @property
+    @cached_property
     def by_entry(self) -> bool:
         """Whether each probe moves one entry alone."""
         return bool(self.count) and self.which.stop <= self.rows.directions.single
 
-    @property
+    @cached_property
+    def probed(self) -> int:
+        """How many probes were evaluated."""
+        return int(np.count_nonzero(self.seen))
+
+    @cached_property
     def unprobed(self) -> int:
         """How many entries were left out because no call was left."""
-        seen = self.seen
-        if seen.all():
-            return 0
-        if self.by_entry:
-            return int((~seen).sum())
+        missing = self.count - self.probed
+        if self.by_entry or not missing:
+            return missing
         return self.size if self.position is not None else 0
 
     @property

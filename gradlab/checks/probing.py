@@ -11,7 +11,7 @@ from gradlab.checks.joint_kinks import JointKinks
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
-from gradlab.checks.resolution import noticed_by, with_resolution
+from gradlab.checks.resolution import Noticed, find_resolution
 from gradlab.checks.rows import Mask, Rows
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
@@ -51,12 +51,13 @@ def probe(
     if criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
     problem = criteria.problem
+    for i in claims.positions:
+        _look_harder(criteria, rows, plan.rows[i])
     by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
+    noticed = Noticed.of(criteria, rows)
     for one in by_input:
-        _look_harder(criteria, one)
-    noticed = noticed_by(criteria, rows)
-    found = [with_resolution(criteria, one, noticed) for one in by_input]
-    return [*found, *_at_kinks_together(criteria, rows, claims)], notes
+        find_resolution(criteria, one, noticed)
+    return [*by_input, *_at_kinks_together(criteria, rows, claims)], notes
 
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentClaims) -> list[Probes]:
@@ -71,18 +72,17 @@ def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentC
     return [Probes(None, joint_rows, slice(0, len(joint)), 0)]
 
 
-def _look_harder(criteria: Criteria, probes: Probes) -> None:
+def _look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     """Look harder at an input of which nothing was seen, unless backward and forward show that it is zero.
 
     Zero within rounding is a claim that is no larger than what a few roundings of the inputs make of it, or
     than a few roundings of the largest influence; forward then must not move either, by its measured noise.
     """
-    rows, problem = probes.rows, criteria.problem
-    told = probes.told
-    if not told.size or told.any() or probes.wrong.any() or not probes.seen.all():
+    problem, told = criteria.problem, rows.told[which]
+    if not told.size or told.any() or rows.wrong[which].any() or not rows.seen[which].all():
         return
     mine = np.zeros(rows.told.shape, dtype=bool)
-    mine[probes.which] = True
+    mine[which] = True
     # Nothing is claimed, and nothing moves as far away as that: zero on both sides.
     rows.table.take(np.flatnonzero(mine & rows.open & rows.idle), BEYOND)
     tried = np.isfinite(rows.table.secant(BEYOND)).all(axis=1)

@@ -16,7 +16,7 @@ right, and a reference may be the one that is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -160,7 +160,8 @@ def probe_reference(
     found = []
     for i in gradients:
         probes = Probes(i, rows, rows.directions.of_inputs.get(i, slice(0, 0)), entries[i].size)
-        found.append(_with_resolution(criteria, probes))
+        _find_resolution(criteria, probes)
+        found.append(probes)
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
         differences, _ = probe(criteria, claims, plan(problem, claims, rng=rng))
@@ -282,7 +283,7 @@ def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
     rows.imprecise |= rows.wrong & agrees.all(axis=1)
 
 
-def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
+def _find_resolution(criteria: Criteria, probes: Probes) -> None:
     """Find the resolution, and count what is too small."""
     rows = probes.rows
     difference = np.where(rows.told[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
@@ -292,11 +293,8 @@ def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(size > 0, caught / size, np.inf).min(axis=1)
     seen = relative[probes.which][told[probes.which]]
-    return replace(
-        probes,
-        too_small=int(probes.small.sum()),
-        resolution=float(seen.max()) if seen.size else None,
-    )
+    probes.too_small = int(probes.small.sum())
+    probes.resolution = float(seen.max()) if seen.size else None
 
 
 def _contradictions(problem: Problem, rows: Rows, doubtful: Indices) -> Iterator[Finding]:

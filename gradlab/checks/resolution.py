@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -19,14 +19,47 @@ from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
 
 
-def with_resolution(criteria: Criteria, probes: Probes, noticed: Array) -> Probes:
-    """Count what is too small of an input, and find the resolution."""
-    resolution, too_small = _resolution(criteria, probes, noticed + probes.rows.swing)
-    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed)
-    return replace(probes, too_small=too_small, resolution=resolution, blunt=blunt)
+@dataclass(frozen=True, eq=False)
+class Noticed:
+    """Which change of a claim was certain to be noticed.
+
+    Attributes
+    ----------
+    change : Array
+        Shape ``(r, s)``: along each row; at a kink, beside the slopes of both sides.
+    relative : Array
+        Shape ``(r,)``: the least that is noticed, relative to the claim, kinks included; NaN where nothing
+        was told.
+    """
+
+    change: Array
+    relative: Array
+
+    @classmethod
+    def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
+        """Return what was noticed along all rows."""
+        change, size = _noticed_by(criteria, rows), np.abs(rows.claim)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(size > 0, (change + rows.swing) / size, np.nan)
+        if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
+            small = criteria.cannot_matter(rows)
+            relative = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
+        else:
+            relative = np.fmin.reduce(ratio, axis=1, initial=np.nan)
+        known = (rows.told | rows.wrong) & np.isfinite(relative)
+        return cls(change, np.where(known, relative, np.nan))
 
 
-def noticed_by(criteria: Criteria, rows: Rows) -> Array:
+def find_resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> None:
+    """Find the resolution of an input, and count what is too small of it."""
+    probes.resolution, probes.too_small = _resolution(criteria, probes, noticed)
+    if probes.by_entry:
+        probes.blunt = _is_drowned(criteria, probes)
+    else:
+        probes.blunt = not _is_seen(probes, noticed.change)
+
+
+def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     """Return which change of a claim was certain to be noticed, shape ``(r, s)``.
 
     Two ladders have to contradict it, the second with up to twice the error bar of the first, which also
@@ -43,33 +76,18 @@ def noticed_by(criteria: Criteria, rows: Rows) -> Array:
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 
 
-def _resolution(criteria: Criteria, probes: Probes, noticed: Array) -> tuple[float | None, int]:
+def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int]:
     """Return the smallest relative change of an entry that is certain to be caught, and what is too small."""
-    noticed, claims = noticed[probes.which], probes.rows.claims
+    which, claims = probes.which, probes.rows.claims
     if probes.unprobed or not probes.count:
         return None, 0
     if probes.by_entry or isinstance(claims, TangentClaims):  # of jvp, only sums are known
-        return _resolution_by_probe(criteria, probes, noticed), int(probes.small.sum())
-    limit = criteria.rtol * criteria.influence
+        worst = float(np.fmax.reduce(noticed.relative[which]))
+        return None if np.isnan(worst) else worst, int(probes.small.sum())
+    change, limit = (noticed.change + probes.rows.swing)[which], criteria.rtol * criteria.influence
     if probes.position in claims.problem.constraints.tangents:
-        return _resolution_along_tangents(probes, claims, noticed, limit)
-    return _resolution_in_strata(probes, claims, noticed, limit)
-
-
-def _resolution_by_probe(criteria: Criteria, probes: Probes, noticed: Array) -> float | None:
-    """Return the largest of what each probe by itself would have noticed, relative to its claim."""
-    rows = probes.rows
-    told = probes.told | probes.wrong
-    size = np.abs(rows.claim[probes.which])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(size > 0, noticed / size, np.nan)
-    if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
-        small = criteria.cannot_matter(rows)[probes.which]
-        caught = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
-    else:
-        caught = np.fmin.reduce(ratio, axis=1, initial=np.nan)
-    caught = caught[told & np.isfinite(caught)]
-    return float(caught.max()) if caught.size else None
+        return _resolution_along_tangents(probes, claims, change, limit)
+    return _resolution_in_strata(probes, claims, change, limit)
 
 
 def _resolution_in_strata(

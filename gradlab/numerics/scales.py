@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,8 @@ from gradlab.numerics import Array
 from gradlab.numerics.dtypes import limits
 
 HUGE = 1e100  # squares of what is below can be summed, and above its inverse
-FINEST = 2.0**-36  # of which every step in float64 is a multiple
+FINEST_DIGITS = 36
+FINEST = 2.0**-FINEST_DIGITS  # of which every step in float64 is a multiple
 BLOCK = 4096  # entries
 DOUBLE_DIGITS = np.finfo(np.float64).nmant
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
@@ -29,13 +31,13 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     """
     magnitude: Array = np.asarray(np.abs(np.asarray(x, dtype=np.float64)))
     largest = float(magnitude.max(initial=0.0))
-    if not np.isfinite(largest):
+    if not math.isfinite(largest):
         magnitude[~np.isfinite(magnitude)] = 0.0
         largest = float(magnitude.max(initial=0.0))
     if largest == 0.0:
         return np.ones_like(magnitude)
     relative = (magnitude / largest).ravel()
-    floor = 0.1 * largest * float(np.sqrt(np.vdot(relative, relative) / relative.size))
+    floor = 0.1 * largest * math.sqrt(np.vdot(relative, relative) / relative.size)
     np.maximum(magnitude, floor, out=magnitude)
     return magnitude
 
@@ -54,7 +56,7 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     (True, True)
     """
     digits = limits(x.dtype).nmant
-    kept = min(-int(np.log2(FINEST)), digits - DIGITS)
+    kept = min(FINEST_DIGITS, digits - DIGITS)
     with np.errstate(all="ignore"):
         # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
         reach = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)

@@ -141,9 +141,10 @@ def replaced(tree: Tree, value: Any, leaves: Sequence[Any]) -> Iterator[str]:
         yield tree.name
         return
     for path, child, item in zip(tree.paths, tree.children, items.values(), strict=True):
-        if isinstance(child, int) and item is not leaves[child]:
+        if not isinstance(child, int):
+            yield from replaced(child, item, leaves)
+        elif item is not leaves[child]:
             yield path
-        yield from replaced(child, item, leaves)
 
 
 def items_of(value: Any) -> dict[Any, Any] | None:
