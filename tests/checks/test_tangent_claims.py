@@ -6,6 +6,7 @@ import pytest
 from gradlab.checks.directions import Directions
 from gradlab.checks.rows import KEPT
 from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
+from gradlab.numerics.noise import PER_SIDE
 from gradlab.point.problem import Problem
 
 X = np.array([0.5, -2.0, 4.0])
@@ -60,7 +61,7 @@ def test_caches_of_the_points_around_are_made_once(count):
     claims = TangentClaims(problem, None, (0,))
     for _ in range(count):
         claims.errors_along(Directions.of(problem, {0: None}))
-    assert problem.forward_calls == 1 + 12
+    assert problem.forward_calls == 1 + 2 * PER_SIDE
 
 
 def test_in_float64():

@@ -51,6 +51,12 @@ def test_smooth_function_has_rounding_alone(function):
     assert noise_of(function) <= 100 * EPS * max(1.0, abs(function(0.0)))
 
 
+@pytest.mark.parametrize("curvature", [2.0, 5.0, 10.0])
+def test_what_bends_quickly_is_no_noise(curvature):
+    """A third power of the spacing would be from 10 to 2,000 roundings."""
+    assert noise_of(lambda t: np.sin(1 + curvature * t)) <= 4 * EPS
+
+
 def test_noise_is_no_less_than_rounding():
     assert noise_of(lambda t: 2.0) == rounding(np.array([2.0]), EPS)[0]
     assert noise_of(lambda t: 2.0, lines=0) == rounding(np.array([2.0]), EPS)[0]
