@@ -384,9 +384,8 @@ def _check_point(
             problem.close()
     if problem is not None and problem.pace.interrupted:
         original = KeyboardInterrupt()
-    with np.errstate(all="ignore"):
-        origin = _Point(question, inputs, grad_output, seed)
-        report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
+    origin = _Point(question, inputs, grad_output, seed)
+    report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
     return report, original
 
 

@@ -181,8 +181,8 @@ def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:
     """Return where the outputs of two calls differ by more than rounding can, or ``None``."""
     if other.shape != one.shape:
         return 0
-    if not one.size:
-        return None
+    if (one == other).all():
+        return None  # by far the most frequent
     both = np.isfinite(one) & np.isfinite(other)
     either = np.isfinite(one) | np.isfinite(other)
     if not np.array_equal(both, either):

@@ -151,7 +151,7 @@ class Disagreement:
     error, scale : Array
         Shape ``(r, s)``: the difference relative to a scale, and that.
     wrong : array of bool
-        Shape ``(r, s)``: where rows that are wrong differ.
+        Shape ``(r, s)``, or ``(r, 1)`` of contracted outputs: where rows that are wrong differ.
     outputs : Array
         Shape ``(s,)``: how large the outputs are of which each part is.
     """
@@ -170,7 +170,7 @@ class Disagreement:
         with np.errstate(divide="ignore", invalid="ignore"):
             error = np.where(difference == 0, 0.0, difference / scale)
         error[np.isnan(error)] = np.inf
-        wrong = np.broadcast_to(rows.wrong[:, np.newaxis], error.shape)
+        wrong = rows.wrong[:, np.newaxis]
         outputs = np.abs(criteria.problem.output)
         if rows.table.upstreams is None:  # what cannot matter is rounding
             error = np.where(criteria.cannot_matter(rows), 0.0, error)

@@ -26,11 +26,6 @@ class JointKinks:
         self._steps: dict[tuple[int, int], float] = {}
 
     @property
-    def count(self) -> int:
-        """How many entries there are."""
-        return len(self._steps)
-
-    @property
     def together(self) -> dict[int, Array]:
         """The third direction; its step suits the entry that varies on the shortest length."""
         rng = np.random.default_rng(0)

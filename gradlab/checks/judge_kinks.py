@@ -18,10 +18,11 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     table, step = rows.table, usual_step(rows.table.eps)
     half_jump = np.abs(table.half_jump(step))
     visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.influence)
-    # Of many entries that move, those at a kink may be few: the difference is then off by as little.
-    joint = ~rows.single[:, np.newaxis]
-    few = joint & rows.open[:, np.newaxis] & criteria.differs(rows)
-    bent = visible & ((half_jump > BENDS * rows.movement) | few)
+    bent = visible & (half_jump > BENDS * rows.movement)
+    joint = ~rows.single
+    if joint.any():
+        # Of many entries that move, those at a kink may be few: the difference is then off by as little.
+        bent |= visible & (joint & rows.open)[:, np.newaxis] & criteria.differs(rows)
     for row in np.flatnonzero(bent.any(axis=1)).tolist():
         if criteria.problem.calls_left < 4:
             break

@@ -211,10 +211,10 @@ def _compare_answers(
     own = next((c for c in compared if c.role == linear.role), None)
     if own is None:
         return []
-    vanishing = {p.position for p in own.probes if not (p.told | p.wrong).any()}
     claims, influence = own.claims, own.criteria.influence
 
     def rounding(k: int) -> Array:
+        vanishing = {p.position for p in own.probes if not (p.told | p.wrong).any()}
         if isinstance(claims, Claims):
             return claims.rounding_of(k, vanishes=k in vanishing)
         problem = linear.problem

@@ -48,7 +48,7 @@ def probe(
     if known is None:
         criteria.problem.foresee(2 * plan.directions.count)
     rows = judge(criteria, plan.directions, claims, known=known)
-    if criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
+    if rows.kinked.any() and criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
     problem = criteria.problem
     for i in claims.positions:
@@ -62,10 +62,10 @@ def probe(
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentClaims) -> list[Probes]:
     """Move the entries that are at a kink together, where there are several: the probes of that, or none."""
+    if rows.kinked[: rows.directions.single].sum() < 2:
+        return []
     kinks = JointKinks(criteria.problem)
     kinks.add(rows)
-    if kinks.count < 2:
-        return []
     criteria.towards = kinks.towards
     joint = [d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())]
     joint_rows = judge(criteria, Directions.of(criteria.problem, {}, joint), claims)

@@ -39,8 +39,7 @@ class Noticed:
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
         change, size = _noticed_by(criteria, rows), np.abs(rows.claim)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(size > 0, (change + rows.swing) / size, np.nan)
+        ratio = np.where(size > 0, (change + rows.swing) / size, np.nan)
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
             small = criteria.cannot_matter(rows)
             relative = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)

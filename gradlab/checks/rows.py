@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -84,13 +85,13 @@ class Rows:
 
     def __post_init__(self) -> None:
         """Begin with all rows open, and no kink."""
-        self.middle, self.swing = np.zeros_like(self.claim), np.zeros_like(self.claim)
-        none = np.zeros(self.directions.count, dtype=bool)
-        self.told, self.small, self.suspect, self.wrong = none, none.copy(), none.copy(), none.copy()
-        self.imprecise, self.strict, self.kinked, self.rises = (none.copy() for _ in range(4))
+        self.middle, self.swing = np.zeros((2, *self.claim.shape))
+        none = np.zeros((8, self.directions.count), dtype=bool)
+        self.told, self.small, self.suspect, self.wrong = none[:4]
+        self.imprecise, self.strict, self.kinked, self.rises = none[4:]
         self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
 
-    @property
+    @cached_property
     def single(self) -> Mask:
         """Which rows move one entry alone."""
         return np.arange(self.directions.count) < self.directions.single

@@ -139,12 +139,13 @@ class Table:
 
     def __post_init__(self) -> None:
         self.noise = rounding(self.output, self.eps)
-        self.seen, self.moved = (np.zeros(self.count, dtype=bool) for _ in range(2))
+        self.seen, self.moved = np.zeros((2, self.count), dtype=bool)
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
         self._square: tuple[Array, tuple[Array, Array]] | None = None
         if self.keep:
-            usual, shape = usual_step(self.eps), (self.count, self.output.size)
-            self.slopes = {step: np.full(shape, np.nan) for step in (usual, usual / RATIO)}
+            usual = usual_step(self.eps)
+            unknown = np.full((2, self.count, self.output.size), np.nan)
+            self.slopes = dict(zip((usual, usual / RATIO), unknown, strict=True))
 
     def take(self, rows: Indices, step: float, *, note_still: bool = False) -> None:
         """Evaluate some rows at a step, those that were not yet.
@@ -152,8 +153,9 @@ class Table:
         With ``note_still``, it is noted which outputs stay as they are: what does not move over a step ``h``
         has a slope of at most its rounding over ``h``.
         """
-        shape = (self.count, self.parts)
-        sides = self.steps.setdefault(step, Sides(np.full(shape, np.nan), np.full(shape, np.nan)))
+        if step not in self.steps:
+            self.steps[step] = Sides(*np.full((2, self.count, self.parts), np.nan))
+        sides = self.steps[step]
         rows = rows[np.isnan(sides.up[rows]).any(axis=1)]
         if not rows.size:
             return
@@ -225,12 +227,12 @@ class Table:
         """
         shorter = {row: (step / h, mask) for row, (h, mask) in self._still.items() if h > step}
         if self.upstreams is None:
-            values = np.repeat(self.noise[np.newaxis], self.count, axis=0)
+            values = np.full((self.count, self.parts), self.noise)
             for row, (part, mask) in shorter.items():
                 values[row, mask] *= part
         else:
             square, largest = self._squares(self.upstreams)
-            moving = np.repeat(square.sum(axis=1)[np.newaxis], self.count, axis=0)
+            moving = np.full((self.count, self.parts), square.sum(axis=1))
             for row, (part, mask) in shorter.items():
                 quiet = square @ mask
                 moving[row] = np.maximum(moving[row] - quiet, 0.0) + quiet * part**2

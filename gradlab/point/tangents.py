@@ -22,10 +22,9 @@ def parted(problem: Problem, vector: Array) -> dict[int, Array]:
     """Return such a vector as tangents by position, in the inputs' shapes."""
     found, start = {}, 0
     for i in problem.wrt:
-        shape = problem.value(i).shape
-        end = start + int(np.prod(shape))
-        found[i] = vector[start:end].reshape(shape)
-        start = end
+        x = problem.value(i)
+        found[i] = vector[start : start + x.size].reshape(x.shape)
+        start += x.size
     return found
 
 
