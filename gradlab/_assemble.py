@@ -105,7 +105,7 @@ def _verdict(name: str, own: Sequence[Probes], found: Found) -> Verdict:
     localized = any(f.check != "transpose" for f in findings)
     if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
         return Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
-    blind = len(own) < max(1, len(found.compared)) or any(map(_blind, own))
+    blind = len(own) < max(1, len(found.compared)) or any(p.unprobed or p.undecided for p in own)
     return Verdict.INCONCLUSIVE if blind else Verdict.PASS
 
 
@@ -129,11 +129,6 @@ def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
     return f"along {wrong.sum()} of {counted(wrong.size, 'tangent')}" if wrong.any() else ""
 
 
-def _blind(probes: Probes) -> bool:
-    """Whether something was not seen."""
-    return bool(probes.unprobed) or probes.blunt or bool(probes.open.any())
-
-
 def _undecided_reason(problem: Problem, compared: Sequence[Compared]) -> str:
     """Say why nothing more is known; an empty string when every probe tells."""
     if not compared:
@@ -154,7 +149,7 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     ]
     if left_out:
         return f"{problem.budget} left entries unprobed: {', '.join(left_out)}"
-    undecided = [p for p in probes if p.open.any() or p.blunt]
+    undecided = [p for p in probes if p.undecided]
     if not undecided:
         return ""
     count = sum(int(p.open.sum()) for p in undecided)

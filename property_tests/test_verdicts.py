@@ -29,14 +29,15 @@ def test_right_gradient_never_fails(rng, seed):
     assert not report.failed, str(report)
 
 
-@given(seed=seeds, sign=st.sampled_from([-1, 1]), data=st.data())
+@example(seed=537305, sign=1, entry=0)  # whose third derivative was once taken for noise
+@given(seed=seeds, sign=st.sampled_from([-1, 1]), entry=st.integers(0, 59))
 @examples(60)
-def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_never(seed, sign, data):
+def test_entry_changed_by_more_than_the_resolution_fails_and_by_less_than_rtol_never(seed, sign, entry):
     c = composition(seed)
+    entry %= c.x.size
     resolution = check(c).inputs[0].resolution
     if resolution is None or resolution > 1e6:
         return
-    entry = data.draw(st.integers(0, c.x.size - 1))
 
     def changed(by):
         def backward(dy, x):

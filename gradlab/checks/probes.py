@@ -65,6 +65,11 @@ class Probes:
             return missing
         return self.size if self.position is not None else 0
 
+    @cached_property
+    def undecided(self) -> bool:
+        """Whether some probe tells nothing, or all of them too little."""
+        return self.blunt or bool(self.open.any())
+
     @property
     def seen(self) -> Mask:
         """Which probes were evaluated."""
