@@ -44,11 +44,17 @@ def is_test_file(code):
     return re.search(r"^def test_", code, flags=re.MULTILINE) is not None
 
 
-def skip_without_frameworks(code):
+@pytest.fixture
+def frameworks(request):
+    """Skip without the frameworks that are used; load the others before `pytester` notes what is loaded.
+
+    Whatever is loaded later it forgets, and no framework can be loaded twice.
+    """
+    given = request.node.callspec.params
+    text = given.get("code") or TEXTS[given["name"]]
     for framework in FRAMEWORKS:
-        if re.search(
-            rf"^(>>> )?(import|from) {framework}\b|\bgradlab\.{framework}\.", code, flags=re.MULTILINE
-        ):
+        use = rf"^(>>> )?(import|from) {framework}\b|\bgradlab\.{framework}\."
+        if re.search(use, text, flags=re.MULTILINE):
             pytest.importorskip(framework)
 
 
@@ -70,9 +76,9 @@ SCRIPTS = [
 ]
 
 
+@pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize(("code", "shown"), SCRIPTS)
 def test_block_runs_by_itself_and_prints_what_is_shown(code, shown, tmp_path, monkeypatch, capsys):
-    skip_without_frameworks(code)
     monkeypatch.chdir(tmp_path)
     Path("check.py").write_text(code, encoding="utf-8")
     raised = ""
@@ -86,9 +92,9 @@ def test_block_runs_by_itself_and_prints_what_is_shown(code, shown, tmp_path, mo
         assert not raised
 
 
+@pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("name", [name for name in TEXTS if is_session(TEXTS[name])])
 def test_session_of_a_page_gives_what_is_shown(name, pytester):
-    skip_without_frameworks(TEXTS[name])
     pytester.makefile(".md", **{name: TEXTS[name]})
     outcome = pytester.runpytest_inprocess(
         "--doctest-glob=*.md", "-o", "doctest_optionflags=NUMBER", "-p", "no:cacheprovider"
@@ -111,9 +117,9 @@ settings.load_profile("slow")
 """
 
 
+@pytest.mark.usefixtures("frameworks")
 @pytest.mark.parametrize("code", TEST_FILES)
 def test_test_file_passes(code, pytester):
-    skip_without_frameworks(code)
     pytester.makepyfile(code)
     pytester.makeconftest(SLOW_MACHINE)
     result = pytester.runpytest_subprocess("--gradlab-max-examples=1", "-p", "no:cacheprovider")
