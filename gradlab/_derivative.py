@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ Pull: TypeAlias = Callable[[Any], dict[str, Any]]
 Push: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Any, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Derivative:
     """A function of a framework and its derivative in some modes, as functions of named NumPy arrays.
 
@@ -54,6 +55,12 @@ class Derivative:
     jvps: Mapping[str, Push] = field(default_factory=dict)
     known: Callable[[Any, Mapping[str, Any]], Array | None] | None = None
     reference: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+
+    @cached_property
+    def first(self) -> tuple[Any, Pull]:
+        """What `vjp` returns at the point, where it is called once."""
+        assert self.vjp is not None
+        return self.vjp(**self.inputs)
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -98,8 +105,7 @@ class Derivative:
     def claim(self, mode: str, u: Any, v: Mapping[str, Any]) -> tuple[Any, Array | None]:
         """Return the value that comes with the derivative, and the terms of ⟨u, J v⟩ or ⟨Jᵀu, v⟩."""
         if mode == REVERSE:
-            assert self.vjp is not None
-            value, pull = self.vjp(**self.inputs)
+            value, pull = self.first
             return value, products(pull(u), dict(v))
         value, tangents = self.jvps[mode](self.inputs, v)
         kinds = [[np.asarray(leaf).dtype for leaf in arrays_in(tree)] for tree in (value, tangents)]
@@ -108,18 +114,19 @@ class Derivative:
     def _rule(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return forward and backward, in the form ``out, cache``.
 
-        The first call of forward is at the point. Its cache serves all calls of backward there, after another
-        one was made close by, as in the next step of training: what a rule keeps elsewhere is then another's.
-        Else the derivative is made when it is asked for: most calls of forward are for differences.
+        The first call of forward is at the point. What was pulled back there already serves all calls of
+        backward there, after another call was made close by, as in the next step of training: what a rule
+        keeps elsewhere is then another's. Else the derivative is made when it is asked for: most calls of
+        forward are for differences.
         """
-        vjp, first = self.vjp, True
+        vjp, is_first = self.vjp, True
         assert vjp is not None
 
         def forward(**inputs: Any) -> tuple[Any, Callable[[], Pull]]:
-            nonlocal first
-            pull = vjp(**inputs)[1] if first else None
-            if first:
-                first = False
+            nonlocal is_first
+            pull = self.first[1] if is_first else None
+            if is_first:
+                is_first = False
                 with suppress(Exception), np.errstate(all="ignore"):  # which is no matter of the point's
                     vjp(**{name: map_leaves(_close_by, x) for name, x in inputs.items()})
             return self.value(**inputs), lambda: pull or vjp(**inputs)[1]

@@ -45,7 +45,8 @@ def rebuilt(args: Sequence[Any], arrays: Iterator[Any]) -> Any:
 
 def inexact(y: Any) -> list[Any]:
     """Return those leaves of an output that are differentiated."""
-    return [jax.numpy.asarray(leaf) for leaf in jax.tree.leaves(y) if is_inexact(leaf)]
+    leaves = [leaf for leaf in jax.tree.leaves(y) if is_inexact(leaf)]
+    return [leaf if isinstance(leaf, jax.Array) else jax.numpy.asarray(leaf) for leaf in leaves]
 
 
 def is_inexact(leaf: Any) -> bool:

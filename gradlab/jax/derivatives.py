@@ -24,6 +24,8 @@ MODES = (*BOTH, LINEARIZED)
 # Entries, from which on compiling a function takes less time than calling it so often: three layers of a
 # perceptron, at 76 entries, took 1.6 s of CPU time called and 0.6 s compiled; one primitive differs little.
 MANY = 50
+# The same of a derivative, which JAX traces in each call: for that of a primitive, 10 ms.
+FEW = 4
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,13 @@ def derivatives(
     *,
     witness: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
     known: Callable[..., Any] | None = None,
+    many: int = MANY,
 ) -> Iterator[Derivative]:
     """Yield a function at a point, then its derivatives there, as functions, as often as ``order`` says."""
     wide = asked.wide
     derivative = Derivative(
         title,
-        partial(evaluated, compiled(function, inputs), wide),
+        partial(evaluated, compiled(function, inputs, many), wide),
         inputs,
         vjp=partial(vjp, function, wide) if REVERSE in asked.modes else None,
         jvps={mode: partial(jvp, function, mode, wide) for mode in asked.modes if mode != REVERSE},
@@ -69,14 +72,14 @@ def derivatives(
             for output in outputs:
                 named[new_name("grad_output", named)] = random_like(output, asked.rng)
             pull = partial(_pulled, function, count)
-            yield from derivatives(asked, pull, named, order - 1, f"vjp of {title}")
+            yield from derivatives(asked, pull, named, order - 1, f"vjp of {title}", many=FEW)
         else:
             named |= {new_name(f"d{name}", named): random_like(x, asked.rng) for name, x in inputs.items()}
             push = partial(_pushed, function, mode, count)
             twice = (
                 partial(_by_reverse, function, count, wide, named) if REVERSE in derivative.modes else None
             )
-            yield from derivatives(asked, push, named, order - 1, f"jvp of {title}", known=twice)
+            yield from derivatives(asked, push, named, order - 1, f"jvp of {title}", known=twice, many=FEW)
 
 
 def _pulled(function: Function, count: int, *arrays: Any) -> list[Any]:
@@ -161,16 +164,23 @@ def has_derivative(function: Function, inputs: Arrays) -> bool:
         return False
 
 
-def compiled(function: Function, inputs: Arrays) -> Callable[..., Any]:
+def compiled(function: Function, inputs: Arrays, many: int = MANY) -> Callable[..., Any]:
     """Return a function compiled, where it is called so often that this pays, and where it can be."""
-    if sum(array.size for array in inputs.values()) < MANY:
-        return function
-    try:
-        jax.eval_shape(function, *inputs.values())
-    except Exception:  # it looks at its values, and is no function for `jax.jit`
+    if sum(array.size for array in inputs.values()) < many:
         return function
     fast: Callable[..., Any] = jax.jit(function)
-    return fast
+    not_so: set[tuple[Any, ...]] = set()
+
+    def called(*arrays: Any) -> Any:
+        dtypes = tuple(array.dtype for array in arrays)
+        if dtypes not in not_so:
+            try:
+                return fast(*arrays)
+            except Exception:  # it looks at its values, and is no function for `jax.jit`; or it just raises
+                not_so.add(dtypes)
+        return function(*arrays)
+
+    return called
 
 
 def is_same_in_float64(function: Function, inputs: Arrays) -> bool:
