@@ -30,6 +30,7 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with
 from gradlab.point.functions import RuleRaised
 from gradlab.point.resources import Resources
+from gradlab.point.values import describe
 from gradlab.report import Finding, Report, Verdict
 from gradlab.rule import Rule
 
@@ -39,6 +40,7 @@ except ModuleNotFoundError:
     text = "gradlab.torch needs PyTorch: pip install 'gradlab-verify[torch]'"
     raise ModuleNotFoundError(text, name="torch") from None
 
+from gradlab._torch.batches import in_batches
 from gradlab._torch.beside import Beside
 from gradlab._torch.functions import looked_at, names_in, point_of
 from gradlab._torch.point import Graph, Point
@@ -75,6 +77,7 @@ def gradcheck(
     check_memory_layout: bool = True,
     fast_mode: bool = False,
     max_calls: int | None = None,
+    vectorized: bool | None = None,
     rng: int | np.random.Generator | None = None,
     seed: int | None = None,
     name: str | None = None,
@@ -123,6 +126,9 @@ def gradcheck(
         anyway.
     max_calls : int, optional
         How often func may be called for differences at most; what takes none needs a few calls more.
+    vectorized : bool, optional
+        Whether differences are taken of many points in one call, by `torch.vmap`. By default where that gives
+        what func gives, but for rounding; with ``True`` it is a `UsageError` where it does not.
     rng, name, raise_exception
         As in `gradlab.gradcheck`.
     seed : int, optional
@@ -175,7 +181,8 @@ def gradcheck(
         rtol=rtol or None,  # users of torch write 0 for none
         atol=atol,
         probes="directions" if fast_mode else None,
-        resources=Resources(max_calls=max_calls),
+        max_calls=max_calls,
+        vectorized=vectorized,
     )
     snippet = partial(
         _snippet,
@@ -197,6 +204,7 @@ def gradcheck(
         rtol=rtol,
         atol=atol,
         max_calls=max_calls,
+        vectorized=vectorized,
         seed=seed,
         name=name,
         rng=report.seed,
@@ -219,6 +227,7 @@ def gradgradcheck(
     check_memory_layout: bool = True,
     fast_mode: bool = False,
     max_calls: int | None = None,
+    vectorized: bool | None = None,
     rng: int | np.random.Generator | None = None,
     seed: int | None = None,
     name: str | None = None,
@@ -247,7 +256,9 @@ def gradgradcheck(
         Ignored: memory layouts are checked anyway.
     rtol, atol, check_batched_grad, check_undefined_grad, check_memory_layout, fast_mode
         As in `gradcheck`.
-    max_calls, rng, seed, name, raise_exception, eps, nondet_tol, check_grad_dtypes, masked
+    max_calls, vectorized, rng, seed, name, raise_exception
+        As in `gradcheck`.
+    eps, nondet_tol, check_grad_dtypes, masked
         As in `gradcheck`.
 
     Returns
@@ -278,7 +289,8 @@ def gradgradcheck(
         rtol=rtol or None,
         atol=atol,
         probes="directions" if fast_mode else None,
-        resources=Resources(max_calls=max_calls),
+        max_calls=max_calls,
+        vectorized=vectorized,
     )
     snippet = partial(
         _snippet,
@@ -298,6 +310,7 @@ def gradgradcheck(
         rtol=rtol,
         atol=atol,
         max_calls=max_calls,
+        vectorized=vectorized,
         seed=seed,
         name=name,
         rng=report.seed,
@@ -313,18 +326,31 @@ def _check(
     forward: bool | None,
     beside: Sequence[str],
     notes: Sequence[str],
+    max_calls: int | None,
+    vectorized: bool | None,
     grad_outputs: Any = None,
     **options: Any,
 ) -> Report:
     """Check a function: reverse mode by differences, then what is asked beside, then forward mode."""
     if not backward and not forward:
         raise UsageError("neither reverse nor forward mode is to be checked; expected one of them")
+    resources = partial(_resources, max_calls=max_calls, vectorized=vectorized)
     if not backward:
         pairs = point.in_pairs()
         options.pop("reference", None)  # of backward
-        question = Question(pairs.forward, None, jvp=pairs.jvp, cached=True, name=point.title, **options)
+        question = Question(
+            pairs.forward,
+            None,
+            jvp=pairs.jvp,
+            cached=True,
+            resources=resources(pairs),
+            name=point.title,
+            **options,
+        )
         return _together(point, [_answer(question, pairs, None, number)], notes=notes)
-    question = Question(point.forward, point.backward, cached=True, name=point.title, **options)
+    question = Question(
+        point.forward, point.backward, cached=True, resources=resources(point), name=point.title, **options
+    )
     upstream = None if grad_outputs is None else _upstream(point, grad_outputs)
     reports = [_answer(question, point, upstream, number)]
     findings: list[Finding] = []
@@ -333,9 +359,19 @@ def _check(
         again = Beside(point, number)
         findings = [finding for check in beside for finding in getattr(again, check)()]
         if forward is not False and not findings:
-            reports += _forward_mode(point, again, required=bool(forward), number=number, **options)
+            of_pairs = {**options, "resources": resources(point.in_pairs())}
+            reports += _forward_mode(point, again, required=bool(forward), number=number, **of_pairs)
         calls = again.calls
     return _together(point, reports, findings, notes=notes, calls=calls)
+
+
+def _resources(point: Point, max_calls: int | None, vectorized: bool | None) -> Resources:
+    if vectorized not in (None, True, False):
+        raise UsageError(f"vectorized is {describe(vectorized)}; expected True, False or None")
+    return Resources(
+        max_calls=max_calls,
+        vectorized=vectorized is not False and in_batches(point, required=bool(vectorized)),
+    )
 
 
 def _answer(question: Question, point: Point, upstream: Any, number: int) -> Report:
@@ -424,7 +460,13 @@ def _gradient(point: Point, grad_outputs: Any, number: int) -> Point:
         gradients = graph.vjp(tensors[count:], create_graph=True)
         return [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, tensors, strict=False)]
 
-    return looked_at(Point(f"gradient of {point.title}", variables, call))
+    def call_batch(tensors: list[Tensor]) -> list[Tensor]:
+        leaves = [tensor.requires_grad_() for tensor in tensors[:count]]
+        graph = Graph(leaves, point.run_batch([not_a_leaf(leaf) for leaf in leaves]))
+        gradients = graph.vjp(tensors[count:], retain_graph=False)  # one point has nothing to do with others
+        return [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, leaves, strict=True)]
+
+    return looked_at(Point(f"gradient of {point.title}", variables, call, call_batch=call_batch))
 
 
 def _reference(reference: Any, inputs: Any, kwargs: Any, seed: int | None) -> Rule:

@@ -79,6 +79,9 @@ class Point:
         Whether tensors are contiguous in memory, whatever the arrays are.
     notes : tuple of str
         What is worth knowing of the function.
+    call_batch : callable, optional
+        ``call_batch(tensors)`` returns the outputs for tensors with one more axis, the first; by default,
+        `torch.vmap` of ``call`` does.
     """
 
     title: str
@@ -90,6 +93,7 @@ class Point:
     paired: bool = False
     contiguous: bool = False
     notes: tuple[str, ...] = ()
+    call_batch: Callable[[list[torch.Tensor]], list[torch.Tensor]] | None = None
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -108,6 +112,11 @@ class Point:
                 array[...] = self.array(tensor)
         outputs = tuple(map(self.array, graph.outputs))
         return (outputs if len(outputs) > 1 else outputs[0]), graph
+
+    def forward_of_batch(self, **inputs: npt.NDArray[Any]) -> Any:
+        """Return the outputs at many points: each array has one more axis, the first."""
+        outputs = tuple(map(self.array, self.run_batch(self.tensors(inputs))))
+        return outputs if len(outputs) > 1 else outputs[0]
 
     def backward(self, grad_output: Any, graph: Graph) -> dict[str, npt.NDArray[Any]]:
         """Return the gradients by name; where there is none, they are zeros."""
@@ -146,7 +155,17 @@ class Point:
         """Return the outputs that are compared; grad mode is on, as it is in the user's own calls."""
         wide = any(t.dtype != own.dtype for t, own in zip(tensors, self.variables.values(), strict=True))
         with torch.enable_grad(), _seeded(self.seed):
-            outputs = self.call(tensors, wide)
+            return self._compared(self.call(tensors, wide))
+
+    def run_batch(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the outputs that are compared, for tensors with one more axis, the first."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of operators that vmap calls one point at a time
+            if self.call_batch is not None:
+                return self._compared(self.call_batch(tensors))
+            return list(torch.vmap(lambda *each: tuple(self.run(list(each))))(*tensors))
+
+    def _compared(self, outputs: list[torch.Tensor]) -> list[torch.Tensor]:
         return [outputs[k] for k in self.kept if k < len(outputs)] if self.kept else outputs
 
     def tensors(self, inputs: Mapping[str, Any]) -> list[torch.Tensor]:

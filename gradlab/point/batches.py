@@ -27,7 +27,7 @@ class Batches:
     """Evaluates points by a function that takes every differentiated input with one more axis, the first.
 
     What it computes for a point does not depend on the number of points in a batch, but for rounding: the
-    first batch is compared with single points.
+    first batch is compared with single points. Where it raises, points are evaluated one after the other.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class Batches:
         The point.
     batched : callable
         The function: it takes the inputs as ``forward`` does, and returns outputs with the same first axis.
+    is_compared : bool
+        Whether it compares itself.
 
     Raises
     ------
@@ -42,8 +44,10 @@ class Batches:
         When it returns anything else, or other numbers.
     """
 
-    def __init__(self, problem: Evaluation, batched: Callable[..., Any]) -> None:
-        self._problem, self._batched, self._compared = problem, batched, False
+    def __init__(
+        self, problem: Evaluation, batched: Callable[..., Any], *, is_compared: bool = False
+    ) -> None:
+        self._problem, self._batched, self._compared = problem, batched, is_compared
 
     def __call__(self, moves: Moves) -> Iterator[Outputs]:
         """Yield the outputs at some points."""

@@ -88,7 +88,7 @@ class Functions:
         # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
         # "elsewhere" than at the point.
         self.calls_forward = getattr(backward, "calls_forward", "")
-        if cached and resources.vectorized:
+        if cached and resources.vectorized is True:
             raise UsageError("vectorized is given beside cached=True; expected a forward without a cache")
         self.pace = Pace(resources)
         self.forward_calls = self.backward_calls = self.jvp_calls = 0
@@ -177,7 +177,7 @@ class Functions:
             refuse_mistake("forward", self._forward, error, positional, keyword)
             raise RuleRaised("forward", error) from error
         if watch:
-            if self.resources.vectorized:
+            if self.resources.vectorized is True:
                 positional, keyword = self.arguments.passed(leaves)
             self._watch("forward", leaves, positional, keyword)
         several, outputs, cache = split(returned, self._cached)

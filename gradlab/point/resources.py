@@ -32,7 +32,8 @@ class Resources:
     workers : int, callable or Executor, optional
         Who evaluates points beside the point.
     vectorized : bool or callable
-        Whether forward takes a batch of points; or another function that does, and is the same otherwise.
+        Whether forward takes a batch of points; or another function that does, which has compared itself with
+        forward, and raises where points are better evaluated one after the other.
     journal : path, optional
         The file in which evaluations are kept.
     interruptible : bool

@@ -82,4 +82,6 @@ def _batches(problem: Evaluation) -> Batches | None:
     batched = problem.resources.vectorized
     if not batched:
         return None
-    return Batches(problem, batched if callable(batched) else problem._forward)
+    if callable(batched):
+        return Batches(problem, batched, is_compared=True)
+    return Batches(problem, problem._forward)
