@@ -163,7 +163,8 @@ class Point:
             warnings.simplefilter("ignore")  # of operators that vmap calls one point at a time
             if self.call_batch is not None:
                 return self._compared(self.call_batch(tensors))
-            return list(torch.vmap(lambda *each: tuple(self.run(list(each))))(*tensors))
+            draws = "error" if self.seed is None else "same"  # as in the calls of single points
+            return list(torch.vmap(lambda *each: tuple(self.run(list(each))), randomness=draws)(*tensors))
 
     def _compared(self, outputs: list[torch.Tensor]) -> list[torch.Tensor]:
         return [outputs[k] for k in self.kept if k < len(outputs)] if self.kept else outputs
