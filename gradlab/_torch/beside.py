@@ -236,4 +236,4 @@ def _same_bits(expected: torch.Tensor | None, found: torch.Tensor | None) -> boo
     if expected is None or found is None:
         gradient = found if expected is None else expected
         return gradient is None or not array_of(gradient).any()
-    return torch.equal(*(g if g.layout is torch.strided else g.to_dense() for g in (expected, found)))
+    return bool(torch.equal(*(g if g.layout is torch.strided else g.to_dense() for g in (expected, found))))
