@@ -68,7 +68,7 @@ class Unusable:
 Said: TypeAlias = Answer | Unusable | str
 
 
-def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves, serial: int) -> Said:
+def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves | None, serial: int) -> Said:
     """Evaluate some points, in whatever process this is called.
 
     Parameters
@@ -88,6 +88,7 @@ def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves, serial: i
             known = _here.known = (digest, pickle.loads(payload))
         except Exception as error:  # a module that is not there, or is another one
             return Unusable(platform.node(), f"{type(error).__name__}: {text_of(error)}")
+    assert moves is not None
     started = time.perf_counter()
     found = known[1].gathered(moves)
     return Answer(found, time.perf_counter() - started)
@@ -95,6 +96,16 @@ def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves, serial: i
 
 def _there(task: tuple[bytes, bytes, Moves]) -> Said:
     return evaluate_there(*task, serial=0)
+
+
+def block_size(points: int, call_seconds: float, workers: int) -> int:
+    """Return how many points travel together: so few that all are busy, so many that the way is short.
+
+    >>> block_size(400, 0.05, 2), block_size(400, 0.05, 100), block_size(400, 60.0, 2)
+    (5, 2, 1)
+    """
+    most = max(1, points // (2 * workers))
+    return int(np.clip(BLOCK_SECONDS / max(call_seconds, 1e-9), 1, most))
 
 
 class Workers:
@@ -126,7 +137,9 @@ class Workers:
         known = getattr(workers, "_max_workers", None) if self._executor is not None else workers
         self.count = int(known) if isinstance(known, int) and known > 0 else os.cpu_count() or 1
         if self._map is None and self._executor is None:
-            _import_loky(f"workers={workers}")
+            pool = _local_pool(self.count)
+            for k in range(self.count):  # which load what they need while this process goes on
+                pool.submit(evaluate_there, b"", None, None, k)
         self._payload, self._digest, self._ended = b"", b"", ""
         self._serial = itertools.count()
         self._crashes = False  # whether forward was seen to end its process, all by itself
@@ -142,8 +155,7 @@ class Workers:
         if not self._payload:
             self._payload = _pickled(self._problem)
             self._digest = blake2b(self._payload, digest_size=16).digest()
-        most = max(1, len(moves) // (2 * self.count))
-        blocks = list(chunks(len(moves), int(np.clip(BLOCK_SECONDS / self.call_seconds, 1, most))))
+        blocks = list(chunks(len(moves), block_size(len(moves), self.call_seconds, self.count)))
         if self._map is not None:
             tasks = [(self._digest, self._payload, moves.some(block)) for block in blocks]
             for block, said in zip(blocks, self._map(_there, tasks), strict=True):
