@@ -88,8 +88,10 @@ def simplest_failure(
         )
 
     found = _caught(rule, tally, lambda: [check(inputs) for inputs in examples])
-    found = found or search(enough=lambda: bool(hidden) and tally.drawn >= until)
-    if found is None and hidden:
+    found = found or search(enough=lambda: tally.seconds_left <= 0 or (bool(hidden) and tally.drawn >= until))
+    if found is None and hidden and tally.seconds_left <= 0:
+        found = max(hidden, key=lambda failed: plainness(failed.report))
+    elif found is None and hidden:
         plainest = max(hidden, key=lambda failed: plainness(failed.report))
         least = plainness(plainest.report) / 2
         tally.known.clear()  # the same points, once more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +21,7 @@ ENOUGH = 0.9  # of the points must pass
 class Tally:
     """What the points so far have shown; shrinking, after the first failure, is counted only as calls."""
 
+    until: float = math.inf  # by the clock of `time.monotonic`
     drawn: int = 0
     checked: int = 0
     left_out: int = 0
@@ -35,6 +38,11 @@ class Tally:
     largest: Any = None  # failing point
     size: int = 0  # its entries
     known: set[Hashable] = field(default_factory=set)
+
+    @property
+    def seconds_left(self) -> float:
+        """How much time there is for further points."""
+        return self.until - time.monotonic()
 
     def is_known(self, inputs: Any) -> bool:
         """Whether a point was checked before, and did not fail."""

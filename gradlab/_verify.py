@@ -19,12 +19,15 @@ from gradlab._tally import Tally
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
 from gradlab.point.nonfinite import says_outputs_left_out
+from gradlab.point.resources import Resources
 from gradlab.point.values import describe, is_floating
 from gradlab.report import Report
 from gradlab.rule import Rule
 from gradlab.words import counted
 
 __tracebackhide__ = is_deliberate
+
+LEAST = 1e-3  # seconds, for the first point, which is checked however late it is
 
 
 def verify(
@@ -34,6 +37,7 @@ def verify(
     examples: Sequence[Any] = (),
     rtol: float | None = None,
     rng: int | np.random.Generator | None = None,
+    max_seconds: float | None = None,
     database: ExampleDatabase | None = None,
     raise_exception: bool = True,
     progress: Callable[[int, str], None] | None = None,
@@ -57,6 +61,9 @@ def verify(
     rng : int or numpy.random.Generator, optional
         For the points and all that is random at each. ``None`` is a fixed seed: the same call gives the
         same report, whatever Hypothesis profile is loaded.
+    max_seconds : float, optional
+        How long points are drawn, and a failing one shrunk; a check that is running then makes as many calls
+        of ``forward`` as fit in, as in `gradlab.gradcheck`. To explain a failure may take as long again.
     database : hypothesis.database.ExampleDatabase, optional
         Where the simplest failing point of the rule is kept, for the next call to begin with it. By default
         nothing is kept, so that the same call gives the same report; ``gradlab verify`` and `rule_tests` of
@@ -117,13 +124,20 @@ def verify(
         explain=False,  # of all points that fail, only the last
         jacobian=rule.jacobian,
     )
-    tally = Tally()
+    limited = Resources(max_seconds=max_seconds)
+    tally = Tally() if max_seconds is None else Tally(until=time.monotonic() + max_seconds)
 
     def check(inputs: Any) -> bool:
-        if tally.is_known(inputs):
+        left = tally.seconds_left
+        if tally.is_known(inputs) or (tally.drawn and left <= 0):
             return False
         tally.drawn += 1
-        report, raised = _check(question, inputs, seed=seed)
+        in_time = (
+            question
+            if max_seconds is None
+            else replace(question, resources=Resources(max_seconds=max(left, LEAST)))
+        )
+        report, raised = _check(in_time, inputs, seed=seed)
         if _outside_the_domain(inputs, report):
             tally.leave_out(report, inputs)
             return False
@@ -147,8 +161,11 @@ def verify(
     if failure is not None:
         if progress is not None:
             progress(tally.points, "explaining")
-        failing = _explained(replace(question, explain=True), failure, tally, seed=seed)
+        failing = _explained(replace(question, explain=True, resources=limited), failure, tally, seed=seed)
     report = tally.summary(rule.name, failing, seed=seed, seconds=time.perf_counter() - started)
+    if tally.seconds_left <= 0:
+        drawn = f"max_seconds={max_seconds:g} ended it after {counted(tally.points, 'point')}"
+        report = replace(report, notes=(*report.notes, drawn))
     if failure is not None:
         explicit = any(finding.check == "jacobian" for finding in report.findings)
         snippet = point_snippet(rule, failure.inputs, rtol=rtol, seed=seed, explicit=explicit)

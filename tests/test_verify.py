@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from gradlab import GradientError, Rule, UsageError, Verdict, strategies, verify
 from gradlab.rules import linear
+from gradlab.words import counted
 
 
 def square(x):
@@ -117,6 +119,28 @@ def test_progress_says_what_is_done_about_a_failure():
     wrong = Rule("square", square, lambda dy, x: 3 * x * dy, "(n)")
     verify(wrong, raise_exception=False, progress=lambda points, doing: seen.append(doing))
     assert list(dict.fromkeys(seen)) == ["shrinking", "explaining"]
+
+
+class TestMaxSeconds:
+    def rule(self, backward):
+        def forward(x):
+            time.sleep(0.002)
+            return np.tanh(x)
+
+        return Rule("tanh", forward, backward, "(n)")
+
+    def test_what_is_known_by_then_counts_and_is_said(self):
+        report = verify(self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2)), max_seconds=0.5)
+        assert report.points < 100
+        assert report.notes == (f"max_seconds=0.5 ended it after {counted(report.points, 'point')}",)
+
+    def test_failure_is_shrunk_as_long_as_there_is_time(self):
+        report = verify(self.rule(lambda dy, x: dy), max_seconds=0.5, raise_exception=False)
+        assert report.failed
+
+    def test_time_that_is_enough_changes_nothing(self):
+        rule = Rule("tanh", np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), "(n)")
+        assert verify(rule, max_examples=5, max_seconds=600) == verify(rule, max_examples=5)
 
 
 class TestBadInput:
