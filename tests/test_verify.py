@@ -130,7 +130,8 @@ class TestMaxSeconds:
         return Rule("tanh", forward, backward, "(n)")
 
     def test_what_is_known_by_then_counts_and_is_said(self):
-        report = verify(self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2)), max_seconds=0.5)
+        rule = self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2))
+        report = verify(rule, max_seconds=0.5, raise_exception=False)
         assert report.points < 100
         assert report.notes == (f"max_seconds=0.5 ended it after {counted(report.points, 'point')}",)
 
