@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.runs import Listed, Options, Outcome, Progress, RuleError, Run, Status
 from gradlab.runs.config import Settings, processes
+from gradlab.runs.journal import journaled
 from gradlab.runs.outcomes import twice
 from gradlab.words import counted
 
@@ -53,7 +54,9 @@ def check(
         _checker(pool, dask, shown.note) as checker,
     ):
         shown.line.show("importing")
-        found, problems = pool.find(settings.targets or BUILT_IN, pickles=dask is not None)
+        found, problems = pool.find(
+            settings.targets or BUILT_IN, pickles=dask is not None, coded=arguments.journal is not None
+        )
         shown.line.clear()
         chosen = [_placed(one) for one in found if selected(one.name)]
         problems += _complaints(settings, arguments.k, found, chosen)
@@ -63,23 +66,24 @@ def check(
         elif chosen:
             shown.begin([one.name for one in chosen])
             stopped = checker.stopped
-            # Of what one machine keeps for the next run, reports elsewhere must not depend.
+            # On what a machine keeps for the next run, a report elsewhere or later must not depend.
             options = Options(
                 settings.max_examples,
                 settings.seed,
                 settings.rtol,
                 pictures=arguments.html is not None,
-                keep=dask is None,
+                keep=dask is None and arguments.journal is None,
             )
-            for position, said in checker.check(chosen, options):
-                interrupt.check()
-                if isinstance(said, Progress):
-                    shown.progress(position, said)
-                    continue
-                outcomes[position] = outcome = Outcome.of(chosen[position], said)
-                shown.end(position, outcome)
-                if arguments.exitfirst and outcome.status in STOPPING:
-                    break
+            with journaled(checker, arguments.journal, chosen, options, pool.code) as continued:
+                for position, said in continued.check(chosen, options):
+                    interrupt.check()
+                    if isinstance(said, Progress):
+                        shown.progress(position, said)
+                        continue
+                    outcomes[position] = outcome = Outcome.of(chosen[position], said)
+                    shown.end(position, outcome)
+                    if arguments.exitfirst and outcome.status in STOPPING:
+                        break
         problems += checker.remarks
     shown.line.clear()
     if interrupt.came:

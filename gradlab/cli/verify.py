@@ -90,6 +90,12 @@ def add(commands: Any) -> None:
         "what is left should it be lost",
     )
     how.add_argument(
+        "--journal",
+        type=Path,
+        metavar="PATH",
+        help="keep the reports in a file; the same run that was ended before goes on from there",
+    )
+    how.add_argument(
         "-x", "--exitfirst", action="store_true", help="stop at the first rule that is not as it should be"
     )
     what = verify.add_argument_group("what comes out")

@@ -7,22 +7,20 @@ them. A gradient has no part in it: after `backward` was mended, the rows still 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from gradlab.errors import UsageError, is_deliberate
+from gradlab._journal import JournalFile
+from gradlab.errors import is_deliberate
 from gradlab.point.evaluation import Source
 from gradlab.point.moves import Moves, Outputs, chunks
 
 __tracebackhide__ = is_deliberate
 
-FORMAT = "gradlab journal of forward, format 1"
-WAIT = 60.0  # seconds for another process that writes to the same file
+TABLE = "rows (point BLOB PRIMARY KEY, outputs BLOB)"
 AT_ONCE = 0.25  # seconds of evaluation that a crash may lose, or one call
 
 
@@ -43,16 +41,7 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str], about: Mapping[str, str]) -> None:
-        self._path = os.fspath(path)
-        try:
-            self._file = sqlite3.connect(self._path, timeout=WAIT, isolation_level=None)
-        except sqlite3.Error as error:
-            raise UsageError(f"journal {self._path} cannot be opened: {error}") from error
-        try:
-            self._begin({"format": FORMAT, **about})
-        except BaseException:
-            self.close()
-            raise
+        self._file = JournalFile(path, "check", about, table=TABLE)
 
     def close(self) -> None:
         """Close the file."""
@@ -78,24 +67,9 @@ class Journal:
 
         return kept
 
-    def _begin(self, about: Mapping[str, str]) -> None:
-        with self._translated(), self._transaction():
-            self._file.execute("CREATE TABLE IF NOT EXISTS about (what TEXT PRIMARY KEY, told TEXT)")
-            self._file.execute("CREATE TABLE IF NOT EXISTS rows (point BLOB PRIMARY KEY, outputs BLOB)")
-            known = dict(self._file.execute("SELECT what, told FROM about"))
-            if not known:
-                self._file.executemany("INSERT INTO about VALUES (?, ?)", about.items())
-        other = [what for what in about if known and known.get(what) != about[what]]
-        if other:
-            raise UsageError(
-                f"journal {self._path} is of another check: {', '.join(other)} "
-                f"{'is' if len(other) == 1 else 'are'} not the same; expected another file, or none yet"
-            )
-
     def _row(self, key: bytes) -> Any:
-        with self._translated():
-            found = self._file.execute("SELECT outputs FROM rows WHERE point = ?", (key,)).fetchone()
-        return None if found is None else np.frombuffer(found[0])
+        found = self._file.read("SELECT outputs FROM rows WHERE point = ?", key)
+        return np.frombuffer(found[0][0]) if found else None
 
     def _write(self, keys: list[bytes], found: Outputs) -> None:
         """Keep what has a value: why there is none may be the machine."""
@@ -104,22 +78,4 @@ class Journal:
             for row, (key, values) in enumerate(zip(keys, found.values, strict=True))
             if row not in found.obstacles
         ]
-        with self._translated(), self._transaction():
-            self._file.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?)", rows)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._file.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._file.execute("ROLLBACK")
-            raise
-        self._file.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise UsageError(f"journal {self._path} cannot be used: {error}") from error
+        self._file.write("INSERT OR REPLACE INTO rows VALUES (?, ?)", rows)

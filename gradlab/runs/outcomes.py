@@ -5,10 +5,10 @@ Nothing here needs NumPy: the process that supervises the checks, and reports th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gradlab.report import Report
 from gradlab.words import counted
@@ -122,6 +122,10 @@ class Result:
     error: RuleError | None = None
     raised: str = ""
     pictures: Pictures | None = None
+
+
+# What is said of a run as it goes on: of a rule, by its position, how far it is, and at last its result.
+Said: TypeAlias = Generator[tuple[int, Progress | Result], None, None]
 
 
 class Status(StrEnum):

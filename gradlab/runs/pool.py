@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
+from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError, Said
 from gradlab.runs.pickled import sendable
 from gradlab.runs.process import Worker
 from gradlab.runs.worker import Begun, Check, Find, Listing, Settled
@@ -51,6 +51,8 @@ class Pool:
         How processes ended for which no rule can be blamed.
     stopped : dict of int to RuleError
         Where rules were, by position, whose check was stopped from here, as by Ctrl-C.
+    code : str
+        Of the rules that were found last, as `code_of` tells it.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Pool:
         self.path = list(sys.path if path is None else path)
         self.remarks: list[str] = []
         self.stopped: dict[int, RuleError] = {}
+        self.code = ""
         self._workers: list[Worker] = []
         self._said: queue.SimpleQueue[tuple[Worker, Any]] = queue.SimpleQueue()
 
@@ -90,18 +93,21 @@ class Pool:
                     worker.kill()
                 self._workers.clear()
 
-    def find(self, targets: Sequence[Any], *, pickles: bool = False) -> tuple[list[Listed], list[str]]:
+    def find(
+        self, targets: Sequence[Any], *, pickles: bool = False, coded: bool = False
+    ) -> tuple[list[Listed], list[str]]:
         """Return the rules that targets name, each once, and a sentence for each target that names none.
 
         A target whose import ends the process is left out when it is tried again. With ``pickles``, rules
-        can be checked where their targets name nothing.
+        can be checked where their targets name nothing; with ``coded``, `code` tells what they are.
         """
         left = dict(enumerate(targets))
         problems: dict[int, str] = {}
         while True:
             numbers = list(left)
-            at, listing = self._listed(Find(self.finder, tuple(left.values()), pickles))
+            at, listing = self._listed(Find(self.finder, tuple(left.values()), pickles, coded))
             if isinstance(listing, Listing):
+                self.code = listing.code
                 problems |= {numbers[k]: problem for k, problem in listing.problems.items()}
                 return list(listing.rules), [problems[number] for number in sorted(problems)]
             if at is None:  # before the first: it is not for their sake
@@ -109,7 +115,7 @@ class Pool:
             where = f"\n{_indented(listing.stack)}" if listing.stack else ""
             problems[numbers[at]] = f"{left.pop(numbers[at])} cannot be imported: {listing.message}{where}"
 
-    def check(self, rules: Sequence[Listed], options: Options) -> Iterator[tuple[int, Progress | Result]]:
+    def check(self, rules: Sequence[Listed], options: Options) -> Said:
         """Check rules, and say what becomes of each as soon as it is known.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -13,7 +14,9 @@ from gradlab._gradcheck import seed_of
 from gradlab.errors import UsageError
 from gradlab.point.values import describe
 from gradlab.rule import Rule
+from gradlab.runs.code import code_of
 from gradlab.runs.config import KINDS, processes
+from gradlab.runs.journal import journaled
 from gradlab.runs.outcomes import Listed, Options, Outcome, Progress, Run, twice
 from gradlab.runs.pickled import given
 from gradlab.runs.pool import Pool
@@ -30,6 +33,7 @@ def run(
     max_examples: int = 100,
     rng: int | np.random.Generator | None = None,
     rtol: float | None = None,
+    journal: str | os.PathLike[str] | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Run:
     """Check many rules, as ``gradlab verify`` does, each in a process that it can do no harm.
@@ -55,6 +59,9 @@ def run(
         Seconds for each rule; one that takes longer is an error.
     max_examples, rng, rtol
         As in `gradlab.verify`, for every rule.
+    journal : path, optional
+        A file in which reports are kept: the same call, after whatever ended the first, goes on from there.
+        It is made where there is none, and serves for the same rules, code, options and versions only.
     progress : callable, optional
         Called with the `Outcome` of each rule as soon as there is one.
 
@@ -68,7 +75,8 @@ def run(
     Raises
     ------
     UsageError
-        When something else than rules and targets is given, or an option makes no sense.
+        When something else than rules and targets is given, an option makes no sense, or the journal is that
+        of another run.
 
     Examples
     --------
@@ -83,6 +91,8 @@ def run(
     """
     started = time.perf_counter()
     asked = _asked(rules)
+    if journal is not None and not isinstance(journal, str | os.PathLike):
+        raise UsageError(f"journal is {journal!r}; expected the path of a file")
     _check_options(executor, jobs=jobs, timeout=timeout, max_examples=max_examples, rtol=rtol)
     options = Options(int(max_examples), seed_of(rng), rtol, keep=False)
     outcomes: dict[int, Outcome] = {}
@@ -93,14 +103,18 @@ def run(
     with Pool(processes(jobs), timeout=timeout) as pool:
         checker = pool if executor is None else Spread(executor, pool, notes.append)
         try:
-            listed, problems = _listed(asked, pool, pickles=executor is not None)
+            listed, problems = _listed(asked, pool, pickles=executor is not None, coded=journal is not None)
             problems += twice(listed)
-            for position, said in checker.check(listed, options):
-                if isinstance(said, Progress):
-                    continue
-                outcomes[position] = Outcome.of(listed[position], said)
-                if progress is not None:
-                    progress(outcomes[position])
+            code = (
+                "" if journal is None else pool.code + code_of(one for one in asked if isinstance(one, Rule))
+            )
+            with journaled(checker, journal, listed, options, code) as continued:
+                for position, said in continued.check(listed, options):
+                    if isinstance(said, Progress):
+                        continue
+                    outcomes[position] = Outcome.of(listed[position], said)
+                    if progress is not None:
+                        progress(outcomes[position])
         except KeyboardInterrupt:
             interrupted = True
             problems.append(f"interrupted; {len(outcomes)} of {counted(len(listed), 'rule')} were checked")
@@ -140,10 +154,12 @@ def _check_options(executor: Any, **options: Any) -> None:
             raise UsageError(f"{name} is {value!r}; expected {kind.expected}")
 
 
-def _listed(asked: Sequence[Rule | str], pool: Pool, *, pickles: bool) -> tuple[list[Listed], list[str]]:
+def _listed(
+    asked: Sequence[Rule | str], pool: Pool, *, pickles: bool, coded: bool
+) -> tuple[list[Listed], list[str]]:
     """Return what is to be checked, in order, and a sentence for each target that names nothing."""
     targets = list(dict.fromkeys(one for one in asked if isinstance(one, str)))
-    found, problems = pool.find(targets, pickles=pickles) if targets else ([], [])
+    found, problems = pool.find(targets, pickles=pickles, coded=coded) if targets else ([], [])
     if pickles:
         pool.close()  # or workers that an executor starts by forks would keep its channels open
     listed: list[Listed] = []

@@ -8,10 +8,10 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
-from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError
+from gradlab.runs.outcomes import ErrorKind, Listed, Options, Result, RuleError, Said
 from gradlab.runs.pickled import sendable
 from gradlab.runs.pool import Pool
 from gradlab.runs.there import check_there, versions
@@ -44,7 +44,7 @@ class Spread:
         self.stopped: dict[int, RuleError] = {}
         self._counted, self._workers, self._seen = -COUNTED, 0, time.monotonic()
 
-    def check(self, rules: Sequence[Listed], options: Options) -> Iterator[tuple[int, Progress | Result]]:
+    def check(self, rules: Sequence[Listed], options: Options) -> Said:
         """Check rules, as `Pool.check` does; of what is checked elsewhere, only the end is heard.
 
         No more are sent than the workers have use for, so that of a long run neither the rules nor their
@@ -64,8 +64,9 @@ class Spread:
             )
         positions = list(left)
         try:
-            for k, said in self.pool.check(list(left.values()), options):
-                yield positions[k], said
+            with closing(self.pool.check(list(left.values()), options)) as messages:
+                for k, said in messages:
+                    yield positions[k], said
         finally:
             self.stopped.update((positions[k], error) for k, error in self.pool.stopped.items())
 

@@ -42,12 +42,14 @@ LOST = 74  # the exit code where a rule has closed the channel: that of errors o
 class Find:
     """Asks which rules targets name; ``finder`` is the module that knows, by its function ``find_rules``.
 
-    With ``pickles``, each comes as it is, to be sent to where its target names nothing.
+    With ``pickles``, each comes as it is, to be sent to where its target names nothing; with ``coded``, the
+    listing tells their code.
     """
 
     finder: str
     targets: tuple[Any, ...]
     pickles: bool = False
+    coded: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Listing:
-    """The rules, each once, and a sentence for each target that names none, by its position."""
+    """The rules, each once, a sentence for each target that names none, by its position, and their code."""
 
     rules: tuple[Listed, ...]
     problems: dict[int, str]
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,12 @@ def _found(request: Find, answer: Any) -> Listing:
                     found[id(rule)] = rule, listed
         except BaseException as error:
             problems[number] = _problem(target, error)
-    return Listing(tuple(listed for _, listed in found.values()), problems)
+    code = ""
+    if request.coded:
+        from gradlab.runs.code import code_of
+
+        code = code_of(rule for rule, _ in found.values())
+    return Listing(tuple(listed for _, listed in found.values()), problems, code)
 
 
 def _problem(target: Any, error: BaseException) -> str:
