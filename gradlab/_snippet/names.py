@@ -127,11 +127,7 @@ def _places(value: Any, homes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield from ((module, name) for module in (public, own) if _is_at(value, module, name))
     likely = [home for home in (*homes, own, type(value).__module__, MAIN) if isinstance(home, str)]
     # An object may be anywhere, a function is where it was defined.
-    others = (
-        []
-        if inspect.isroutine(value)
-        else [m for m in list(sys.modules) if _is_own(m) or not is_installed(m)]
-    )
+    others = [] if inspect.isroutine(value) else [*_by_kind(tuple(sys.modules))[0], *of_projects()]
     for module in dict.fromkeys([*likely, *others]):
         attributes = dict(getattr(sys.modules.get(module), "__dict__", {}))
         yield from ((module, name) for name, held in attributes.items() if held is value)
@@ -188,6 +184,18 @@ def is_installed(name: str) -> bool:
     if isinstance(file, str):
         return file.startswith(_installed())
     return getattr(getattr(module, "__spec__", None), "origin", None) in ("built-in", "frozen")
+
+
+def of_projects() -> list[str]:
+    """Return the modules that are loaded here and that no other process need have."""
+    return _by_kind(tuple(sys.modules))[1]
+
+
+@functools.lru_cache(maxsize=1)
+def _by_kind(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return those of some modules that are gradlab's own, and those that are not installed."""
+    own = [name for name in names if _is_own(name)]
+    return own, [name for name in names if not _is_own(name) and not is_installed(name)]
 
 
 def _is_own(name: str) -> bool:

@@ -22,6 +22,7 @@ from gradlab.errors import UsageError
 from gradlab.runs.outcomes import ErrorKind, Listed, Result, RuleError
 
 if TYPE_CHECKING:
+    from gradlab._snippet.names import Origin
     from gradlab.rule import Rule
 
 DEPTH = 5  # functions that use functions, in what is said of one that cannot be pickled
@@ -30,10 +31,11 @@ _registering = threading.Lock()  # what cloudpickle takes as a whole is a settin
 
 @dataclass(frozen=True)
 class Given:
-    """A rule of this process, as the target of a `Listed`; ``shown`` is what shows as it."""
+    """A rule of this process, as the target of a `Listed`: what shows as it, and where it is to be had."""
 
     rule: Rule
     shown: str
+    origin: Origin | None
 
     def __str__(self) -> str:
         return self.shown
@@ -60,33 +62,32 @@ def given(rule: Rule, position: int) -> Listed:
     origin = origin_of(rule, *homes_of(rule))
     shown = f"rules[{position}]" if origin is None else f"{origin.file or origin.module}:{origin.path}"
     file, line = source_of(rule.backward or rule.jvp or rule.forward) or (None, None)
-    return Listed(rule.name, Given(rule, shown), position, rule.known_failure, file, line)
+    return Listed(rule.name, Given(rule, shown, origin), position, rule.known_failure, file, line)
 
 
 def sendable(listed: Listed) -> Listed | Result:
     """Return a rule in a form that another process understands, or why there is none."""
     target = listed.target
     if isinstance(target, Given):
-        target = pickled(target.rule, target.shown)
+        target = pickled(target.rule, target.shown, target.origin)
     if isinstance(target, Pickled) and target.problem:
         return Result(error=RuleError(ErrorKind.USAGE, target.problem))
     return replace(listed, target=target)
 
 
-def pickled(rule: Rule, shown: str) -> Pickled:
-    """Pickle a rule.
+def pickled(rule: Rule, shown: str, origin: Origin | None) -> Pickled:
+    """Pickle a rule, and with it where it and its functions are to be had.
 
     Raises
     ------
     UsageError
         When cloudpickle is not installed.
     """
-    from gradlab._snippet.calls import homes_of
     from gradlab._snippet.names import origin_of
 
-    parts = (rule, rule.forward, rule.backward, rule.jvp, rule.reference)
-    origins = [(part, origin_of(part, *homes_of(rule))) for part in parts if part is not None]
-    told = (rule, [(part, origin) for part, origin in origins if origin is not None])
+    parts = (part for part in (rule.forward, rule.backward, rule.jvp, rule.reference) if part is not None)
+    origins = [(rule, origin), *((part, origin_of(part)) for part in parts)]
+    told = rule, [(part, place) for part, place in origins if place is not None]
     try:
         return Pickled(_dumped(told), shown)
     except ImportError as error:
@@ -158,14 +159,13 @@ def _as_a_whole() -> Iterator[None]:
     """Have cloudpickle take as a whole what another machine need not have."""
     import cloudpickle
 
-    from gradlab._snippet.names import is_installed
+    from gradlab._snippet.names import of_projects
 
     registered = set(cloudpickle.list_registry_pickle_by_value())
     with _registering, ExitStack() as stack:
-        for name, module in list(sys.modules.items()):
+        for name in of_projects():
+            module = sys.modules.get(name)
             if name == "__main__" or name in registered or getattr(module, "__file__", None) is None:
-                continue
-            if name.partition(".")[0] == "gradlab" or is_installed(name):
                 continue
             if sys.modules.get(getattr(module, "__name__", "")) is module:
                 cloudpickle.register_pickle_by_value(module)

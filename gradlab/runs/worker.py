@@ -176,7 +176,7 @@ def _found(request: Find, answer: Any) -> Listing:
             for position, rule in enumerate(finder.find_rules(target)):
                 if id(rule) not in found:
                     file, line = source_of(rule.backward or rule.jvp) or (None, None)
-                    place = pickled(rule, str(target)) if request.pickles else target
+                    place = _pickled(rule, target) if request.pickles else target
                     listed = Listed(rule.name, place, position, rule.known_failure, file, line)
                     found[id(rule)] = rule, listed
         except BaseException as error:
@@ -187,6 +187,13 @@ def _found(request: Find, answer: Any) -> Listing:
 
         code = code_of(rule for rule, _ in found.values())
     return Listing(tuple(listed for _, listed in found.values()), problems, code)
+
+
+def _pickled(rule: Rule, target: Any) -> Pickled:
+    from gradlab._snippet.calls import homes_of
+    from gradlab._snippet.names import origin_of
+
+    return pickled(rule, str(target), origin_of(rule, *homes_of(rule)))
 
 
 def _problem(target: Any, error: BaseException) -> str:
