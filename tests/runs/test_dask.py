@@ -29,7 +29,7 @@ def dask_cluster():
         context = distributed.utils.get_mp_context()
         context.set_forkserver_preload(["distributed", "gradlab.runs.there"])
         with distributed.LocalCluster(
-            n_workers=COUNTS[0], threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+            n_workers=COUNTS[0], threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
         ) as started:
             yield started
 
