@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.sparse import diags_array
 
 from gradlab import UsageError, numerical_jacobian, numerical_vjp
 
@@ -52,3 +53,59 @@ def test_gradient_of_complex_numbers_is_in_the_convention_asked_for():
 def test_jacobian_of_complex_numbers_is_that_of_pairs():
     jacobian = numerical_jacobian(np.square, np.array([1 + 2j]))
     np.testing.assert_allclose(jacobian.reshape(2, 2), [[2, -4], [4, 2]], atol=1e-9)
+
+
+N = 2_000
+LONG = np.random.default_rng(0).normal(size=N)
+
+
+def chain(x):
+    y = 2 * np.sin(x)
+    y[1:] += x[:-1] ** 2
+    return y
+
+
+def chain_jacobian(x):
+    return diags_array([2 * x[:-1], 2 * np.cos(x)], offsets=[-1, 0]).tocsr()
+
+
+def test_jacobian_of_a_pattern_costs_tens_of_calls():
+    calls = []
+    exact = chain_jacobian(LONG)
+    found = numerical_jacobian(lambda x: calls.append(1) or chain(x), LONG, sparsity=exact)
+    assert len(calls) < 100
+    np.testing.assert_allclose(found.data, exact.data, rtol=1e-9, atol=1e-10)
+
+
+def test_jacobian_of_a_pattern_computed_in_float32_is_as_good_as_that():
+    exact = chain_jacobian(LONG)
+    found = numerical_jacobian(lambda x: chain(x.astype(np.float32)).astype(float), LONG, sparsity=exact)
+    np.testing.assert_allclose(found.data, exact.data, rtol=1e-3, atol=1e-3)
+
+
+def test_jacobian_of_a_pattern_comes_in_the_form_of_the_inputs_and_is_flat():
+    pattern = np.repeat(np.eye(2), 3, axis=1)
+    jacobian = numerical_jacobian(lambda x, k: (x**k).sum(axis=1), {"x": X, "k": 2}, sparsity=pattern)
+    assert jacobian["k"] is None
+    np.testing.assert_allclose(jacobian["x"].toarray(), pattern * np.tile(2 * X.ravel(), (2, 1)), atol=1e-10)
+
+
+@pytest.mark.parametrize("missing", [(700, 699), (700, 700)])
+def test_pattern_that_lacks_an_entry_is_refused(missing):
+    pattern = chain_jacobian(LONG).tolil()
+    pattern[missing] = 0
+    with pytest.raises(UsageError, match="sparsity has too few entries in 1 row, the first 700"):
+        numerical_jacobian(chain, LONG, sparsity=pattern)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (X, r"expected a matrix of shape \(6, 6\)"),
+        (X + 1j, "one input of real"),
+        ((X, X), "given for x1 and x2"),
+    ],
+)
+def test_pattern_of_something_else_is_refused(inputs, message):
+    with pytest.raises(UsageError, match=message):
+        numerical_jacobian(np.add if isinstance(inputs, tuple) else np.abs, inputs, sparsity=np.eye(3))

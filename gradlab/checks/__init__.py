@@ -23,6 +23,9 @@ A rule that is right where forward is smooth goes no further than *first differe
 What is wrong is then located (``locate ── regions``) and explained (``causes``): by ``hypotheses`` about a
 factor (``factors``) or missing terms (``terms``), tested against ``evidence`` at the point and ``nearby``;
 else by what the wrong entries have in common (``descriptions ── partial``). ``reference`` takes the place of
-differences; ``jacobian`` is a second witness. ``claimed_jacobian`` and ``columns`` are for SciPy's Jacobians,
-``steps`` for layers.
+differences; ``jacobian`` is a second witness. ``steps`` is for layers.
+
+A Jacobian, as SciPy takes it, answers for every output by itself: ``claimed_jacobian`` reads it,
+``sparsity`` says which unknowns move together, ``columns`` judges it (``watched`` keeps what it looks at),
+``entries`` finds out which are wrong. ``sparse_jacobian`` builds one.
 """

@@ -136,8 +136,9 @@ def compare_columns(problem: Problem, product: Product, directions: Directions, 
     rtol : float
         The relative difference that the caller does not care about.
     """
-    judge = _Judge(problem, Comparison(directions, UNMEASURED * rounding(problem.output, problem.eps)), rtol)
-    doubtful = [judge.one_difference(product, rows) for rows in _few(directions.count, problem.output.size)]
+    found = Comparison(directions, UNMEASURED * rounding(problem.output, problem.eps))
+    judge = _Judge(problem, product, found, rtol)
+    doubtful = [judge.one_difference(rows) for rows in _few(directions.count, problem.output.size)]
     doubtful = judge.doubtful(doubtful)
     for pairs in doubtful:
         judge.two_differences(pairs)
@@ -154,7 +155,7 @@ def compare_columns(problem: Problem, product: Product, directions: Directions, 
             judge.found.noise[outputs] = problem.noise_of(outputs)
             outputs = _NONE
         judge.decide(pairs.narrowed(unsettled))
-    return judge.found
+    return found
 
 
 def _few(directions: int, outputs: int) -> Iterator[Indices]:
@@ -171,14 +172,16 @@ class _Judge:
     ----------
     problem : Problem
         The point.
+    product : callable
+        ``product(d) -> J d``.
     found : Comparison
         Where the result is collected.
     rtol : float
         The relative difference that the caller does not care about.
     """
 
-    def __init__(self, problem: Problem, found: Comparison, rtol: float) -> None:
-        self.problem, self.found, self.rtol = problem, found, rtol
+    def __init__(self, problem: Problem, product: Product, found: Comparison, rtol: float) -> None:
+        self.problem, self.product, self.found, self.rtol = problem, product, found, rtol
         self._agreed = self._largest = 0.0
 
     @property
@@ -189,11 +192,11 @@ class _Judge:
         """
         return self._agreed or self._largest
 
-    def one_difference(self, product: Product, rows: Indices) -> Pairs:
+    def one_difference(self, rows: Indices) -> Pairs:
         """Return the pairs of some directions that one difference does not settle."""
         problem, directions = self.problem, self.found.directions.rows(rows)
         watched = Watched(problem, directions, np.arange(problem.output.size))
-        claim = np.stack([np.asarray(product(vector(d)), dtype=np.float64).ravel() for d in directions.joint])
+        claim = self._claims(directions.joint)
         step, kept = usual_step(problem.eps), []
         for part in watched.blocks():
             table = watched.table(part, self.found.noise)
@@ -269,14 +272,34 @@ class _Judge:
             found.wrong[-1].watched.forget_ladder()
 
     def _looked_at_again(self, suspects: Pairs) -> tuple[Mask, Mask]:
-        """Return which suspects agree along another ladder, and of which that tells enough."""
+        """Return which suspects agree along another ladder, and of which that tells enough.
+
+        It is from close by, every unknown on the scale of its own magnitude: a function of unknowns of very
+        different sizes may vary on a scale that a step never is. What that does not tell, a ladder of the
+        same scale does, which shares no step with the first.
+        """
         directions = suspects.watched.directions
+        closer = directions.closer(self.problem)
+        agrees, tells = self._agrees_along(suspects, closer or directions)
+        if closer is not None and not (tells | ~agrees).all():
+            rest = agrees & ~tells
+            untold = suspects.narrowed(rest)
+            agrees[rest], tells[rest] = self._agrees_along(untold, untold.watched.directions)
+        return agrees, tells
+
+    def _agrees_along(self, suspects: Pairs, directions: Directions) -> tuple[Mask, Mask]:
+        """Return which suspects agree along other directions, one for each row, and what tells enough."""
         scaled = [{i: OTHER * d[i] for i in d} for d in directions.joint]
+        claim = self._claims(scaled)[suspects.row, suspects.output]
         watched = Watched(self.problem, Directions.of(self.problem, {}, scaled), suspects.watched.outputs)
         found = suspects.differentiated(watched, self.found.noise, lambda c, v, b: np.zeros(v.shape, bool))
-        value, bar, half_jump = (array / OTHER for array in found)
-        sides = suspects.claim, value, bar + half_jump
+        value, bar, half_jump = found
+        sides = claim, value, bar + half_jump
         return ~self._differs(*sides), self._narrow(*sides) | (half_jump > 0)
+
+    def _claims(self, directions: Sequence[ByInput]) -> Array:
+        """Return ``J d`` for some directions, shape ``(r, m)``."""
+        return np.stack([np.asarray(self.product(vector(d)), dtype=np.float64).ravel() for d in directions])
 
     def _learn(self, claim: Array, value: Array, bar: Array) -> None:
         agreed = np.where(self._agrees(claim, value, bar), np.abs(claim), 0.0)

@@ -55,7 +55,7 @@ LOUD = 30  # times its rounding: a scatter that may be something else, such as a
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
 DISTINCT = 3  # values: fewer are no evidence of a grid
-# Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a hundredth of it.
+# Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
 MANY, UNLIKE = 100, 0.1
 BLOCK = 4096  # components at a time: differences of a large output would be many times its size

@@ -59,6 +59,21 @@ def one_sided(difference, *, noise=1e-16, steps=14):
     return table
 
 
+def test_large_steps_that_agreed_by_chance_are_forgotten_once_smaller_ones_agree_closely():
+    # The secants of two large steps are the same, of a slope that is another.
+    table = one_sided(lambda h: 3 + 0.8 * h - 2.56 * h**2, noise=1e-18)
+    assert abs(table.value[0] - 3) <= table.error_bar[0] < 1e-9
+    assert table.conflicts[0] == 0
+
+
+@pytest.mark.parametrize(
+    "difference", [np.log, lambda h: (-1.0) ** round(np.log2(h) / 2)], ids=["log", "leaps"]
+)
+def test_what_has_no_limit_is_not_forgiven(difference):
+    table = one_sided(lambda h: 1e3 * difference(h), noise=1e-9)
+    assert not (table.conflicts[0] == 0 and table.error_bar[0] < 1)
+
+
 @pytest.mark.parametrize("power", [0.2, 0.5, 0.75, 1, 1.3, 2])
 def test_whatever_the_leading_power_on_one_side_the_error_bar_covers(power):
     table = one_sided(lambda h: 3 + h**power * np.exp(h) + h)

@@ -75,6 +75,17 @@ def test_what_is_not_finite_shows_nothing():
     assert noise_of(half) <= 100 * EPS
 
 
+def test_none_of_many_outputs_is_taken_for_far_less_noisy_than_the_others():
+    rng, output = np.random.default_rng(0), np.ones(20_000)
+    quiet = np.arange(output.size) == 7
+
+    def at(t):
+        return output + np.where(quiet, 0.0, 1e-9 * rng.standard_normal(output.size))
+
+    found = output_noise([at], output, EPS)
+    assert found.min() > 1e-11
+
+
 def test_no_more_calls_than_there_are():
     assert output_noise([lambda t: None], np.ones(1), EPS)[0] == rounding(np.ones(1), EPS)[0]
 
