@@ -169,6 +169,8 @@ class Table:
                 for row, a, b in zip(block.tolist(), plus, minus, strict=True):
                     # What has no value on one side is not seen to stay as it is.
                     self._still[row] = step, (a == 0) & (b == 0)
+        for side in (sides.up, sides.down):
+            side[~np.isfinite(side)] = np.nan
 
     def remembering(self, evaluate: Evaluate) -> Evaluate:
         """Return the same function, which takes from this table what that knows of every output already."""
@@ -198,8 +200,7 @@ class Table:
         return self.output.size if self.upstreams is None else len(self.upstreams)
 
     def _contract(self, changes: Array) -> Array:
-        contracted = changes if self.upstreams is None else changes @ self.upstreams.T
-        return np.where(np.isfinite(contracted), contracted, np.nan)
+        return changes if self.upstreams is None else changes @ self.upstreams.T
 
     def central(self, step: float) -> Array:
         """Return the central differences at a step, shape ``(r, s)``."""
