@@ -149,9 +149,9 @@ def _check_options(executor: Any, **options: Any) -> None:
     if executor is not None and not isinstance(executor, Executor):
         raise UsageError(f"executor is {executor!r}; expected a concurrent.futures.Executor")
     for name, value in options.items():
-        kind = KINDS[name.replace("_", "-")]
-        if not (value is None and name in ("timeout", "rtol")) and not kind.accepts(value):
-            raise UsageError(f"{name} is {value!r}; expected {kind.expected}")
+        option = KINDS[name.replace("_", "-")]
+        if not (value is None and name in ("timeout", "rtol")) and not option.accepts(value):
+            raise UsageError(f"{name} is {value!r}; expected {option.expected}")
 
 
 def _listed(
