@@ -15,9 +15,8 @@ from gradlab.point.values import text_of
 
 __tracebackhide__ = is_deliberate
 
-LEAST = (
-    8  # points: for fewer, what vmap takes beside the function and the comparison take longer than they do
-)
+# Points: fewer take less time one by one than together, before vmap was compared and afterwards.
+LEAST, AGAIN = 8, 4
 CLOSE = 32  # units of rounding of the largest output: by how much sums in another order differ
 
 Outputs: TypeAlias = tuple[npt.NDArray[Any], ...]
@@ -53,7 +52,7 @@ def in_batches(point: Point, *, required: bool = False) -> Callable[..., Any]:
 
     def batched(**inputs: npt.NDArray[Any]) -> Any:
         nonlocal obstacle, own
-        if obstacle or len(next(iter(inputs.values()))) < LEAST:
+        if obstacle or len(next(iter(inputs.values()))) < (AGAIN if own else LEAST):
             raise OneByOne
         start = {name: array.astype(inputs[name].dtype) for name, array in point.arrays.items()}
         stacked = {name: np.concatenate([array, start[name][np.newaxis]]) for name, array in inputs.items()}

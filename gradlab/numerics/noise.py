@@ -63,6 +63,11 @@ BLOCK = 4096  # components at a time: differences of a large output would be man
 At = Callable[[float], "Array | None"]
 
 
+def first_places() -> list[float]:
+    """Return where along a line `output_noise` looks in any case."""
+    return [k * step for step in (SPACING, -IRREGULAR * SPACING) for k in range(1, PER_SIDE + 1)]
+
+
 def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> Array:
     """Return what each output of a function may be off by.
 

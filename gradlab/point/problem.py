@@ -13,11 +13,12 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_storage, limits
-from gradlab.numerics.noise import output_noise
+from gradlab.numerics.noise import At, first_places, output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.functions import RuleRaised
+from gradlab.point.moves import InputMoves
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
 from gradlab.point.resources import UNLIMITED, Resources
@@ -281,10 +282,18 @@ class Problem(Evaluation):
         lines = []
         size = max(self.output.size, *(self.value(i).size for i in self.wrt))
         for _ in range(2 if size <= FEW else 1):
-            direction = noise_direction(self, rng)
-            lines.append(partial(self._at, direction, outputs))
+            lines.append(self._line(noise_direction(self, rng), outputs))
         with np.errstate(all="ignore"):
             return output_noise(lines, self.output[outputs], self.eps, leaps=leaps)
+
+    def _line(self, direction: Mapping[int, Array], outputs: npt.NDArray[np.intp]) -> At:
+        """Return some outputs along a line; what is needed anyway is evaluated together, if anything is."""
+        places = first_places()
+        if self.source is None or not self.affords(len(places)):
+            return partial(self._at, direction, outputs)
+        points = InputMoves(tuple(self.moved(direction, t) for t in places))
+        known = dict(zip(places, self.evaluate_moves(points)[:, outputs], strict=True))
+        return lambda t: known[t] if t in known else self._at(direction, outputs, t)
 
     def _at(self, direction: Mapping[int, Array], outputs: npt.NDArray[np.intp], t: float) -> Array | None:
         """Return some outputs at ``x + td``; ``None`` where no call is left."""
