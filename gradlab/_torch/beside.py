@@ -235,5 +235,5 @@ def _same_bits(expected: torch.Tensor | None, found: torch.Tensor | None) -> boo
     """Whether two gradients are the same number by number; none is zeros."""
     if expected is None or found is None:
         gradient = found if expected is None else expected
-        return gradient is None or not array_of(gradient).any()
+        return gradient is None or not bool(array_of(gradient).any())
     return bool(torch.equal(*(g if g.layout is torch.strided else g.to_dense() for g in (expected, found))))
