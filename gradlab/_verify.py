@@ -21,12 +21,13 @@ from gradlab.point.arguments import names_of
 from gradlab.point.nonfinite import says_outputs_left_out
 from gradlab.point.resources import Resources
 from gradlab.point.values import describe, is_floating
-from gradlab.report import Report
+from gradlab.report import Report, Verdict
 from gradlab.rule import Rule
 from gradlab.words import counted
 
 __tracebackhide__ = is_deliberate
 
+FEWEST = 0.1  # of the points: a right rule of which fewer were checked in time is not called right
 LEAST = 1e-3  # seconds, for the first point, which is checked however late it is
 
 
@@ -63,7 +64,8 @@ def verify(
         same report, whatever Hypothesis profile is loaded.
     max_seconds : float, optional
         How long points are drawn, and a failing one shrunk; a check that is running then makes as many calls
-        of ``forward`` as fit in, as in `gradlab.gradcheck`. To explain a failure may take as long again.
+        of ``forward`` as fit in, as in `gradlab.gradcheck`. A rule of which less than a tenth of the points
+        was checked by then does not pass. To explain a failure may take as long again.
     database : hypothesis.database.ExampleDatabase, optional
         Where the simplest failing point of the rule is kept, for the next call to begin with it. By default
         nothing is kept, so that the same call gives the same report; ``gradlab verify`` and `rule_tests` of
@@ -166,6 +168,8 @@ def verify(
     if tally.seconds_left <= 0:
         drawn = f"max_seconds={max_seconds:g} ended it after {counted(tally.points, 'point')}"
         report = replace(report, notes=(*report.notes, drawn))
+        if report.passed and tally.points < FEWEST * max_examples:
+            report = replace(report, verdict=Verdict.INCONCLUSIVE, reason=f"{drawn} of {max_examples}")
     if failure is not None:
         explicit = any(finding.check == "jacobian" for finding in report.findings)
         snippet = point_snippet(rule, failure.inputs, rtol=rtol, seed=seed, explicit=explicit)

@@ -131,9 +131,15 @@ class TestMaxSeconds:
 
     def test_what_is_known_by_then_counts_and_is_said(self):
         rule = self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2))
-        report = verify(rule, max_seconds=0.5, raise_exception=False)
-        assert report.points < 100
+        report = verify(rule, max_seconds=0.5, max_examples=1000, raise_exception=False)
+        assert report.points < 1000
         assert report.notes == (f"max_seconds=0.5 ended it after {counted(report.points, 'point')}",)
+
+    def test_few_points_are_no_pass(self):
+        rule = self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2))
+        report = verify(rule, max_seconds=1e-6, raise_exception=False)
+        assert report.inconclusive
+        assert "max_seconds=1e-06" in report.reason
 
     def test_failure_is_shrunk_as_long_as_there_is_time(self):
         report = verify(self.rule(lambda dy, x: dy), max_seconds=0.5, raise_exception=False)

@@ -71,6 +71,7 @@ def check(
                 settings.max_examples,
                 settings.seed,
                 settings.rtol,
+                settings.max_seconds,
                 pictures=arguments.html is not None,
                 keep=dask is None and arguments.journal is None,
             )

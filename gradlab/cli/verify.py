@@ -78,6 +78,12 @@ def add(commands: Any) -> None:
     setting(how, "rtol", "X", "the relative defect that does not matter (default: by dtype; 1e-7 in float64)")
     setting(
         how,
+        "max-seconds",
+        "SECONDS",
+        "for each rule; the points checked by then decide, and what is left out is said (default: no end)",
+    )
+    setting(
+        how,
         "timeout",
         "SECONDS",
         "a rule that takes longer, or whose import does, is an error (default: none)",

@@ -30,6 +30,7 @@ class Settings:
     max_examples: int = 100
     seed: int = 0
     rtol: float | None = None
+    max_seconds: float | None = None
     timeout: float | None = None
     jobs: int | str = 1
     expect_rules: int | None = None
@@ -76,6 +77,7 @@ KINDS = {
     "max-examples": whole_number(1),
     "seed": whole_number(0),
     "rtol": FRACTION,
+    "max-seconds": POSITIVE,
     "timeout": POSITIVE,
     "jobs": Kind(
         "a whole number, at least 1, or auto",

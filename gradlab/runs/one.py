@@ -53,6 +53,7 @@ def check(
             max_examples=options.max_examples,
             rng=options.seed,
             rtol=options.rtol,
+            max_seconds=options.max_seconds,
             database=_database() if options.keep else None,
             progress=progress,
         )

@@ -30,6 +30,7 @@ class Options:
     max_examples: int = 100
     seed: int = 0
     rtol: float | None = None
+    max_seconds: float | None = None
     pictures: bool = False
     keep: bool = True
 

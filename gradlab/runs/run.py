@@ -33,6 +33,7 @@ def run(
     max_examples: int = 100,
     rng: int | np.random.Generator | None = None,
     rtol: float | None = None,
+    max_seconds: float | None = None,
     journal: str | os.PathLike[str] | None = None,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Run:
@@ -57,7 +58,7 @@ def run(
         left should it break.
     timeout : float, optional
         Seconds for each rule; one that takes longer is an error.
-    max_examples, rng, rtol
+    max_examples, rng, rtol, max_seconds
         As in `gradlab.verify`, for every rule.
     journal : path, optional
         A file in which reports are kept: the same call, after whatever ended the first, goes on from there.
@@ -93,8 +94,10 @@ def run(
     asked = _asked(rules)
     if journal is not None and not isinstance(journal, str | os.PathLike):
         raise UsageError(f"journal is {journal!r}; expected the path of a file")
-    _check_options(executor, jobs=jobs, timeout=timeout, max_examples=max_examples, rtol=rtol)
-    options = Options(int(max_examples), seed_of(rng), rtol, keep=False)
+    _check_options(
+        executor, jobs=jobs, timeout=timeout, max_examples=max_examples, rtol=rtol, max_seconds=max_seconds
+    )
+    options = Options(int(max_examples), seed_of(rng), rtol, max_seconds, keep=False)
     outcomes: dict[int, Outcome] = {}
     notes: list[str] = []
     listed: list[Listed] = []
@@ -123,7 +126,7 @@ def run(
         outcomes=tuple(outcomes[position] for position in sorted(outcomes)),
         problems=tuple(problems),
         settings={"max-examples": options.max_examples, "seed": options.seed, "rtol": rtol, "jobs": jobs}
-        | {"timeout": timeout},
+        | {"max-seconds": max_seconds, "timeout": timeout},
         seconds=time.perf_counter() - started,
         selected=len(listed),
         interrupted=interrupted,
@@ -150,7 +153,7 @@ def _check_options(executor: Any, **options: Any) -> None:
         raise UsageError(f"executor is {executor!r}; expected a concurrent.futures.Executor")
     for name, value in options.items():
         option = KINDS[name.replace("_", "-")]
-        if not (value is None and name in ("timeout", "rtol")) and not option.accepts(value):
+        if not (value is None and name in ("timeout", "rtol", "max_seconds")) and not option.accepts(value):
             raise UsageError(f"{name} is {value!r}; expected {option.expected}")
 
 
