@@ -134,8 +134,8 @@ class Workers:
         self._problem, self._timeout, self.call_seconds = problem, timeout, call_seconds
         self._map = None if hasattr(workers, "submit") or not callable(workers) else workers
         self._executor: Executor | None = workers if hasattr(workers, "submit") else None
-        known = getattr(workers, "_max_workers", None) if self._executor is not None else workers
-        self.count = int(known) if isinstance(known, int) and known > 0 else os.cpu_count() or 1
+        known = workers if isinstance(workers, int | np.integer) else getattr(workers, "_max_workers", 0)
+        self.count = int(known) if known > 0 else os.cpu_count() or 1
         if self._map is None and self._executor is None:
             pool = _local_pool(self.count)
             for k in range(self.count):  # which load what they need while this process goes on
