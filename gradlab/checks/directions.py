@@ -6,19 +6,17 @@ moving these entries by their own size does to the contracted output.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.scales import exact_displacement, norm
 from gradlab.numerics.table import Evaluate, Indices
 from gradlab.point.arguments import Displaced
-from gradlab.point.moves import InputMoves
+from gradlab.point.moves import InputMoves, runs
 from gradlab.point.problem import Problem
 
 BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
@@ -77,11 +75,7 @@ class Directions:
     @cached_property
     def of_inputs(self) -> dict[int, slice]:
         """Which of the single entries are those of each input: they stand together."""
-        positions = self.position
-        if not positions.size:
-            return {}
-        starts = [0, *((positions[1:] != positions[:-1]).nonzero()[0] + 1).tolist(), positions.size]
-        return {int(positions[start]): slice(start, end) for start, end in itertools.pairwise(starts)}
+        return dict(runs(self.position))
 
     def rows(self, which: Indices) -> Directions:
         """Return some of the directions, in ascending order of ``which``."""
@@ -148,17 +142,17 @@ class Directions:
         output = problem.evaluate(dict(base)) if base else problem.output
 
         def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
-            for i in [*self.of_inputs, None]:
-                left = which[self._moves(i, which)]
+            for alone in (True, False):
+                left = which[(which < self.single) == alone]
                 while left.size:
-                    rows = left[: self._at_once(problem, i, output.size)]
+                    rows = left[: self._at_once(problem, alone, output.size)]
                     if not rows.size:
                         return  # no further call is left
-                    if i is None:
-                        plus, minus = self._joint_sides(problem, rows, step, base)
+                    if alone:
+                        place, reach = (self.position[rows], self.index[rows]), step * self.length[rows]
+                        plus, minus = problem.evaluate_entries(*place, reach, displaced=base)
                     else:
-                        entries, reach = self.index[rows], step * self.length[rows]
-                        plus, minus = problem.evaluate_entries(i, entries, reach, displaced=base)
+                        plus, minus = self._joint_sides(problem, rows, step, base)
                     if problem.pace.interrupted:
                         return
                     plus -= output
@@ -168,20 +162,13 @@ class Directions:
 
         return evaluate
 
-    def _moves(self, i: int | None, which: Indices) -> npt.NDArray[np.bool_]:
-        """Return which rows are single entries of an input; which are joint, for ``None``."""
-        if i is None:
-            return which >= self.single
-        mine = self.of_inputs[i]
-        return np.asarray((which >= mine.start) & (which < mine.stop))
-
-    def _at_once(self, problem: Problem, i: int | None, outputs: int) -> int:
+    def _at_once(self, problem: Problem, alone: bool, outputs: int) -> int:
         """Return how many rows are evaluated together: as many as memory holds, and time and calls allow."""
         if problem.source is not None:
-            inputs = sum(problem.value(k).size for k in problem.wrt) if i is None else 0
+            inputs = 0 if alone else sum(problem.value(k).size for k in problem.wrt)
             rows = LARGE // max(1, inputs + outputs)
         else:
-            rows = 1 if i is None else BLOCK // max(1, outputs)
+            rows = BLOCK // max(1, outputs) if alone else 1
         in_time = max(problem.at_once, problem.pace.points_at_once) / 2
         return int(min(max(1, min(rows, in_time)), problem.calls_left // 2))
 

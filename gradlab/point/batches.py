@@ -118,9 +118,10 @@ def _stacked(problem: Evaluation, moves: Moves, i: int) -> npt.NDArray[Any]:
     if isinstance(moves, EntryMoves):
         x = moves.base.get(i, own)
         stacked = np.broadcast_to(x, (len(moves), *x.shape))
-        if i == moves.position:
+        mine = np.flatnonzero(moves.position == i)
+        if mine.size:
             stacked = stacked.copy()
-            stacked.reshape(len(moves), -1)[np.arange(len(moves)), moves.entries] = moves.values
+            stacked.reshape(len(moves), -1)[mine, moves.entries[mine]] = moves.values[mine]
     else:
         stacked = np.stack([point.get(i, own) for point in moves.points])
     if i in problem.fixed:

@@ -15,8 +15,7 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.arguments import Displaced
 from gradlab.point.functions import OUTSIDE, Functions, RuleRaised
-from gradlab.point.moves import EntryMoves, Indices, InputMoves, Moves, Outputs
-from gradlab.point.nonfinite import Mask
+from gradlab.point.moves import EntryMoves, Indices, InputMoves, Moves, Outputs, runs
 from gradlab.point.outputs import split
 
 __tracebackhide__ = is_deliberate
@@ -63,20 +62,18 @@ class Evaluation(Functions):
 
     def evaluate_entries(
         self,
-        position: int,
+        position: Indices,
         entries: Indices,
         reach: Array,
         *,
         displaced: Displaced | None = None,
     ) -> tuple[Array, Array]:
-        """Evaluate ``forward`` with entries of one input moved to both sides, one at a time.
+        """Evaluate ``forward`` with single entries moved to both sides, one at a time.
 
         Parameters
         ----------
-        position : int
-            The input.
-        entries : array of int, shape (k,)
-            Their flat indices.
+        position, entries : Indices
+            Shape ``(k,)``: the inputs, and flat indices of their entries; those of an input stand together.
         reach : Array
             Shape ``(k,)``: how far each is moved.
         displaced : mapping of int to array, optional
@@ -88,17 +85,30 @@ class Evaluation(Functions):
             Shape ``(k, m)``: for each entry, what `evaluate_moves` returns; NaN outside of the bounds.
         """
         base = dict(displaced or {})
-        x = self._held({position: base.get(position, self.value(position))})[position]
-        there = x.ravel()[entries]
-        targets = np.array([there + reach, there - reach], dtype=there.dtype).T
-        inside = self._inside(position, entries, targets).ravel()
-        moves = EntryMoves(position, np.repeat(entries, 2), targets.ravel(), base)
-        if inside.all():
+        targets = np.empty((entries.size, 2), dtype=self._number)
+        inside = None
+        for i, mine in runs(position):
+            x = self._held({i: base.get(i, self.value(i))})[i]
+            there, far = x.ravel()[entries[mine]], reach[mine]
+            targets[mine, 0], targets[mine, 1] = (there + far).astype(x.dtype), (there - far).astype(x.dtype)
+            if i in self.constraints.boxes:
+                inside = np.ones(targets.shape, dtype=bool) if inside is None else inside
+                box = self.constraints.boxes[i]
+                inside[mine] = box.holds_entries(entries[mine, np.newaxis], targets[mine])
+        moves = EntryMoves(np.repeat(position, 2), np.repeat(entries, 2), targets.ravel(), base)
+        if inside is None or inside.all():
             values = self.evaluate_moves(moves)
         else:
+            self.obstacle = self.obstacle or OUTSIDE
             values = np.tile(self._no_value(), (len(moves), 1))
-            values[inside] = self.evaluate_moves(moves.some(np.flatnonzero(inside)))
+            values[inside.ravel()] = self.evaluate_moves(moves.some(np.flatnonzero(inside)))
         return values[0::2], values[1::2]
+
+    @cached_property
+    def _number(self) -> np.dtype[Any]:
+        """The dtype in which new values of single entries are written down: none of them is rounded by it."""
+        own = [self.value(i).dtype for i in self.wrt]
+        return np.result_type(np.float64, *(dtype for dtype in own if dtype.kind == "f"))
 
     def evaluate_moves(self, moves: Moves) -> Array:
         """Evaluate ``forward`` on the numerical side at points beside this one.
@@ -133,7 +143,9 @@ class Evaluation(Functions):
         return np.array([told.get(key, memory.get(key)) for key in keys])
 
     def _evaluated(self, moves: Moves) -> Array:
-        count = int(max(0, min(self.calls_left, len(moves))))
+        count = len(moves)
+        if not self.pace.unlimited:
+            count = int(max(0, min(self.calls_left, count)))
         wanted = moves if count == len(moves) else moves.some(np.arange(count))
         started = time.perf_counter()
         try:
@@ -141,15 +153,19 @@ class Evaluation(Functions):
         except KeyboardInterrupt:
             if not self.resources.interruptible:
                 raise
-            self.pace.interrupted, count, found = True, 0, self.gathered(moves.some(np.arange(0)))
-        values, obstacles = found.values, dict(found.obstacles)
+            self.pace.interrupt()
+            count, found = 0, self.gathered(moves.some(np.arange(0)))
+        values, obstacles = found.values, found.obstacles
         if count:
             self.pace.measured(time.perf_counter() - started, count)
-            self.forward_calls += count - sum(why == OUTSIDE for why in obstacles.values())
+            self.forward_calls += count
         if count < len(moves):
             nothing = np.tile(self._no_value(), (len(moves) - count, 1))
-            values, obstacles[count] = np.concatenate([values, nothing]), f"{self.budget} was reached"
-        for _, why in sorted(obstacles.items()):
+            values = np.concatenate([values, nothing])
+            obstacles = {**obstacles, count: f"{self.budget} was reached"}
+        for _, why in sorted(obstacles.items()) if obstacles else ():
+            if why == OUTSIDE:
+                self.forward_calls -= 1
             if why != OUTSIDE or not self.obstacle:
                 self.obstacle = why
         self.pace.tell(self.forward_calls)
@@ -185,26 +201,29 @@ class Evaluation(Functions):
             for point in moves.points:
                 yield self._arguments_at(point)
             return
-        i, base = moves.position, moves.base
-        kind = type(self.arguments.values[i])
-        if self.changed or kind is not np.ndarray or self.arguments.paired[i]:
-            x = base.get(i, self.value(i))
-            for entry, value in zip(moves.entries.tolist(), moves.values, strict=True):
-                moved = x.copy()
-                moved.flat[entry] = value
-                yield self._arguments_at({**base, i: moved})
-            return
-        # All calls share their arguments, but for the entry that moves: forward was seen not to write.
+        base = moves.base
+        # Calls share their arguments, but for the entry that moves, where forward was seen not to write.
         shared = self._arguments_apart({j: np.array(x) for j, x in base.items()}) if base else self._own
         if shared is None:
             yield from [None] * len(moves)
             return
         leaves, positional, keyword = shared
-        x = leaves[i]
-        for entry, value in zip(moves.entries.tolist(), moves.values, strict=True):
-            start, x.flat[entry] = x.flat[entry], value
-            yield positional, keyword
-            x.flat[entry] = start
+        own = {i: leaves[i].flat for i, _ in runs(moves.position) if self._is_shared(i)}
+        for i, entry, value in zip(
+            moves.position.tolist(), moves.entries.tolist(), moves.values, strict=True
+        ):
+            if i in own:
+                start, own[i][entry] = own[i][entry], value
+                yield positional, keyword
+                own[i][entry] = start
+            else:
+                moved = base.get(i, self.value(i)).copy()
+                moved.flat[entry] = value
+                yield self._arguments_at({**base, i: moved})
+
+    def _is_shared(self, i: int) -> bool:
+        plain = type(self.arguments.values[i]) is np.ndarray and not self.arguments.paired[i]
+        return plain and not self.changed
 
     def _arguments_at(self, displaced: Displaced) -> tuple[list[Any], dict[str, Any]] | None:
         found = self._arguments_apart(displaced)
@@ -255,16 +274,6 @@ class Evaluation(Functions):
         what = "a complex output, and a real one" if found == expected else ""
         what = what or f"an output of shape {found}, and of {expected}"
         return f"forward returned {what} at the point"
-
-    def _inside(self, position: int, entries: Indices, targets: npt.NDArray[Any]) -> Mask:
-        """Return which new values of single entries, of shape ``(k, 2)``, are within the bounds."""
-        box = self.constraints.boxes.get(position)
-        if box is None:
-            return np.ones(targets.shape, dtype=bool)
-        inside = box.holds_entries(entries[:, np.newaxis], targets)
-        if not inside.all():
-            self.obstacle = self.obstacle or OUTSIDE
-        return inside
 
     @cached_property
     def _only_shape(self) -> tuple[int, ...] | None:

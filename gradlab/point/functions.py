@@ -6,6 +6,7 @@ which returns its argument, or the same buffer each time, does no harm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -117,7 +118,7 @@ class Functions:
     @property
     def calls_left(self) -> float:
         """How often ``forward`` may still be called."""
-        return self.pace.calls_left(self.forward_calls)
+        return math.inf if self.pace.unlimited else self.pace.calls_left(self.forward_calls)
 
     @property
     def budget(self) -> str:

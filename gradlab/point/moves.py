@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,21 +21,20 @@ KEY = 16  # bytes: among 10⁹ points, two have the same key with a probability 
 
 @dataclass(frozen=True, eq=False)
 class EntryMoves:
-    """Points at which one entry of an input has another value.
+    """Points at each of which one entry of one input has another value.
 
     Attributes
     ----------
-    position : int
-        The input.
-    entries : Indices
-        Shape ``(k,)``: which entry moves at each point, as a flat index.
+    position, entries : Indices
+        Shape ``(k,)``: which input, and which of its entries, as a flat index; those of an input stand
+        together.
     values : array, shape (k,)
-        Its value there.
+        Its value there, which the dtype of the input can hold.
     base : mapping of int to array
         The inputs that differ from the problem's own at all of these points.
     """
 
-    position: int
+    position: Indices
     entries: Indices
     values: npt.NDArray[Any]
     base: Displaced = field(default_factory=dict)
@@ -44,16 +44,15 @@ class EntryMoves:
 
     def some(self, which: Indices) -> EntryMoves:
         """Return some of the points."""
-        return EntryMoves(self.position, self.entries[which], self.values[which], self.base)
+        return EntryMoves(self.position[which], self.entries[which], self.values[which], self.base)
 
     def keys(self) -> list[bytes]:
         """Return what tells each point from all others beside the same point."""
-        place = f"{self.position} {self.values.dtype.str}".encode()
-        start = blake2b(_told(self.base) + place, digest_size=KEY)
+        start = blake2b(_told(self.base), digest_size=KEY)
         keys = []
-        for entry, value in zip(self.entries, self.values, strict=True):
+        for move in zip(self.position, self.entries, self.values, strict=True):
             key = start.copy()
-            key.update(entry.tobytes() + value.tobytes())
+            key.update(b"".join(number.tobytes() for number in move))
             keys.append(key.digest())
         return keys
 
@@ -102,6 +101,18 @@ class Outputs:
     which: Indices
     values: Array
     obstacles: Mapping[int, str]
+
+
+def runs(position: Indices) -> Iterator[tuple[int, slice]]:
+    """Yield each input, and where its entries stand among those of all.
+
+    >>> list(runs(np.array([0, 0, 3])))
+    [(0, slice(0, 2, None)), (3, slice(2, 3, None))]
+    """
+    if position.size:
+        ends = [*((position[1:] != position[:-1]).nonzero()[0] + 1).tolist(), position.size]
+        for start, end in pairwise([0, *ends]):
+            yield int(position[start]), slice(start, end)
 
 
 def chunks(count: int, size: int) -> Iterator[Indices]:

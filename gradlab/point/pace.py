@@ -33,6 +33,8 @@ class Pace:
         How many these are.
     interrupted : bool
         Whether Ctrl-C ended the evaluation.
+    unlimited : bool
+        Whether no call is ever one too many.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -41,6 +43,7 @@ class Pace:
         self._name, self._ahead = "", 0
         self.call_seconds = self.point_seconds = 0.0
         self.width, self.interrupted = 1, False
+        self.unlimited = resources.max_calls is None and resources.max_seconds is None
 
     def measured(self, seconds: float, points: int) -> None:
         """Note how long some points took; too few for all who evaluate them do not count."""
@@ -52,6 +55,10 @@ class Pace:
     def spread(self, width: int) -> None:
         """Note that so many points are evaluated at a time."""
         self.width, self.point_seconds = width, self.call_seconds / width
+
+    def interrupt(self) -> None:
+        """Note that nothing more is to be evaluated."""
+        self.interrupted, self.unlimited = True, False
 
     def calls_left(self, made: int) -> float:
         """Return how many calls are left after those that were made."""

@@ -87,7 +87,7 @@ def measured():
     print(f"({ENTRIES} entries, {SLOW} s a call: {one:.1f} s; {u.size} pushes: {loop:.1f} s)")
     for outputs in (1, 1_000):
         k = 100
-        moves = EntryMoves(0, np.arange(k), np.ones(k))
+        moves = EntryMoves(np.zeros(k, int), np.arange(k), np.ones(k))
         there = len(pickle.dumps(moves)) / k
         back = len(pickle.dumps(Outputs(np.arange(k), np.ones((k, outputs)), {}))) / k
         print(f"a point of {outputs:5} outputs: {there:.0f} bytes there, {back:.0f} back, in blocks of {k}")

@@ -99,7 +99,7 @@ class TestBounds:
         problem = Problem(square, d_square, X, bounds=(0, 2))
         calls = problem.forward_calls
         assert np.isnan(problem.evaluate({0: X - 1})).all()
-        plus, minus = problem.evaluate_entries(0, np.array([0, 1, 2]), np.full(3, 0.5))
+        plus, minus = problem.evaluate_entries(np.zeros(3, int), np.array([0, 1, 2]), np.full(3, 0.5))
         np.testing.assert_array_equal(np.isnan(plus).all(axis=1), [False, False, True])
         np.testing.assert_array_equal(np.isnan(minus).all(axis=1), [True, False, False])
         assert problem.forward_calls == calls + 4

@@ -70,7 +70,7 @@ class TestInputs:
         moved = np.arange(4.0) + 3
         for values in (
             problem.evaluate({0: moved.astype(problem.value(0).dtype)}),
-            np.concatenate(problem.evaluate_entries(0, np.array([1]), np.array([5.0]))),
+            np.concatenate(problem.evaluate_entries(np.array([0]), np.array([1]), np.array([5.0]))),
         ):
             assert np.isfinite(values).all()
         problem.call_backward(displaced={0: moved})
@@ -111,7 +111,7 @@ class TestOutputs:
             assert vector[0] != 0
         np.testing.assert_array_equal(problem.evaluate({0: POSITIVE.copy()}), [2, 0, 3])
         np.testing.assert_array_equal(
-            problem.evaluate_entries(0, np.array([0, 1]), np.array([12.0, 12.0])),
+            problem.evaluate_entries(np.array([0, 0]), np.array([0, 1]), np.array([12.0, 12.0])),
             [[[4, 0, 3], [2, 0, 3]], [[np.nan, 0, 3], [2, 0, 3]]],
         )
 

@@ -69,7 +69,7 @@ class TestProcesses:
             return np.tanh(x)
 
         problem = Problem(crashing, backward, 0.5, resources=Resources(workers=2))
-        moves = EntryMoves(0, np.array([0, 0, 0]), np.array([0.25, 0.75, 0.375]))
+        moves = EntryMoves(np.zeros(3, int), np.zeros(3, int), np.array([0.25, 0.75, 0.375]))
         values = problem.evaluate_moves(moves)
         np.testing.assert_array_equal(values.ravel(), [np.tanh(0.25), np.nan, np.tanh(0.375)])
         assert problem.obstacle.startswith("forward ends its process: ")
