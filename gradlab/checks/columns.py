@@ -183,6 +183,7 @@ class _Judge:
     def __init__(self, problem: Problem, product: Product, found: Comparison, rtol: float) -> None:
         self.problem, self.product, self.found, self.rtol = problem, product, found, rtol
         self._agreed = self._largest = 0.0
+        self._rounding = found.noise.copy()
 
     @property
     def influence(self) -> float:
@@ -234,10 +235,11 @@ class _Judge:
         return _narrowed(given, moves)
 
     def unsettled(self, pairs: Pairs) -> Mask:
-        """Return which pairs are not right even as well as forward can be differentiated."""
-        value, bar, half_jump = pairs.differentiated(
-            pairs.watched, self.found.noise, self._agrees_or_is_small
-        )
+        """Return which pairs are not right even as well as forward can be differentiated.
+
+        Noise that was measured because of others does not count here, so that each stands for itself.
+        """
+        value, bar, half_jump = pairs.differentiated(pairs.watched, self._rounding, self._agrees_or_is_small)
         sides = pairs.claim, value, bar
         right = self._narrow(*sides) & ~self._differs(*sides) & (half_jump == 0)
         return np.asarray(~self._settled(*sides, right))
@@ -321,7 +323,9 @@ class _Judge:
         return np.asarray(close & (bar <= UNMEASURED * SHARP * self.rtol * size))
 
     def _is_small(self, claim: Array, value: Array, bar: Array) -> Mask:
-        return np.asarray(np.abs(claim) + np.abs(value) + bar <= self.rtol * self.influence)
+        """Return what is too small to matter, unless it certainly differs."""
+        small = np.abs(claim) + np.abs(value) + bar <= self.rtol * self.influence
+        return np.asarray(small & ~self._differs(claim, value, bar))
 
     def _narrow(self, claim: Array, value: Array, bar: Array) -> Mask:
         return np.asarray(bar <= max(COARSE, self.rtol) * _size(claim, value))
