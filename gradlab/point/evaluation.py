@@ -245,7 +245,9 @@ class Evaluation(Functions):
     def _call_into(self, row: Array, positional: list[Any], keyword: dict[str, Any]) -> str:
         """Write what a call of ``forward`` returns into a row; return why it has no value, if so."""
         try:
-            returned = self._alone(self._forward(*positional, **keyword))
+            returned = self._forward(*positional, **keyword)
+            if self.takes_batch:
+                returned = self._alone(returned)
         except MemoryError:
             raise  # which says nothing of the function
         except (Exception, SystemExit) as error:

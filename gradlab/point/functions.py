@@ -83,6 +83,7 @@ class Functions:
         _check_functions(forward, backward, jvp, convention)
         self.convention = convention
         self.resources, self.given_forward = resources, forward
+        self.takes_batch = resources.vectorized is True
         self._forward: Callable[..., Any] = _limited(forward, resources)
         self._backward, self._jvp = (f and _limited(f, resources) for f in (backward, jvp))
         self._cached = cached
@@ -169,7 +170,9 @@ class Functions:
         positional, keyword = self._passed(leaves)
         self._spend()
         try:
-            returned = self._alone(self._forward(*positional, **keyword))
+            returned = self._forward(*positional, **keyword)
+            if self.takes_batch:
+                returned = self._alone(returned)
         except UsageError:
             raise
         except (Exception, SystemExit) as error:
@@ -178,7 +181,7 @@ class Functions:
             refuse_mistake("forward", self._forward, error, positional, keyword)
             raise RuleRaised("forward", error) from error
         if watch:
-            if self.resources.vectorized is True:
+            if self.takes_batch:
                 positional, keyword = self.arguments.passed(leaves)
             self._watch("forward", leaves, positional, keyword)
         several, outputs, cache = split(returned, self._cached)
@@ -342,14 +345,12 @@ class Functions:
 
     def _passed(self, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of a call of ``forward``; where it takes a batch, of a batch of one."""
-        if self.resources.vectorized is True:
+        if self.takes_batch:
             leaves = [np.asarray(x)[np.newaxis] if i in self.wrt else x for i, x in enumerate(leaves)]
         return self.arguments.passed(leaves)
 
     def _alone(self, returned: Any) -> Any:
-        """Return what ``forward`` returned; where that is a batch of one, what is in it."""
-        if self.resources.vectorized is not True:
-            return returned
+        """Return what is in a batch of one that ``forward`` returned."""
         if isinstance(returned, tuple):
             return tuple(map(self._alone, returned))
         if np.shape(returned)[:1] != (1,):

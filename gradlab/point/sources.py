@@ -18,7 +18,7 @@ from gradlab.point.workers import Workers
 # What evaluating takes: all else that a problem holds is of no use to workers.
 EVALUATING = (
     *("arguments", "constraints", "names", "wrt", "fixed", "changed"),
-    *("form", "wide", "left_out", "_forward", "_cached"),
+    *("form", "wide", "left_out", "takes_batch", "_forward", "_cached"),
 )
 
 
