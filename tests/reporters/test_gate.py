@@ -154,7 +154,7 @@ def test_json_has_everything_and_no_bare_infinity():
     document = json.loads(text, parse_constant=lambda constant: pytest.fail(f"a bare {constant}"))
     assert list(document) == [
         "schema_version", "environment", "seed", "settings", "selected", "reports", "errors", "counts",
-        "problems", "seconds", "exit_code",
+        "problems", "notes", "seconds", "exit_code",
     ]  # fmt: skip
     assert document["settings"] == {"seed": 5, "jobs": 1, "max-examples": 100}
     assert document["counts"] == {
