@@ -25,9 +25,7 @@ import numpy as np
 
 from gradlab._framework import new_name, random_like
 from gradlab._gradcheck import Question, answered, check_point, seed_of
-from gradlab._snippet import Snippet, call_snippet
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.point.arguments import called_with
 from gradlab.point.functions import RuleRaised
 from gradlab.point.resources import Resources
 from gradlab.point.values import describe
@@ -42,9 +40,10 @@ except ModuleNotFoundError:
 
 from gradlab._torch.batches import in_batches
 from gradlab._torch.beside import Beside
-from gradlab._torch.functions import looked_at, names_in, point_of
+from gradlab._torch.functions import looked_at, point_of
 from gradlab._torch.point import Graph, Point
 from gradlab._torch.rules import rule_from_torch
+from gradlab._torch.snippets import torch_snippet
 from gradlab._torch.tensors import array_of, not_a_leaf, tensor_like, tensors_in
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def gradcheck(
         vectorized=vectorized,
     )
     snippet = partial(
-        _snippet,
+        torch_snippet,
         "gradcheck",
         func,
         inputs,
@@ -293,7 +292,7 @@ def gradgradcheck(
         vectorized=vectorized,
     )
     snippet = partial(
-        _snippet,
+        torch_snippet,
         "gradgradcheck",
         func,
         inputs,
@@ -487,13 +486,3 @@ def _ignored(**options: Any) -> list[str]:
 
 def _names(**wanted: bool) -> list[str]:
     return [name for name, is_wanted in wanted.items() if is_wanted]
-
-
-def _snippet(call: str, func: Any, inputs: Any, on: Mapping[str, bool], **options: Any) -> Snippet:
-    """Write the call; of the options that are on by default, those that are not."""
-    given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-    off = "".join(f", {name}=False" for name, is_on in on.items() if not is_on)
-    form = f"({{subject}}, ({{inputs}}{',' * (len(given) == 1)}), {{options}}{off})"
-    named = called_with(lambda *arguments: None, names_in(func, len(given)), "func", func)
-    snippet = call_snippet(f"torch.{call}", func, named, given, form=form, **options)
-    return replace(snippet, call=f"import torch\n{snippet.call}")

@@ -397,6 +397,14 @@ def test_rule_of_a_function_is_verified():
     assert [result.name for result in report.inputs] == ["x", "w"]
 
 
+def test_snippet_of_a_rule_is_the_call_of_torch():
+    wrong = Rule.from_torch(planted.SwappedProduct, (np.array([1.0, 2.0]), np.array([-1.5, 3.0])))
+    snippet = gradlab.verify(wrong, max_examples=1, raise_exception=False).snippet
+    assert "gradlab.torch.gradcheck(SwappedProduct, (x, w), rng=0)" in snippet
+    with pytest.raises(GradientError, match="gradients of x and w are wrong"):
+        exec(snippet, {})
+
+
 def test_rule_of_a_module_has_its_parameters():
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh()).double()
     report = gradlab.verify(Rule.from_torch(model, "(n,3)", check_forward_ad=True), max_examples=5)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from gradlab._snippet import Snippet
 from gradlab._torch.functions import assembled, looked_at, names_in, required_in, title_of
 from gradlab._torch.point import Graph, Point
+from gradlab._torch.snippets import torch_snippet
 from gradlab._torch.tensors import array_of, tensor_of
 from gradlab.point.arguments import called_with
 from gradlab.point.trees import Leaves, flatten, map_leaves
@@ -78,6 +81,9 @@ class _Adapter:
         if count is not None:
             names = [*names_in(func, count), *(f"{'_' * name[0].isdigit()}{name}" for name in parameters)]
             self.forward = called_with(forward, names, title_of(func), getattr(func, "forward", func))
+        self.forward.snippet = partial(  # type: ignore[attr-defined]
+            _snippet, func, len(self.parameters), kwargs, seed
+        )
 
     def _forward(self, arrays: tuple[Any, ...]) -> tuple[Any, _Call]:
         given = arrays[: len(arrays) - len(self.parameters)]
@@ -103,6 +109,20 @@ class _Adapter:
         """Return the tangents of the outputs."""
         moves = tangents if len(call.arrays) > 1 else (tangents,)
         return call.point.jvp(dict(zip(call.point.variables, _floating(moves), strict=True)), call.graph)
+
+
+def _snippet(
+    func: Any,
+    parameters: int,
+    kwargs: Mapping[str, Any] | None,
+    own_seed: int | None,
+    inputs: Any,
+    *,
+    seed: int,
+) -> Snippet:
+    """Write the call of `gradlab.torch.gradcheck` that checks one point; a module has its parameters."""
+    given = tuple(map_leaves(_as_tensor, tuple(inputs)[: len(inputs) - parameters]))
+    return torch_snippet("gradcheck", func, given, {}, kwargs=kwargs, seed=own_seed, rng=seed)
 
 
 def _count(func: Any, inputs: Any) -> int | None:
