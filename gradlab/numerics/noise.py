@@ -6,10 +6,10 @@ Three things make an output noisier than the rounding of its own dtype, ``eps ·
 noise of standard deviation :math:`\sigma` stays, multiplied by :math:`\sqrt{70}` (Moré and Wild: the
 coefficients 1, 4, 6, 4, 1 squared and summed). The points lie on one side of the point at a time, so that a
 kink at the point itself is in none of the differences; and the fifth largest of them counts, so that a kink
-or a jump beside the point, which spoils four, is no noise. On both sides the spacing is not the same: a
-staircase that is as regular as one of them looks straight. A scatter that is much larger than rounding may
-still be something continuous that is very steep: halved again and again where it is largest, that shrinks,
-and noise does not.
+or a jump beside the point, which spoils four, is no noise; nor is one on each side, between values that do
+not change at all, as of a staircase. On both sides the spacing is not the same: a staircase that is as
+regular as one of them looks straight. A scatter that is much larger than rounding may still be something
+continuous that is very steep: halved again and again where it is largest, that shrinks, and noise does not.
 
 *A coarser grid.* Floating point rounds to multiples of a power of two. If all values of an output are
 multiples of a larger one than its own dtype has (float32 behind float64 arrays, ``1e8 + sin(x) - 1e8``), then
@@ -166,9 +166,15 @@ def scatter(sides: Sequence[Array]) -> Array:
     >>> bool(0.3e-8 < scatter([right, left])[0] < 3e-8)
     True
     """
-    differences = np.abs(np.concatenate([np.diff(side, n=ORDER, axis=0) for side in sides]))
+    differences = np.abs(np.concatenate([_bends(side) for side in sides]))
     differences[~np.isfinite(differences)] = 0.0
     return np.asarray(np.sort(differences, axis=0)[-ORDER - 1] / GAIN)
+
+
+def _bends(side: Array) -> Array:
+    """Return the fourth differences; none where values change once alone: at the edge of a stair."""
+    once = (side[1:] != side[:-1]).sum(axis=0) <= 1
+    return np.where(once, 0.0, np.diff(side, n=ORDER, axis=0))
 
 
 def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:

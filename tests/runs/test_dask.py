@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 
+import numpy as np
 import pytest
 
 import gradlab
@@ -20,6 +22,15 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 COUNTS = (1, 2, 4)
+X = np.array([0.5, -1.0, 2.0, 0.25, -0.125])
+
+
+def tanh_backward(dy, x):
+    return dy * (1 - np.tanh(x) ** 2)
+
+
+def twice_too_large(dy, x):
+    return 2 * tanh_backward(dy, x)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +79,33 @@ def test_reports_are_equal_with_any_number_of_workers(dask_cluster, client):
         done = run(rules(), client)
         assert done.outcomes == expected
         assert (done.notes, done.problems) == ((), ())
+
+
+def test_one_check_is_equal_with_any_number_of_workers_that_evaluate_its_points(dask_cluster, client):
+    single = gradlab.gradcheck(np.tanh, twice_too_large, X, raise_exception=False)
+    for count in COUNTS:
+        dask_cluster.scale(count)
+        client.wait_for_workers(count)
+        spread = gradlab.gradcheck(
+            np.tanh, twice_too_large, X, workers=client.get_executor(), raise_exception=False
+        )
+        assert spread == single
+
+
+def test_worker_that_is_killed_while_it_evaluates_changes_nothing(dask_cluster, client):
+    def simulate(x):
+        time.sleep(0.01)
+        return np.tanh(x)
+
+    dask_cluster.scale(2)
+    client.wait_for_workers(2)
+    victim = next(iter(client.run(os.getpid).values()))
+    timer = threading.Timer(0.1, os.kill, (victim, signal.SIGKILL))
+    timer.start()
+    x = np.tile(X, 5)
+    report = gradlab.gradcheck(simulate, tanh_backward, x, workers=client.get_executor())
+    timer.join()
+    assert report.inputs == gradlab.gradcheck(np.tanh, tanh_backward, x).inputs
 
 
 def test_worker_that_is_killed_in_the_middle_changes_nothing(client):

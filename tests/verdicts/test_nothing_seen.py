@@ -108,6 +108,16 @@ STAIRS = [
         normal(6),
         {"two": lambda dy, x: 2 * dy},
     ),
+    *(  # whose next stairs on both sides are as near as noise is looked for
+        Row(
+            f"three decimals of large numbers {seed}",
+            lambda x: np.round(x, 3),
+            lambda dy, x: 0 * dy,
+            (np.random.default_rng(seed).uniform(-9, 9, 20),),
+            {"two": lambda dy, x: 2 * dy},
+        )
+        for seed in range(4)
+    ),
     *(
         Row(
             f"solver that stops at {decimals} decimals",
