@@ -141,6 +141,7 @@ class TestRefused:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are killed, which takes copies of this one")
+@pytest.mark.filterwarnings("ignore:.*fork")
 class TestKilled:
     @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     @given(moments=st.lists(st.floats(0.0, 0.06), min_size=5, max_size=5))

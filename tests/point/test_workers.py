@@ -120,6 +120,7 @@ class TestExecutors:
         single = gradcheck(tanh, wrong, X, raise_exception=False)
         assert gradcheck(tanh, wrong, X, workers=executor(), raise_exception=False) == single
 
+    @pytest.mark.filterwarnings("ignore:.*fork")
     def test_process_pool_one_of_whose_processes_is_killed(self):
         def slow(x):
             time.sleep(0.02)

@@ -159,7 +159,7 @@ def test_ctrl_c_cancels_what_waits(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that are not copies take seconds to start")
-@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork")
 def test_worker_process_that_is_killed_breaks_the_executor_and_loses_no_rule(expected):
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(1, mp_context=context) as executor:
