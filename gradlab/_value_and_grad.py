@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -43,6 +44,9 @@ def check_value_and_grad(
     probes: str | None = None,
     rng: int | np.random.Generator | None = None,
     max_calls: int | None = None,
+    max_seconds: float | None = None,
+    timeout: float | None = None,
+    workers: int | Callable[..., Any] | Executor | None = None,
     name: str | None = None,
     raise_exception: bool = True,
 ) -> Report:
@@ -65,7 +69,7 @@ def check_value_and_grad(
         What the gradients belong to, where it is no argument but something that the function reads, such as
         ``model.params``. The arrays are moved in place. The inputs are then constants, unless ``wrt=`` names
         them.
-    wrt, kwargs, rtol, atol, probes, rng, max_calls, name, raise_exception
+    wrt, kwargs, rtol, atol, probes, rng, max_calls, max_seconds, timeout, workers, name, raise_exception
         As in `gradlab.gradcheck`.
 
     Returns
@@ -94,7 +98,9 @@ def check_value_and_grad(
     <Report least_squares: pass at 1 point>
     """
     __tracebackhide__ = True  # IPython looks for it here only
-    resources = Resources(max_calls=max_calls)
+    resources = Resources(
+        max_calls=max_calls, max_seconds=max_seconds, timeout=timeout, workers=workers, interruptible=True
+    )
     if not callable(function):
         raise UsageError(f"check_value_and_grad was given {describe(function)}; expected a function")
     state = State(function, params)

@@ -128,7 +128,7 @@ def check_layer(
     "gradient of params['b'] is averaged where it has to be summed: multiply it by x.shape[0] = 3"
     """
     __tracebackhide__ = True  # IPython looks for it here only
-    resources = Resources(max_calls=max_calls)
+    resources = Resources(max_calls=max_calls, interruptible=True)
     adapted = partial(
         Layer,
         layer,

@@ -270,3 +270,27 @@ def test_snippet_is_the_call_that_was_written():
         "# define first: model, a Model\n"
         "gradlab.check_value_and_grad(model.loss, X, y, params=model.params, rng=0)"
     )
+
+
+def test_loss_is_evaluated_by_others():
+    def least_squares(w, x, y):
+        e = x @ w - y
+        return 0.5 * e @ e, x.T @ e
+
+    plain = check_value_and_grad(least_squares, W, X, Y, wrt="w")
+    assert check_value_and_grad(least_squares, W, X, Y, wrt="w", workers=map) == plain
+
+
+def test_loss_of_a_model_whose_parameters_are_moved_is_evaluated_by_others():
+    class Linear:
+        def __init__(self):
+            self.params = {"w": W.copy()}
+
+        def loss(self, x):
+            y = x @ self.params["w"]
+            return y @ y, {"w": 2 * x.T @ y}
+
+    model = Linear()
+    plain = check_value_and_grad(model.loss, X, params=model.params)
+    assert check_value_and_grad(model.loss, X, params=model.params, workers=map) == plain
+    np.testing.assert_array_equal(model.params["w"], W)
