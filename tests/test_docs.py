@@ -112,7 +112,8 @@ TEST_FILES = [
 
 SLOW_MACHINE = """
 from hypothesis import HealthCheck, settings
-settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = {"max_examples": 5, "deadline": None}
+settings.register_profile("slow", **few, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("slow")
 """
 

@@ -138,7 +138,7 @@ PYTEST = ("pytest", "-p", "no:cacheprovider")
 RULE_TESTS = (*PYTEST, "--gradlab-max-examples=20", "checks/test_layers.py")
 IN_PROCESSES = (*RULE_TESTS, "-n", "2")
 WITHOUT_PLUGIN = (*PYTEST, "-p", "no:gradlab", "checks/test_without_plugin.py")
-VERIFY = ("gradlab", "verify", "--format", "github")
+VERIFY = ("gradlab", "verify", "--format", "github", "--max-examples", "50")
 
 
 def build(folder, lookup):

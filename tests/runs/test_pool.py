@@ -236,7 +236,7 @@ def end_of(process):
 
 def test_rows_come_as_rules_are_done_and_reports_in_the_order_of_the_rules(write, project):
     write("mixed.py", MIXED)
-    out, _ = end_of(start("mixed:first", "mixed:last", "--jobs", "2", "--max-examples", "100"))
+    out, _ = end_of(start("mixed:first", "mixed:last", "--jobs", "2", "--max-examples", "10"))
     assert [row.split()[0] for row in out.splitlines()[1:3]] == ["last", "first"]
 
 
