@@ -367,10 +367,8 @@ def _check(
 def _resources(point: Point, max_calls: int | None, vectorized: bool | None) -> Resources:
     if vectorized not in (None, True, False):
         raise UsageError(f"vectorized is {describe(vectorized)}; expected True, False or None")
-    return Resources(
-        max_calls=max_calls,
-        vectorized=vectorized is not False and in_batches(point, required=bool(vectorized)),
-    )
+    batched = None if vectorized is False else in_batches(point, required=bool(vectorized))
+    return Resources(max_calls=max_calls, batched=batched)
 
 
 def _answer(question: Question, point: Point, upstream: Any, number: int) -> Report:

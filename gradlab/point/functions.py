@@ -83,14 +83,14 @@ class Functions:
         _check_functions(forward, backward, jvp, convention)
         self.convention = convention
         self.resources, self.given_forward = resources, forward
-        self.takes_batch = resources.vectorized is True
+        self.takes_batch = bool(resources.vectorized)
         self._forward: Callable[..., Any] = _limited(forward, resources)
         self._backward, self._jvp = (f and _limited(f, resources) for f in (backward, jvp))
         self._cached = cached
         # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
         # "elsewhere" than at the point.
         self.calls_forward = getattr(backward, "calls_forward", "")
-        if cached and resources.vectorized is True:
+        if cached and self.takes_batch:
             raise UsageError("vectorized is given beside cached=True; expected a forward without a cache")
         self.pace = Pace(resources)
         self.forward_calls = self.backward_calls = self.jvp_calls = 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate
+
+LONGEST = float(np.finfo(np.float64).max)  # seconds: what is more is no float
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class Resources:
         How long one call of a function may take.
     workers : int, callable or Executor, optional
         Who evaluates points beside the point.
-    vectorized : bool or callable
-        Whether forward takes a batch of points; or another function that does, which has compared itself with
-        forward, and raises where points are better evaluated one after the other.
+    vectorized : bool
+        Whether forward takes a batch of points.
+    batched : callable, optional
+        An adapter's other function, which does, has compared itself with forward, and raises where points are
+        better evaluated one after the other.
     journal : path, optional
         The file in which evaluations are kept.
     interruptible : bool
@@ -44,7 +47,8 @@ class Resources:
     max_seconds: float | None = None
     timeout: float | None = None
     workers: Any = None
-    vectorized: bool | Callable[..., Any] = False
+    vectorized: bool | np.bool_ = False
+    batched: Callable[..., Any] | None = None
     journal: str | os.PathLike[str] | None = None
     interruptible: bool = False
 
@@ -54,25 +58,29 @@ class Resources:
             raise UsageError(f"max_calls is {describe(calls)}; expected a positive integer")
         for option in ("max_seconds", "timeout"):
             seconds = getattr(self, option)
-            number = isinstance(seconds, int | float | np.number) and not isinstance(seconds, bool)
-            if seconds is not None and not (number and 0 < seconds < math.inf):
+            number = isinstance(seconds, float | np.floating) or _is_integer(seconds)
+            if seconds is not None and not (number and 0 < seconds <= LONGEST):
                 raise UsageError(f"{option} is {describe(seconds)}; expected a positive number of seconds")
         workers = self.workers
         count = _is_integer(workers) and (workers >= 1 or workers == -1)
-        if not (workers is None or count or callable(workers) or hasattr(workers, "submit")):
+        if hasattr(workers, "get_executor"):
+            raise UsageError("workers is a client of Dask; expected its client.get_executor()")
+        known = isinstance(workers, Executor) or (callable(workers) and not isinstance(workers, type))
+        if not (workers is None or count or known or workers is map):
             raise UsageError(
                 f"workers is {describe(workers)}; expected a positive integer, -1 for all processors, "
                 "a function like map, or a concurrent.futures.Executor"
             )
-        if not (isinstance(self.vectorized, bool | np.bool_) or callable(self.vectorized)):
+        if not isinstance(self.vectorized, bool | np.bool_):
             raise UsageError(f"vectorized is {describe(self.vectorized)}; expected True or False")
-        if self.journal is not None and not isinstance(self.journal, str | Path | os.PathLike):
+        if self.journal is not None and not isinstance(self.journal, str | os.PathLike):
             raise UsageError(f"journal is {describe(self.journal)}; expected the path of a file")
 
     @property
     def evaluates_elsewhere(self) -> bool:
         """Whether points are evaluated otherwise than one after the other, in this process."""
-        return bool(self.workers is not None or self.vectorized or self.journal is not None)
+        given = self.workers, self.batched, self.journal
+        return bool(self.vectorized) or any(one is not None for one in given)
 
 
 def _is_integer(value: Any) -> bool:

@@ -62,7 +62,7 @@ class Sources:
         }
         journal = Journal(given.journal, about)
         if source is None:
-            kept = journal.over(problem.one_by_one, size=max(1, int(AT_ONCE / call_seconds)))
+            kept = journal.over(problem.one_by_one, size=max(1, int(AT_ONCE / max(call_seconds, 1e-9))))
         else:  # which give what they have whenever they have it
             kept = journal.over(source, size=None)
         return cls(kept, journal, width, at_once)
@@ -73,15 +73,13 @@ def evaluating_half(problem: Evaluation) -> Evaluation:
     half = Evaluation.__new__(Evaluation)
     for name in EVALUATING:
         setattr(half, name, getattr(problem, name))
-    half.resources = Resources(vectorized=problem.resources.vectorized)
+    half.resources = Resources(batched=problem.resources.batched)
     half.source = _batches(half)
     return half
 
 
 def _batches(problem: Evaluation) -> Batches | None:
-    batched = problem.resources.vectorized
-    if not batched:
-        return None
-    if callable(batched):
+    batched = problem.resources.batched
+    if batched is not None:
         return Batches(problem, batched, is_compared=True)
-    return Batches(problem, problem._forward)
+    return Batches(problem, problem._forward) if problem.takes_batch else None

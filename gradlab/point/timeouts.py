@@ -49,7 +49,7 @@ def within(seconds: float, function: Callable[..., Any]) -> Callable[..., Any]:
         thread = threading.Thread(target=call, daemon=True)
         thread.start()
         try:
-            returned, error = answers.get(timeout=seconds)
+            returned, error = answers.get(timeout=min(seconds, threading.TIMEOUT_MAX))
         except BaseException as late:  # or Ctrl-C
             _tell_to_end(thread)
             if isinstance(late, queue.Empty):

@@ -220,7 +220,8 @@ class Workers:
         """
         patience = None
         if self._timeout is not None and self._executor is None:
-            patience = GRACE + self._timeout * max(block.size for block in running.values())
+            late = GRACE + self._timeout * max(block.size for block in running.values())
+            patience = min(late, threading.TIMEOUT_MAX)
         ready, _ = concurrent.futures.wait(
             running, timeout=patience, return_when=concurrent.futures.FIRST_COMPLETED
         )

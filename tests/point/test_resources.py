@@ -33,15 +33,25 @@ def softmax_backward(dy, x):
     return s * (dy - dy @ s)
 
 
+class Client:
+    """Has what one of Dask has, and is no executor."""
+
+    def submit(self, function, *args):
+        raise AssertionError
+
+    def get_executor(self):
+        raise AssertionError
+
+
 class TestOptions:
     @pytest.mark.parametrize(
         ("option", "value"),
         [
             *(("max_calls", value) for value in (0, 1.5, True)),
-            *(("max_seconds", value) for value in (0, -1.0, np.inf, "1")),
-            *(("timeout", value) for value in (0, True, [1.0])),
-            *(("workers", value) for value in (0, -2, 1.5, True, "two")),
-            *(("vectorized", value) for value in (1, "yes")),
+            *(("max_seconds", value) for value in (0, -1.0, np.inf, "1", 10**400)),
+            *(("timeout", value) for value in (0, True, [1.0], np.complex128(1))),
+            *(("workers", value) for value in (0, -2, 1.5, True, "two", ThreadPoolExecutor, Client())),
+            *(("vectorized", value) for value in (1, "yes", np.tanh)),
             *(("journal", value) for value in (1, b"bytes", True)),
         ],
     )
@@ -52,8 +62,22 @@ class TestOptions:
     def test_by_default_points_are_evaluated_one_after_the_other(self):
         assert not Resources(max_calls=5, max_seconds=1, timeout=1).evaluates_elsewhere
 
+    def test_time_may_be_longer_than_any_clock_tells(self):
+        assert gradcheck(np.tanh, tanh_backward, X, timeout=1e300, max_seconds=1e300)
+
 
 class TestVectorized:
+    def test_true_may_be_that_of_numpy(self):
+        batches = []
+
+        def forward(x):
+            batches.append(len(x))
+            return softmax(x)
+
+        assert gradcheck(forward, softmax_backward, X, vectorized=np.True_)
+        assert max(batches) > 1
+        assert batches[0] == 1
+
     @pytest.mark.parametrize("backward", [tanh_backward, wrong_backward])
     def test_report_is_that_of_single_points(self, backward):
         single = gradcheck(np.tanh, backward, X, raise_exception=False)
