@@ -144,6 +144,31 @@ class TestVectorized:
         gradcheck(forward, lambda dy, x: dy / 2 / np.sqrt(x), x[1:], bounds=(1.0, None), vectorized=True)
         assert min(seen) >= 1.0
 
+    def test_forward_that_mixes_close_points_little_is_refused(self):
+        def mean(x):
+            return np.broadcast_to(np.tanh(x).mean(axis=0), x.shape)
+
+        with pytest.raises(gradlab.UsageError, match="a batch of 2, returned other numbers"):
+            gradcheck(mean, lambda dy, x: np.zeros_like(x), X, vectorized=True)
+
+    def test_forward_that_raises_far_away_is_compared_from_close_by(self):
+        def mean(x):
+            if abs(x - X[:3]).max() > 0.02:
+                raise ValueError("far away")
+            return np.broadcast_to(np.tanh(x).mean(axis=0), x.shape)
+
+        with pytest.raises(gradlab.UsageError, match="a batch of 2, returned other numbers"):
+            gradcheck(mean, lambda dy, x: np.zeros_like(x), X[:3], vectorized=True)
+
+    def test_forward_that_takes_one_point_at_a_time_is_called_so(self):
+        def one(x):
+            if len(x) > 1:
+                raise ValueError("one at a time")
+            return np.tanh(x)
+
+        report = gradcheck(one, wrong_backward, X, vectorized=True, raise_exception=False)
+        assert report.inputs == gradcheck(np.tanh, wrong_backward, X, raise_exception=False).inputs
+
     def test_point_without_a_value_costs_the_batch_nothing_else(self):
         def forward(x):
             if (x < 0.5).any():
