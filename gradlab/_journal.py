@@ -42,10 +42,10 @@ class JournalFile:
         self, path: str | os.PathLike[str], of: str, about: Mapping[str, str], *, table: str
     ) -> None:
         self._path = os.fspath(path)
-        try:
-            self._file = sqlite3.connect(self._path, timeout=WAIT, isolation_level=None)
-        except sqlite3.Error as error:
-            raise UsageError(f"journal {self._path} cannot be opened: {error}") from error
+        try:  # of the absolute path, for SQLite takes some that are not, such as an empty one, for no file
+            self._file = sqlite3.connect(os.path.abspath(self._path), timeout=WAIT, isolation_level=None)
+        except (sqlite3.Error, ValueError) as error:  # a path that holds a null character
+            raise UsageError(f"journal {self._path!r} cannot be opened: {error}") from error
         try:
             self._begin(of, {"format": f"gradlab {table}", **about}, table)
         except BaseException:
@@ -68,6 +68,11 @@ class JournalFile:
 
     def _begin(self, of: str, about: Mapping[str, str], table: str) -> None:
         with self._translated(), self._transaction():
+            tables = {name for (name,) in self._file.execute("SELECT name FROM sqlite_master")}
+            if tables and "about" not in tables:
+                raise UsageError(
+                    f"journal {self._path} is another database; expected another file, or none yet"
+                )
             self._file.execute("CREATE TABLE IF NOT EXISTS about (what TEXT PRIMARY KEY, told TEXT)")
             known = dict(self._file.execute("SELECT what, told FROM about"))
             other = [what for what in about if known and known.get(what) != about[what]]

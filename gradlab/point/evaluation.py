@@ -140,7 +140,8 @@ class Evaluation(Functions):
         told = dict(zip((keys[k] for k in unknown.tolist()), found, strict=True))
         if (len(memory) + len(told)) * self.form.size <= MEMORY:
             memory |= {key: row for key, row in told.items() if not np.isnan(row).any()}
-        return np.array([told.get(key, memory.get(key)) for key in keys])
+        rows = [told.get(key, memory.get(key)) for key in keys]
+        return np.array(rows, dtype=np.float64).reshape(len(keys), self.form.size)
 
     def _evaluated(self, moves: Moves) -> Array:
         count = len(moves)
@@ -157,7 +158,7 @@ class Evaluation(Functions):
             count, found = 0, self.gathered(moves.some(np.arange(0)))
         values, obstacles = found.values, found.obstacles
         if count:
-            self.pace.measured(time.perf_counter() - started, count)
+            self.pace.measured(time.perf_counter() - started, count - found.read)
             self.forward_calls += count
         if count < len(moves):
             nothing = np.tile(self._no_value(), (len(moves) - count, 1))
@@ -176,11 +177,12 @@ class Evaluation(Functions):
         with np.errstate(all="ignore"):  # the points are of our making, and so would be a warning about them
             if self.source is None:
                 return self.here(moves)
-            values, obstacles = np.full((len(moves), self.form.size), np.nan), {}
+            values, obstacles, read = np.full((len(moves), self.form.size), np.nan), {}, 0
             for found in self.source(moves):
                 values[found.which] = found.values
                 obstacles.update({int(found.which[row]): why for row, why in found.obstacles.items()})
-        return Outputs(np.arange(len(moves)), values, obstacles)
+                read += found.read
+        return Outputs(np.arange(len(moves)), values, obstacles, read)
 
     def one_by_one(self, moves: Moves) -> Iterator[Outputs]:
         """Yield what `here` returns: this evaluation as a source of others."""

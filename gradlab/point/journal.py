@@ -57,7 +57,7 @@ class Journal:
             keys = moves.keys()
             known = {k: row for k, key in enumerate(keys) if (row := self._row(key)) is not None}
             if known:
-                yield Outputs(np.array(list(known)), np.stack(list(known.values())), {})
+                yield Outputs(np.array(list(known)), np.stack(list(known.values())), {}, read=len(known))
             left = np.array([k for k in range(len(moves)) if k not in known], dtype=np.intp)
             for chunk in chunks(left.size, size or max(1, left.size)):
                 which = left[chunk]

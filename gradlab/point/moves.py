@@ -96,11 +96,14 @@ class Outputs:
         Shape ``(k, m)``: all outputs as one vector; NaN where ``forward`` has no value.
     obstacles : mapping of int to str
         Why it has none, by the row of ``values``.
+    read : int
+        How many of the points were read from a file, which took no time.
     """
 
     which: Indices
     values: Array
     obstacles: Mapping[int, str]
+    read: int = 0
 
 
 def runs(position: Indices) -> Iterator[tuple[int, slice]]:

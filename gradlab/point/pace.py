@@ -47,7 +47,7 @@ class Pace:
 
     def measured(self, seconds: float, points: int) -> None:
         """Note how long some points took; too few for all who evaluate them do not count."""
-        if points >= self.width:
+        if points >= max(1, self.width):
             self.point_seconds = seconds / points
             if self.width == 1:
                 self.call_seconds = self.point_seconds

@@ -56,6 +56,20 @@ class TestAgain:
         assert plain == first == again
         assert len(COUNTED) - made <= 6  # the contract, which is about calls themselves
 
+    def test_what_is_read_does_not_tell_how_long_a_call_takes(self, path):
+        x = np.linspace(0.1, 0.9, 300)
+
+        def slow(x):
+            COUNTED.append(1)
+            time.sleep(0.002)
+            return np.tanh(x)
+
+        options = {"journal": path, "probes": "entries", "raise_exception": False}
+        gradcheck(slow, backward, x, max_calls=300, **options)
+        COUNTED.clear()
+        gradcheck(slow, backward, x, max_seconds=0.2, **options)
+        assert len(COUNTED) <= 101  # and not the 300 that are left
+
     def test_mended_backward_uses_what_the_wrong_one_showed(self, path):
         gradcheck(simulation, wrong, X, journal=path, raise_exception=False)
         COUNTED.clear()
@@ -135,6 +149,19 @@ class TestRefused:
         with pytest.raises(gradlab.UsageError, match="is of another check: format"):
             gradcheck(simulation, backward, X, journal=path)
 
+    def test_database_without_what_a_journal_says_of_itself_is_left_as_it_is(self, path):
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE precious (notes TEXT)")
+        before = path.read_bytes()
+        with pytest.raises(gradlab.UsageError, match="is another database; expected another file"):
+            gradcheck(simulation, backward, X, journal=path)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("name", ["", "null\0character"])
+    def test_name_that_no_file_can_have(self, name):
+        with pytest.raises(gradlab.UsageError, match=r"journal '.*' cannot be opened"):
+            gradcheck(simulation, backward, X, journal=name)
+
     def test_folder_that_does_not_exist(self, tmp_path):
         with pytest.raises(gradlab.UsageError, match=r"journal .*nowhere.* cannot be opened"):
             gradcheck(simulation, backward, X, journal=tmp_path / "nowhere" / "j")
@@ -150,7 +177,7 @@ class TestKilled:
         path = tmp_path_factory.mktemp("killed") / "journal"
 
         def slow(x):
-            time.sleep(0.001)
+            time.sleep(0.002)
             return np.tanh(x)
 
         def resume():
