@@ -17,7 +17,7 @@ PACKAGE = Path(gradlab.__file__).parent
 LAYERS = [
     ["errors", "words", "_in_hypothesis"],
     ["tangents"],
-    ["_journal"],
+    ["_executors", "_journal"],
     ["report"],
     ["rule"],
     ["numerics"],

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,10 +29,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gradlab._executors import COUNTED, Crew, submit
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.moves import Indices, Moves, Outputs, chunks
-from gradlab.point.values import text_of
+from gradlab.point.values import describe, text_of
+from gradlab.words import counted
 
 __tracebackhide__ = is_deliberate
 
@@ -68,6 +70,14 @@ class Unusable:
 Said: TypeAlias = Answer | Unusable | str
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a process says of one of the items that a function like `map` was given."""
+
+    number: int
+    said: Said
+
+
 def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves | None, serial: int) -> Said:
     """Evaluate some points, in whatever process this is called.
 
@@ -94,8 +104,9 @@ def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves | None, se
     return Answer(found, time.perf_counter() - started)
 
 
-def _there(task: tuple[bytes, bytes, Moves]) -> Said:
-    return evaluate_there(*task, serial=0)
+def _there(task: tuple[int, bytes, bytes, Moves]) -> Told:
+    number, digest, payload, moves = task
+    return Told(number, evaluate_there(digest, payload, moves, serial=0))
 
 
 def block_size(points: int, call_seconds: float, workers: int) -> int:
@@ -132,17 +143,26 @@ class Workers:
         self, problem: Evaluation, workers: Any, *, call_seconds: float, timeout: float | None
     ) -> None:
         self._problem, self._timeout, self.call_seconds = problem, timeout, call_seconds
-        self._map = None if hasattr(workers, "submit") or not callable(workers) else workers
-        self._executor: Executor | None = workers if hasattr(workers, "submit") else None
-        known = workers if isinstance(workers, int | np.integer) else getattr(workers, "_max_workers", 0)
-        self.count = int(known) if known > 0 else os.cpu_count() or 1
-        if self._map is None and self._executor is None:
+        self._executor = workers if isinstance(workers, Executor) else None
+        self._map = workers if self._executor is None and callable(workers) else None
+        self._crew = None if self._executor is None else Crew(self._executor)
+        if self._crew is not None:
+            self.count = self._crew.count()
+        else:
+            asked = 0 if self._map is not None else int(workers)
+            self.count = asked if asked > 0 else os.cpu_count() or 1
+        if self._is_here:
             pool = _local_pool(self.count)
             for k in range(self.count):  # which load what they need while this process goes on
                 pool.submit(evaluate_there, b"", None, None, k)
         self._payload, self._digest, self._ended = b"", b"", ""
         self._serial = itertools.count()
         self._crashes = False  # whether forward was seen to end its process, all by itself
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether the processes are of this machine, and nobody else's."""
+        return self._map is None and self._executor is None
 
     @property
     def at_once(self) -> int:
@@ -157,10 +177,7 @@ class Workers:
             self._digest = blake2b(self._payload, digest_size=16).digest()
         blocks = list(chunks(len(moves), block_size(len(moves), self.call_seconds, self.count)))
         if self._map is not None:
-            tasks = [(self._digest, self._payload, moves.some(block)) for block in blocks]
-            for block, said in zip(blocks, self._map(_there, tasks), strict=True):
-                yield self._read(block, said)
-            return
+            blocks = yield from self._mapped(moves, blocks)
         for _ in range(0 if self._crashes else TOGETHER):
             blocks = yield from self._tried(moves, blocks, at_once=len(blocks))
         for row in np.sort(np.concatenate(blocks)).tolist() if blocks else ():
@@ -171,6 +188,29 @@ class Workers:
                 self._crashes = True
                 nothing = np.full((1, self._problem.form.size), np.nan)
                 yield Outputs(alone[0], nothing, {0: f"forward ends its process: {self._ended}"})
+
+    def _mapped(self, moves: Moves, blocks: Sequence[Indices]) -> Generator[Outputs, None, list[Indices]]:
+        """Yield what a function like map gives, in whatever order; return the blocks that it lost, if any."""
+        assert self._map is not None
+        left = dict(enumerate(blocks))
+        tasks = [(k, self._digest, self._payload, moves.some(block)) for k, block in left.items()]
+        gave = ""
+        try:
+            given = self._map(_there, tasks)
+            for one in given if isinstance(given, Iterable) else [given]:
+                if not isinstance(one, Told) or one.number not in left:
+                    gave = describe(one)
+                    break
+                yield self._read(left.pop(one.number), one.said)
+        except BrokenExecutor as error:
+            self._restart(error)
+            return list(left.values())
+        if left or gave:
+            raise UsageError(
+                f"workers, called as map is on {counted(len(tasks), 'item')}, gave {gave or 'no more'} after "
+                f"{len(tasks) - len(left)}; expected what the function that it was given returns, once each"
+            )
+        return []
 
     def _tried(
         self, moves: Moves, blocks: Sequence[Indices], *, at_once: int
@@ -201,7 +241,7 @@ class Workers:
         except (BrokenExecutor, _Silence) as error:
             self._restart(error)
         finally:
-            if running and self._executor is None:  # as after Ctrl-C
+            if running and self._is_here:  # as after Ctrl-C
                 _kill(_local_pool(self.count))
             for future in running:
                 future.cancel()
@@ -210,34 +250,41 @@ class Workers:
     def _submit(self, moves: Moves, *, anew: bool) -> Future[Said]:
         executor = self._executor or _local_pool(self.count)
         payload = self._payload if anew else None
-        return executor.submit(evaluate_there, self._digest, payload, moves, next(self._serial))
+        return submit(executor, evaluate_there, self._digest, payload, moves, next(self._serial))
 
     def _ready(self, running: Mapping[Future[Said], Indices]) -> Collection[Future[Said]]:
         """Wait until something becomes known.
 
         A call that is late ends by itself. Where even that does not happen, as in C, processes of our own are
-        not waited for any longer; those of others may have something else to do first.
+        not waited for any longer; those of others may have something else to do first, as long as there are
+        any.
         """
         patience = None
-        if self._timeout is not None and self._executor is None:
+        if self._crew is not None:
+            patience = COUNTED
+        elif self._timeout is not None:
             late = GRACE + self._timeout * max(block.size for block in running.values())
             patience = min(late, threading.TIMEOUT_MAX)
-        ready, _ = concurrent.futures.wait(
-            running, timeout=patience, return_when=concurrent.futures.FIRST_COMPLETED
-        )
-        if not ready:
-            raise _Silence(f"no answer within the timeout of {self._timeout:g} s")
-        return ready
+        while True:
+            ready, _ = concurrent.futures.wait(
+                running, timeout=patience, return_when=concurrent.futures.FIRST_COMPLETED
+            )
+            if ready:
+                return ready
+            if self._crew is None:
+                raise _Silence(f"no answer within the timeout of {self._timeout:g} s")
+            self._crew.count()
 
     def _restart(self, error: Exception) -> None:
         """Have other processes do the rest."""
         self._ended = text_of(error).partition("\n")[0]
-        if self._executor is None:
+        if self._is_here:
             _kill(_local_pool(self.count))
         else:
             logger.warning("the executor is broken (%s): processes of this machine do the rest", self._ended)
             _import_loky("an executor that is broken")
-            self._executor = None
+            self._map = self._executor = self._crew = None
+            self.count = os.cpu_count() or 1
 
     def _read(self, block: Indices, said: Answer | Unusable | str) -> Outputs:
         if isinstance(said, Unusable):

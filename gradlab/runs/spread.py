@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import queue
-import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
+from gradlab._executors import Crew, submit
 from gradlab.runs.outcomes import ErrorKind, Listed, Options, Result, RuleError, Said
 from gradlab.runs.pickled import sendable
 from gradlab.runs.pool import Pool
@@ -19,9 +19,6 @@ from gradlab.words import counted
 
 GLANCE = 0.2  # seconds between two looks at whether Ctrl-C has come
 AHEAD = 2  # tasks for each worker: one that it works at, and one that waits for it there
-UNKNOWN = 32  # workers of an executor that does not say how many it has
-COUNTED = 5.0  # seconds for which a count of workers is good: a cluster may grow
-DESERTED = 300.0  # seconds without a worker after which none is waited for: Dask's patience with a silent one
 TRIES = 4  # how often a rule is given to an executor that loses it, as Dask gives a task to workers that die
 
 
@@ -42,7 +39,7 @@ class Spread:
         self.executor, self.pool, self.note = executor, pool, note
         self.remarks = pool.remarks
         self.stopped: dict[int, RuleError] = {}
-        self._counted, self._workers, self._seen = -COUNTED, 0, time.monotonic()
+        self._crew = Crew(executor)
 
     def check(self, rules: Sequence[Listed], options: Options) -> Said:
         """Check rules, as `Pool.check` does; of what is checked elsewhere, only the end is heard.
@@ -78,19 +75,21 @@ class Spread:
         lost: Counter[int] = Counter()
         try:
             while waiting or running:
-                while waiting and len(running) < self._most():
+                while waiting and len(running) < AHEAD * self._crew.count():
                     position = waiting.popleft()
                     sent = sendable(rules[position])
                     if isinstance(sent, Result):
                         yield position, sent
                         continue
-                    future = self._submit(sent, options, f"{run}-{position}-{lost[position]}")
+                    ticket = f"{run}-{position}-{lost[position]}"
+                    task = (sent, options, self.pool.timeout, versions(), ticket)
+                    future = submit(self.executor, check_there, *task)
                     running[future] = position
                     future.add_done_callback(done.put)
                 try:
                     future = done.get(timeout=GLANCE)
                 except queue.Empty:
-                    self._count()
+                    self._crew.count()
                     continue
                 position = running.pop(future)
                 if not future.cancelled():
@@ -108,14 +107,6 @@ class Spread:
             for future in running:
                 future.cancel()
 
-    def _submit(self, rule: Listed, options: Options, ticket: str) -> Future[Any]:
-        try:
-            return self.executor.submit(check_there, rule, options, self.pool.timeout, versions(), ticket)
-        except BrokenExecutor:
-            raise
-        except Exception as error:  # it was shut down, or its connection is lost
-            raise BrokenExecutor(f"{type(error).__name__}: {error}") from error
-
     def _result(self, future: Future[Any]) -> Result:
         error = future.exception()
         if isinstance(error, BrokenExecutor):
@@ -126,38 +117,6 @@ class Spread:
         self.remarks += remarks
         found: Result = result
         return found
-
-    def _most(self) -> int:
-        """Return how many tasks may be on their way at once."""
-        self._count()
-        return AHEAD * max(1, self._workers)
-
-    def _count(self) -> None:
-        """Count the workers now and then, and give up when there have long been none."""
-        now = time.monotonic()
-        if now > self._counted + COUNTED:
-            self._counted, self._workers = now, workers(self.executor)
-            if self._workers:
-                self._seen = now
-            elif now > self._seen + DESERTED:
-                raise BrokenExecutor(f"it has had no worker for {DESERTED:g} s")
-
-
-def workers(executor: Executor) -> int:
-    """Return how many tasks an executor runs at once, as far as it says.
-
-    >>> from concurrent.futures import ThreadPoolExecutor
-    >>> workers(ThreadPoolExecutor(3))
-    3
-    """
-    with suppress(Exception):  # these are no part of what an executor has to have
-        client = getattr(executor, "_client", None)
-        if client is not None:  # of Dask
-            return sum(client.nthreads().values())
-        for name in ("_max_workers", "num_workers"):  # of concurrent.futures and loky; of mpi4py
-            if isinstance(count := getattr(executor, name, None), int):
-                return count
-    return UNKNOWN
 
 
 def _failed(error: BaseException) -> Result:

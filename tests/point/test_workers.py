@@ -4,13 +4,14 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import gradlab
-from gradlab import gradcheck
+from gradlab import _executors, gradcheck
+from gradlab.point import workers
 from gradlab.point.moves import EntryMoves
 from gradlab.point.problem import Problem
 from gradlab.point.resources import Resources
@@ -120,6 +121,33 @@ class TestExecutors:
         single = gradcheck(tanh, wrong, X, raise_exception=False)
         assert gradcheck(tanh, wrong, X, workers=executor(), raise_exception=False) == single
 
+    def test_one_that_was_shut_down(self):
+        executor = ThreadPoolExecutor(1)
+        executor.shutdown()
+        single = gradcheck(tanh, wrong, X, raise_exception=False)
+        assert gradcheck(tanh, wrong, X, workers=executor, raise_exception=False) == single
+
+    def test_one_that_nobody_works_for_is_not_waited_for_for_ever(self, monkeypatch):
+        class Deserted(Executor):
+            _max_workers = 0
+
+            def submit(self, fn, /, *args, **kwargs):
+                return Future()
+
+        for module, name in ((_executors, "DESERTED"), (_executors, "COUNTED"), (workers, "COUNTED")):
+            monkeypatch.setattr(module, name, 0.01)
+        assert gradcheck(tanh, backward, X, workers=Deserted())
+
+    def test_all_workers_of_a_cluster_are_kept_busy(self):
+        class Client:
+            def nthreads(self):
+                return {f"tcp://10.0.0.{k}:1": 4 for k in range(25)}
+
+        cluster = Broken()
+        cluster._client = Client()
+        half = evaluating_half(Problem(tanh, backward, X))
+        assert Workers(half, cluster, call_seconds=1.0, timeout=None).count == 100
+
     @pytest.mark.filterwarnings("ignore:.*fork")
     def test_process_pool_one_of_whose_processes_is_killed(self):
         def slow(x):
@@ -157,6 +185,37 @@ class TestExecutors:
 
         with pytest.raises(IndexError, match="a defect"):
             gradcheck(tanh, backward, X, workers=Defective())
+
+
+class TestFunctionsLikeMap:
+    def test_order_in_which_they_answer_tells_nothing(self):
+        single = gradcheck(tanh, wrong, X, raise_exception=False)
+
+        def backwards(function, tasks):
+            return map(function, reversed(tasks))
+
+        assert gradcheck(tanh, wrong, X, workers=backwards, raise_exception=False) == single
+
+    @pytest.mark.parametrize(
+        ("like", "message"),
+        [
+            (lambda function, tasks: None, "gave None after 0; expected"),
+            (lambda function, tasks: [], "gave no more after 0; expected"),
+            (lambda function, tasks: [tanh(0.0) for _ in tasks], "after 0; expected"),
+            (lambda function, tasks: [function(tasks[0])] * 2, "after 1; expected"),
+        ],
+    )
+    def test_what_is_none_is_refused(self, like, message):
+        with pytest.raises(gradlab.UsageError, match=f"workers, called as map is on .* {message}"):
+            gradcheck(tanh, backward, X, workers=like)
+
+    def test_one_whose_executor_breaks(self):
+        def broken(function, tasks):
+            yield function(tasks[0])
+            raise BrokenExecutor("a process ended abruptly")
+
+        single = gradcheck(tanh, wrong, X, raise_exception=False)
+        assert gradcheck(tanh, wrong, X, workers=broken, raise_exception=False) == single
 
 
 def test_what_travels_holds_no_backward():

@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 import pytest
 
 import gradlab
-from gradlab import Rule
+from gradlab import Rule, _executors
 from gradlab.runs import ErrorKind, spread, there
 
 pytest.importorskip("cloudpickle")
@@ -113,8 +113,12 @@ def test_executor_that_nobody_works_for_is_not_waited_for_for_ever(expected, mon
         def submit(self, *_):
             return Future()
 
-    for name, seconds in (("DESERTED", 0.0), ("COUNTED", 0.0), ("GLANCE", 0.01)):
-        monkeypatch.setattr(spread, name, seconds)
+    for module, name, seconds in (
+        (_executors, "DESERTED", 0.0),
+        (_executors, "COUNTED", 0.0),
+        (spread, "GLANCE", 0.01),
+    ):
+        monkeypatch.setattr(module, name, seconds)
     done = run(rules(), Deserted())
     assert done.outcomes == expected
     assert "it has had no worker for 0 s" in done.notes[0]
