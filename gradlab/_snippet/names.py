@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
-import site
 import sys
-import sysconfig
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from gradlab._modules import is_installed, is_own, of_gradlab, of_projects
 
 MAIN = "__main__"
 SEARCHED = 1000  # items of a list that are looked at
@@ -127,7 +126,7 @@ def _places(value: Any, homes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         yield from ((module, name) for module in (public, own) if _is_at(value, module, name))
     likely = [home for home in (*homes, own, type(value).__module__, MAIN) if isinstance(home, str)]
     # An object may be anywhere, a function is where it was defined.
-    others = [] if inspect.isroutine(value) else [*_by_kind(tuple(sys.modules))[0], *of_projects()]
+    others = [] if inspect.isroutine(value) else [*of_gradlab(), *of_projects()]
     for module in dict.fromkeys([*likely, *others]):
         attributes = dict(getattr(sys.modules.get(module), "__dict__", {}))
         yield from ((module, name) for name, held in attributes.items() if held is value)
@@ -158,7 +157,7 @@ def _reached(name: str, path: str) -> Origin | None:
         return None  # such as <lambda>
     if name == MAIN:
         return Origin(name, path) if getattr(module, "__file__", None) is None else None
-    if _is_own(name) or is_installed(name):
+    if is_own(name) or is_installed(name):
         return Origin(name, path)
     file = getattr(module, "__file__", None)
     if file is None or not os.path.isfile(file):
@@ -175,39 +174,6 @@ def _folder_of(name: str, file: Path) -> Path | None:
     whole = file.resolve()
     stem = whole.name.partition(".")[0]
     return whole.parents[len(parts) - 1] if [*whole.parts[-len(parts) : -1], stem] == parts else None
-
-
-def is_installed(name: str) -> bool:
-    """Whether every process of this Python finds a module: it is built in, of the library or installed."""
-    module = sys.modules.get(name)
-    file = getattr(module, "__file__", None)
-    if isinstance(file, str):
-        return file.startswith(_installed())
-    return getattr(getattr(module, "__spec__", None), "origin", None) in ("built-in", "frozen")
-
-
-def of_projects() -> list[str]:
-    """Return the modules that are loaded here and that no other process need have."""
-    return _by_kind(tuple(sys.modules))[1]
-
-
-@functools.lru_cache(maxsize=1)
-def _by_kind(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Return those of some modules that are gradlab's own, and those that are not installed."""
-    own = [name for name in names if _is_own(name)]
-    return own, [name for name in names if not _is_own(name) and not is_installed(name)]
-
-
-def _is_own(name: str) -> bool:
-    return name.partition(".")[0] == "gradlab"
-
-
-@functools.cache
-def _installed() -> tuple[str, ...]:
-    """Return the folders of the library and of installed packages."""
-    found = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    found.append(site.getusersitepackages())
-    return tuple(f"{folder}{os.sep}" for path in found for folder in (path, os.path.realpath(path)))
 
 
 def _python_path() -> list[str]:

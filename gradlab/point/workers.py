@@ -23,6 +23,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -30,6 +31,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gradlab._executors import COUNTED, Crew, submit
+from gradlab._pickling import dumped
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.moves import Indices, Moves, Outputs, chunks
@@ -315,15 +317,12 @@ def _said(future: Future[Said]) -> Said | Exception:
 def _pickled(problem: Evaluation) -> bytes:
     """Return a problem as bytes, its functions by their code where ``cloudpickle`` is installed."""
     try:
-        dumps = importlib.import_module("cloudpickle").dumps
-    except ImportError:
-        dumps = pickle.dumps
-    try:
-        payload: bytes = dumps(problem)
+        with suppress(ImportError):
+            return dumped(problem)
+        return pickle.dumps(problem)
     except Exception as error:
         hint = "" if "cloudpickle" in sys.modules else f"; with cloudpickle, more can: {EXTRA}"
         raise UsageError(f"forward cannot be sent to workers: {text_of(error)}{hint}") from error
-    return payload
 
 
 def _import_loky(what: str) -> Any:

@@ -11,8 +11,9 @@ from pathlib import Path
 from sys import modules
 from typing import Any
 
+from gradlab._modules import is_installed, is_own
 from gradlab._snippet.calls import homes_of
-from gradlab._snippet.names import is_installed, origin_of
+from gradlab._snippet.names import origin_of
 from gradlab.point.fingerprints import SIZE, fingerprint
 from gradlab.rule import Rule
 
@@ -60,7 +61,7 @@ def _files(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
     while waiting:
         name = waiting.popleft()
         module = modules.get(name)
-        if module is None or name.partition(".")[0] == "gradlab" or is_installed(name):
+        if module is None or is_own(name) or is_installed(name):
             continue
         file = getattr(module, "__file__", None)
         if file is not None and Path(file).is_file():

@@ -1,7 +1,9 @@
 """Points evaluated by other processes: equal reports, and nothing lost with a process."""
 
+import importlib
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -44,6 +46,17 @@ class TestProcesses:
     def test_function_that_is_defined_here_is_sent_by_its_code(self):
         scale = 2.0
         assert gradcheck(lambda x: scale * np.tanh(x), lambda dy, x: 2 * backward(dy, x), X, workers=2)
+
+    def test_module_that_was_edited_and_loaded_again_is_evaluated_as_it_is_now(self, tmp_path, monkeypatch):
+        file = tmp_path / "edited_later.py"
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        file.write_text("import numpy as np\n\ndef forward(x):\n    return np.sin(x)\n")
+        module = importlib.import_module("edited_later")
+        assert gradcheck(module.forward, lambda dy, x: dy * np.cos(x), X, workers=2)
+        file.write_text("import numpy as np\n\ndef forward(x):\n    return np.tanh(x)  # mended\n")
+        importlib.reload(module)
+        assert gradcheck(module.forward, backward, X, workers=2)
 
     def test_batches_are_evaluated_there(self):
         assert gradcheck(tanh, backward, X, workers=2, vectorized=True) == gradcheck(tanh, backward, X)
