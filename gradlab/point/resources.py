@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate
-
-LONGEST = float(np.finfo(np.float64).max)  # seconds: what is more is no float
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Resources:
         for option in ("max_seconds", "timeout"):
             seconds = getattr(self, option)
             number = isinstance(seconds, float | np.floating) or _is_integer(seconds)
-            if seconds is not None and not (number and 0 < seconds <= LONGEST):
+            if seconds is not None and not (number and 0 < seconds <= sys.float_info.max):
                 raise UsageError(f"{option} is {describe(seconds)}; expected a positive number of seconds")
         workers = self.workers
         count = _is_integer(workers) and (workers >= 1 or workers == -1)

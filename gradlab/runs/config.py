@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -64,7 +64,9 @@ def whole_number(least: int) -> Kind:
 
 
 POSITIVE = Kind(
-    "a positive number", lambda value: type(value) in (int, float) and 0 < value < math.inf, read=float
+    "a positive number",
+    lambda value: type(value) in (int, float) and 0 < value <= sys.float_info.max,
+    read=float,
 )
 FRACTION = Kind(
     "a number between 0 and 1", lambda value: type(value) in (int, float) and 0 < value < 1, read=float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -94,6 +94,11 @@ def run(
     asked = _asked(rules)
     if journal is not None and not isinstance(journal, str | os.PathLike):
         raise UsageError(f"journal is {journal!r}; expected the path of a file")
+    if progress is not None and not callable(progress):
+        raise UsageError(f"progress is {describe(progress)}; expected a function")
+    jobs, timeout, max_examples, rtol, max_seconds = map(
+        _plain, (jobs, timeout, max_examples, rtol, max_seconds)
+    )
     _check_options(
         executor, jobs=jobs, timeout=timeout, max_examples=max_examples, rtol=rtol, max_seconds=max_seconds
     )
@@ -135,7 +140,7 @@ def run(
 
 
 def _asked(rules: Any) -> list[Rule | str]:
-    if isinstance(rules, Rule | str) or not isinstance(rules, Iterable):
+    if isinstance(rules, Rule | str | Mapping) or not isinstance(rules, Iterable):
         raise UsageError(f"run was given {rules!r}; expected a list of rules")
     asked = list(rules)
     for rule in asked:
@@ -144,6 +149,11 @@ def _asked(rules: Any) -> list[Rule | str]:
     if not asked:
         raise UsageError("run was given no rules, which would check nothing")
     return asked
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's, which is what other processes are told."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_options(executor: Any, **options: Any) -> None:

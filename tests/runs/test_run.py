@@ -144,6 +144,9 @@ def test_progress_is_told_of_each_outcome_and_ctrl_c_gives_what_is_known():
         ([abs], {}, "among the rules; expected a Rule or a target"),
         ([make("square")], {"jobs": 0}, "jobs is 0; expected a whole number, at least 1, or auto"),
         ([make("square")], {"timeout": -1}, "timeout is -1; expected a positive number"),
+        ([make("square")], {"timeout": 10**400}, "timeout is 10+; expected a positive number"),
+        ([make("square")], {"progress": 3}, "progress is the int 3; expected a function"),
+        ({"square": make("square")}, {}, "run was given {'square': .*; expected a list of rules"),
         ([make("square")], {"max_examples": 0}, "max_examples is 0; expected a whole number, at least 1"),
         ([make("square")], {"rtol": 2}, "rtol is 2; expected a number between 0 and 1"),
         ([make("square")], {"executor": 4}, "executor is 4; expected a concurrent.futures.Executor"),
@@ -152,6 +155,12 @@ def test_progress_is_told_of_each_outcome_and_ctrl_c_gives_what_is_known():
 def test_malformed_call_is_refused(rules, options, message):
     with pytest.raises(UsageError, match=message):
         gradlab.run(rules, **options)
+
+
+def test_numbers_may_be_those_of_numpy():
+    assert gradlab.run(
+        [make("square")], max_examples=np.int64(2), rtol=np.float64(1e-6), max_seconds=np.float32(60)
+    )
 
 
 def test_client_of_dask_is_told_how_it_is_an_executor():
