@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gradlab._modules import is_installed
+
 SIZE = 16  # bytes
 ATOMS = (str, bytes, int, float, complex, types.EllipsisType, types.NoneType)
 
@@ -18,8 +20,8 @@ ATOMS = (str, bytes, int, float, complex, types.EllipsisType, types.NoneType)
 def fingerprint(value: Any) -> str:
     """Return a digest of a function, by its code and what it refers to, or of another value.
 
-    Of a function, that is its bytecode, its defaults, what it closes over, and the functions of its own
-    module that it calls, through all of them; not where it stands, nor how it is laid out.
+    Of a function, that is its bytecode, its defaults, what it closes over, and the functions that it calls,
+    through all of them that are not installed; not where it stands, nor how it is laid out.
 
     >>> def scaled(factor):
     ...     return lambda x: factor * x
@@ -82,12 +84,21 @@ def _inside_function(function: types.FunctionType) -> Iterator[Any]:
             yield cell.cell_contents
         except ValueError:  # it is still empty
             yield "empty"
-    for name in _names(function.__code__):
+    names = _names(function.__code__)
+    for name in names:
         used = function.__globals__.get(name)
-        if isinstance(used, types.FunctionType):
-            yield used if used.__module__ == function.__module__ else (used.__module__, used.__qualname__)
-        elif isinstance(used, float | int | str | tuple | np.ndarray):
-            yield used
+        if isinstance(used, types.ModuleType) and not is_installed(used.__name__):
+            # Which of the names stand behind that of a module is not known: those that it has.
+            yield from (_of_project(vars(used)[one]) for one in names if one in vars(used))
+        else:
+            yield _of_project(used)
+
+
+def _of_project(used: Any) -> Any:
+    """Return what tells of a global: a function itself unless it is installed, nothing of what may change."""
+    if isinstance(used, types.FunctionType):
+        return (used.__module__, used.__qualname__) if is_installed(used.__module__) else used
+    return used if isinstance(used, float | int | str | tuple | np.ndarray) else None
 
 
 def _names(code: types.CodeType) -> list[str]:

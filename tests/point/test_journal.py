@@ -1,10 +1,12 @@
 """The journal: what was evaluated is not evaluated again, and nothing else is taken for it."""
 
+import importlib
 import os
 import signal
 import sqlite3
+import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from unittest.mock import patch
 
 import numpy as np
@@ -126,6 +128,20 @@ class TestRefused:
             gradlab.UsageError, match="other check: what forward returns there is not the same"
         ):
             gradcheck(scaled, backward, X, journal=path)
+
+    @pytest.mark.parametrize("line", ["import shapes", "from shapes import act"])
+    def test_function_that_uses_another_of_a_module_that_was_edited(self, path, tmp_path, monkeypatch, line):
+        call = "act(x)" if line.startswith("from") else "shapes.act(x)"
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        (tmp_path / "uses.py").write_text(f"{line}\n\ndef forward(x):\n    return {call}\n")
+        for act, refused in (("np.tanh(x)", False), ("2 * np.tanh(x)", True)):
+            (tmp_path / "shapes.py").write_text(f"import numpy as np\n\ndef act(x):\n    return {act}\n")
+            for name in ("shapes", "uses"):
+                monkeypatch.delitem(sys.modules, name, raising=False)
+            forward = importlib.import_module("uses").forward
+            with pytest.raises(gradlab.UsageError, match="forward is not") if refused else nullcontext():
+                gradcheck(forward, backward, np.zeros(2), journal=path)
 
     def test_another_version(self, path, monkeypatch):
         gradcheck(simulation, backward, X, journal=path)
