@@ -20,7 +20,7 @@ from gradlab.point.values import describe
 __tracebackhide__ = is_deliberate
 
 BATCH = 2**20  # numbers in the inputs and outputs of one call: 8 MiB
-APART = (0.3, 1e-2, 1e-4)  # times the scale of each entry: between two points that are compared
+APART = (0.3, 1e-2, 1e-4)  # times the scale of each entry: between points that are compared
 SAME = 1e-4  # relative: a function that computes a point beside others as by itself is far closer
 
 
@@ -28,7 +28,7 @@ class Batches:
     """Evaluates points by a function that takes every differentiated input with one more axis, the first.
 
     What it computes for a point does not depend on the others in a batch, but for rounding: before the first
-    batch, two points that are far from each other are evaluated in one, and each by itself. Where it raises,
+    batch, points that are far from each other are evaluated in one, and each by itself. Where it raises,
     points are evaluated one after the other.
 
     Parameters
@@ -109,34 +109,36 @@ class Batches:
         Points of differences are so close to each other that a mean over them would pass for each.
         """
         for share in APART:
-            two = self._two(share)
+            points = self._apart(share)
             try:
-                together = self._call(two)
+                together = self._call(points)
             except (MemoryError, UsageError):
                 raise
             except (Exception, SystemExit):  # as where the other point is no longer in its domain
                 continue
-            apart = self._problem.here(two).values
+            apart = self._problem.here(points).values
             if self._problem.left_out is not None:
                 together[:, self._problem.left_out] = 0
             scale = np.abs(apart).max(initial=0.0, where=np.isfinite(apart))
             if np.allclose(together, apart, rtol=0, atol=SAME * scale, equal_nan=True):
                 return True
             raise UsageError(
-                "forward, called with a batch of 2, returned other numbers than for each point by itself; "
-                "with vectorized=True the first axis of its inputs counts points, which have nothing to do "
-                "with each other"
+                f"forward, called with a batch of {len(points)}, returned other numbers than for each point "
+                "by itself; with vectorized=True the first axis of its inputs counts points, which have "
+                "nothing to do with each other"
             )
         return False
 
-    def _two(self, share: float) -> InputMoves:
-        """Return the point itself, and one at a share of the scale from it."""
-        problem, away = self._problem, {}
+    def _apart(self, share: float) -> InputMoves:
+        """Return the point itself, then one on each side of it: neither ascending nor descending."""
+        problem, constraints = self._problem, self._problem.constraints
+        sides: list[dict[int, npt.NDArray[Any]]] = [{}, {}]
         for i in problem.wrt:
             x = problem.value(i)
-            d = problem.constraints.direction(i, x, share * problem.constraints.reach(i, x))
-            away[i] = (x + d).astype(x.dtype)
-        return InputMoves(({}, problem.constraints.clipped(away)))
+            d = constraints.direction(i, x, share * constraints.reach(i, x))
+            for side, sign in zip(sides, (1, -1), strict=True):
+                side[i] = (x + sign * d).astype(x.dtype)
+        return InputMoves(({}, *map(constraints.clipped, sides)))
 
 
 def _stacked(problem: Evaluation, moves: Moves, i: int) -> npt.NDArray[Any]:

@@ -14,9 +14,9 @@ import pytest
 
 import gradlab
 from gradlab import Rule, UsageError
+from gradlab._executors import workers
 from gradlab.cli import main
 from gradlab.runs import ErrorKind, Status, cluster
-from gradlab.runs.spread import workers
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
