@@ -55,6 +55,8 @@ class Batches:
         """Yield the outputs at some points."""
         problem = self._problem
         entries = sum(problem.value(i).size for i in problem.wrt) + problem.form.size
+        if not len(moves):  # as after Ctrl-C, which may have come while points were compared
+            return
         if not self._compared:
             self._compared = self._compare()
         if not self._compared:

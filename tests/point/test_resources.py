@@ -151,6 +151,19 @@ class TestVectorized:
         with pytest.raises(gradlab.UsageError, match="a batch of 3, returned other numbers"):
             gradcheck(mean, lambda dy, x: np.zeros_like(x), X, vectorized=True)
 
+    def test_ctrl_c_while_points_are_compared_ends_the_evaluation(self):
+        batches = []
+
+        def forward(x):
+            batches.append(len(x))
+            if len(x) > 1:
+                raise KeyboardInterrupt
+            return np.tanh(x)
+
+        report = gradcheck(forward, tanh_backward, X, vectorized=True, raise_exception=False)
+        assert report.verdict == "inconclusive"
+        assert sum(size > 1 for size in batches) == 1
+
     def test_forward_that_sorts_the_batch_is_refused(self):
         with pytest.raises(gradlab.UsageError, match="a batch of 3, returned other numbers"):
             gradcheck(lambda x: np.sort(np.tanh(x), axis=0), tanh_backward, X, vectorized=True)
