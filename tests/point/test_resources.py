@@ -349,3 +349,18 @@ class TestCtrlC:
         rule = gradlab.Rule("tanh", self.forward_interrupted_at(8), tanh_backward, (X,))
         with pytest.raises(KeyboardInterrupt):
             gradlab.verify(rule, raise_exception=False)
+
+
+def test_numbers_do_not_depend_on_how_many_points_are_evaluated_at_a_time(monkeypatch):
+    w = np.random.default_rng(2).normal(size=(12, 37))
+
+    def forward(x):
+        return np.tanh(x @ w)
+
+    def backward(dy, x):
+        return (1 + 1e-3) * (dy * (1 - np.tanh(x @ w) ** 2)) @ w.T
+
+    whole = gradcheck(forward, backward, X, raise_exception=False)
+    for block in (1, 3 * 37, 5 * 37):
+        monkeypatch.setattr("gradlab.checks.directions.BLOCK", block)
+        assert gradcheck(forward, backward, X, raise_exception=False) == whole
