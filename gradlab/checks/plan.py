@@ -157,7 +157,7 @@ def strata(gradients: Sequence[Array], length: Array) -> npt.NDArray[np.int8]:
     array([0, 0, 1, 2], dtype=int8)
     """
     labels = np.empty(length.shape, dtype=np.int8)
-    weight = np.abs(gradients[0])
+    weight = np.asarray(np.abs(gradients[0]))  # of a number, that is none to write to
     for gradient in gradients[1:]:
         np.maximum(weight, np.abs(gradient), out=weight)
     weight *= length

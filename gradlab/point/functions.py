@@ -171,15 +171,13 @@ class Functions:
         self._spend()
         try:
             returned = self._forward(*positional, **keyword)
-            if self.takes_batch:
-                returned = self._alone(returned)
-        except UsageError:
-            raise
         except (Exception, SystemExit) as error:
             if isinstance(error, TypeError):
                 self.arguments.check_call(self._forward)
             refuse_mistake("forward", self._forward, error, positional, keyword)
             raise RuleRaised("forward", error) from error
+        if self.takes_batch:
+            returned = self._alone(returned)
         if watch:
             if self.takes_batch:
                 positional, keyword = self.arguments.passed(leaves)

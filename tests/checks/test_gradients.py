@@ -23,6 +23,8 @@ def test_strata_keep_similar_weights_together_and_zeros_apart():
     np.testing.assert_array_equal(strata([weight], np.ones((2, 3))), [[0, 0, 1], [3, 1, 2]])
     np.testing.assert_array_equal(strata([np.ones((2, 3))], weight), [[0, 0, 1], [3, 1, 2]])
     np.testing.assert_array_equal(strata([np.zeros(3)], np.ones(3)), [0, 0, 0])
+    number = np.array(2.0)
+    np.testing.assert_array_equal(strata([number, -number], np.ones(())), 0)
 
 
 @pytest.mark.parametrize("size", [1e-3, 1e-6])
