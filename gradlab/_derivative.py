@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gradlab._gradcheck import Question
+from gradlab._question import Question
 from gradlab.errors import is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.trees import Leaves, flatten, map_leaves

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._derivative import BOTH, REVERSE, Derivative, arrays_in
-from gradlab._gradcheck import answered, check_point
+from gradlab._question import answered, check_point
 from gradlab._snippet import Snippet
 from gradlab.checks.criteria import default_rtol
 from gradlab.errors import UsageError, is_deliberate

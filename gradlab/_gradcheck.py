@@ -1,40 +1,21 @@
-"""`gradcheck`: one point of one rule, from the call to the report.
-
-`check_point` is the whole of it: the point is made ready (`gradlab.point.problem`), backward and jvp are
-called there (`gradlab.checks.maps`), all checks are run (`gradlab.checks`, where their order stands), and
-what they found becomes a report (`gradlab._assemble`).
-"""
+"""`gradcheck`: one point of one rule, asked in one call."""
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import closing
-from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gradlab._assemble import assemble
-from gradlab._in_hypothesis import aside
-from gradlab._snippet import Snippet, gradcheck_snippet
-from gradlab.checks.criteria import default_rtol
-from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
-from gradlab.checks.one_point import Found, run_checks
-from gradlab.errors import GradientError, Interrupted, UsageError, is_deliberate
-from gradlab.point.functions import RuleRaised
-from gradlab.point.problem import Problem
-from gradlab.point.resources import UNLIMITED, Resources
-from gradlab.point.values import describe
-from gradlab.report import Finding, Origin, Report
-from gradlab.rule import TORCH, Rule, as_reference
-
-if TYPE_CHECKING:
-    from gradlab.pictures import Pictures
+from gradlab._question import Question, answered, check_point, seed_of
+from gradlab._snippet import gradcheck_snippet
+from gradlab.errors import is_deliberate
+from gradlab.point.resources import Resources
+from gradlab.report import Report
+from gradlab.rule import TORCH, Rule
 
 __tracebackhide__ = is_deliberate
 
@@ -230,206 +211,3 @@ def gradcheck(
         name=name,
     )
     return answered(report, raised, snippet, raise_exception=raise_exception)
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of every point alike; the fields are those of `gradcheck`.
-
-    With ``explain``, wrong entries are located and causes looked for. ``jacobian`` is the closed form of the
-    full Jacobian, a second witness.
-    """
-
-    forward: Callable[..., Any]
-    backward: Callable[..., Any] | None
-    _: KW_ONLY
-    jvp: Callable[..., Any] | None = None
-    reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
-    cached: bool = False
-    wrt: Any = None
-    kwargs: Mapping[str, Any] | None = None
-    bounds: Any = None
-    tangents: Mapping[str, Callable[..., Any]] | None = None
-    rtol: float | None = None
-    atol: float | None = None
-    probes: str | None = None
-    resources: Resources = UNLIMITED
-    convention: str = TORCH
-    name: str | None = None
-    explain: bool = True
-    jacobian: Callable[..., Any] | None = None
-
-    def __post_init__(self) -> None:
-        if self.backward is None and self.jvp is None:
-            raise UsageError("backward is None; expected a function (or jvp=, to check forward mode alone)")
-        rtol, name = self.rtol, self.name
-        if rtol is not None and not (isinstance(rtol, int | float | np.floating) and 0 < rtol < 1):
-            raise UsageError(f"rtol is {describe(rtol)}; expected a number between 0 and 1")
-        atol = self.atol
-        if atol is not None and not (isinstance(atol, int | float | np.floating) and 0 <= atol < math.inf):
-            raise UsageError(f"atol is {describe(atol)}; expected a number, zero or more")
-        if self.probes not in (None, "entries", "directions"):
-            raise UsageError(f"probes is {describe(self.probes)}; expected 'entries' or 'directions'")
-        if name is not None and not isinstance(name, str):
-            raise UsageError(f"name is {describe(name)}; expected a string")
-        if self.reference is not None:
-            as_reference(self.reference, self.convention)
-        for option in ("reference", "tangents"):
-            if self.jvp is not None and getattr(self, option):
-                raise UsageError(
-                    f"{option} is given beside jvp, which is compared by differences along all directions; "
-                    f"expected jvp or {option}: check backward with {option} in another call"
-                )
-
-    @property
-    def title(self) -> str:
-        """The name in reports."""
-        return self.name or str(getattr(self.forward, "__name__", type(self.forward).__name__))
-
-    def at(self, inputs: Any, grad_output: Any, rng: np.random.Generator) -> Problem:
-        """Make a point ready; ``rng`` draws the upstream gradient where none is given."""
-        return Problem(
-            self.forward,
-            self.backward,
-            inputs,
-            jvp=self.jvp,
-            cached=self.cached,
-            wrt=self.wrt,
-            kwargs=self.kwargs,
-            bounds=self.bounds,
-            tangents=self.tangents,
-            grad_output=grad_output,
-            rng=rng,
-            resources=self.resources,
-            convention=self.convention,
-        )
-
-
-@dataclass(eq=False, repr=False)
-class _Point(Origin):
-    """One point of a question; its pictures are taken once, when they are asked for."""
-
-    question: Question
-    inputs: Any
-    grad_output: Any
-    seed: int
-    taken: Pictures | None = None
-
-    def pictures(self, report: Report) -> Pictures:
-        if self.taken is None:
-            self.taken = self._take(report)
-        return self.taken
-
-    def _take(self, report: Report) -> Pictures:
-        from gradlab.pictures import Pictures
-        from gradlab.pictures.collect import collect
-
-        resources = replace(self.question.resources, max_calls=None, max_seconds=None, interruptible=False)
-        question = replace(self.question, resources=resources)
-        try:
-            problem = question.at(self.inputs, self.grad_output, np.random.default_rng(self.seed))
-        except (RuleRaised, UsageError) as error:  # it did not, when the report was made
-            return Pictures(notes=(f"no pictures: {error}",))
-        roles = [role for role in ("backward", "jvp") if getattr(question, role) is not None]
-        reference = question.reference
-        with closing(problem):
-            return collect(
-                problem,
-                report,
-                roles=roles,
-                rtol=question.rtol or default_rtol(problem.given_eps),
-                atol=question.atol or 0.0,
-                reference=None if reference is None else as_reference(reference, question.convention),
-            )
-
-
-def check_point(
-    question: Question, inputs: Any, *, grad_output: Any = None, seed: int
-) -> tuple[Report, BaseException | None]:
-    """Check one point; return the report, and what a function under test raised there, if it did."""
-    with aside():
-        return _check_point(question, inputs, grad_output=grad_output, seed=seed)
-
-
-def _check_point(
-    question: Question, inputs: Any, *, grad_output: Any, seed: int
-) -> tuple[Report, BaseException | None]:
-    started = time.perf_counter()
-    generator = np.random.default_rng(seed)
-    original: BaseException | None = None
-    problem: Problem | None = None
-    try:
-        problem = question.at(inputs, grad_output, generator)
-        firsts = _first_answers(problem, question, generator)
-        rtol = question.rtol or default_rtol(problem.given_eps)
-        reference = question.reference
-        # What overflows beside the point, or in our own sums, is no matter of the caller's.
-        with np.errstate(all="ignore"):
-            found = run_checks(
-                problem,
-                firsts,
-                rtol=rtol,
-                atol=question.atol or 0.0,
-                probes=question.probes,
-                explain=question.explain,
-                jacobian=question.jacobian,
-                reference=None if reference is None else as_reference(reference, question.convention),
-                rng=generator,
-            )
-    except RuleRaised as raised:
-        original = raised.__cause__
-        found = Found(findings=(Finding("contract", None, f"{raised.role}-raises", str(raised)),))
-    finally:
-        if problem is not None:
-            problem.close()
-    if problem is not None and problem.pace.interrupted:
-        original = KeyboardInterrupt()
-    origin = _Point(question, inputs, grad_output, seed)
-    report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
-    return report, original
-
-
-def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[FirstAnswer]:
-    """Call backward and jvp at the point, those that there are, and read what they return."""
-    maps = []
-    if question.backward is not None:
-        maps.append(backward_map(problem))
-    if question.jvp is not None:
-        maps.append(jvp_map(problem, rng))
-    return [FirstAnswer.of(linear) for linear in maps]
-
-
-def answered(
-    report: Report,
-    raised: BaseException | None,
-    snippet: Callable[[], Snippet],
-    *,
-    raise_exception: bool,
-) -> Report:
-    """Return a report that passes; give any other the call that makes it again, and raise it if asked to."""
-    __tracebackhide__ = True
-    if report.passed:
-        return report
-    with aside():
-        text = snippet()
-    report = replace(report, example=text.example, call=text.call)
-    if raise_exception and isinstance(raised, KeyboardInterrupt):
-        raise Interrupted(report)
-    if raise_exception:
-        raise GradientError(report) from raised
-    return report
-
-
-def seed_of(rng: int | np.random.Generator | None) -> int:
-    """Return the seed that stands for ``rng``: 0 for ``None``, a drawn one for a generator.
-
-    >>> seed_of(None), seed_of(7)
-    (0, 7)
-    """
-    if rng is None:
-        return 0
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2**32))
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
-        return int(rng)
-    raise UsageError(f"rng is {describe(rng)}; expected None, a non-negative integer or a numpy Generator")

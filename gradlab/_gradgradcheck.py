@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._gradcheck import Question, check_point, seed_of
+from gradlab._question import Question, check_point, seed_of
 from gradlab._snippet import gradcheck_snippet
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.calls import signature_of

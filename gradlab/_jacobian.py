@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradlab._gradcheck import seed_of
 from gradlab._in_hypothesis import aside
+from gradlab._question import seed_of
 from gradlab._snippet import derivative_snippet
 from gradlab.checks.claimed_jacobian import ClaimedJacobian
 from gradlab.checks.columns import Comparison, compare_columns

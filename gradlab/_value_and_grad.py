@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._gradcheck import Question, answered, check_point, seed_of
+from gradlab._question import Question, answered, check_point, seed_of
 from gradlab._snippet import call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis.database import ExampleDatabase
 
 from gradlab import strategies
-from gradlab._gradcheck import Question, check_point, seed_of
+from gradlab._question import Question, check_point, seed_of
 from gradlab._search import PointFailed, simplest_failure
 from gradlab._snippet import point_snippet, verify_call
 from gradlab._tally import Tally

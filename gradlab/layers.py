@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradlab._gradcheck import Question, answered, check_point, seed_of
+from gradlab._question import Question, answered, check_point, seed_of
 from gradlab._snippet import call_snippet
 from gradlab.checks.steps import CALLS, two_steps
 from gradlab.errors import UsageError, is_deliberate

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradlab._framework import new_name, random_like
-from gradlab._gradcheck import Question, answered, check_point, seed_of
+from gradlab._question import Question, answered, check_point, seed_of
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.resources import Resources

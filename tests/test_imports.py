@@ -26,6 +26,7 @@ LAYERS = [
     ["_snippet"],
     ["checks"],
     ["_assemble", "_numerical", "pictures"],
+    ["_question"],
     ["_gradcheck"],
     ["_jacobian", "_gradgradcheck"],
     ["_derivative"],
@@ -56,7 +57,7 @@ ALLOWED = {
 }
 # Rules are what is checked: they know nothing of what checks them.
 BLIND = {
-    "rules": {"point", "checks", "_gradcheck", "_verify", "numerics"},
+    "rules": {"point", "checks", "_question", "_gradcheck", "_verify", "numerics"},
     "reporters": {"point", "checks"},
 }
 

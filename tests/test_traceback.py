@@ -45,7 +45,7 @@ def test_usage_of_oracle():
     gradlab.numerical_vjp(forward, ("a", 1))
 
 def test_fault_of_gradlab(monkeypatch):
-    monkeypatch.setattr("gradlab._gradcheck.assemble", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr("gradlab._question.assemble", lambda *args, **options: 1 / 0)
     gradlab.gradcheck(forward, wrong, POINT)
 """
 
@@ -100,5 +100,5 @@ def test_what_the_users_function_raised_is_shown(shown):
 
 
 def test_a_fault_of_gradlab_is_shown_in_full(shown):
-    assert "_gradcheck.py:" in shown["test_fault_of_gradlab"]
+    assert "_question.py:" in shown["test_fault_of_gradlab"]
     assert "ZeroDivisionError" in shown["test_fault_of_gradlab"]

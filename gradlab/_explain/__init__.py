@@ -10,8 +10,8 @@ import numpy as np
 
 from gradlab._explain import derivation, linear_page, neuron_page
 from gradlab._explain.derived import Derived, DerivedInput, derive
-from gradlab._gradcheck import seed_of
 from gradlab._points import points
+from gradlab._question import seed_of
 from gradlab.errors import UsageError
 from gradlab.networks import language_model, neuron
 from gradlab.point.arguments import arrange

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab._derivative import BOTH, FORWARD, REVERSE
 from gradlab._framework import check_in_turn, read_modes
-from gradlab._gradcheck import seed_of
+from gradlab._question import seed_of
 from gradlab._snippet import call_snippet
 from gradlab.autograd.derivatives import Asked, derivatives, floating
 from gradlab.errors import UsageError, is_deliberate

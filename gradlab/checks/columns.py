@@ -6,7 +6,7 @@ column by column; of a sparse one, for many columns at once that share no output
 
 What one difference leaves open is differentiated as well as forward allows, and what is wrong then has to be
 wrong along a second ladder, which shares no step with the first. Most outputs agree at once; only what does
-not is kept, and calculated with in blocks, so that this takes less memory than the Jacobian itself.
+not is kept, and calculated with in blocks, so that memory grows with that alone.
 """
 
 from __future__ import annotations

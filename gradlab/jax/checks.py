@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gradlab._derivative import BOTH, FORWARD, REVERSE, Derivative, Pull
 from gradlab._framework import check_in_turn, read_modes
-from gradlab._gradcheck import seed_of
+from gradlab._question import seed_of
 from gradlab._snippet import call_snippet, derivative_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.jax.arrays import Arrays, as_outputs, flat, inexact, is_inexact, plain, precision, rebuilt

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab._gradcheck import seed_of
+from gradlab._question import seed_of
 from gradlab.errors import UsageError
 from gradlab.point.values import describe
 from gradlab.rule import Rule

@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-import gradlab._gradcheck as module
+import gradlab.checks.one_point as module
 from gradlab import gradcheck
 from gradlab.checks.locate import locate
 
