@@ -84,10 +84,7 @@ class Claims:
 
     def along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what backward says along each direction, and how large the terms of that are: ``(r, s)``."""
-        claim = np.array([directions.project(g) for g in self.gradients]).T
-        if not directions.joint:
-            return claim, np.abs(claim)
-        size = np.array([directions.spread(g) for g in self.gradients]).T
+        claim, size = (np.array(both).T for both in zip(*map(directions.terms, self.gradients), strict=True))
         return claim, np.fmax(size, np.abs(claim))
 
     def errors_along(self, directions: Directions) -> tuple[Array, Array]:

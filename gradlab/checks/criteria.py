@@ -97,11 +97,10 @@ class Criteria:
         narrow = rows.error_bar <= np.fmax(enough, self.rtol) * rows.scale
         return np.asarray(~self.differs(rows) & narrow)
 
-    def cannot_matter(self, rows: Rows) -> Mask:
-        """Return where what is left to hide is too small to matter."""
-        return np.asarray(
-            np.abs(rows.claim) + np.abs(rows.value) + rows.error_bar <= self.rtol * self.influence
-        )
+    def cannot_matter(self, rows: Rows, *, factor: float = 1.0) -> Mask:
+        """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
+        most = np.abs(rows.claim) + np.abs(rows.value) + factor * rows.error_bar
+        return np.asarray(most <= self.rtol * self.influence)
 
     def accept(self, rows: Rows, which: Mask) -> None:
         """Settle rows that agree to ``rtol``, where rounding cannot have made them agree."""

@@ -19,7 +19,8 @@ from gradlab.point.arguments import Displaced
 from gradlab.point.moves import InputMoves, runs
 from gradlab.point.problem import Problem
 
-BLOCK = 16_384  # output entries on either side that are held at once; more take longer to allocate
+BLOCK = 65_536  # output entries on either side that are held at once; more take longer to allocate
+SHORT = 8_192  # outputs, beside which what is done once a block matters
 LARGE = 2**23  # numbers, 64 MiB, that are held at once where points are evaluated together
 ROUNDED = 1e-12  # of an entry: what is left of its displacement by rounding alone, where it has no tangent
 
@@ -90,21 +91,22 @@ class Directions:
 
     def project(self, gradients: ByInput) -> Array:
         """Return ``⟨g, d⟩`` for each direction."""
-        return self._along(
-            gradients, lambda parts: float(sum(np.vdot(gradients[i], d) for i, d in parts.items()))
-        )
+        return self.terms(gradients)[0]
 
     def spread(self, errors: ByInput) -> Array:
         """Return for each direction what independent errors of the gradients' entries amount to."""
-        return np.abs(self._along(errors, lambda parts: norm(*(errors[i] * d for i, d in parts.items()))))
+        return self.terms(errors)[1]
 
-    def _along(self, arrays: ByInput, joint: Callable[[ByInput], float]) -> Array:
-        """Return the entry that moves times its length, or what a function makes of a joint direction."""
-        found = np.empty(self.count)
+    def terms(self, gradients: ByInput) -> tuple[Array, Array]:
+        """Return ``⟨g, d⟩`` for each direction, and the norm of the terms that it is the sum of."""
+        claim = np.empty(self.count)
         for i, here in self.of_inputs.items():
-            found[here] = arrays[i].ravel()[self.index[here]] * self.length[here]
-        found[self.single :] = [joint(parts) for parts in self.joint]
-        return found
+            claim[here] = gradients[i].ravel()[self.index[here]] * self.length[here]
+        size = np.abs(claim)
+        for row, parts in enumerate(self.joint, start=self.single):
+            products = [gradients[i] * d for i, d in parts.items()]
+            claim[row], size[row] = sum(float(p.sum()) for p in products), norm(*products)
+        return claim, size
 
     def closer(self, problem: Problem) -> Directions | None:
         """Return the same, every entry on the scale of its own magnitude; ``None`` where it is already."""
@@ -168,7 +170,7 @@ class Directions:
             inputs = 0 if alone else sum(problem.value(k).size for k in problem.wrt)
             rows = LARGE // max(1, inputs + outputs)
         else:
-            rows = BLOCK // max(1, outputs) if alone else 1
+            rows = BLOCK // max(1, outputs) if alone and outputs <= SHORT else 1
         in_time = max(problem.at_once, problem.pace.points_at_once) / 2
         return int(min(max(1, min(rows, in_time)), problem.calls_left // 2))
 

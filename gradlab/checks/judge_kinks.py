@@ -23,6 +23,8 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     if joint.any():
         # Of many entries that move, those at a kink may be few: the difference is then off by as little.
         bent |= visible & (joint & rows.open)[:, np.newaxis] & criteria.differs(rows)
+        # Where many agree nevertheless, a closer look tells nothing more: the jump is most often curvature.
+        bent &= (rows.open | rows.single)[:, np.newaxis]
     for row in np.flatnonzero(bent.any(axis=1)).tolist():
         if criteria.problem.calls_left < 4:
             break

@@ -91,10 +91,10 @@ def plan(
 
 
 def _strata(claims: Claims | TangentClaims, i: int, rng: np.random.Generator) -> Iterator[ByInput]:
-    problem, x = claims.problem, claims.problem.value(i)
-    labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), problem.reach(i)))
+    problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
+    labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach))
     for _ in range(PER_STRATUM):
-        drawn = random_direction(x, rng, problem.reach(i))
+        drawn = random_direction(x, rng, reach)
         if i in problem.constraints.tangents:  # parts of a tangent are none
             for stratum in range(int(labels.max(initial=-1)) + 1):
                 yield {i: problem.direction(i, drawn * (labels == stratum))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.criteria import NOTHING, Criteria
+from gradlab.checks.criteria import NOTHING, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions, count_movable
 from gradlab.checks.joint_kinks import JointKinks
 from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
@@ -95,7 +95,9 @@ def _look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # Where the largest influence is no more than its own rounding, nothing that is small is known to be zero.
     zero &= NOTHING * problem.given_eps < 1
-    if not problem.noise_is_known:
+    # What is settled with room for noise, as anything is before that is measured, stays settled.
+    certain = zero & criteria.cannot_matter(rows, factor=UNMEASURED).all(axis=1)
+    if not (problem.noise_is_known or certain[mine].all()):
         measure_noise(criteria, rows)
     refine(criteria, rows)
     open_ = mine & rows.open & zero

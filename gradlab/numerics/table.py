@@ -161,8 +161,9 @@ class Table:
             return
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
-            self.moved[block] |= plus.any(axis=1) | minus.any(axis=1)  # NaN counts as a move
-            sides.up[block], sides.down[block] = self._contract(plus), self._contract(minus)
+            up, down = self._contract(plus), self._contract(minus)
+            sides.up[block], sides.down[block] = up, down
+            self.moved[block] |= _moved(up, plus) | _moved(down, minus)
             if step in self.slopes:
                 self.slopes[step][block] = (plus - minus) / (2 * step)
             if note_still:
@@ -344,6 +345,16 @@ class Ladder:
             better = ~np.isfinite(bar) & (table.conflicts == 0) & np.isfinite(table.error_bar)
             value, bar = np.where(better, table.value, value), np.where(better, table.error_bar, bar)
         return value, bar
+
+
+def _moved(contracted: Array, changes: Array) -> npt.NDArray[np.bool_]:
+    """Return along which rows an output is not the same; NaN counts as a move."""
+    # Most often enough, and nothing as long as the outputs has to be looked at.
+    moved: npt.NDArray[np.bool_] = np.asarray(contracted.any(axis=1))
+    if not moved.all():
+        still = np.flatnonzero(~moved)
+        moved[still] = changes[still].any(axis=1)
+    return moved
 
 
 def differentiate(

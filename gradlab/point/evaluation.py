@@ -22,6 +22,7 @@ __tracebackhide__ = is_deliberate
 
 Source: TypeAlias = Callable[[Moves], Iterator[Outputs]]
 
+DOUBLE = np.dtype(np.float64)
 MEMORY = 2**21  # numbers, 16 MiB: of what is evaluated once and asked for again
 
 
@@ -191,8 +192,26 @@ class Evaluation(Functions):
     def here(self, moves: Moves) -> Outputs:
         """Evaluate ``forward`` at points in this process, one after the other."""
         values, obstacles = np.empty((len(moves), self.form.size)), {}
+        shape, forward, takes_batch = self._only_shape, self._forward, self.takes_batch
+        plain = np.empty((len(moves), 0)) if shape is None else values.reshape(len(moves), *shape)
         for row, arguments in enumerate(self._arguments_of(moves)):
-            why = OUTSIDE if arguments is None else self._call_into(values[row], *arguments)
+            if arguments is None:
+                why = OUTSIDE
+            else:
+                try:
+                    returned = forward(*arguments[0], **arguments[1])
+                    if takes_batch:
+                        returned = self._alone(returned)
+                except MemoryError:
+                    raise  # which says nothing of the function
+                except (Exception, SystemExit) as error:
+                    why = str(RuleRaised("forward", error))
+                else:
+                    # By far the most frequent, and next to nothing beside a call.
+                    if type(returned) is np.ndarray and returned.dtype is DOUBLE and returned.shape == shape:
+                        plain[row] = returned
+                        continue
+                    why = self._read_into(values[row], returned)
             if why:
                 values[row], obstacles[row] = self._no_value(), why
         return Outputs(np.arange(len(moves)), values, obstacles)
@@ -244,26 +263,11 @@ class Evaluation(Functions):
     def _own(self) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
         return self._arguments_apart({})
 
-    def _call_into(self, row: Array, positional: list[Any], keyword: dict[str, Any]) -> str:
-        """Write what a call of ``forward`` returns into a row; return why it has no value, if so."""
-        try:
-            returned = self._forward(*positional, **keyword)
-            if self.takes_batch:
-                returned = self._alone(returned)
-        except MemoryError:
-            raise  # which says nothing of the function
-        except (Exception, SystemExit) as error:
-            return str(RuleRaised("forward", error))
-        kind = type(returned)
-        if kind is np.ndarray and returned.shape == self._only_shape and returned.dtype == float:
-            row[:] = returned.ravel()
-        elif kind is np.float64 and self._only_shape == ():
-            row[0] = returned
-        else:
-            return self._read_into(row, returned)
-        return ""
-
     def _read_into(self, row: Array, returned: Any) -> str:
+        """Write what ``forward`` returned into a row; return why it is no value, if so."""
+        if type(returned) is np.float64 and self._only_shape == ():
+            row[0] = returned
+            return ""
         try:
             _, outputs, _ = split(returned, self._cached)
         except UsageError as error:
