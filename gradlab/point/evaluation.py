@@ -192,7 +192,7 @@ class Evaluation(Functions):
     def here(self, moves: Moves) -> Outputs:
         """Evaluate ``forward`` at points in this process, one after the other."""
         values, obstacles = np.empty((len(moves), self.form.size)), {}
-        shape, forward, takes_batch = self._only_shape, self._forward, self.takes_batch
+        shape, forward, takes_batch, cached = self._only_shape, self._forward, self.takes_batch, self._cached
         plain = np.empty((len(moves), 0)) if shape is None else values.reshape(len(moves), *shape)
         for row, arguments in enumerate(self._arguments_of(moves)):
             if arguments is None:
@@ -208,8 +208,9 @@ class Evaluation(Functions):
                     why = str(RuleRaised("forward", error))
                 else:
                     # By far the most frequent, and next to nothing beside a call.
-                    if type(returned) is np.ndarray and returned.dtype is DOUBLE and returned.shape == shape:
-                        plain[row] = returned
+                    output = returned[0] if cached and type(returned) is tuple and returned else returned
+                    if type(output) is np.ndarray and output.dtype is DOUBLE and output.shape == shape:
+                        plain[row] = output
                         continue
                     why = self._read_into(values[row], returned)
             if why:
@@ -265,7 +266,7 @@ class Evaluation(Functions):
 
     def _read_into(self, row: Array, returned: Any) -> str:
         """Write what ``forward`` returned into a row; return why it is no value, if so."""
-        if type(returned) is np.float64 and self._only_shape == ():
+        if type(returned) is np.float64 and self._only_shape == () and not self._cached:
             row[0] = returned
             return ""
         try:
@@ -286,7 +287,7 @@ class Evaluation(Functions):
     @cached_property
     def _only_shape(self) -> tuple[int, ...] | None:
         """The shape of the output, where it is one real array that can be taken as it is."""
-        plain = not self._cached and not self.form.several and self.left_out is None
+        plain = not self.form.several and self.left_out is None
         plain = plain and not self.form.paired[0]
         return self.form.shapes[0] if plain else None
 

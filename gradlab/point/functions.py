@@ -263,10 +263,11 @@ class Functions:
         leaves: dict[int, Any] = {}
         for i in self.arguments.floating:
             value = self.arguments.value(i)
-            moved = np.broadcast_to(tangents.get(i, 0.0), value.shape)
+            moved = np.zeros(value.shape, dtype=float if wide else value.dtype)
+            moved[...] = tangents.get(i, 0.0)
             if i in self.fixed:
-                moved = np.where(self.fixed[i], 0.0, moved)
-            leaf = like(self.arguments.values[i], np.array(moved, dtype=float if wide else value.dtype))
+                moved[self.fixed[i]] = 0.0
+            leaf = like(self.arguments.values[i], moved)
             leaves[i] = leaf if layout is None else layout(leaf)
         return self._call_derivative(
             "jvp",
