@@ -82,11 +82,29 @@ def test_gradient_of_zero_is_right_at_a_minimum(size):
     assert gradcheck(rule.forward, rule.backward, (o, o.copy()))
 
 
+def test_minimum_which_might_be_a_kink_costs_two_differences_an_entry():
+    o = np.linspace(-1, 1, 4)
+    rule = square_loss.SUM
+    assert gradcheck(rule.forward, rule.backward, (o, o.copy())).forward_calls <= 4 * (2 * o.size) + 12
+
+
+def test_gradient_of_zero_does_not_pass_where_forward_is_on_a_stair():
+    def forward(x):
+        return np.tanh(x.astype(np.float16)).astype(np.float64)
+
+    assert not gradcheck(forward, lambda dy, x: 0 * x, np.array([0.3, -0.7, 0.9]), raise_exception=False)
+
+
 def test_large_input_costs_few_calls_and_a_wrong_one_is_caught():
     x = np.random.default_rng(0).normal(size=50_000)
     report = gradcheck(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
     assert report.forward_calls <= 64
     assert not gradcheck(np.tanh, lambda dy, x: dy * (1 - np.tanh(x)), x, raise_exception=False)
+
+
+def test_curvature_of_many_entries_costs_few_calls_too():
+    x = np.random.default_rng(0).normal(size=10**6)
+    assert gradcheck(lambda x: np.mean(x * x), lambda dl, x: dl * 2 * x / x.size, x).forward_calls <= 32
 
 
 def test_edge_of_a_domain_is_approached_and_not_crossed():

@@ -15,7 +15,7 @@ from gradlab.checks.resolution import Noticed, find_resolution
 from gradlab.checks.rows import Mask, Rows
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
-from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps
+from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, usual_step
 
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
@@ -95,8 +95,9 @@ def _look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # Where the largest influence is no more than its own rounding, nothing that is small is known to be zero.
     zero &= NOTHING * problem.given_eps < 1
-    # What is settled with room for noise, as anything is before that is measured, stays settled.
-    certain = zero & criteria.cannot_matter(rows, factor=UNMEASURED).all(axis=1)
+    # What moves, and is settled with room for noise, stays settled; what does not may be on a stair.
+    moves = rows.table.movement(usual_step(rows.table.eps)).any(axis=1)
+    certain = zero & moves & criteria.cannot_matter(rows, factor=UNMEASURED).all(axis=1)
     if not (problem.noise_is_known or certain[mine].all()):
         measure_noise(criteria, rows)
     refine(criteria, rows)
