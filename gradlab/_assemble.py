@@ -42,7 +42,7 @@ def assemble(
             for p in one.probes:
                 by_input.setdefault(p.position, []).append((one, p))
         inputs = tuple(_input_result(problem, i, found, by_input.get(i, [])) for i in problem.wrt)
-        reason = _undecided_reason(problem, found.compared)
+        reason = _undecided_reason(problem, found.compared)  # none where all is decided
         if not reason and problem.pace.interrupted:
             reason = "Ctrl-C ended it before all was compared"
         calls = (problem.forward_calls, problem.backward_calls, problem.jvp_calls)
@@ -92,7 +92,7 @@ def _input_result(
         wrong_entries=tuple(wrong[:MAX_WRONG_ENTRIES]),
         worst=max(worst, key=lambda entry: entry.error, default=None),
         resolution=max((p.resolution for _, p in seen if p.resolution is not None), default=None),
-        where=region.words if region is not None else _wrong_tangents(problem, own),
+        where=region.words if region is not None else _wrong_along_projections(problem, own),
         too_small=own.too_small if own is not None and own.probed else 0,
         paired=problem.arguments.paired[position],
     )
@@ -103,8 +103,10 @@ def _verdict(name: str, own: Sequence[Probes], found: Found) -> Verdict:
     findings = found.findings
     # That backward and jvp do not fit together says nothing of an input, once it is known where.
     localized = any(f.check != "transpose" for f in findings)
+    # What is wrong with no input by itself leaves all of them undecided.
     if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
         return Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
+    # Backward and jvp must each have probed it.
     blind = len(own) < max(1, len(found.compared)) or any(p.unprobed or p.undecided for p in own)
     return Verdict.INCONCLUSIVE if blind else Verdict.PASS
 
@@ -121,9 +123,9 @@ def _wrong_entries(
     return [tuple(int(axis) for axis in np.unravel_index(k, shape)) for k in flat]
 
 
-def _wrong_tangents(problem: Problem, probes: Probes | None) -> str:
+def _wrong_along_projections(problem: Problem, probes: Probes | None) -> str:
     """Say along how many tangents a gradient is wrong; an empty string where it has none, or is not."""
-    if probes is None or probes.position not in problem.constraints.tangents:
+    if probes is None or probes.position not in problem.constraints.projections:
         return ""
     wrong = probes.wrong
     return f"along {wrong.sum()} of {counted(wrong.size, 'tangent')}" if wrong.any() else ""

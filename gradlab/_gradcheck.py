@@ -1,4 +1,4 @@
-"""`gradcheck`: one point of one rule, asked in one call."""
+"""`gradcheck`: one point of one rule, asked in one call; `gradlab.checks` says which way it goes."""
 
 from __future__ import annotations
 
@@ -188,6 +188,7 @@ def gradcheck(
         name=name,
     )
     report, raised = check_point(question, inputs, grad_output=grad_output, seed=seed_of(rng))
+    # What changes no verdict, such as time and who evaluates, need not be repeated.
     snippet = partial(
         gradcheck_snippet,
         forward,

@@ -69,8 +69,8 @@ def numerical_vjp(
             gradients[i] = np.full(problem.value(i).shape, np.nan)
             error_bars[i] = np.full(problem.value(i).shape, np.inf)
             length = directions.length[mine]
-            gradients[i].flat[directions.index[mine]] = value[mine, 0] / length
-            error_bars[i].flat[directions.index[mine]] = (bar + half_jump)[mine, 0] / length
+            gradients[i].flat[directions.entries[mine]] = value[mine, 0] / length
+            error_bars[i].flat[directions.entries[mine]] = (bar + half_jump)[mine, 0] / length
             if problem.arguments.paired[i]:
                 gradients[i] = gradient_from_pairs(gradients[i], paired=True, convention=convention)
                 error_bars[i] = np.hypot(error_bars[i][..., 0], error_bars[i][..., 1])

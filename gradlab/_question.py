@@ -90,8 +90,8 @@ class Question:
         """The name in reports."""
         return self.name or str(getattr(self.forward, "__name__", type(self.forward).__name__))
 
-    def at(self, inputs: Any, grad_output: Any, rng: np.random.Generator) -> Problem:
-        """Make a point ready; ``rng`` draws the upstream gradient where none is given."""
+    def ready_at(self, inputs: Any, grad_output: Any, rng: np.random.Generator) -> Problem:
+        """Make a point ready, calling ``forward``; ``rng`` draws the upstream gradient if none is given."""
         return Problem(
             self.forward,
             self.backward,
@@ -109,49 +109,11 @@ class Question:
         )
 
 
-@dataclass(eq=False, repr=False)
-class _Point(Origin):
-    """One point of a question; its pictures are taken once, when they are asked for."""
-
-    question: Question
-    inputs: Any
-    grad_output: Any
-    seed: int
-    taken: Pictures | None = None
-
-    def pictures(self, report: Report) -> Pictures:
-        if self.taken is None:
-            self.taken = self._take(report)
-        return self.taken
-
-    def _take(self, report: Report) -> Pictures:
-        from gradlab.pictures import Pictures
-        from gradlab.pictures.collect import collect
-
-        resources = replace(self.question.resources, max_calls=None, max_seconds=None, interruptible=False)
-        question = replace(self.question, resources=resources)
-        try:
-            problem = question.at(self.inputs, self.grad_output, np.random.default_rng(self.seed))
-        except (RuleRaised, UsageError) as error:  # it did not, when the report was made
-            return Pictures(notes=(f"no pictures: {error}",))
-        roles = [role for role in ("backward", "jvp") if getattr(question, role) is not None]
-        reference = question.reference
-        with closing(problem):
-            return collect(
-                problem,
-                report,
-                roles=roles,
-                rtol=question.rtol or default_rtol(problem.given_eps),
-                atol=question.atol or 0.0,
-                reference=None if reference is None else as_reference(reference, question.convention),
-            )
-
-
 def check_point(
     question: Question, inputs: Any, *, grad_output: Any = None, seed: int
 ) -> tuple[Report, BaseException | None]:
     """Check one point; return the report, and what a function under test raised there, if it did."""
-    with aside():
+    with aside():  # no decorator, which would stand in tracebacks
         return _check_point(question, inputs, grad_output=grad_output, seed=seed)
 
 
@@ -162,9 +124,11 @@ def _check_point(
     generator = np.random.default_rng(seed)
     original: BaseException | None = None
     problem: Problem | None = None
+    rtol = question.rtol
     try:
-        problem = question.at(inputs, grad_output, generator)
+        problem = question.ready_at(inputs, grad_output, generator)
         firsts = _first_answers(problem, question, generator)
+        # After these: what they return may be known less precisely than the inputs and outputs are.
         rtol = question.rtol or default_rtol(problem.given_eps)
         reference = question.reference
         # What overflows beside the point, or in our own sums, is no matter of the caller's.
@@ -188,9 +152,47 @@ def _check_point(
             problem.close()
     if problem is not None and problem.pace.interrupted:
         original = KeyboardInterrupt()
-    origin = _Point(question, inputs, grad_output, seed)
+    origin = _Pictured(replace(question, rtol=rtol), inputs, grad_output, seed)
     report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
     return report, original
+
+
+@dataclass(eq=False, repr=False)
+class _Pictured(Origin):
+    """One point of a question; its pictures are kept once, when they are asked for."""
+
+    question: Question
+    inputs: Any
+    grad_output: Any
+    seed: int
+    kept: Pictures | None = None
+
+    def pictures(self, report: Report) -> Pictures:
+        if self.kept is None:
+            self.kept = self._take(report)
+        return self.kept
+
+    def _take(self, report: Report) -> Pictures:
+        from gradlab.pictures import Pictures
+        from gradlab.pictures.collect import collect
+
+        resources = replace(self.question.resources, max_calls=None, max_seconds=None, interruptible=False)
+        question = replace(self.question, resources=resources)
+        try:
+            problem = question.ready_at(self.inputs, self.grad_output, np.random.default_rng(self.seed))
+        except (RuleRaised, UsageError) as error:  # it did not, when the report was made
+            return Pictures(notes=(f"no pictures: {error}",))
+        roles = [role for role in ("backward", "jvp") if getattr(question, role) is not None]
+        reference = question.reference
+        with closing(problem):
+            return collect(
+                problem,
+                report,
+                roles=roles,
+                rtol=question.rtol or default_rtol(problem.given_eps),
+                atol=question.atol or 0.0,
+                reference=None if reference is None else as_reference(reference, question.convention),
+            )
 
 
 def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[FirstAnswer]:
@@ -200,7 +202,7 @@ def _first_answers(problem: Problem, question: Question, rng: np.random.Generato
         maps.append(backward_map(problem))
     if question.jvp is not None:
         maps.append(jvp_map(problem, rng))
-    return [FirstAnswer.of(linear) for linear in maps]
+    return [FirstAnswer.ask(linear) for linear in maps]
 
 
 def answered(

@@ -1,14 +1,38 @@
 """The checks: each takes a problem and says what it found.
 
+The route of a right rule with three entries, where forward is smooth; a reader who follows it has read what
+most calls do, and needs nothing else of ``judge``, ``criteria`` and ``numerics.table``.
+
+::
+
+    gradcheck ─ _question.check_point
+      Problem(...)               calls forward, and draws the upstream gradient
+      FirstAnswer.ask            calls backward
+      one_point.run_checks
+        contract.call_again      calls forward twice, on copies and elsewhere, and backward three times
+        claims_of, plan          what backward says, and along which directions: here every entry
+        probing.probe
+          judge
+            first_differences    Table.take: calls forward on both sides of each entry
+            Criteria.accept      settles a right row, and nothing is left to do
+          find_resolution        what would have been caught
+      _assemble.assemble         the verdict
+                                 altogether 1 + 2 + 2·3 calls of forward, and 1 + 3 of backward
+
+What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
+for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what
+became of it) → `Probes` (the rows of one input) → `Compared` (all of backward, or of jvp) → `Found`. What
+becomes of a row is written by ``criteria``, ``judge``, ``judge_kinks``, ``ladders``, ``suspects`` and
+``probing``, and beside a reference by ``reference``.
+
 What `one_point.run_checks` asks, after ``maps`` called backward at the point, in the order in which it does.
-A rule that is right where forward is smooth goes no further than *first differences*.
 
 ::
 
     contract ── answers            called again: nothing written to, the same answer, linear in the argument;
                                    compared at the end, when the rounding at the point is known
+    claims, tangent_claims         what backward, or jvp, says along directions, and how far that is rounded
     plan ── directions             along which directions: every entry, or random ones of similar influence
-    claims, tangent_claims         what backward, or jvp, says along them, and what that may be rounded by
     probing                        the judge asked along all of them; the result of each input
       judge ── criteria              when a row is right, wrong or too small to matter
         rows                           first differences

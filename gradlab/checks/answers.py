@@ -25,33 +25,35 @@ CANCELLED = 64  # roundings of the largest influence of the point: what may be l
 
 
 @dataclass(frozen=True)
-class Answers:
+class FurtherAnswers:
     """What backward or jvp returned when it was called first, and in the three calls after that.
 
     Attributes
     ----------
-    map : LinearMap
+    linear : LinearMap
         Which of them.
     first : dict of int to Array
         For the argument ``u``.
-    again, constant, combined : dict of int to Array
-        For ``u`` once more, for a constant ``c`` and for ``U u + C c``; not of those positions at which all
+    again, uniform, combined : dict of int to Array
+        For ``u`` once more, for a uniform ``c`` and for ``U u + C c``; not of those positions at which all
         three are right to within rounding of their largest entry, for nothing is left to compare there.
     """
 
-    map: LinearMap
+    linear: LinearMap
     first: Answer
     again: Answer
-    constant: Answer
+    uniform: Answer
     combined: Answer
 
 
-def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[int], Array]) -> list[Finding]:
+def compare_answers(
+    answers: FurtherAnswers, *, influence: float, rounding: Callable[[int], Array]
+) -> list[Finding]:
     """Compare what backward or jvp returned in several calls.
 
     Parameters
     ----------
-    answers : Answers
+    answers : FurtherAnswers
         What it returned.
     influence : float
         The largest influence of an entry at the point: its rounding is what may be left of terms that cancel.
@@ -65,19 +67,19 @@ def compare_answers(answers: Answers, *, influence: float, rounding: Callable[[i
         and ``ignores-upstream``, ``nonlinear-in-upstream``, ``ignores-tangents`` or
         ``nonlinear-in-tangents``.
     """
-    linear = answers.map
+    linear = answers.linear
     findings: list[Finding] = []
     for k, g in answers.first.items():
-        again, constant, combined = (a.get(k) for a in (answers.again, answers.constant, answers.combined))
+        again, uniform, combined = (a.get(k) for a in (answers.again, answers.uniform, answers.combined))
         if again is None or not np.isfinite(g).all():
             continue  # right, or not returned; what is not finite is told already
         allowed = Allowed(linear, k, influence, rounding)
         if allowed.differ(g, again) is not None:
             finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
-        elif constant is None or combined is None:
+        elif uniform is None or combined is None:
             continue
-        elif allowed.differ(U * g + C * constant, combined, g, constant) is not None:
-            finding = _not_linear(linear, k, g, constant, combined, allowed)
+        elif allowed.differ(U * g + C * uniform, combined, g, uniform) is not None:
+            finding = _not_linear(linear, k, g, uniform, combined, allowed)
         else:
             continue
         if finding is not None:
@@ -127,7 +129,7 @@ class Allowed:
     """By how much two answers about the input or output ``k`` may differ."""
 
     def __init__(self, linear: LinearMap, k: int, influence: float, rounding: Callable[[int], Array]) -> None:
-        self.k, self.rounding, self.scale = k, rounding, linear.scale(k)
+        self.k, self.rounding, self.scale = k, rounding, linear.to_influence(k)
         eps = linear.problem.given_eps
         self.same = may_differ(eps)
         self.floor = CANCELLED * eps * influence / self.scale
@@ -254,15 +256,15 @@ def _stale(linear: LinearMap, k: int, g: Array, later: Array, at: int) -> Findin
 
 
 def _not_linear(
-    linear: LinearMap, k: int, g: Array, constant: Array, combined: Array, allowed: Allowed
+    linear: LinearMap, k: int, g: Array, uniform: Array, combined: Array, allowed: Allowed
 ) -> Finding | None:
     """Say why the answers for two arguments do not add up to that for their sum."""
-    u, c = linear.vector, linear.constant
+    u, c = linear.vector, linear.uniform
     if linear.problem.cached:  # the third answer is that of another call of forward
         changed = _accumulated(linear, k, g, allowed) or _changed(linear, k, g, allowed)
         if changed is not None:
             return changed
-    for argument, answer in ((c, constant), (linear.rounded(U * u + C * c), combined)):
+    for argument, answer in ((c, uniform), (linear.rounded(U * u + C * c), combined)):
         plain = linear.ask(argument).get(k)
         if plain is not None and allowed.differ(plain, answer) is not None:
             return _layout_finding(linear, k, plain, answer, allowed)
@@ -277,7 +279,7 @@ def _not_linear(
     if minus is not None and (at := allowed.differ(U * g, minus)) is not None:
         what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
         return _nonlinear(linear, k, what, at)
-    where = allowed.differ(U * g + C * constant, combined, g, constant)
+    where = allowed.differ(U * g + C * uniform, combined, g, uniform)
     return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
 
 

@@ -12,12 +12,11 @@ from scipy.sparse.linalg import LinearOperator
 
 from gradlab.checks.columns import Product
 from gradlab.checks.directions import Directions
-from gradlab.checks.plan import Stratum, apart_at_bounds, strata
+from gradlab.checks.plan import StratumDirection, apart_at_bounds, strata
 from gradlab.checks.sparsity import canonical, confined, full_rows, group, look_up
 from gradlab.errors import UsageError
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe
 from gradlab.report import Finding
@@ -139,7 +138,7 @@ class ClaimedJacobian:
         if self.sparse or not self.by_entry:
             labels = apart_at_bounds(problem, i, labels)
         drawn = [problem.direction(i, random_direction(x, rng, reach)) for _ in range(each)]
-        joint = [Stratum(i, d, labels, label) for d in drawn for label in np.unique(labels[d != 0])]
+        joint = [StratumDirection(i, d, labels, label) for d in drawn for label in np.unique(labels[d != 0])]
         return Directions.of(problem, {}, joint)
 
     def findings(self, again: Callable[[Array], Any], x: Array) -> list[Finding]:

@@ -19,13 +19,12 @@ import numpy as np
 from gradlab.checks.criteria import COARSE, NOTHING, SHARP, UNMEASURED
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
-from gradlab.checks.judge import BEYOND
-from gradlab.checks.rows import Mask
+from gradlab.checks.judge import FAR_STEP
 from gradlab.checks.watched import BLOCK, Watched
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.noise import rounding
-from gradlab.numerics.table import Indices, usual_step
+from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
 
 OTHER = 5 / 8  # of a direction: for the second ladder
@@ -195,7 +194,7 @@ class _Judge:
 
     def one_difference(self, rows: Indices) -> Pairs:
         """Return the pairs of some directions that one difference does not settle."""
-        problem, directions = self.problem, self.found.directions.rows(rows)
+        problem, directions = self.problem, self.found.directions.some(rows)
         watched = Watched(problem, directions, np.arange(problem.output.size))
         claim = self._claims(directions.joint)
         step, kept = usual_step(problem.eps), []
@@ -228,7 +227,7 @@ class _Judge:
         """Return the pairs whose output a very long step moves, or which claim that something does."""
 
         def moves(pairs: Pairs) -> Mask:
-            sides = pairs.watched.sides(np.arange(pairs.rows.size), BEYOND)
+            sides = pairs.watched.sides(np.arange(pairs.rows.size), FAR_STEP)
             still = [side[pairs.row, pairs.column] == 0 for side in sides]
             return np.asarray(~(still[0] & still[1] & (pairs.claim == 0)))
 

@@ -11,7 +11,9 @@ at which forward was called; and they are linear, backward in the upstream gradi
     f(c)
     f(−2 u + c/2) = −2 f(u) + ½ f(c)      in Fortran order, of inputs that are strided
 
-three calls tell all that. `compare_answers` says what it is that differs.
+three calls tell all that. The contract is looked at in three places: form, shape and dtype by
+`point.returned`, when an answer is read; what is written to, and whether forward repeats itself, here; that
+answers are equal and linear by `answers`, once the probes have shown the scale of rounding.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.answers import Answers, C, U, close, may_differ
+from gradlab.checks.answers import C, FurtherAnswers, U, close, may_differ
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -31,13 +33,13 @@ from gradlab.point.problem import Problem
 from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
 
-CALLS = 3  # of forward
+CALLS = 3  # of forward, at most: again, and contiguous where that differs, and elsewhere
 ELSEWHERE = 0.3  # times the scale of an entry: another point
 
 
 def call_again(
     problem: Problem, firsts: Sequence[FirstAnswer]
-) -> tuple[list[Answers], list[Finding], list[str]]:
+) -> tuple[list[FurtherAnswers], list[Finding], list[str]]:
     """Call all functions again in several ways.
 
     What forward returns, and what is written to, is judged here. Whether the answers of backward and jvp are
@@ -52,7 +54,7 @@ def call_again(
 
     Returns
     -------
-    answers : list of Answers
+    answers : list of FurtherAnswers
         For `compare_answers`.
     findings : list of Finding
         Of kind ``mutates-input``, ``mutates-upstream``, ``mutates-tangents``, ``not-deterministic``,
@@ -62,7 +64,7 @@ def call_again(
         What is no defect but worth knowing.
     """
     findings = list(_mutations(problem))
-    if findings or problem.calls_left < CALLS + bool(problem.calls_forward):
+    if findings or problem.calls_left < CALLS + bool(problem.derivative_calls_forward):
         return [], findings, []  # what is spoiled once answers no second question
     cache, findings, notes = _forward_again(problem)
     if findings:
@@ -70,7 +72,7 @@ def call_again(
     _forward_elsewhere(problem)
     answers = []
     for one in firsts:
-        found = _three_answers(one.map, one.answer, cache, notes)
+        found = _three_answers(one.linear, one.answer, cache, notes)
         if isinstance(found, Finding):
             findings.append(found)
         else:
@@ -80,16 +82,16 @@ def call_again(
 
 def _three_answers(
     linear: LinearMap, first: Answer, cache: tuple[Any] | None, notes: list[str]
-) -> Answers | Finding:
-    u, constant = linear.vector, linear.constant
+) -> FurtherAnswers | Finding:
+    u, uniform = linear.vector, linear.uniform
     one_number = broadcast_in_memory if (u != 0).all() else None
-    combined = linear.rounded(U * u + C * constant)
+    combined = linear.rounded(U * u + C * uniform)
     calls = (
         (u, {"layout": reversed_in_memory}),
-        (constant, {"layout": one_number}),
+        (uniform, {"layout": one_number}),
         (combined, {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache}),
     )
-    rtol, answers = may_differ(linear.problem.given_eps), []
+    rtol, same, answers = may_differ(linear.problem.given_eps), set[int](), []
     for argument, how in calls:
         try:
             try:
@@ -100,18 +102,18 @@ def _three_answers(
                 notes.append(f"with arrays that are not contiguous in memory, {error}")
         except RuleRaised as error:
             return _raised(linear, error)
-        if argument is u:  # an answer that is the same is not kept twice
-            alike = {k: g for k, g in first.items() if k in answer and close(g, answer[k], rtol)}
-            answer.update(alike)
+        if argument is u:
+            same = {k for k, g in first.items() if k in answer and close(g, answer[k], rtol)}
+            answer.update({k: first[k] for k in same})  # and is not kept twice
         answers.append(answer)
     again, other, both = answers
-    for k, g in first.items():  # answers that are right are not kept at all: nothing is left to compare
-        if k in other and k in both and again.get(k) is g:
-            expected = U * g
-            expected += C * other[k]
-            if close(expected, both[k], rtol):
-                del again[k], other[k], both[k]
-    return Answers(linear, first, again, other, both)
+    # Nor are answers that are right kept at all: what is missing is not compared any more.
+    for k in same & other.keys() & both.keys():
+        expected = U * first[k]
+        expected += C * other[k]
+        if close(expected, both[k], rtol):
+            del again[k], other[k], both[k]
+    return FurtherAnswers(linear, first, again, other, both)
 
 
 def _mutations(problem: Problem) -> Iterator[Finding]:

@@ -1,10 +1,10 @@
 r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an error bar :math:`b`.
 
 - *wrong* where :math:`|c - v| > b +` the rounding of the claim + ``rtol`` · size + ``atol``
-- *told* where both agree and :math:`b` is a small part of their size
+- *right* where both agree and :math:`b` is a small part of their size
 - *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence
 
-Where the upstream gradient is in parts, a row is told if one part is, and the others are or cannot matter.
+Where the upstream gradient is in parts, a row is right if one part is, and the others are or cannot matter.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import math
 import numpy as np
 
 from gradlab.checks.directions import ByInput
-from gradlab.checks.rows import Mask, Rows
-from gradlab.numerics import Array
-from gradlab.numerics.table import Indices
+from gradlab.checks.rows import Rows
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.point.problem import Problem
 
 CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be noticed for certain
@@ -41,8 +40,10 @@ def default_rtol(eps: float) -> float:
 class Criteria:
     """What a disagreement is measured by, at one point.
 
-    It settles rows, too (`accept`, `settle`): each that is settled may raise the largest influence, by which
-    the others are measured.
+    It settles rows, too: each that is settled may raise the largest influence, by which the others are
+    measured. After one difference `accept` does, where both sides agree to ``rtol`` and the error bar is no
+    more than a few of these; along a ladder, `ladders.descend` by narrower bars; at its end `agrees`, by bars
+    that tell anything at all. All of them end in `settle`.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class Criteria:
 
     def tolerance(self, rows: Rows) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains."""
-        absolute = (self.atol + self.problem.given_tiny) * rows.directions.lengths[:, np.newaxis]
+        absolute = (self.atol + self.problem.given_tiny) * rows.directions.divisors[:, np.newaxis]
         return np.asarray(self.rtol * rows.scale + absolute)
 
     def differs(self, rows: Rows) -> Mask:
@@ -86,7 +87,7 @@ class Criteria:
         Outputs of other magnitudes are known better than those of the largest. Where each output is a part,
         one that hardly moves may have been computed from its value, as ``1 - y²`` is.
         """
-        largest = np.where(rows.told[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
+        largest = np.where(rows.right[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
         if rows.table.upstreams is None:
             largest = np.fmax(largest, np.abs(self.problem.output))
         return np.asarray(ROUNDINGS * self.problem.given_eps * largest)
@@ -140,8 +141,8 @@ class Criteria:
         self.influence = self._agreed or float(rows.movement.max(initial=0.0))
         enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
         settled = which & enough.all(axis=1)
-        rows.told |= settled & (agrees & (rows.scale > 0)).any(axis=1)
-        rows.small |= settled & ~rows.told & ~rows.strict
+        rows.right |= settled & (agrees & (rows.scale > 0)).any(axis=1)
+        rows.small |= settled & ~rows.right & ~rows.strict
 
     def settle_too_small(self, rows: Rows, which: Mask) -> None:
         """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""

@@ -18,9 +18,8 @@ from gradlab.checks.evidence import MORE_THAN_CONSTANTS, Evidence, gather
 from gradlab.checks.locate import Region
 from gradlab.checks.nearby import apart
 from gradlab.checks.partial import one_output_only, right_on_constraint, triangle_only
-from gradlab.checks.regions import Mask, special_values, tied
-from gradlab.numerics import Array
-from gradlab.numerics.table import Indices
+from gradlab.checks.regions import special_values, tied
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.point.problem import Problem
 from gradlab.point.returned import raw_gradients
 from gradlab.point.values import as_array
@@ -61,7 +60,7 @@ def last_write_wins(e: Evidence, region: Region | None) -> Cause | None:
 def diagonal_only(e: Evidence, region: Region | None) -> Cause | None:
     """Compare with the upstream gradient times the diagonal of the Jacobian."""
     directions, entries = e.single_entries
-    length = e.directions.lengths[directions, np.newaxis]
+    length = e.directions.divisors[directions, np.newaxis]
     slopes = e.own_slope[directions] / length[:, 0]
     if e.gradients is None or len(slopes) < MORE_THAN_CONSTANTS or not np.isfinite(slopes).all():
         return None

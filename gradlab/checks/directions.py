@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import exact_displacement, norm
-from gradlab.numerics.table import Evaluate, Indices
+from gradlab.numerics.table import Evaluate
 from gradlab.point.arguments import Displaced
 from gradlab.point.moves import InputMoves, runs
 from gradlab.point.problem import Problem
@@ -33,16 +33,16 @@ class Directions:
 
     Attributes
     ----------
-    position, index : Indices
+    position, entries : Indices
         Shape ``(e,)``: the input of each single entry, and its flat index there.
     length : Array
         Shape ``(e,)``: how far it moves, in units of the step.
-    joint : tuple of dict
+    joint : tuple of mapping
         For each of the others, the displacement of every input that moves, by position.
     """
 
     position: Indices
-    index: Indices
+    entries: Indices
     length: Array
     joint: tuple[ByInput, ...] = ()
 
@@ -64,28 +64,28 @@ class Directions:
         return cls(np.concatenate(position), np.concatenate(index), np.concatenate(length), tuple(joint))
 
     @property
-    def single(self) -> int:
+    def singles(self) -> int:
         """How many of the directions are single entries."""
-        return self.index.size
+        return self.entries.size
 
     @property
     def count(self) -> int:
         """How many directions there are."""
-        return self.index.size + len(self.joint)
+        return self.entries.size + len(self.joint)
 
     @cached_property
     def of_inputs(self) -> dict[int, slice]:
         """Which of the single entries are those of each input: they stand together."""
         return dict(runs(self.position))
 
-    def rows(self, which: Indices) -> Directions:
+    def some(self, which: Indices) -> Directions:
         """Return some of the directions, in ascending order of ``which``."""
-        alone = which[which < self.single]
-        joint = tuple(self.joint[k - self.single] for k in which[which >= self.single].tolist())
-        return Directions(self.position[alone], self.index[alone], self.length[alone], joint)
+        alone = which[which < self.singles]
+        joint = tuple(self.joint[k - self.singles] for k in which[which >= self.singles].tolist())
+        return Directions(self.position[alone], self.entries[alone], self.length[alone], joint)
 
     @cached_property
-    def lengths(self) -> Array:
+    def divisors(self) -> Array:
         """What a derivative along each has to be divided by to be that of the entry; 1 for joint ones."""
         return np.concatenate([self.length, np.ones(len(self.joint))])
 
@@ -101,25 +101,34 @@ class Directions:
         """Return ``⟨g, d⟩`` for each direction, and the norm of the terms that it is the sum of."""
         claim = np.empty(self.count)
         for i, here in self.of_inputs.items():
-            claim[here] = gradients[i].ravel()[self.index[here]] * self.length[here]
+            claim[here] = gradients[i].ravel()[self.entries[here]] * self.length[here]
         size = np.abs(claim)
-        for row, parts in enumerate(self.joint, start=self.single):
+        for row, parts in enumerate(self.joint, start=self.singles):
             products = [gradients[i] * d for i, d in parts.items()]
             claim[row], size[row] = sum(float(p.sum()) for p in products), norm(*products)
         return claim, size
+
+    def by_input(self, problem: Problem, row: int) -> ByInput:
+        """Return one direction as arrays of the inputs' shapes."""
+        if row >= self.singles:
+            return self.joint[row - self.singles]
+        position = int(self.position[row])
+        direction = np.zeros(problem.value(position).shape)
+        direction.flat[self.entries[row]] = self.length[row]
+        return {position: direction}
 
     def closer(self, problem: Problem) -> Directions | None:
         """Return the same, every entry on the scale of its own magnitude; ``None`` where it is already."""
         length = self.length.copy()
         for i, mine in self.of_inputs.items():
             x, own = problem.value(i), problem.own_magnitude(i)
-            index = self.index[mine]
+            index = self.entries[mine]
             exact = exact_displacement(x, np.where(np.isfinite(own), own, 0.0)).ravel()[index]
             length[mine] = np.where(exact > 0, np.minimum(exact, length[mine]), length[mine])
         joint = []
         for parts in self.joint:
             clipped = dict(parts)
-            for i in parts.keys() - problem.constraints.tangents.keys():
+            for i in parts.keys() - problem.constraints.projections.keys():
                 own = problem.own_magnitude(i)
                 clipped[i] = exact_displacement(problem.value(i), np.clip(parts[i], -own, own))
             joint.append(clipped)
@@ -128,7 +137,7 @@ class Directions:
             for new, old in zip(joint, self.joint, strict=True)
             for i in old
         )
-        return Directions(self.position, self.index, length, tuple(joint)) if nearer else None
+        return Directions(self.position, self.entries, length, tuple(joint)) if nearer else None
 
     def evaluate(self, problem: Problem, displaced: Displaced | None = None) -> Evaluate:
         """Return the function that evaluates rows of a table of these directions.
@@ -145,13 +154,13 @@ class Directions:
 
         def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
             for alone in (True, False):
-                left = which[(which < self.single) == alone]
+                left = which[(which < self.singles) == alone]
                 while left.size:
                     rows = left[: self._at_once(problem, alone, output.size)]
                     if not rows.size:
                         return  # no further call is left
                     if alone:
-                        place, reach = (self.position[rows], self.index[rows]), step * self.length[rows]
+                        place, reach = (self.position[rows], self.entries[rows]), step * self.length[rows]
                         plus, minus = problem.evaluate_entries(*place, reach, displaced=base)
                     else:
                         plus, minus = self._joint_sides(problem, rows, step, base)
@@ -179,9 +188,10 @@ class Directions:
     ) -> tuple[Array, Array]:
         """Return the outputs on both sides along some joint directions, of shape ``(r, m)`` each."""
 
+        # Not `Problem.moved`, which turns back at bounds: a side that is outside has to have no value.
         def point(row: int, t: float) -> Displaced:
             moved = dict(base)
-            for i, d in self.joint[row - self.single].items():
+            for i, d in self.joint[row - self.singles].items():
                 x = base.get(i, problem.value(i))
                 moved[i] = (x + t * d).astype(x.dtype, copy=False)
             return moved
@@ -207,7 +217,7 @@ def count_movable(problem: Problem, i: int) -> int:
     return size - int(problem.fixed[i].sum()) if i in problem.fixed else size
 
 
-def along_tangents(
+def along_projections(
     problem: Problem, i: int, *, most: int | None = None, project: Callable[[Array], Array] | None = None
 ) -> Iterator[ByInput]:
     """Yield what each entry of an input does within its tangents: every direction once, on the input's scale.

@@ -17,10 +17,8 @@ import numpy as np
 from gradlab.checks.columns import Comparison, Pairs, Product, vector
 from gradlab.checks.directions import Directions
 from gradlab.checks.jacobian import ACCURACY
-from gradlab.checks.rows import Mask
 from gradlab.checks.watched import Watched
-from gradlab.numerics import Array
-from gradlab.numerics.table import Indices
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.point.problem import Problem
 
 ONE_DIGIT = 16  # unknowns: of so few, one digit tells which

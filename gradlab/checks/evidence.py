@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import ByInput, Directions, along_tangents, movable
-from gradlab.numerics import Array
+from gradlab.checks.directions import ByInput, Directions, along_projections, movable
+from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import Indices, Table, differentiate
+from gradlab.numerics.table import Table, differentiate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
@@ -106,7 +106,7 @@ class Evidence:
     @property
     def single_entries(self) -> tuple[Indices, Indices]:
         """Which directions move one entry alone, and its flat index in the input."""
-        return np.arange(self.directions.single), self.directions.index
+        return np.arange(self.directions.singles), self.directions.entries
 
     @property
     def clear(self) -> int:
@@ -204,7 +204,7 @@ def gather(
         np.stack(upstreams),
         output,
         problem.eps,
-        keep=directions.single * output.size <= KEPT,
+        keep=directions.singles * output.size <= KEPT,
     )
     table.noise = problem.noise
     numeric, error_bar, half_jump = differentiate(table, rtol=ACCURACY)
@@ -219,7 +219,7 @@ def gather(
         output,
         upstreams,
         tuple(returned),
-        directions.rows(known),
+        directions.some(known),
         numeric[known],
         error_bar[known],
         _own_slopes(table, directions, problem)[known],
@@ -233,8 +233,8 @@ def entries_and_joint(
     """Return single entries, those wanted first, then others, and a few joint directions, of one input."""
     entries = movable(problem, position)
     most = MOST_ENTRIES if entries.size <= LARGE else FEW_ENTRIES
-    if position in problem.constraints.tangents:
-        joint = [*along_tangents(problem, position, most=most), *joint_directions(problem, position, rng)]
+    if position in problem.constraints.projections:
+        joint = [*along_projections(problem, position, most=most), *joint_directions(problem, position, rng)]
         return Directions.of(problem, {}, joint)
     first = list(wanted)[: most // 2]
     room = min(entries.size, most) - len(first)
@@ -266,6 +266,6 @@ def _own_slopes(table: Table, directions: Directions, problem: Problem) -> Array
     own = np.full(directions.count, np.nan)
     shapes = {problem.value(int(i)).shape for i in directions.position}
     if table.slopes and shapes == {problem.form.shape}:
-        single = np.arange(directions.single)
-        own[single] = table.jacobian[single, directions.index]
+        single = np.arange(directions.singles)
+        own[single] = table.jacobian[single, directions.entries]
     return own

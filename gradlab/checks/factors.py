@@ -122,7 +122,7 @@ def _is_degree(e: Evidence, count: int) -> bool:
     x = e.real_value(e.position).ravel()
     if len(entries) < x.size:
         return False
-    terms = x[entries, None] * e.numeric[directions] / e.directions.lengths[directions, None]
+    terms = x[entries, None] * e.numeric[directions] / e.directions.divisors[directions, None]
     outputs = np.array([u @ e.output for u in e.upstreams])
     return bool((np.abs(terms.sum(axis=0) - count * outputs) <= NAMED * np.abs(terms).sum(axis=0)).all())
 

@@ -54,7 +54,7 @@ def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle
     names = ", ".join(problem.names[i] for i in problem.wrt)
     who = names if probes.position is None else problem.names[probes.position]
     if probes.position is None or worst.index is None:
-        kind = "tangent" if probes.position in problem.constraints.tangents else "random direction"
+        kind = "tangent" if probes.position in problem.constraints.projections else "random direction"
         where = f"along {mask.sum()} of {counted(mask.size, kind)}"
         message = f"gradient of {who} is wrong {where}; along the worst, {numbers}"
     else:
@@ -122,10 +122,10 @@ def _wrong_outputs(
         return np.asarray(apart.wrong[probes.which].any(axis=0))
     # Of a contraction, its outputs are looked at by themselves, along the worst direction.
     k, _ = apart.worst(probes)
-    direction = rows.directions.rows(np.array([probes.which.start + k]))
+    direction = rows.directions.some(np.array([probes.which.start + k]))
     every = TangentClaims(problem, None, claims.positions)
     tangent, size = (of[0] for of in every.along(direction))
-    numeric, bar = (of[0] * direction.lengths[0] for of in columns_of(problem, direction))
+    numeric, bar = (of[0] * direction.divisors[0] for of in columns_of(problem, direction))
     allowed = bar + criteria.rtol * np.fmax(size, np.abs(numeric))
     return np.asarray(~(np.abs(tangent - numeric) <= allowed) & np.isfinite(bar))
 
@@ -195,7 +195,7 @@ def worst_probe(problem: Problem, probes: Probes, apart: Disagreement, role: str
     """Return the probe that disagrees most: a wrong one if there is one."""
     k, part = apart.worst(probes)
     row, rows = probes.which.start + k, probes.rows
-    length = float(rows.directions.lengths[row])
+    length = float(rows.directions.divisors[row])
     index = None
     if probes.by_entry and probes.position is not None:
         flat = probes.index(k)

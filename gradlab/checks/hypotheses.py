@@ -18,8 +18,7 @@ import numpy as np
 from gradlab.checks.evidence import Evidence, Numbers
 from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_counts
 from gradlab.checks.terms import Term, fitted_coefficient, terms
-from gradlab.numerics import Array
-from gradlab.numerics.table import Indices
+from gradlab.numerics import Array, Indices
 from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_pairs
 from gradlab.point.returned import raw_gradients
@@ -308,7 +307,7 @@ def _order(e: Evidence, gradient: Numbers) -> Indices | None:
     if e.paired or len(entries) < gradient.size or gradient.size < DISTINCT:
         return None
     right = np.empty(gradient.size)
-    right[entries] = e.numeric[directions, 0] / e.directions.lengths[directions]
+    right[entries] = e.numeric[directions, 0] / e.directions.divisors[directions]
     order = np.empty(gradient.size, dtype=np.intp)
     order[np.argsort(right, kind="stable")] = np.argsort(gradient.ravel(), kind="stable")
     return order

@@ -17,8 +17,8 @@ import numpy as np
 
 from gradlab.checks.directions import Directions
 from gradlab.checks.rows import Rows
-from gradlab.numerics import Array
-from gradlab.numerics.table import WHOLE, Indices, Table, differentiate, usual_step
+from gradlab.numerics import Array, Indices
+from gradlab.numerics.table import WHOLE, Table, differentiate, usual_step
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe, text_of
 from gradlab.report import Finding
@@ -40,7 +40,7 @@ def full_jacobian(problem: Problem, position: int) -> tuple[Array, Array]:
         np.full((problem.output.size, x.size), np.nan),
         np.full((problem.output.size, x.size), np.inf),
     )
-    jacobian[:, directions.index], error_bars[:, directions.index] = columns.T, bars.T
+    jacobian[:, directions.entries], error_bars[:, directions.entries] = columns.T, bars.T
     return jacobian.reshape(shape), error_bars.reshape(shape)
 
 
@@ -52,7 +52,7 @@ def columns_of(problem: Problem, directions: Directions) -> tuple[Array, Array]:
     table = Table(directions.count, directions.evaluate(problem), None, problem.output, problem.eps)
     table.noise = problem.noise
     value, bar, half_jump = differentiate(table, rtol=ACCURACY)
-    length = directions.lengths[:, np.newaxis]
+    length = directions.divisors[:, np.newaxis]
     return value / length, (bar + half_jump) / length
 
 
@@ -124,7 +124,7 @@ def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: fl
     mine = np.flatnonzero(directions.position == i)
     if not mine.size:
         return None
-    claimed = exact.reshape(problem.output.size, -1).T[directions.index[mine]]
+    claimed = exact.reshape(problem.output.size, -1).T[directions.entries[mine]]
     length = directions.length[mine, np.newaxis]
     doubtful = np.ones(mine.size, dtype=bool)
     bar = WHOLE * table.noise / (2 * usual_step(table.eps)) / length
@@ -134,14 +134,14 @@ def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: fl
     if not doubtful.any():
         return None
     again: Indices = mine[doubtful]
-    numeric, bars = columns_of(problem, directions.rows(again))
+    numeric, bars = columns_of(problem, directions.some(again))
     wrong = _differ(claimed[doubtful], numeric, bars, rtol) & np.isfinite(bars)
     if not wrong.any():
         return None
     row, output = (int(k) for k in np.argwhere(wrong)[0])
     index = (
         *np.unravel_index(output, problem.form.shape),
-        *np.unravel_index(int(directions.index[again[row]]), problem.value(i).shape),
+        *np.unravel_index(int(directions.entries[again[row]]), problem.value(i).shape),
     )
     return (
         f"closed-form Jacobian of {problem.names[i]} is wrong at {wrong.sum()} of "

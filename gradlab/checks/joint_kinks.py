@@ -41,8 +41,8 @@ class JointKinks:
 
     def add(self, rows: Rows) -> None:
         """Note the entries at which two sides were found."""
-        for row in np.flatnonzero(rows.kinked[: rows.directions.single]).tolist():
-            i, j = int(rows.directions.position[row]), int(rows.directions.index[row])
+        for row in np.flatnonzero(rows.kinked[: rows.directions.singles]).tolist():
+            i, j = int(rows.directions.position[row]), int(rows.directions.entries[row])
             step = float(rows.directions.length[row])
             for directions in (self.towards, self.across):
                 directions.setdefault(i, np.zeros(self.problem.value(i).shape))

@@ -13,14 +13,15 @@ from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import ascend, descend, descend_further
-from gradlab.checks.rows import Mask, Rows, first_differences
+from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.suspects import try_suspects
 from gradlab.checks.tangent_claims import TangentClaims
+from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, fine_steps, usual_step
 
 TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else
-BEYOND = 2.0**20  # times the scale: where an input that has any influence on an output moves it
+FAR_STEP = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 
 
 def judge(
@@ -49,7 +50,7 @@ def judge(
     Returns
     -------
     Rows
-        Each of them told, too small to matter, wrong or open.
+        Each of them right, too small to matter, wrong or open.
     """
     rows = first_differences(criteria.problem, directions, claims, known)
     criteria.accept(rows, rows.seen)
@@ -68,7 +69,7 @@ def insist(criteria: Criteria, rows: Rows, which: Mask) -> None:
     rows.strict |= which
     rows.small &= ~which
     refine(criteria, rows)
-    if (rows.told & which).any():  # the others do not matter, then
+    if (rows.right & which).any():  # the others do not matter, then
         rows.strict &= ~which
         criteria.settle_too_small(rows, rows.open & which)
 
@@ -83,7 +84,7 @@ def measure_noise(criteria: Criteria, rows: Rows) -> None:
     wider = table.rounding(usual_step(table.eps))
     rows.error_bar = np.where(rows.kinked[:, np.newaxis], rows.error_bar, np.fmax(rows.error_bar, wider))
     wide = (rows.error_bar > COARSE * rows.scale) & ~criteria.cannot_matter(rows)
-    rows.told &= ~wide.any(axis=1) | rows.kinked
+    rows.right &= ~wide.any(axis=1) | rows.kinked
     rows.small &= criteria.cannot_matter(rows).all(axis=1)
 
 
@@ -96,6 +97,7 @@ def refine(criteria: Criteria, rows: Rows) -> None:
         return
     coarse = coarse_steps(rows.table.eps)
     fine = [coarse[-1], *fine_steps(rows.table.eps)]
+    # To measure noise takes calls: what can be settled without it is, and only the rest waits for it.
     if not criteria.problem.noise_is_known:
         _descend_unmeasured(criteria, rows, coarse)
         if not (rows.open & ~rows.idle).any():
@@ -140,18 +142,18 @@ def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> N
     descend(criteria, rows, steps)
     rows.suspect[:] = False
     bar = UNMEASURED * rows.error_bar
-    rows.told &= ~(which & (bar > COARSE * rows.scale).any(axis=1))
-    told = (which & rows.told)[:, np.newaxis]
-    restored = which[:, np.newaxis] & ~told
+    rows.right &= ~(which & (bar > COARSE * rows.scale).any(axis=1))
+    right = (which & rows.right)[:, np.newaxis]
+    restored = which[:, np.newaxis] & ~right
     rows.value = np.where(restored, before[0], rows.value)
-    rows.error_bar = np.where(restored, before[1], np.where(told, bar, rows.error_bar))
+    rows.error_bar = np.where(restored, before[1], np.where(right, bar, rows.error_bar))
 
 
 def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
     """See which outputs stay as they are over a long step: they add less than their rounding."""
     table, which = rows.table, rows.open
     if not criteria.influence:
-        table.take(np.flatnonzero(which & rows.idle), BEYOND)
+        table.take(np.flatnonzero(which & rows.idle), FAR_STEP)
         which &= ~rows.idle  # what does not move however far the inputs do need not be looked at in between
     for k, step in enumerate((coarse_steps(table.eps)[0], *reversed(LONG_STEPS))):
         if (k and criteria.influence) or criteria.problem.calls_left < 2 or not which.any():
@@ -167,18 +169,18 @@ def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
 def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     """Judge what is open or wrong once more, every entry on the scale of its own magnitude."""
     chosen = np.flatnonzero((rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & rows.single))
-    nearer = rows.directions.rows(chosen).closer(criteria.problem) if chosen.size else None
+    nearer = rows.directions.some(chosen).closer(criteria.problem) if chosen.size else None
     if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
         return
     again = judge(criteria, nearer, rows.claims, closer=False)
-    longer = (rows.directions.lengths[chosen] / nearer.lengths)[:, np.newaxis]
+    longer = (rows.directions.divisors[chosen] / nearer.divisors)[:, np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):
         before = (rows.error_bar[chosen] / rows.scale[chosen]).max(axis=1)
         after = (again.error_bar / again.scale).max(axis=1)
-    better = (again.told | again.wrong) & (rows.open[chosen] | (after < before))
+    better = (again.right | again.wrong) & (rows.open[chosen] | (after < before))
     into = chosen[better]
     for name in ("claim", "size", "value", "error_bar", "movement", "middle", "swing"):
         getattr(rows, name)[into] = (getattr(again, name) * longer)[better]
-    for name in ("told", "small", "wrong", "imprecise", "kinked", "rises"):
+    for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
         getattr(rows, name)[into] = getattr(again, name)[better]
     rows.kinked_outputs = rows.kinked_outputs | again.kinked_outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.criteria import UNMEASURED, Criteria
-from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, as_joint, slopes_around, slopes_at
+from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array
 from gradlab.numerics.table import usual_step
@@ -34,8 +34,8 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
         slopes = slopes_at(table, row, step * CLOSE)
         if slopes is not None and slopes.kinked.any():
             judge_kink(criteria, rows, row, slopes)
-        elif slopes is not None and not rows.told[row]:
-            _accept(criteria, rows, row, slopes.middle, slopes.error_bar)
+        elif slopes is not None and not rows.right[row]:
+            _accept_from_close_by(criteria, rows, row, slopes.middle, slopes.error_bar)
 
 
 def _straightens(rows: Rows, row: int, step: float) -> bool:
@@ -54,18 +54,18 @@ def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float)
     value, bar = rows.table.central(step)[row], rows.table.rounding(step)[row]
     known = bool(np.isfinite(value).all())
     if rows.open[row]:
-        return known and _accept(criteria, rows, row, value, bar)
+        return known and _accept_from_close_by(criteria, rows, row, value, bar)
     allowed = UNMEASURED * bar + criteria.tolerance(rows)[row]
-    contradicted = (np.abs(rows.claim[row] - value) > allowed).any() and row < rows.directions.single
+    contradicted = (np.abs(rows.claim[row] - value) > allowed).any() and row < rows.directions.singles
     if known and contradicted:
-        rows.told[row] = rows.small[row] = False
+        rows.right[row] = rows.small[row] = False
         rows.value[row], rows.error_bar[row] = value, UNMEASURED * bar
     return not rows.open[row]
 
 
-def _accept(criteria: Criteria, rows: Rows, row: int, value: Array, error_bar: Array) -> bool:
+def _accept_from_close_by(criteria: Criteria, rows: Rows, row: int, value: Array, error_bar: Array) -> bool:
     """Settle a row by what forward shows close by, past a kink that the first difference straddles."""
-    here = np.zeros(rows.told.shape, dtype=bool)
+    here = np.zeros(rows.right.shape, dtype=bool)
     here[row] = True
     before = rows.value[row].copy(), rows.error_bar[row].copy()
     rows.value[row], rows.error_bar[row] = value, error_bar
@@ -79,7 +79,7 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     """Accept a claim between the slopes on both sides of a kink, or around it; reject another."""
     claim, bar = rows.claim[row], slopes.error_bar
     lowest, highest = slopes.lowest, slopes.highest
-    direction = as_joint(criteria.problem, rows.directions, row)
+    direction = rows.directions.by_input(criteria.problem, row)
     around = slopes_around(criteria.problem, rows.claims.upstreams, direction, criteria.towards)
     tolerance = bar + criteria.rtol * np.maximum(np.abs(lowest), np.abs(highest))
     while outside := bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any()):
@@ -92,4 +92,4 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
     rows.kinked[row], rows.rises[row] = True, slopes.rises
     rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
-    rows.told[row], rows.small[row], rows.wrong[row] = not outside, False, outside
+    rows.right[row], rows.small[row], rows.wrong[row] = not outside, False, outside

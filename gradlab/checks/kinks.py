@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.directions import ByInput, Directions
+from gradlab.checks.directions import ByInput
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction, scales
 from gradlab.numerics.table import SMALLEST_STEP, WHOLE, Table
@@ -229,13 +229,3 @@ def leaps_beside(table: Table, row: int, slope: Array, steps: list[float]) -> bo
         else:
             inside = middle
     return off(outside) > height / 2
-
-
-def as_joint(problem: Problem, rows: Directions, row: int) -> ByInput:
-    """Return one direction as arrays of the inputs' shapes."""
-    if row >= rows.single:
-        return rows.joint[row - rows.single]
-    position = int(rows.position[row])
-    direction = np.zeros(problem.value(position).shape)
-    direction.flat[rows.index[row]] = rows.length[row]
-    return {position: direction}

@@ -25,9 +25,9 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge import judge
 from gradlab.checks.probes import Probes
-from gradlab.checks.regions import Mask, describe_parts, describe_region
+from gradlab.checks.regions import describe_parts, describe_region
 from gradlab.checks.tangent_claims import TangentClaims
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Ladder, Table, usual_step
 from gradlab.point.pairs import as_complex
@@ -38,7 +38,7 @@ SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
 MOST_CALLS = 240  # of forward, for one input
 ONE_SIDED = (16, 4, 1)  # times the usual step: a ladder where one difference has one side alone
-BEYOND = 4  # error bars of one difference, by which both sides have to differ
+BARS_APART = 4  # error bars of one difference, by which both sides have to differ
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ def locate(criteria: Criteria, claims: Claims | TangentClaims, probes: Probes) -
     """
     position = probes.position
     problem = criteria.problem
-    if position is None or position in problem.constraints.tangents:
+    if position is None or position in problem.constraints.projections:
         return None  # parts of a tangent are none
     x = problem.value(position)
     if probes.by_entry:
         rows, mask, largest = probes.rows, np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
         wrong = probes.rows_where(probes.wrong)
         numeric, bar = np.abs(rows.value[wrong]), rows.error_bar[wrong]
-        most = (numeric + bar).sum(axis=1) / rows.directions.lengths[wrong]
-        at = rows.directions.index[wrong]
+        most = (numeric + bar).sum(axis=1) / rows.directions.divisors[wrong]
+        at = rows.directions.entries[wrong]
         mask.flat[at] = True
         largest.flat[at] = np.where((numeric <= bar).all(axis=1), most, np.inf)
         return Region(mask, _in_words(problem, position, mask, x), not probes.unprobed, largest[mask])
@@ -230,12 +230,12 @@ class _Search:
         table.take(np.zeros(1, dtype=np.intp), step)
         claim, size = (of[0] for of in claims.along(directions))
         scale = np.fmax(size, np.nan_to_num(table.secant(step)[0]))
-        value, bar = table.central(step), BEYOND * table.rounding(step)
+        value, bar = table.central(step), BARS_APART * table.rounding(step)
         if np.isnan(value).any():  # one side has no values: truncation is not small by itself then
             ladder = Ladder(table, np.zeros(1, dtype=np.intp))
             for h in ONE_SIDED:
                 ladder.add(h * step)
-            value, bar = ladder.value, np.fmax(bar, BEYOND * ladder.error_bar)
+            value, bar = ladder.value, np.fmax(bar, BARS_APART * ladder.error_bar)
         disagreement = np.nan_to_num(claim - value[0], nan=np.inf)
         if self.outputs is not None:  # the others are right; of these, truncation is as the largest's
             disagreement, scale = (

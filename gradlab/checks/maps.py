@@ -38,7 +38,7 @@ class LinearMap:
         ``backward`` or ``jvp``.
     vector : Array
         Shape ``(k,)``: the argument of the first call, flat.
-    constant : Array
+    uniform : Array
         Another, whose entries are one number throughout an array, zero where ``vector`` is.
     call : callable
         ``call(vector, **how)`` calls the function, as `Problem.call_backward`, and returns what it returns.
@@ -52,21 +52,21 @@ class LinearMap:
         Returns the input that findings about an answer name, or ``None``.
     label : callable
         Names one entry of an answer, by its flat index there.
-    scale : callable
+    to_influence : callable
         Returns for the entries of an answer what they have to be multiplied by to be an influence.
     """
 
     problem: Problem
     role: str
     vector: Array
-    constant: Array
+    uniform: Array
     call: Callable[..., Any]
     read: Callable[[Any], tuple[Answer, list[Finding]]]
     rounded: Callable[[Array], Array]
     what: Callable[[int], str]
     input: Callable[[int], str | None]
     label: Callable[[int, int], str]
-    scale: Callable[[int], Array | float]
+    to_influence: Callable[[int], Array | float]
 
     @property
     def argument(self) -> str:
@@ -90,7 +90,7 @@ class FirstAnswer:
 
     Attributes
     ----------
-    map : LinearMap
+    linear : LinearMap
         Which.
     answer : dict of int to Array
         What can be compared.
@@ -100,13 +100,13 @@ class FirstAnswer:
         The imaginary parts of gradients of real inputs, where backward returned any.
     """
 
-    map: LinearMap
+    linear: LinearMap
     answer: Answer
     findings: tuple[Finding, ...]
     imaginary: Answer
 
     @classmethod
-    def of(cls, linear: LinearMap) -> FirstAnswer:
+    def ask(cls, linear: LinearMap) -> FirstAnswer:
         """Call one of the maps, watch what it writes to, and read what it returns."""
         returned = linear.call(linear.vector, watch=True)
         answer, findings = linear.read(returned)
@@ -126,14 +126,14 @@ def backward_map(problem: Problem) -> LinearMap:
         problem,
         role="backward",
         vector=u,
-        constant=problem.form.rounded(np.where(u == 0, 0.0, CONSTANT)),
+        uniform=problem.form.rounded(np.where(u == 0, 0.0, CONSTANT)),
         call=problem.call_backward,
         read=lambda returned: read_gradients(problem, returned),
         rounded=problem.form.rounded,
         what=lambda i: f"gradient of {problem.names[i]}",
         input=lambda i: problem.names[i],
         label=label,
-        scale=lambda i: scales(problem.value(i)),
+        to_influence=lambda i: scales(problem.value(i)),
     )
 
 
@@ -154,12 +154,12 @@ def jvp_map(problem: Problem, rng: np.random.Generator) -> LinearMap:
         problem,
         role="jvp",
         vector=vector,
-        constant=rounded(problem, joined(problem, alike)),
+        uniform=rounded(problem, joined(problem, alike)),
         call=lambda vector, **how: problem.call_jvp(parted(problem, vector), **how),
         read=lambda returned: read_tangents(problem, returned),
         rounded=lambda vector: rounded(problem, vector),
         what=lambda k: f"tangent of {problem.form.name(k)}",
         input=lambda k: None,
         label=label,
-        scale=lambda k: 1.0,
+        to_influence=lambda k: 1.0,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from gradlab.checks.answers import Answers, compare_answers, compare_imaginary_parts
+from gradlab.checks.answers import FurtherAnswers, compare_answers, compare_imaginary_parts
 from gradlab.checks.causes import find_causes, own_causes
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.contract import call_again
@@ -137,7 +137,7 @@ def run_checks(
         compared = [Compared("backward", criteria, beside.claims, tuple(beside.probes))]
         findings += beside.findings
     for one in firsts:
-        again = next((a for a in answers if a.map is one.map), None)
+        again = next((a for a in answers if a.linear is one.linear), None)
         findings += _compare_answers(one, again, compared)
     transpose, more = _compare_transposes(firsts, compared, rtol=rtol)
     # What says where it is wrong comes before what says that something is.
@@ -147,7 +147,7 @@ def run_checks(
         with problem.remembering():  # several hypotheses are tested by the same differences
             compared, causes = _explain(problem, findings, compared, rtol=rtol)
     if jacobian is not None and compared and not findings:
-        rows = compared[-1].probes[0].rows
+        rows = compared[-1].probes[0].rows  # those of jvp, if there is one, which have every output
         findings += compare_jacobian(problem, _gradients(firsts) or {}, rows, jacobian, rtol=rtol)
     return Found(tuple(findings), tuple(causes), tuple(notes), tuple(compared), oracle)
 
@@ -175,7 +175,7 @@ def _compare_with_differences(
     chosen: Plan | None = None
     gradients = _gradients(firsts)
     claims = None if gradients is None else claims_of(problem, gradients)
-    if any(one.map.role == "jvp" and _complete(problem, one.answer) for one in firsts):
+    if any(one.linear.role == "jvp" and _complete(problem, one.answer) for one in firsts):
         for_the_plan = TangentClaims(problem, None, problem.wrt, claims)
         chosen = plan(problem, for_the_plan, probes=probes, rng=rng)
         pushed = tangent_claims(problem, chosen.directions.count, problem.wrt, claims)
@@ -185,7 +185,7 @@ def _compare_with_differences(
     if claims is not None:
         criteria = Criteria(problem, rtol=rtol, atol=atol)
         known = compared[0].probes[0].rows.table if compared and compared[0].probes else None
-        if chosen is None or set(claims.positions) != set(problem.wrt):
+        if chosen is None or set(claims.positions) != set(problem.wrt):  # some gradient is missing
             chosen, known = plan(problem, claims, probes=probes, rng=rng), None
         found, more = probe(criteria, claims, chosen, known)
         notes = list(dict.fromkeys([*notes, *more]))
@@ -195,7 +195,7 @@ def _compare_with_differences(
 
 def _gradients(firsts: Sequence[FirstAnswer]) -> Answer | None:
     """Return what backward returned first; ``None`` where there is only jvp."""
-    return next((one.answer for one in firsts if one.map.role == "backward"), None)
+    return next((one.answer for one in firsts if one.linear.role == "backward"), None)
 
 
 def _complete(problem: Problem, answer: Answer) -> bool:
@@ -204,17 +204,17 @@ def _complete(problem: Problem, answer: Answer) -> bool:
 
 
 def _compare_answers(
-    first: FirstAnswer, again: Answers | None, compared: Sequence[Compared]
+    first: FirstAnswer, again: FurtherAnswers | None, compared: Sequence[Compared]
 ) -> list[Finding]:
     """Compare the answers of several calls, on the scale of rounding that the probes have shown."""
-    linear = first.map
+    linear = first.linear
     own = next((c for c in compared if c.role == linear.role), None)
     if own is None:
         return []
     claims, influence = own.claims, own.criteria.influence
 
     def rounding(k: int) -> Array:
-        vanishing = {p.position for p in own.probes if not (p.told | p.wrong).any()}
+        vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
         if isinstance(claims, Claims):
             return claims.rounding_of(k, vanishes=k in vanishing)
         problem = linear.problem
@@ -272,13 +272,11 @@ def _explain(
             region = locate(one.criteria, one.claims, p) if p.wrong.any() else None
             if region is not None and p.position is not None:
                 regions[p.position] = region
-        located.append(Compared(one.role, one.criteria, one.claims, one.probes, regions))
+        located.append(replace(one, regions=regions))
     for one in located:
         if one.role == "backward":
             causes += find_causes(problem, findings, one.regions, rtol=rtol)
         elif sum(problem.value(i).size for i in problem.wrt) <= EXPLAINED:
             with with_transposed_jvp(problem) as transposed:
                 causes += find_causes(transposed, findings, one.regions, rtol=rtol)
-    if not located:
-        causes += find_causes(problem, findings, {}, rtol=rtol)
     return located, causes

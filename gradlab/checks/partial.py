@@ -15,12 +15,11 @@ from functools import partial
 import numpy as np
 
 from gradlab import tangents
-from gradlab.checks.directions import Directions, along_tangents
+from gradlab.checks.directions import Directions, along_projections
 from gradlab.checks.evidence import FEW_ENTRIES, LARGE, MORE_THAN_CONSTANTS, MOST_ENTRIES, Evidence, gather
 from gradlab.checks.locate import Region
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import Indices
 from gradlab.report import Cause
 
 KEPT = 1e-12  # relative: how nearly a point has to keep to a constraint
@@ -93,7 +92,7 @@ CONSTRAINTS = (
 
 def right_on_constraint(e: Evidence, region: Region | None) -> Cause | None:
     """See whether the gradient is right along all directions that keep the point what it happens to be."""
-    if e.gradients is None or e.paired or e.position in e.problem.constraints.tangents or e.is_right():
+    if e.gradients is None or e.paired or e.position in e.problem.constraints.projections or e.is_right():
         return None
     for constraint in CONSTRAINTS:
         x = e.value(e.position)
@@ -120,7 +119,7 @@ def right_on_constraint(e: Evidence, region: Region | None) -> Cause | None:
 def triangle_only(e: Evidence, region: Region | None) -> Cause | None:
     """See whether the gradient of a symmetric matrix is right once its triangle is mirrored."""
     x = e.value(e.position)
-    if e.paired or not _is_symmetric(x) or e.position in e.problem.constraints.tangents or e.is_right():
+    if e.paired or not _is_symmetric(x) or e.position in e.problem.constraints.projections or e.is_right():
         return None
     shift = tangents.symmetric(x, random_direction(x, np.random.default_rng(4)))
     beside = gather(
@@ -162,7 +161,7 @@ def _along(e: Evidence, constraint: Constraint, x: Array) -> Evidence | None:
     """Return evidence along the directions that a constraint allows at a point."""
     most = MOST_ENTRIES if x.size <= LARGE else FEW_ENTRIES
     project = partial(getattr(tangents, constraint.name), x)
-    joint = [*along_tangents(e.problem, e.position, most=most, project=project)]
+    joint = [*along_projections(e.problem, e.position, most=most, project=project)]
     if not joint:
         return None
     displaced = {**e.displaced, e.position: x}

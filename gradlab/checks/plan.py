@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.directions import ByInput, Directions, along_tangents, count_movable
+from gradlab.checks.directions import ByInput, Directions, along_projections, count_movable
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -76,26 +76,27 @@ def plan(
     rows: dict[int, slice] = {}  # of the joint directions, which move an input
     for i, count in size.items():
         first = len(joint)
-        if i in small and i in problem.constraints.tangents:
-            joint += along_tangents(problem, i)
+        if i in small and i in problem.constraints.projections:
+            joint += along_projections(problem, i)
             if count and len(joint) == first:
                 raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
         elif i not in small and count:
             joint += _strata(claims, i, rng)
         rows[i] = slice(first, len(joint))
-    by_entry = [i for i in small if i not in problem.constraints.tangents]
+    by_entry = [i for i in small if i not in problem.constraints.projections]
     directions = Directions.of(problem, dict.fromkeys(by_entry), joint)
-    single = directions.single
+    single = directions.singles  # which stand first
     after = {i: slice(single + some.start, single + some.stop) for i, some in rows.items()}
     return Plan(directions, {**after, **directions.of_inputs})
 
 
 def _strata(claims: Claims | TangentClaims, i: int, rng: np.random.Generator) -> Iterator[ByInput]:
+    """Yield the directions of one input: those of all strata, ``PER_STRATUM`` times, in this order."""
     problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
     labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach))
     for _ in range(PER_STRATUM):
         drawn = random_direction(x, rng, reach)
-        if i in problem.constraints.tangents:  # parts of a tangent are none
+        if i in problem.constraints.projections:  # parts of a tangent are none
             for stratum in range(int(labels.max(initial=-1)) + 1):
                 yield {i: problem.direction(i, drawn * (labels == stratum))}
             continue
@@ -103,7 +104,7 @@ def _strata(claims: Claims | TangentClaims, i: int, rng: np.random.Generator) ->
         small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
         kept = small if np.array_equal(small, direction) else direction
         for stratum in range(int(labels.max(initial=-1)) + 1):
-            yield Stratum(i, kept, labels, stratum)
+            yield StratumDirection(i, kept, labels, stratum)
 
 
 def apart_at_bounds(problem: Problem, i: int, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -120,7 +121,7 @@ def apart_at_bounds(problem: Problem, i: int, labels: npt.NDArray[Any]) -> npt.N
     return numbered.reshape(labels.shape).astype(labels.dtype)
 
 
-class Stratum(ByInput):
+class StratumDirection(ByInput):
     """A direction in the entries of one stratum: of those in all entries, that part, made when it is needed.
 
     Parameters

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from gradlab.checks.directions import ByInput
-from gradlab.checks.rows import Mask, Rows
-from gradlab.numerics.table import Indices
+from gradlab.checks.rows import Rows
+from gradlab.numerics import Indices, Mask
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class Probes:
     @cached_property
     def by_entry(self) -> bool:
         """Whether each probe moves one entry alone."""
-        return bool(self.count) and self.which.stop <= self.rows.directions.single
+        return bool(self.count) and self.which.stop <= self.rows.directions.singles
 
     @cached_property
     def probed(self) -> int:
@@ -76,9 +76,9 @@ class Probes:
         return self.rows.seen[self.which]
 
     @property
-    def told(self) -> Mask:
+    def right(self) -> Mask:
         """Which probes are right."""
-        return self.rows.told[self.which]
+        return self.rows.right[self.which]
 
     @property
     def small(self) -> Mask:
@@ -111,11 +111,11 @@ class Probes:
 
     def index(self, k: int) -> int:
         """Return the flat index of the entry that the ``k``-th probe moves."""
-        return int(self.rows.directions.index[self.which.start + k])
+        return int(self.rows.directions.entries[self.which.start + k])
 
     def wrong_direction(self) -> ByInput | None:
         """Return, of the joint directions that contradict backward, the one that moves the most entries."""
-        single = self.rows.directions.single
+        single = self.rows.directions.singles
         wrong = [k for k in self.rows_where(self.wrong).tolist() if k >= single]
         found = [self.rows.directions.joint[k - single] for k in wrong]
         return max(found, key=lambda parts: sum(int((d != 0).sum()) for d in parts.values()), default=None)

@@ -8,13 +8,13 @@ from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import NOTHING, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions, count_movable
 from gradlab.checks.joint_kinks import JointKinks
-from gradlab.checks.judge import BEYOND, insist, judge, measure_noise, refine
+from gradlab.checks.judge import FAR_STEP, insist, judge, measure_noise, refine
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, find_resolution
-from gradlab.checks.rows import Mask, Rows
+from gradlab.checks.rows import Rows
 from gradlab.checks.tangent_claims import TangentClaims
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, usual_step
 
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
@@ -62,7 +62,7 @@ def probe(
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentClaims) -> list[Probes]:
     """Move the entries that are at a kink together, where there are several: the probes of that, or none."""
-    if rows.kinked[: rows.directions.single].sum() < 2:
+    if rows.kinked[: rows.directions.singles].sum() < 2:
         return []
     kinks = JointKinks(criteria.problem)
     kinks.add(rows)
@@ -78,18 +78,18 @@ def _look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     Zero within rounding is a claim that is no larger than what a few roundings of the inputs make of it, or
     than a few roundings of the largest influence; forward then must not move either, by its measured noise.
     """
-    problem, told = criteria.problem, rows.told[which]
-    if not told.size or told.any() or rows.wrong[which].any() or not rows.seen[which].all():
+    problem, right = criteria.problem, rows.right[which]
+    if not right.size or right.any() or rows.wrong[which].any() or not rows.seen[which].all():
         return
-    mine = np.zeros(rows.told.shape, dtype=bool)
+    mine = np.zeros(rows.right.shape, dtype=bool)
     mine[which] = True
     # Nothing is claimed, and nothing moves as far away as that: zero on both sides.
-    rows.table.take(np.flatnonzero(mine & rows.open & rows.idle), BEYOND)
-    tried = np.isfinite(rows.table.secant(BEYOND)).all(axis=1)
+    rows.table.take(np.flatnonzero(mine & rows.open & rows.idle), FAR_STEP)
+    tried = np.isfinite(rows.table.secant(FAR_STEP)).all(axis=1)
     rows.small |= mine & rows.open & rows.idle & tried
     if not (mine & ~(rows.small & rows.idle)).any():
         return
-    rounding, _ = rows.claims.errors_along(rows.directions.rows(np.flatnonzero(mine)))
+    rounding, _ = rows.claims.errors_along(rows.directions.some(np.flatnonzero(mine)))
     # Rounding is of one size throughout an input, though at some entries it happens to be none.
     floor = np.fmax(rounding.max(axis=0), criteria.floor)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
@@ -104,20 +104,20 @@ def _look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     open_ = mine & rows.open & zero
     if open_.any():  # nothing at all was seen to move
         rows.small |= open_ & _stays(rows, open_, floor)
-    # Of claims that are not zero, one at least has to be told: else all that were too small are open.
+    # Of claims that are not zero, one at least has to be seen right: else all that were too small are open.
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size:
         size = np.abs(rows.claim[claimed]).max(axis=1)
         most = claimed[np.argsort(-size, kind="stable")[:INSISTED]]
         insist(criteria, rows, np.isin(np.arange(mine.size), most))
-        if not rows.told[most].any():
+        if not rows.right[most].any():
             rows.small &= ~(mine & ~zero)
 
 
 def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
     """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move."""
     table, stays = rows.table, np.zeros(which.shape, dtype=bool)
-    for step in (BEYOND, *LONG_STEPS, *coarse_steps(table.eps)[:1]):  # as far as there are values
+    for step in (FAR_STEP, *LONG_STEPS, *coarse_steps(table.eps)[:1]):  # as far as there are values
         if not which.any():
             break
         table.take(np.flatnonzero(which), step)
@@ -136,13 +136,16 @@ def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
 def _without_kinked_outputs(
     criteria: Criteria, rows: Rows, claims: Claims | TangentClaims
 ) -> tuple[Rows, list[str]]:
-    """Judge once more with an upstream gradient that leaves out the outputs that have a kink at the point."""
+    """Judge once more with an upstream gradient that leaves out the outputs that have a kink at the point.
+
+    These rows hold other claims than those that are compared everywhere else.
+    """
     kinked = rows.kinked_outputs
     without = claims.without(kinked)
-    if without is None or kinked.all() or rows.directions.single:
+    if without is None or kinked.all() or rows.directions.singles:
         return rows, []
     again = judge(criteria, rows.directions, without)
-    if not again.told.any():
+    if not again.right.any():
         return rows, []
     note = (
         f"{kinked.sum()} of {kinked.size} outputs, at a kink, were left out: entries that matter only there "

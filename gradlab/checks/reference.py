@@ -27,11 +27,11 @@ from gradlab.checks.judge import judge
 from gradlab.checks.plan import plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.probing import probe
-from gradlab.checks.rows import Mask, Rows
+from gradlab.checks.rows import Rows
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import scales
-from gradlab.numerics.table import WHOLE, Indices, Table
+from gradlab.numerics.table import WHOLE, Table
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
@@ -148,7 +148,7 @@ def probe_reference(
     )
     entries = {i: movable(problem, i) for i in gradients}
     rows = _rows(criteria, Directions.of(problem, entries), claims, exact)
-    rows.told |= (rows.scale == 0).all(axis=1)  # two zeros say the same
+    rows.right |= (rows.scale == 0).all(axis=1)  # two zeros say the same
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     rows.error_bar += _rounding(rows, claims)
     criteria.settle(rows, rows.open, criteria.agrees(rows))
@@ -243,18 +243,18 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     doubtful: list[int] = []
     while suspects.size:
         asked, rest = np.sort(suspects[:ASKED]), suspects[ASKED:]
-        shown = judge(criteria, rows.directions.rows(asked), rows.claims)
+        shown = judge(criteria, rows.directions.some(asked), rows.claims)
         kinked = asked[shown.kinked]
         rows.kinked[kinked], rows.swing[kinked] = True, shown.swing[shown.kinked]
         # Of the slopes between those on both sides, the reference gives one.
         rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
-        rows.told[asked[shown.told & shown.kinked]] = True
+        rows.right[asked[shown.right & shown.kinked]] = True
         # Differences may agree with both sides: only what they contradict is wrong.
         apart = np.abs(shown.value - rows.value[asked])
         allowed = shown.error_bar + (rows.error_bar + criteria.tolerance(rows))[asked]
-        contradicted = shown.told & ~shown.kinked & (apart > allowed).any(axis=1)
+        contradicted = shown.right & ~shown.kinked & (apart > allowed).any(axis=1)
         doubtful += asked[contradicted].tolist()
-        right = contradicted | (shown.told & shown.kinked)
+        right = contradicted | (shown.right & shown.kinked)
         spent = criteria.problem.calls_left < 2
         rows.wrong[asked[shown.wrong if spent else ~right]] = True
         if rows.wrong[asked].all():
@@ -271,8 +271,8 @@ def _ask_about_the_rest(criteria: Criteria, rows: Rows, chosen: Indices) -> None
     """Take forward's word where the reference is rounded too much to tell."""
     if not chosen.size or not criteria.problem.affords(2 * chosen.size):
         return
-    shown = judge(criteria, rows.directions.rows(chosen), rows.claims)
-    for name in ("value", "error_bar", "swing", "told", "small", "wrong", "kinked"):
+    shown = judge(criteria, rows.directions.some(chosen), rows.claims)
+    for name in ("value", "error_bar", "swing", "right", "small", "wrong", "kinked"):
         getattr(rows, name)[chosen] = getattr(shown, name)
 
 
@@ -286,13 +286,13 @@ def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
 def _find_resolution(criteria: Criteria, probes: Probes) -> None:
     """Find the resolution, and count what is too small."""
     rows = probes.rows
-    difference = np.where(rows.told[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
+    difference = np.where(rows.right[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
     caught = rows.error_bar + criteria.tolerance(rows) + criteria.floor_of_parts(rows) + difference
     size = np.abs(rows.claim)
-    told: Mask = (rows.told | rows.wrong) & (size > 0).any(axis=1)
+    right: Mask = (rows.right | rows.wrong) & (size > 0).any(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(size > 0, caught / size, np.inf).min(axis=1)
-    seen = relative[probes.which][told[probes.which]]
+    seen = relative[probes.which][right[probes.which]]
     probes.too_small = int(probes.small.sum())
     probes.resolution = float(seen.max()) if seen.size else None
 
@@ -301,8 +301,8 @@ def _contradictions(problem: Problem, rows: Rows, doubtful: Indices) -> Iterator
     """Say of each input where forward agrees with backward, and not with the reference."""
     for i in dict.fromkeys(rows.directions.position[doubtful].tolist()):
         row = next(k for k in doubtful.tolist() if rows.directions.position[k] == i)
-        index = np.unravel_index(int(rows.directions.index[row]), problem.value(i).shape)
-        length = rows.directions.lengths[row]
+        index = np.unravel_index(int(rows.directions.entries[row]), problem.value(i).shape)
+        length = rows.directions.divisors[row]
         given, expected = (float(side[row].sum() / length) for side in (rows.claim, rows.value))
         message = (
             f"the reference's gradient of {problem.names[i]} is not that of forward: at "

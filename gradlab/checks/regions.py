@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+from gradlab.numerics import Mask
 
 ENOUGH = 4  # entries, for the largest to be a special one
 FEWEST = 3  # indices that are called a step

@@ -10,7 +10,7 @@ import numpy as np
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
 from gradlab.checks.ladders import LADDER
-from gradlab.checks.plan import PER_STRATUM, Stratum
+from gradlab.checks.plan import PER_STRATUM, StratumDirection
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.checks.tangent_claims import TangentClaims
@@ -29,7 +29,7 @@ class Noticed:
         Shape ``(r, s)``: along each row; at a kink, beside the slopes of both sides.
     relative : Array
         Shape ``(r,)``: the least that is noticed, relative to the claim, kinks included; NaN where nothing
-        was told.
+        was found right or wrong.
     """
 
     change: Array
@@ -45,7 +45,7 @@ class Noticed:
             relative = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
         else:
             relative = np.fmin.reduce(ratio, axis=1, initial=np.nan)
-        known = (rows.told | rows.wrong) & np.isfinite(relative)
+        known = (rows.right | rows.wrong) & np.isfinite(relative)
         return cls(change, np.where(known, relative, np.nan))
 
 
@@ -84,8 +84,8 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
         worst = float(np.fmax.reduce(noticed.relative[which]))
         return None if np.isnan(worst) else worst, int(probes.small.sum())
     change, limit = (noticed.change + probes.rows.swing)[which], criteria.rtol * criteria.influence
-    if probes.position in claims.problem.constraints.tangents:
-        return _resolution_along_tangents(probes, claims, change, limit)
+    if probes.position in claims.problem.constraints.projections:
+        return _resolution_along_projections(probes, claims, change, limit)
     return _resolution_in_strata(probes, claims, change, limit)
 
 
@@ -95,9 +95,9 @@ def _resolution_in_strata(
     """Return the same where random directions move all entries of a stratum, each by another amount."""
     rows = probes.rows
     worst, too_small = 0.0, 0
-    single = rows.directions.single
+    single = rows.directions.singles
     joint = rows.directions.joint[probes.which.start - single : probes.which.stop - single]
-    along = [cast(Stratum, d) for d in joint]
+    along = [cast(StratumDirection, d) for d in joint]
     labels, i = along[0].labels.ravel(), along[0].position
     for block in blocks(labels.size):
         seen = np.full(labels[block].size, np.nan)  # times what is noticed: how much each entry moves
@@ -113,7 +113,7 @@ def _resolution_in_strata(
     return worst or None, too_small
 
 
-def _resolution_along_tangents(
+def _resolution_along_projections(
     probes: Probes, claims: Claims, noticed: Array, limit: float
 ) -> tuple[float | None, int]:
     """Return the same where any direction moves any entry: each is known from what shows it best."""
@@ -121,7 +121,7 @@ def _resolution_along_tangents(
     best = np.full(claims.problem.value(cast(int, probes.position)).size, np.inf)
     small = np.ones(best.size, dtype=bool)
     for k, row in enumerate(range(probes.which.start, probes.which.stop)):
-        ((i, d),) = rows.directions.joint[row - rows.directions.single].items()
+        ((i, d),) = rows.directions.joint[row - rows.directions.singles].items()
         for s, gradients in enumerate(claims.gradients):
             moved = np.abs(gradients[i].ravel() * d.ravel())
             with np.errstate(divide="ignore"):
@@ -134,8 +134,8 @@ def _resolution_along_tangents(
 def _is_seen(probes: Probes, noticed: Array) -> bool:
     """Whether a change of some entry by all that it is would have been noticed, if there is anything."""
     rows, seen = probes.rows, []
-    for k in probes.rows_where(probes.told | probes.wrong).tolist():
-        direction = rows.directions.joint[k - rows.directions.single]
+    for k in probes.rows_where(probes.right | probes.wrong).tolist():
+        direction = rows.directions.joint[k - rows.directions.singles]
         largest = rows.claims.largest(direction, rows.claim[k])
         seen.append(bool((noticed[k] <= largest).any()))
     return any(seen) or not seen
@@ -145,5 +145,5 @@ def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
     """Whether rounding of the largest influence hides all that an entry is, and rtol does not allow it."""
     if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
         return False
-    rows, told = probes.rows, probes.told
-    return bool((np.abs(rows.claim[probes.which][told]) < criteria.floor_of_parts(rows)).all(axis=1).any())
+    rows, right = probes.rows, probes.right
+    return bool((np.abs(rows.claim[probes.which][right]) < criteria.floor_of_parts(rows)).all(axis=1).any())

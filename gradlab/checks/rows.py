@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.checks.directions import Directions
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import Table, usual_step
 from gradlab.point.problem import Problem
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from gradlab.checks.claims import Claims
     from gradlab.checks.tangent_claims import TangentClaims
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept
 
@@ -36,14 +34,16 @@ class Rows:
     claim, size : Array
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
     value, error_bar : Array
-        Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim.
+        Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim. After
+        `Criteria.accept` the bar is no less than what both sides still differ by; after a second ladder it
+        has the rounding of the claim in it.
     movement : Array
         Shape ``(r, s)``: the steepest secant seen so far, as far as it is no rounding: `Table.movement`.
     table : Table
         The differences.
     middle, swing : Array
         Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, and how far apart they are.
-    told : array of bool, shape (r,)
+    right : array of bool, shape (r,)
         Which are right: both sides agree, with an error bar that is narrow enough to tell.
     small : array of bool, shape (r,)
         Which are too small to matter: claim, value and error bar together are below ``rtol`` of the largest
@@ -54,7 +54,7 @@ class Rows:
     imprecise : array of bool, shape (r,)
         What is wrong only in the dtype given.
     strict : array of bool, shape (r,)
-        Which have to be told: nothing else was seen of their input.
+        Which have to be found right: nothing else was seen of their input.
     kinked : array of bool, shape (r,)
         At which a kink was found.
     rises : array of bool, shape (r,)
@@ -73,7 +73,7 @@ class Rows:
     table: Table
     middle: Array = field(init=False)
     swing: Array = field(init=False)
-    told: Mask = field(init=False)
+    right: Mask = field(init=False)
     small: Mask = field(init=False)
     suspect: Mask = field(init=False)
     wrong: Mask = field(init=False)
@@ -87,14 +87,14 @@ class Rows:
         """Begin with all rows open, and no kink."""
         self.middle, self.swing = np.zeros((2, *self.claim.shape))
         none = np.zeros((8, self.directions.count), dtype=bool)
-        self.told, self.small, self.suspect, self.wrong = none[:4]
+        self.right, self.small, self.suspect, self.wrong = none[:4]
         self.imprecise, self.strict, self.kinked, self.rises = none[4:]
         self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
 
     @cached_property
     def single(self) -> Mask:
         """Which rows move one entry alone."""
-        return np.arange(self.directions.count) < self.directions.single
+        return np.arange(self.directions.count) < self.directions.singles
 
     @property
     def seen(self) -> Mask:
@@ -114,7 +114,7 @@ class Rows:
     @property
     def open(self) -> Mask:
         """Which rows were evaluated, and are not settled."""
-        return self.seen & ~(self.told | self.small | self.suspect | self.wrong)
+        return self.seen & ~(self.right | self.small | self.suspect | self.wrong)
 
 
 def first_differences(

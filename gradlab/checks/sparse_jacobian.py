@@ -7,12 +7,11 @@ from scipy.sparse import csr_array
 
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
-from gradlab.checks.plan import Stratum
-from gradlab.checks.rows import Mask
+from gradlab.checks.plan import StratumDirection
 from gradlab.checks.sparsity import group, ones
 from gradlab.checks.watched import Watched
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.scales import exact_displacement, random_direction
 from gradlab.point.problem import Problem
 from gradlab.words import counted
@@ -53,7 +52,7 @@ def sparse_jacobian(problem: Problem, pattern: csr_array) -> csr_array:
     lengths = exact_displacement(x, problem.reach(i))
     (entries, bars), smooth = np.empty((2, rows.size)), np.isfinite(whole_bar) & (jump == 0)
     for label in np.unique(labels):
-        value, bar, jump = _along(problem, Stratum(i, lengths, labels, label), noise, nearby)
+        value, bar, jump = _along(problem, StratumDirection(i, lengths, labels, label), noise, nearby)
         mine = labels.ravel()[columns] == label
         for numbers, found in ((entries, value), (bars, bar)):
             numbers[mine] = found[rows[mine]] / lengths.ravel()[columns[mine]]

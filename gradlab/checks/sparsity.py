@@ -19,8 +19,7 @@ from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import LinearOperator
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
-from gradlab.numerics.table import Indices
+from gradlab.numerics import Array, Indices
 from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate

@@ -14,7 +14,8 @@ from gradlab.checks.judge_kinks import judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import DISCERNING
 from gradlab.checks.rows import Rows
-from gradlab.numerics.table import SMALLEST_STEP, Indices, Ladder, usual_step
+from gradlab.numerics import Indices
+from gradlab.numerics.table import SMALLEST_STEP, Ladder, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
@@ -79,7 +80,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
-    suspects = rows.directions.rows(chosen)
+    suspects = rows.directions.some(chosen)
     leaps, rounding = rows.claims.errors_along(suspects)
     rounding = np.where(np.abs(value) <= bar, leaps, rounding)
     rows.error_bar[chosen] = bar + rounding

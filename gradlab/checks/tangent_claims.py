@@ -132,7 +132,7 @@ class TangentClaims:
     def _ask(self, directions: Directions, **how: Any) -> Iterator[Array]:
         """Yield the tangent of all outputs along each direction, shape ``(m,)``; NaN where there is none."""
         problem = self.problem
-        for k, length in enumerate(directions.lengths.tolist()):
+        for k, length in enumerate(directions.divisors.tolist()):
             # A single entry moves by 1, which no dtype rounds; its length is put in afterwards.
             returned = problem.call_jvp(_moved_by_one(problem, directions, k), **how)
             tangents, _ = read_tangents(problem, returned)
@@ -189,9 +189,9 @@ def tangent_claims(
 
 
 def _moved_by_one(problem: Problem, directions: Directions, k: int) -> ByInput:
-    if k >= directions.single:
-        return directions.joint[k - directions.single]
+    if k >= directions.singles:
+        return directions.joint[k - directions.singles]
     position = int(directions.position[k])
     tangent = np.zeros(problem.value(position).shape)
-    tangent.flat[directions.index[k]] = 1.0
+    tangent.flat[directions.entries[k]] = 1.0
     return {position: tangent}

@@ -31,8 +31,8 @@ def not_transposed(
     rtol : float
         The relative disagreement that the caller does not care about.
     """
-    problem, u = backward.map.problem, backward.map.vector
-    gradients, tangents, v = backward.answer, jvp.answer, parted(problem, jvp.map.vector)
+    problem, u = backward.linear.problem, backward.linear.vector
+    gradients, tangents, v = backward.answer, jvp.answer, parted(problem, jvp.linear.vector)
     if len(tangents) < len(problem.form.shapes) or any(i not in gradients for i in v):
         return None  # there is nothing to compare
     forward_terms = u * flatten([tangents[k] for k in range(len(tangents))])

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gradlab.checks.directions import Directions
-from gradlab.checks.rows import Mask
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.table import Indices, Table, differentiate, usual_step
+from gradlab.numerics.table import Table, differentiate, usual_step
 from gradlab.point.problem import Problem
 
 BLOCK = 4096  # numbers of a table at a time: a ladder holds some eighty arrays of that size
@@ -38,7 +37,7 @@ class Watched:
 
     def narrowed(self, rows: Indices, columns: Indices) -> Watched:
         """Return some of the directions and some of the outputs, with all that is known of them."""
-        found = Watched(self.problem, self.directions.rows(rows), self.outputs[columns])
+        found = Watched(self.problem, self.directions.some(rows), self.outputs[columns])
         for step, (known, up, down) in self._steps.items():
             both = np.ix_(rows, columns)
             found._steps[step] = known[rows], up[both], down[both]

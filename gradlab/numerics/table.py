@@ -22,11 +22,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.numerics.extrapolation import RATIO, Extrapolation, OneSided
 from gradlab.numerics.noise import rounding
 
-Indices: TypeAlias = npt.NDArray[np.intp]
 # Evaluates some rows at a step, a block of them at a time: yields which rows, and the changes of all outputs
 # on both sides, of shape (rows, m) each; not finite where the function has no value.
 Evaluate: TypeAlias = Callable[[Indices, float], Iterator[tuple[Indices, Array, Array]]]

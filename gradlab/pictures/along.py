@@ -16,7 +16,7 @@ def steps_along(point: Point, grid: Grid, c: Comparison, k: int) -> Steps:
     """Return central differences along the ``k``-th probe of a comparison, from long steps to short ones."""
     directions = grid.some(np.array([k]))
     table, rows = table_of(point, directions), np.array([0])
-    ladder, length = Ladder(table, rows), float(directions.lengths[0])
+    ladder, length = Ladder(table, rows), float(directions.divisors[0])
     steps = [*coarse_steps(table.eps), *fine_steps(table.eps)]
     columns = np.full((4, len(steps)), np.nan)
     for column, step in zip(columns.T, steps, strict=True):
@@ -42,7 +42,7 @@ def kink_at(point: Point, grid: Grid, c: Comparison, k: int) -> Kink:
     """Return forward on both sides of the kink at the ``k``-th probe of a comparison."""
     directions = grid.some(np.array([k]))
     table, rows = table_of(point, directions), np.array([0])
-    length, longest = float(directions.lengths[0]), coarse_steps(table.eps)[0]
+    length, longest = float(directions.divisors[0]), coarse_steps(table.eps)[0]
     offsets, changes = [0.0], [0.0]
     for part in range(1, PLACES + 1):
         step = longest * part / PLACES

@@ -230,7 +230,7 @@ def _both_sides(point: Point, role: str, directions: Directions, blocks: bool) -
         table = table_of(point, directions)
         found += differentiate(table, rtol=ROUGHLY if blocks else ACCURACY)
         found.append(table.secant(usual_step(table.eps)))
-    return [part[:, 0] / directions.lengths for part in found]
+    return [part[:, 0] / directions.divisors for part in found]
 
 
 def _wrong(point: Point, i: int, grid: Grid, differs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

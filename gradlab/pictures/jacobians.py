@@ -32,7 +32,7 @@ def jacobian_pairs(point: Point, chosen: Sequence[int]) -> Iterator[JacobianPair
     wrong = [i for i, result in results if result is not None and result.verdict is Verdict.FAIL]
     for i in wrong or chosen[:1]:
         entries = movable(problem, i)
-        if i in problem.constraints.tangents or not 0 < entries.size <= SIDES:
+        if i in problem.constraints.projections or not 0 < entries.size <= SIDES:
             continue
         if form.size * entries.size > READABLE:
             continue
@@ -66,14 +66,14 @@ def _claimed_jacobian(point: Point, i: int, directions: Directions) -> Array | N
     problem = point.problem
     if point.role(i) == "jvp":
         columns, _ = TangentClaims(problem, None, problem.wrt).along(directions)
-        return np.asarray((columns / directions.lengths[:, np.newaxis]).T)
+        return np.asarray((columns / directions.divisors[:, np.newaxis]).T)
     rows = []
     try:
         for unit in np.eye(problem.form.size):
             gradients, _ = read_gradients(problem, problem.call_backward(unit))
             if i not in gradients:
                 return None
-            rows.append(gradients[i].ravel()[directions.index])
+            rows.append(gradients[i].ravel()[directions.entries])
     except RuleRaised:
         return None
     return np.stack(rows)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.directions import Directions, along_tangents, movable
+from gradlab.checks.directions import Directions, along_projections, movable
+from gradlab.numerics import Indices
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import Indices
 from gradlab.point.problem import Problem
 
 ENTRIES = 1000  # of an input, up to which each is a cell of its own
@@ -52,7 +52,7 @@ class Grid:
 
 def grid_of(problem: Problem, i: int, *, side: int = SIDE) -> Grid:
     """Return a probe for each entry of a small input, for each of ``side²`` blocks of a larger one."""
-    if i in problem.constraints.tangents:
+    if i in problem.constraints.projections:
         return _tangents(problem, i)
     if problem.value(i).size <= ENTRIES:
         return _entries(problem, i)
@@ -73,7 +73,7 @@ def _entries(problem: Problem, i: int) -> Grid:
         cells = probe.reshape(rows, columns)
         heads = tuple(_index(np.unravel_index(r, leading)) if leading else "" for r in range(rows))
     entries = Directions.of(problem, {i: moved})
-    return Grid(moved.size, entries.rows, moved, ENTRIES, labels, cells, heads, blocks=False)
+    return Grid(moved.size, entries.some, moved, ENTRIES, labels, cells, heads, blocks=False)
 
 
 def _blocks(problem: Problem, i: int, side: int) -> Grid:
@@ -113,12 +113,12 @@ def _blocks(problem: Problem, i: int, side: int) -> Grid:
 
 def _tangents(problem: Problem, i: int) -> Grid:
     """Move an input along its tangents, the directions in which it may."""
-    joint = list(along_tangents(problem, i, most=ENTRIES))
+    joint = list(along_projections(problem, i, most=ENTRIES))
     name = problem.names[i]
     labels = tuple(f"{name} along tangent {k}" for k in range(len(joint)))
     cells, heads = _wrapped(np.arange(len(joint)), [f"tangent {k}" for k in range(len(joint))])
     directions, nothing = Directions.of(problem, {}, joint), np.empty(0, dtype=np.intp)
-    return Grid(len(joint), directions.rows, nothing, ENTRIES, labels, cells, heads, blocks=True)
+    return Grid(len(joint), directions.some, nothing, ENTRIES, labels, cells, heads, blocks=True)
 
 
 def _matrix(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.functions import OUTSIDE
-from gradlab.point.moves import EntryMoves, Indices, InputMoves, Moves, Outputs, chunks
+from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, chunks
 from gradlab.point.outputs import split
 from gradlab.point.pairs import as_pairs
 from gradlab.point.values import describe

@@ -41,7 +41,7 @@ class Constraints:
     def __init__(self, arguments: Arguments, bounds: Any, tangents: Any) -> None:
         self._names = arguments.names
         self.boxes: dict[int, Box] = read_bounds(bounds, arguments)
-        self.tangents: dict[int, Project] = {}
+        self.projections: dict[int, Project] = {}
         if tangents is not None and not isinstance(tangents, Mapping):
             raise UsageError(f"tangents is {describe(tangents)}; expected a dict {{name: project}}")
         for name, project in (tangents or {}).items():
@@ -50,7 +50,7 @@ class Constraints:
                     raise UsageError(
                         f"tangents of {name} is {describe(project)}; expected a function (x, d) -> d"
                     )
-                self.tangents[i] = project
+                self.projections[i] = project
 
     def allow(self, displaced: Displaced) -> bool:
         """Whether inputs may be evaluated at some new values."""
@@ -79,7 +79,7 @@ class Constraints:
         """Return a direction made to have room on one side, and to keep an input what it is."""
         if i in self.boxes:
             d = self.boxes[i].turned(x, d)
-        if i in self.tangents:
+        if i in self.projections:
             d = self._projected(i, x, d)
         return d
 
@@ -87,7 +87,7 @@ class Constraints:
         name = self._names[i]
         copies = np.array(x, dtype=np.float64), np.array(d, dtype=np.float64)
         try:
-            projected = self.tangents[i](*copies)
+            projected = self.projections[i](*copies)
         except Exception as error:
             what = f"{type(error).__name__}: {text_of(error)}"
             raise UsageError(f"tangents of {name} raised {what}; expected a function (x, d) -> d") from error

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.point.arguments import Displaced
 from gradlab.point.functions import OUTSIDE, Functions, RuleRaised
-from gradlab.point.moves import EntryMoves, Indices, InputMoves, Moves, Outputs, runs
+from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, runs
 from gradlab.point.outputs import split
 
 __tracebackhide__ = is_deliberate
@@ -27,7 +27,12 @@ MEMORY = 2**21  # numbers, 16 MiB: of what is evaluated once and asked for again
 
 
 class Evaluation(Functions):
-    """The functions under test, evaluated to be differenced; `Problem` says what the attributes are."""
+    """The functions under test, evaluated to be differenced; `Problem` says what the attributes are.
+
+    The way of a call: ``Table.take`` → ``Directions.evaluate`` → `evaluate_entries` (or `evaluate`) →
+    `evaluate_moves`, which may remember → `_evaluated`, which counts and limits → `gathered` → `here`, or a
+    source that evaluates elsewhere.
+    """
 
     output: Array
     wide: bool
@@ -138,10 +143,10 @@ class Evaluation(Functions):
         keys = moves.keys()
         unknown = np.array([k for k, key in enumerate(keys) if key not in memory], dtype=np.intp)
         found = self._evaluated(moves.some(unknown)) if unknown.size else np.empty((0, self.form.size))
-        told = dict(zip((keys[k] for k in unknown.tolist()), found, strict=True))
-        if (len(memory) + len(told)) * self.form.size <= MEMORY:
-            memory |= {key: row for key, row in told.items() if not np.isnan(row).any()}
-        rows = [told.get(key, memory.get(key)) for key in keys]
+        new = dict(zip((keys[k] for k in unknown.tolist()), found, strict=True))
+        if (len(memory) + len(new)) * self.form.size <= MEMORY:
+            memory |= {key: row for key, row in new.items() if not np.isnan(row).any()}
+        rows = [new.get(key, memory.get(key)) for key in keys]
         return np.array(rows, dtype=np.float64).reshape(len(keys), self.form.size)
 
     def _evaluated(self, moves: Moves) -> Array:

@@ -1,7 +1,9 @@
 """The functions under test: called on private copies, watched, and counted.
 
-This is the only place that calls them. Everything that they return is copied at once, so that a function
-which returns its argument, or the same buffer each time, does no harm.
+Forward at the point, and backward and jvp anywhere; of the many calls of forward beside the point that
+differences take, `Evaluation.here` is the one place. What is returned is read and copied by `flatten`,
+`read_gradients` and `read_tangents`, at once, so that a function which returns its argument, or the same
+buffer each time, does no harm.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.calls import refuse_mistake
 from gradlab.point.constraints import Constraints
-from gradlab.point.nonfinite import Mask, zeroed
+from gradlab.point.nonfinite import zeroed
 from gradlab.point.outputs import OutputForm, flatten, split
 from gradlab.point.pace import Pace
 from gradlab.point.resources import Resources
@@ -89,7 +91,7 @@ class Functions:
         self._cached = cached
         # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
         # "elsewhere" than at the point.
-        self.calls_forward = getattr(backward, "calls_forward", "")
+        self.derivative_calls_forward = getattr(backward, "derivative_calls_forward", "")
         if cached and self.takes_batch:
             raise UsageError("vectorized is given beside cached=True; expected a forward without a cache")
         self.pace = Pace(resources)
@@ -105,11 +107,6 @@ class Functions:
         self.constraints = Constraints(self.arguments, bounds, tangents)
         self.left_out: Mask | None = None
         self._cache: Any = None
-
-    @property
-    def first_cache(self) -> Any:
-        """The cache that the first call of ``forward`` returned."""
-        return self._cache
 
     @property
     def cached(self) -> bool:
@@ -314,7 +311,7 @@ class Functions:
         function = self._backward if role == "backward" else self._jvp
         assert function is not None
         if role == "backward":
-            if self._calls_forward(bool(displaced) or wide or scattered):
+            if self._counts_as_forward(bool(displaced) or wide or scattered):
                 self._spend()
             self.backward_calls += 1
         else:
@@ -359,8 +356,8 @@ class Functions:
             )
         return returned[0]
 
-    def _calls_forward(self, elsewhere: bool) -> bool:
-        return self.calls_forward == "always" or bool(self.calls_forward and elsewhere)
+    def _counts_as_forward(self, elsewhere: bool) -> bool:
+        return self.derivative_calls_forward == "always" or bool(self.derivative_calls_forward and elsewhere)
 
     def _spend(self) -> None:
         """Count a call of ``forward``, if one is left."""

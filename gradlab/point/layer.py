@@ -134,7 +134,7 @@ class Layer:
             after = kept[0] if kept and kept[0].holds(arguments) else None
             return self.step(arguments, kwargs, lambda _: self.from_zero(grad_output), after=after)
 
-        backward.calls_forward = "elsewhere" if point else "always"  # type: ignore[attr-defined]
+        backward.derivative_calls_forward = "elsewhere" if point else "always"  # type: ignore[attr-defined]
         backward = called_with(backward, ("grad_output", *self.names), name, self._backward)
         return called_with(forward, self.names, name, self._forward), backward
 

@@ -11,10 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.point.arguments import Displaced
-
-Indices: TypeAlias = npt.NDArray[np.intp]
 
 KEY = 16  # bytes: among 10⁹ points, two have the same key with a probability of 10⁻²¹
 

@@ -7,15 +7,13 @@ output is left out: it counts as zero, and so does its upstream gradient.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.words import counted
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 def not_finite(values: Mapping[int, npt.NDArray[Any]]) -> dict[int, Mask]:

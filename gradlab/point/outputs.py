@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.dtypes import is_complex, widened
-from gradlab.point.nonfinite import Mask
 from gradlab.point.pairs import as_pairs, gradient_as_pairs, gradient_from_pairs
 from gradlab.point.values import describe, is_floating, is_number
 from gradlab.rule import TORCH

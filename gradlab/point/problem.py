@@ -85,7 +85,7 @@ class Problem(Evaluation):
         Which entries of an input are constants, where there are any: those that are not finite, or have
         equal bounds, and those whose gradient is not finite, beside outputs that are left out. Whatever is
         asked for there, the functions are evaluated at the entry itself.
-    settled : bool
+    fixed_is_final : bool
         Whether an answer of backward has been read; `fixed` then stays as it is.
     left_out : array of bool or None
         Which of all outputs are not finite, and are zero, like their upstream gradient, in all that is
@@ -139,7 +139,7 @@ class Problem(Evaluation):
         )
         self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
         self._fix_equal_bounds()
-        self.settled = False
+        self.fixed_is_final = False
 
         started = time.perf_counter()
         several, outputs, self._cache = self.call_forward(watch=True)
@@ -254,7 +254,7 @@ class Problem(Evaluation):
         """
         points = {i: (self.value(i), d) for i, d in direction.items()}
         moved = {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
-        for i in moved.keys() & self.constraints.boxes.keys() - self.constraints.tangents.keys():
+        for i in moved.keys() & self.constraints.boxes.keys() - self.constraints.projections.keys():
             (x, d), box = points[i], self.constraints.boxes[i]
             turned = box.turned(x, np.sign(t) * d)
             moved[i] = box.clipped(np.asarray(x + abs(t) * turned, dtype=x.dtype))

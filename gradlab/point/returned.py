@@ -74,7 +74,7 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
                 problem.given_eps = max(problem.given_eps, float(limits(dtype).eps))
             if i in problem.fixed:
                 gradients[i][problem.fixed[i]] = 0
-    problem.settled = True
+    problem.fixed_is_final = True
     return gradients, findings
 
 
@@ -308,7 +308,7 @@ def _defect(expected: _Expected, array: Any) -> Finding | None:
 
 def _accepted(problem: Problem, i: int, gradient: Any) -> bool:
     """Take entries that are not finite for constants where outputs are left out; return whether they are."""
-    if problem.left_out is None or problem.settled:
+    if problem.left_out is None or problem.fixed_is_final:
         return False
     wrong = ~np.isfinite(in_real_numbers(problem, i, gradient))
     if problem.arguments.paired[i]:

@@ -33,8 +33,9 @@ import numpy as np
 from gradlab._executors import COUNTED, Crew, submit
 from gradlab._pickling import dumped
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.numerics import Indices
 from gradlab.point.evaluation import Evaluation
-from gradlab.point.moves import Indices, Moves, Outputs, chunks
+from gradlab.point.moves import Moves, Outputs, chunks
 from gradlab.point.values import describe, text_of
 from gradlab.words import counted
 

@@ -30,9 +30,9 @@ def directions(problem):
 
 
 def test_single_entries_come_first_and_are_as_long_as_they_are(directions):
-    assert (directions.single, directions.count) == (5, 6)
+    assert (directions.singles, directions.count) == (5, 6)
     assert directions.position.tolist() == [0, 0, 0, 0, 1]
-    assert directions.index.tolist() == [0, 1, 2, 3, 1]
+    assert directions.entries.tolist() == [0, 1, 2, 3, 1]
     np.testing.assert_allclose(np.abs(directions.length[[0, 1, 2, 4]]), [0.5, 1, 2, 0.25], rtol=1e-3)
 
 
@@ -57,7 +57,7 @@ def test_evaluation_gives_the_change_of_all_outputs_on_both_sides(problem, direc
             seen.append(int(row))
             x, w = np.zeros_like(X), np.zeros_like(W)
             if row < 5:
-                (x, w)[directions.position[row]].flat[directions.index[row]] = directions.length[row]
+                (x, w)[directions.position[row]].flat[directions.entries[row]] = directions.length[row]
             else:
                 x, w = np.ones((2, 2)), np.array([0.0, 2.0])
             for change, t in ((up, step), (down, -step)):
@@ -76,8 +76,8 @@ def test_evaluation_ends_where_no_call_is_left():
 
 
 def test_some_of_them_keep_their_order(directions):
-    some = directions.rows(np.array([1, 4, 5]))
-    assert (some.index.tolist(), some.position.tolist(), len(some.joint)) == ([1, 1], [0, 1], 1)
+    some = directions.some(np.array([1, 4, 5]))
+    assert (some.entries.tolist(), some.position.tolist(), len(some.joint)) == ([1, 1], [0, 1], 1)
 
 
 def test_closer_ones_move_small_entries_by_their_own_size(problem, directions):

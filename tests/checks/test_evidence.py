@@ -46,7 +46,7 @@ def test_backward_that_answers_in_two_shapes_is_no_evidence():
 def test_derivatives_of_single_entries_are_known_by_what_moving_an_entry_by_its_length_does():
     found = evidence(lambda u, x: u * d_tanh(x))
     alone, entries = found.single_entries
-    length = found.directions.lengths[alone]
+    length = found.directions.divisors[alone]
     np.testing.assert_allclose(found.numeric[alone, 0] / length, d_tanh(X)[entries], rtol=1e-8)
     np.testing.assert_allclose(found.own_slope[alone] / length, d_tanh(X)[entries], rtol=1e-6)
 
@@ -55,4 +55,4 @@ def test_direction_along_which_forward_has_a_kink_is_no_evidence():
     x = np.array([0.0, 0.7, -1.2])
     problem = Problem(np.abs, lambda u, x: u * np.sign(x), (x,))
     entries = Directions.of(problem, {0: None})
-    assert gather(problem, 0, entries, rtol=1e-7).directions.index.tolist() == [1, 2]
+    assert gather(problem, 0, entries, rtol=1e-7).directions.entries.tolist() == [1, 2]

@@ -1,4 +1,4 @@
-"""What becomes of each row: told, too small, wrong or open, and at which cost."""
+"""What becomes of each row: right, too small, wrong or open, and at which cost."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def judged(forward, backward, x, *, rtol=1e-7, atol=0.0, upstream=None, **option
 
 def states(rows):
     """Return one word for each row."""
-    names = ("told", "small", "wrong", "open")
-    return ["/".join(n for n in names if getattr(rows, n)[k]) for k in range(rows.told.size)]
+    names = ("right", "small", "wrong", "open")
+    return ["/".join(n for n in names if getattr(rows, n)[k]) for k in range(rows.right.size)]
 
 
 def tanh_backward(dy, x):
@@ -37,11 +37,11 @@ class TestStates:
     def test_every_row_has_exactly_one(self):
         x = np.array([0.3, -0.7, 25.0])
         _, rows = judged(np.tanh, lambda dy, x: dy / np.cosh(x) ** 2 * np.array([1, 1.01, 1]), x)
-        assert states(rows) == ["told", "wrong", "small"]
+        assert states(rows) == ["right", "wrong", "small"]
 
     def test_right_rule_is_told_by_one_difference_each(self):
         criteria, rows = judged(np.tanh, tanh_backward, X)
-        assert states(rows) == ["told"] * 3
+        assert states(rows) == ["right"] * 3
         assert criteria.problem.forward_calls == 1 + 2 * 3
 
     def test_what_cannot_be_seen_is_open(self):
@@ -50,7 +50,7 @@ class TestStates:
 
     def test_claim_of_zero_that_cannot_be_seen_to_be_wrong_is_no_agreement(self):
         _, rows = judged(lambda x: 1e20 + x.sum(), lambda dy, x: 0 * x, X)
-        assert not rows.told.any()
+        assert not rows.right.any()
 
     @pytest.mark.parametrize("defect", [1e-3, 1e-6])
     def test_defect_of_any_size_above_rtol_is_wrong(self, defect):
@@ -63,13 +63,13 @@ class TestStates:
 
         x = np.array([1.0, 0.5])
         _, rows = judged(forward, lambda dy, x: dy * np.exp(x), x)
-        assert states(rows) == ["told", "told"]
+        assert states(rows) == ["right", "right"]
         _, rows = judged(forward, lambda dy, x: 1.01 * dy * np.exp(x), x)
         assert states(rows) == ["wrong", "wrong"]
 
 
 class TestTolerance:
-    @pytest.mark.parametrize(("rtol", "state"), [(1e-2, "told"), (1e-4, "wrong")])
+    @pytest.mark.parametrize(("rtol", "state"), [(1e-2, "right"), (1e-4, "wrong")])
     def test_rtol_is_relative_to_the_entry(self, rtol, state):
         _, rows = judged(np.tanh, lambda dy, x: 1.001 * tanh_backward(dy, x), X, rtol=rtol)
         assert states(rows) == [state] * 3

@@ -20,7 +20,7 @@ def test_claims_along_entries_are_the_jacobian_times_their_lengths():
     problem = problem_of()
     directions = Directions.of(problem, {0: None})
     claim, size = tangent_claims(problem, directions.count, problem.wrt).along(directions)
-    np.testing.assert_allclose(claim, np.diag(np.cos(X)) * directions.lengths[:, np.newaxis])
+    np.testing.assert_allclose(claim, np.diag(np.cos(X)) * directions.divisors[:, np.newaxis])
     np.testing.assert_array_equal(size, np.abs(claim))
 
 
@@ -45,7 +45,7 @@ def test_a_jvp_that_lost_digits_scatters_and_an_exact_one_does_not():
     exact, _ = TangentClaims(problem, None, (0,)).errors_along(directions)
     rough, _ = TangentClaims(problem_of(jvp=coarse), None, (0,)).errors_along(directions)
     assert exact.max() < 1e-12
-    assert 1e-11 < np.diag(rough / directions.lengths[:, np.newaxis]).max() < 1e-8
+    assert 1e-11 < np.diag(rough / directions.divisors[:, np.newaxis]).max() < 1e-8
 
 
 def test_a_leap_at_a_kink_is_no_rounding():
@@ -69,7 +69,7 @@ def test_in_float64():
     directions = Directions.of(problem, {0: None})
     exact = TangentClaims(problem, None, (0,)).in_float64_along(directions)
     x = X.astype(np.float32).astype(float)
-    np.testing.assert_allclose(np.diag(exact), (np.cos(x) + 1) * directions.lengths, rtol=1e-15)
+    np.testing.assert_allclose(np.diag(exact), (np.cos(x) + 1) * directions.divisors, rtol=1e-15)
 
 
 def test_no_direction_is_no_claim():

@@ -15,7 +15,7 @@ A, X = RNG.normal(size=(4, 3)), RNG.normal(size=3)
 
 def ask(forward, backward, jvp, x=X, rtol=1e-7):
     problem = Problem(forward, backward, x, jvp=jvp, rng=np.random.default_rng(1))
-    ours, theirs = map(FirstAnswer.of, (backward_map(problem), jvp_map(problem, np.random.default_rng(2))))
+    ours, theirs = map(FirstAnswer.ask, (backward_map(problem), jvp_map(problem, np.random.default_rng(2))))
     calls = problem.forward_calls
     claims, pushed = claims_of(problem, ours.answer), TangentClaims(problem, None, problem.wrt)
     message = not_transposed(ours, theirs, claims, pushed, rtol=rtol)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gradlab import UsageError, gradcheck, tangents
-from gradlab.checks.directions import along_tangents
+from gradlab.checks.directions import along_projections
 from gradlab.point.bounds import Box
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
@@ -158,7 +158,7 @@ class TestBounds:
 class TestTangents:
     def test_each_direction_of_a_symmetric_matrix_is_probed_once(self):
         problem = Problem(square, d_square, np.eye(3) + 1, tangents={"x": tangents.symmetric})
-        directions = [d[0] for d in along_tangents(problem, 0)]
+        directions = [d[0] for d in along_projections(problem, 0)]
         assert len(directions) == 6
         assert all((d == d.T).all() for d in directions)
 
