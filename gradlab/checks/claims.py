@@ -6,6 +6,7 @@ differences serves all parts, and only backward is called once for each.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,6 +77,12 @@ class Claims:
     def rounding_of(self, i: int, *, vanishes: bool) -> Array:
         """Return the rounding of one gradient, all parts together; ``vanishes``: it is nothing else."""
         return np.asarray(sum(part[i] for part in (self.changes if vanishes else self.rounding)))
+
+    def rounding_of_answer(
+        self, k: int, answer: Mapping[int, Array], argument: Array, vanishing: Set[int | None]
+    ) -> Array:
+        """Return the rounding of the gradient of input ``k``, at any argument."""
+        return self.rounding_of(k, vanishes=k in vanishing)
 
     @property
     def positions(self) -> tuple[int, ...]:

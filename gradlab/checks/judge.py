@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.claims import Claims
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.suspects import try_suspects
-from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, fine_steps, usual_step
@@ -27,7 +26,7 @@ FAR_STEP = 2.0**20  # times the scale: where an input that has any influence on 
 def judge(
     criteria: Criteria,
     directions: Directions,
-    claims: Claims | TangentClaims,
+    claims: Claimed,
     *,
     closer: bool = True,
     known: Table | None = None,
@@ -40,7 +39,7 @@ def judge(
         Of the point.
     directions : Directions
         Along which.
-    claims : Claims or TangentClaims
+    claims : Claimed
         What backward returned, or what jvp returns along directions.
     closer : bool
         Whether what is open or wrong is judged once more on a smaller scale, where there is one.

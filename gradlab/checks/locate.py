@@ -20,13 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.claims import Claims
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge import judge
 from gradlab.checks.probes import Probes
 from gradlab.checks.regions import describe_parts, describe_region
-from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Ladder, Table, usual_step
@@ -64,14 +63,14 @@ class Region:
     derivatives: Array | None = None
 
 
-def locate(criteria: Criteria, claims: Claims | TangentClaims, probes: Probes) -> Region | None:
+def locate(criteria: Criteria, claims: Claimed, probes: Probes) -> Region | None:
     """Return the wrong entries of one input, or ``None`` where they could not be told apart.
 
     Parameters
     ----------
     criteria : Criteria
         Of the point.
-    claims : Claims or TangentClaims
+    claims : Claimed
         What backward returned, or what jvp returns along directions.
     probes : Probes
         Of one input, some of them wrong.
@@ -119,7 +118,7 @@ class _Search:
     def __init__(
         self,
         criteria: Criteria,
-        claims: Claims | TangentClaims,
+        claims: Claimed,
         position: int,
         direction: Array,
         outputs: Mask | None,
@@ -253,7 +252,7 @@ class _Search:
         return bool((np.abs(disagreement) > bar).any())
 
 
-def _wrong_outputs(criteria: Criteria, claims: Claims | TangentClaims, probes: Probes) -> Mask | None:
+def _wrong_outputs(criteria: Criteria, claims: Claimed, probes: Probes) -> Mask | None:
     """Return which outputs have a wrong tangent; ``None`` where outputs are contracted."""
     rows = probes.rows
     if claims.upstreams is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from gradlab.checks.answers import FurtherAnswers, compare_answers, compare_imaginary_parts
 from gradlab.checks.causes import find_causes, own_causes
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.contract import call_again
 from gradlab.checks.criteria import Criteria
@@ -25,10 +26,7 @@ from gradlab.checks.reference import compare_values, probe_reference, reference_
 from gradlab.checks.rows import Rows
 from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
 from gradlab.checks.transpose import not_transposed
-from gradlab.numerics import Array
-from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem
-from gradlab.point.tangents import parted
 from gradlab.point.transposed import with_transposed_jvp
 from gradlab.report import DIFFERENCES, REFERENCE, Cause, Finding
 from gradlab.rule import Rule
@@ -46,7 +44,7 @@ class Compared:
         ``backward`` or ``jvp``.
     criteria : Criteria
         By which it was judged.
-    claims : Claims or TangentClaims
+    claims : Claimed
         What it claims.
     probes : tuple of Probes
         One for each input, and one for joint directions.
@@ -56,7 +54,7 @@ class Compared:
 
     role: str
     criteria: Criteria
-    claims: Claims | TangentClaims
+    claims: Claimed
     probes: tuple[Probes, ...]
     regions: Mapping[int, Region] = field(default_factory=dict)
 
@@ -211,18 +209,11 @@ def _compare_answers(
     own = next((c for c in compared if c.role == linear.role), None)
     if own is None:
         return []
-    claims, influence = own.claims, own.criteria.influence
-
-    def rounding(k: int) -> Array:
-        vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
-        if isinstance(claims, Claims):
-            return claims.rounding_of(k, vanishes=k in vanishing)
-        problem = linear.problem
-        tangent = flatten([first.answer[o] for o in range(len(first.answer))])
-        vanishes = vanishing >= set(problem.wrt)
-        every = claims.of_output(tangent, parted(problem, linear.vector), vanishes=vanishes)
-        return problem.form.parted(every)[k]
-
+    influence = own.criteria.influence
+    vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
+    rounding = partial(
+        own.claims.rounding_of_answer, answer=first.answer, argument=linear.vector, vanishing=vanishing
+    )
     findings = [] if again is None else compare_answers(again, influence=influence, rounding=rounding)
     answer, imaginary = first.answer, first.imaginary
     return findings + compare_imaginary_parts(

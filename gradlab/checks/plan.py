@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.claims import Claims
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import ByInput, Directions, along_projections, count_movable
-from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks, random_direction
@@ -46,16 +45,14 @@ class Plan:
     rows: Mapping[int, slice]
 
 
-def plan(
-    problem: Problem, claims: Claims | TangentClaims, *, probes: str | None = None, rng: np.random.Generator
-) -> Plan:
+def plan(problem: Problem, claims: Claimed, *, probes: str | None = None, rng: np.random.Generator) -> Plan:
     """Choose the directions along which every input is probed.
 
     Parameters
     ----------
     problem : Problem
         The point.
-    claims : Claims or TangentClaims
+    claims : Claimed
         By which the entries of large inputs are sorted into strata.
     probes : {"entries", "directions", None}
         How; by size for ``None``.
@@ -90,7 +87,7 @@ def plan(
     return Plan(directions, {**after, **directions.of_inputs})
 
 
-def _strata(claims: Claims | TangentClaims, i: int, rng: np.random.Generator) -> Iterator[ByInput]:
+def _strata(claims: Claimed, i: int, rng: np.random.Generator) -> Iterator[ByInput]:
     """Yield the directions of one input: those of all strata, ``PER_STRATUM`` times, in this order."""
     problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
     labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach))

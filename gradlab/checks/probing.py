@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.claims import Claims
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import NOTHING, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions, count_movable
 from gradlab.checks.joint_kinks import JointKinks
@@ -13,7 +13,6 @@ from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, find_resolution
 from gradlab.checks.rows import Rows
-from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, usual_step
 
@@ -22,7 +21,7 @@ INSISTED = 8  # entries that are looked at of an input of which nothing was seen
 
 
 def probe(
-    criteria: Criteria, claims: Claims | TangentClaims, plan: Plan, known: Table | None = None
+    criteria: Criteria, claims: Claimed, plan: Plan, known: Table | None = None
 ) -> tuple[list[Probes], list[str]]:
     """Probe what backward or jvp claims along the directions of a plan.
 
@@ -30,7 +29,7 @@ def probe(
     ----------
     criteria : Criteria
         Of the point.
-    claims : Claims or TangentClaims
+    claims : Claimed
         What is compared.
     plan : Plan
         Along which directions.
@@ -60,7 +59,7 @@ def probe(
     return [*by_input, *_at_kinks_together(criteria, rows, claims)], notes
 
 
-def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claims | TangentClaims) -> list[Probes]:
+def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[Probes]:
     """Move the entries that are at a kink together, where there are several: the probes of that, or none."""
     if rows.kinked[: rows.directions.singles].sum() < 2:
         return []
@@ -133,9 +132,7 @@ def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
     return bool((rows.swing[joint] > WIDE * criteria.rtol * rows.scale[joint]).any())
 
 
-def _without_kinked_outputs(
-    criteria: Criteria, rows: Rows, claims: Claims | TangentClaims
-) -> tuple[Rows, list[str]]:
+def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claimed) -> tuple[Rows, list[str]]:
     """Judge once more with an upstream gradient that leaves out the outputs that have a kink at the point.
 
     These rows hold other claims than those that are compared everywhere else.

@@ -13,7 +13,6 @@ from gradlab.checks.ladders import LADDER
 from gradlab.checks.plan import PER_STRATUM, StratumDirection
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
-from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
@@ -80,7 +79,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
     which, claims = probes.which, probes.rows.claims
     if probes.unprobed or not probes.count:
         return None, 0
-    if probes.by_entry or isinstance(claims, TangentClaims):  # of jvp, only sums are known
+    if probes.by_entry or not isinstance(claims, Claims):  # of jvp, only sums are known
         worst = float(np.fmax.reduce(noticed.relative[which]))
         return None if np.isnan(worst) else worst, int(probes.small.sum())
     change, limit = (noticed.change + probes.rows.swing)[which], criteria.rtol * criteria.influence

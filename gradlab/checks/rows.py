@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import Table, usual_step
 from gradlab.point.problem import Problem
-
-if TYPE_CHECKING:
-    from gradlab.checks.claims import Claims
-    from gradlab.checks.tangent_claims import TangentClaims
-
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept
 
@@ -29,7 +24,7 @@ class Rows:
     ----------
     directions : Directions
         The rows.
-    claims : Claims or TangentClaims
+    claims : Claimed
         What backward returned, or what jvp returns along directions.
     claim, size : Array
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
@@ -64,7 +59,7 @@ class Rows:
     """
 
     directions: Directions
-    claims: Claims | TangentClaims
+    claims: Claimed
     claim: Array
     size: Array
     value: Array
@@ -118,7 +113,7 @@ class Rows:
 
 
 def first_differences(
-    problem: Problem, directions: Directions, claims: Claims | TangentClaims, known: Table | None = None
+    problem: Problem, directions: Directions, claims: Claimed, known: Table | None = None
 ) -> Rows:
     """Take one difference along each direction; its error bar knows of rounding, not yet of truncation.
 

@@ -7,7 +7,7 @@ outputs, contractions with the parts of an upstream gradient are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem, noise_direction
 from gradlab.point.returned import read_tangents
+from gradlab.point.tangents import parted
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,15 @@ class TangentClaims:
         directions = Directions.of(self.problem, {}, [direction])
         ((noise, _),) = self._scatter(directions)
         return noise if vanishes else self._not_a_leap(noise, tangent)
+
+    def rounding_of_answer(
+        self, k: int, answer: Mapping[int, Array], argument: Array, vanishing: Set[int | None]
+    ) -> Array:
+        """Return the rounding of the tangent of output ``k``, along an argument."""
+        problem = self.problem
+        tangent = flatten([answer[o] for o in range(len(answer))])
+        vanishes = vanishing >= set(problem.wrt)
+        return problem.form.parted(self.of_output(tangent, parted(problem, argument), vanishes=vanishes))[k]
 
     def without(self, outputs: npt.NDArray[np.bool_]) -> TangentClaims | None:
         """Return the claims of a contraction that leaves out some outputs; ``None`` of single outputs."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims, upstreams_by_magnitude
 from gradlab.checks.directions import Directions, movable
 from gradlab.checks.reference import reference_problem
@@ -84,10 +85,10 @@ def collect(
         return _collect(point)
 
 
-def _claims(problem: Problem, roles: Sequence[str]) -> dict[str, Claims | TangentClaims]:
+def _claims(problem: Problem, roles: Sequence[str]) -> dict[str, Claimed]:
     """Return what backward and jvp claim, of those that there are, contracted with the upstream gradient."""
     whole = problem.grad_output[np.newaxis]
-    claims: dict[str, Claims | TangentClaims] = {}
+    claims: dict[str, Claimed] = {}
     if "backward" in roles:
         gradients, _ = read_gradients(problem, problem.call_backward())
         if gradients:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.claims import Claims
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
-from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.table import Table
 from gradlab.point.problem import Problem
@@ -37,7 +36,7 @@ class Point:
     report: Report
     rtol: float
     atol: float
-    claims: dict[str, Claims | TangentClaims]
+    claims: dict[str, Claimed]
     witness: dict[int, Array]
 
     def result(self, i: int) -> InputResult | None:
