@@ -14,7 +14,7 @@ from gradlab.numerics.dtypes import limits
 HUGE = 1e100  # squares of what is below can be summed, and above its inverse
 FINEST_DIGITS = 36
 FINEST = 2.0**-FINEST_DIGITS  # of which every step in float64 is a multiple
-BLOCK = 4096  # entries
+BLOCK = 2048  # entries
 DOUBLE_DIGITS = np.finfo(np.float64).nmant
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
 
