@@ -11,6 +11,8 @@ import numpy as np
 
 from gradlab._question import Question, check_point, seed_of
 from gradlab._snippet import gradcheck_snippet
+from gradlab.checks.claims import claims_of, noise_floor
+from gradlab.checks.maps import Answer
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.calls import signature_of
 from gradlab.point.functions import RuleRaised
@@ -101,7 +103,8 @@ def gradgradcheck(
         raise UsageError(f"double_backward is {describe(double_backward)}; expected a function")
     title = name or str(getattr(forward, "__name__", type(forward).__name__))
     seed = seed_of(rng)
-    problem = _first_order(forward, backward, inputs, cached, wrt, kwargs, grad_output, seed)
+    problem, gradients = _first_order(forward, backward, inputs, cached, wrt, kwargs, grad_output, seed)
+    floors = noise_floor(claims_of(problem, gradients))
     question = Question(
         _gradients(problem, forward, backward, cached),
         _their_backward(problem, double_backward),
@@ -112,6 +115,7 @@ def gradgradcheck(
         probes=probes,
         resources=Resources(max_calls=max_calls),
         name=f"gradient of {title}",
+        noise_floor=np.concatenate([floors[i].ravel() for i in problem.wrt]),
     )
     report, raised = check_point(question, _with_upstream(problem, inputs), seed=seed)
     report = replace(report, notes=(*report.notes, *(() if report.passed else (NOTE,))))
@@ -149,8 +153,8 @@ def _first_order(
     kwargs: Mapping[str, Any] | None,
     grad_output: Any,
     seed: int,
-) -> Problem:
-    """Return the point of the backward rule, which there gives every gradient that is asked for."""
+) -> tuple[Problem, Answer]:
+    """Return the point of the backward rule, and all gradients that are asked for: it has to give them."""
     if not callable(backward):
         raise UsageError(f"backward is {describe(backward)}; expected a function")
     try:
@@ -164,12 +168,12 @@ def _first_order(
             grad_output=grad_output,
             rng=np.random.default_rng([seed, 2]),  # not what the check itself draws
         )
-        _, findings = read_gradients(problem, problem.call_backward())
+        gradients, findings = read_gradients(problem, problem.call_backward())
     except RuleRaised as raised:
         raise UsageError(str(raised)) from raised.__cause__
     if findings:
         raise UsageError(f"{findings[0].message}; expected gradients to differentiate: see gradlab.gradcheck")
-    return problem
+    return problem, gradients
 
 
 def _gradients(

@@ -23,6 +23,7 @@ from gradlab.checks.criteria import default_rtol
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.one_point import Found, run_checks
 from gradlab.errors import GradientError, Interrupted, UsageError, is_deliberate
+from gradlab.numerics import Array
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
 from gradlab.point.resources import UNLIMITED, Resources
@@ -41,7 +42,7 @@ class Question:
     """What is asked of every point alike; the fields are those of `gradcheck`.
 
     With ``explain``, wrong entries are located and causes looked for. ``jacobian`` is the closed form of the
-    full Jacobian, a second witness.
+    full Jacobian, a second witness. ``noise_floor`` is that of a `Problem`.
     """
 
     forward: Callable[..., Any]
@@ -62,6 +63,7 @@ class Question:
     name: str | None = None
     explain: bool = True
     jacobian: Callable[..., Any] | None = None
+    noise_floor: Array | None = None
 
     def __post_init__(self) -> None:
         if self.backward is None and self.jvp is None:
@@ -106,6 +108,7 @@ class Question:
             rng=rng,
             resources=self.resources,
             convention=self.convention,
+            noise_floor=self.noise_floor,
         )
 
 

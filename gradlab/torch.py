@@ -25,9 +25,13 @@ import numpy as np
 
 from gradlab._framework import new_name, random_like
 from gradlab._question import Question, answered, check_point, seed_of
+from gradlab.checks.claims import claims_of, noise_floor
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.numerics import Array
 from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.resources import Resources
+from gradlab.point.returned import read_gradients
 from gradlab.point.values import describe
 from gradlab.report import Finding, Report, Verdict
 from gradlab.rule import Rule
@@ -278,9 +282,12 @@ def gradgradcheck(
     __tracebackhide__ = True
     point = point_of(func, inputs, kwargs, seed=seed, name=name)
     number = seed_of(rng)
+    upstream = _drawn_upstream(point, number) if grad_outputs is None else tensors_in(grad_outputs)
+    gradient = _gradient(point, upstream)
     report = _check(
-        replace(_gradient(point, grad_outputs, number), contiguous=not check_memory_layout),
+        replace(gradient, contiguous=not check_memory_layout),
         number=number,
+        noise_floor=_noise_floor(point, upstream, gradient.kept),
         backward=check_rev_over_rev,
         forward=check_fwd_over_rev,
         beside=_names(undefined=check_undefined_grad, batched=check_batched_grad),
@@ -438,15 +445,15 @@ def _together(
     )
 
 
-def _gradient(point: Point, grad_outputs: Any, number: int) -> Point:
+def _drawn_upstream(point: Point, number: int) -> list[Tensor]:
+    outputs = point.run([not_a_leaf(x.clone().requires_grad_()) for x in point.variables.values()])
+    rng = np.random.default_rng([number, 2])
+    return [tensor_like(random_like(array_of(output), rng), output) for output in outputs]
+
+
+def _gradient(point: Point, upstream: Sequence[Tensor]) -> Point:
     """Return the gradients of a function as a function of its inputs and of the upstream gradient."""
     count = len(point.variables)
-    outputs = point.run([not_a_leaf(x.clone().requires_grad_()) for x in point.variables.values()])
-    if grad_outputs is None:
-        rng = np.random.default_rng([number, 2])
-        upstream = [tensor_like(random_like(array_of(output), rng), output) for output in outputs]
-    else:
-        upstream = tensors_in(grad_outputs)
     variables = dict(point.variables)
     for tensor in upstream:
         variables[new_name("grad_output", variables)] = tensor.detach()
@@ -464,6 +471,16 @@ def _gradient(point: Point, grad_outputs: Any, number: int) -> Point:
         return [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, leaves, strict=True)]
 
     return looked_at(Point(f"gradient of {point.title}", variables, call, call_batch=call_batch))
+
+
+def _noise_floor(point: Point, upstream: Sequence[Tensor], kept: Sequence[int]) -> Array:
+    """Return below which size those gradients of a function that are kept may be nothing but rounding."""
+    arrays = tuple(map(array_of, upstream))
+    given = arrays if len(arrays) > 1 else arrays[0]
+    problem = Problem(point.forward, point.backward, point.arrays, cached=True, grad_output=given)
+    gradients, _ = read_gradients(problem, problem.call_backward())
+    floors = noise_floor(claims_of(problem, gradients))
+    return np.concatenate([floors[k].ravel() for k in kept])
 
 
 def _reference(reference: Any, inputs: Any, kwargs: Any, seed: int | None) -> Rule:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from gradlab import GradientError, UsageError, gradgradcheck
 from gradlab.rules import tanh
@@ -146,6 +147,55 @@ def test_no_argument_is_written_to_and_the_report_is_the_same():
     before = X.copy(), W.copy()
     assert check(double_backward) == check(double_backward)
     assert all(map(np.array_equal, before, (X, W)))
+
+
+def masked_attention(gap, *, of_upstream=1.0, of_x=1.0):
+    """Return forward, backward and double backward of ``(softmax(x) ∘ mask) w``, and a point."""
+    w, mask = 100 * RNG.normal(size=(3, 4)), 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    x = np.array([[0, gap, 0.1], [0.3, -0.7, 1.1], [-0.4, 0.9, 0.2]])
+
+    def pull(p, d):
+        return p * (d - (p * d).sum(axis=-1, keepdims=True))
+
+    def forward(x):
+        return (softmax(x, axis=-1) * mask) @ w
+
+    def backward(dy, x):
+        return pull(softmax(x, axis=-1), dy @ w.T * mask)
+
+    def double_backward(g, dy, x):
+        p, dp = softmax(x, axis=-1), dy @ w.T * mask
+        r = g * dp - g * (dp * p).sum(axis=-1, keepdims=True) - dp * (g * p).sum(axis=-1, keepdims=True)
+        return of_upstream * (pull(p, g) * mask) @ w, of_x * pull(p, r)
+
+    return forward, backward, double_backward, x
+
+
+@pytest.mark.parametrize("gap", [35.0, 36.3, 37.0, 40.0])
+def test_gradient_that_absorbed_what_is_left_of_it_decides_nothing(gap):
+    *functions, second, x = masked_attention(gap)  # p is 1 and 1e-16: the gradient of x[0] is rounding
+    assert check(second, *functions, inputs=x).passed
+
+
+@pytest.mark.parametrize(("which", "named"), [("of_upstream", "grad_output"), ("of_x", "x")])
+def test_small_defect_beside_a_gradient_that_is_rounding_is_caught(which, named):
+    *functions, second, x = masked_attention(36.3, **{which: 1 + 1e-6})
+    assert [finding.input for finding in check(second, *functions, inputs=x).findings] == [named]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_small_output_of_its_own_is_no_rounding_of_a_large_one(factor):
+    def forward(a, b):
+        return np.stack([1e8 * a**2, 1e-8 * b**2])
+
+    def first(dy, a, b):
+        return 2e8 * a * dy[0], 2e-8 * b * dy[1]
+
+    def second(g, dy, a, b):
+        return np.stack([2e8 * a * g[0], 2e-8 * b * g[1]]), 2e8 * dy[0] * g[0], factor * 2e-8 * dy[1] * g[1]
+
+    a, b = RNG.normal(size=(2, 3))
+    assert check(second, forward, first, inputs=(a, b)).passed == (factor == 1)
 
 
 class TestBadInput:

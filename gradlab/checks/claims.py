@@ -13,11 +13,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.checks.criteria import NOTHING
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.numerics import Array
 from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
+from gradlab.numerics.scales import scales
 from gradlab.point.functions import RuleRaised
-from gradlab.point.problem import Problem, noise_direction
+from gradlab.point.problem import Problem, drawn_like, noise_direction
 from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together
@@ -45,16 +47,21 @@ class Claims:
 
     @cached_property
     def changes(self) -> tuple[dict[int, Array], ...]:
-        """What each entry that backward returned scatters by, at points so close that it should not."""
+        """What each entry that backward returned scatters by, at points so close that it should not.
+
+        The upstream gradient moves along, for rounding may depend on that alone.
+        """
         problem, rng = self.problem, np.random.default_rng(0)
         line = noise_direction(problem, rng)
+        drawn = drawn_like(problem.grad_output, rng)
         found = []
         for s, gradients in enumerate(self.gradients):
             sides: list[dict[int, list[Array]]] = []
             for step in (SPACING, -IRREGULAR * SPACING):
                 side = {i: [g.ravel()] for i, g in gradients.items()}
                 for k in range(1, PER_SIDE + 1):
-                    answer = self._answer(s, problem.moved(line, k * step))
+                    t = k * step
+                    answer = self._answer((1 + t * drawn) * self.upstreams[s], problem.moved(line, t))
                     for i, g in gradients.items():
                         side[i].append(answer.get(i, g).ravel())
                 sides.append(side)
@@ -147,9 +154,9 @@ class Claims:
             return None
         return Claims(self.problem, kept[np.newaxis], (gradients,))
 
-    def _answer(self, s: int, displaced: dict[int, Array]) -> dict[int, Array]:
+    def _answer(self, upstream: Array, displaced: dict[int, Array]) -> dict[int, Array]:
         try:
-            returned = self.problem.call_backward(self.upstreams[s], displaced=displaced)
+            returned = self.problem.call_backward(upstream, displaced=displaced)
         except RuleRaised:
             return {}
         return read_gradients(self.problem, returned)[0]
@@ -191,14 +198,32 @@ def upstreams_by_magnitude(problem: Problem) -> Array:
     """Return the parts of the upstream gradient, one for outputs of similar magnitude: shape ``(s, m)``."""
     u = problem.grad_output
     size = np.abs(u * problem.output)
+    size[np.abs(problem.output) <= problem.noise_floor] = 0.0  # no magnitude at all
     largest = float(size.max(initial=0.0))
     if not largest or not np.isfinite(largest) or not ((size > 0) & (size < largest / SPREAD)).any():
         return u[np.newaxis]
     with np.errstate(divide="ignore"):
         decades = np.log10(size / largest) / -np.log10(SPREAD)
-    decades[size == 0] = 0.0  # no magnitude at all
+    decades[size == 0] = 0.0
     bins = np.clip(decades, 0, 120).astype(np.int8)
     filled = np.bincount(bins) >= FEW * bins.size  # a few small values of many are no magnitude of their own
     filled[0] = True
     labels = np.minimum(np.cumsum(filled)[bins] - 1, MOST - 1)
     return np.stack([np.where(labels == s, u, 0.0) for s in range(int(labels.max()) + 1)])
+
+
+def noise_floor(claims: Claims) -> dict[int, Array]:
+    """Return below which size the gradients that backward returned may be nothing but rounding.
+
+    An entry that moves the contracted output by less than its rounding has no influence that could be seen.
+    What a large term absorbs on the way to its gradient is absorbed nearby, too: that rounding shows as no
+    noise.
+    """
+    problem = claims.problem
+    size = np.abs(claims.upstreams * problem.output).sum(axis=1)
+    found = {}
+    for i in claims.positions:  # with the parts of the output that an entry has a share in
+        parts = zip(size, claims.gradients, strict=True)
+        loss = np.sum([of_part * (gradients[i] != 0) for of_part, gradients in parts], axis=0)
+        found[i] = NOTHING * problem.given_eps * loss / scales(problem.value(i))
+    return found

@@ -64,6 +64,8 @@ class Criteria:
         self.problem, self.rtol, self.atol = problem, rtol, atol
         self.influence = self._agreed = 0.0
         self.towards: ByInput = {}
+        hidden = np.abs(problem.output) <= problem.noise_floor
+        self._hidden = float((np.abs(problem.grad_output) * problem.noise_floor)[hidden].sum())
 
     def tolerance(self, rows: Rows) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains."""
@@ -78,8 +80,12 @@ class Criteria:
 
     @property
     def floor(self) -> float:
-        """How far a claim may be off where forward shows nothing: by roundings of the largest influence."""
-        return float(NOTHING * self.problem.given_eps * self.influence)
+        """How far a claim may be off where forward shows nothing: by roundings of the largest influence.
+
+        Or by as much as the outputs that are nothing but rounding, as long as that is too small to matter.
+        """
+        rounding = NOTHING * self.problem.given_eps * self.influence
+        return float(max(rounding, min(self._hidden, self.rtol * self.influence)))
 
     def floor_of_parts(self, rows: Rows) -> Array:
         """Return how far a claim may be off elsewhere: by roundings of the largest influence of its own part.

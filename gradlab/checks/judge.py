@@ -12,7 +12,7 @@ from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
-from gradlab.checks.ladders import ascend, descend, descend_further
+from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.suspects import try_suspects
 from gradlab.numerics import Mask
@@ -108,6 +108,15 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     try_suspects(criteria, rows, fine, look=False)
     ascend(criteria, rows, [*LONG_STEPS, *coarse])
     try_suspects(criteria, rows, [*LONG_STEPS, *coarse], look=False)
+    _leave_in_doubt(criteria, rows)
+
+
+def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
+    """Give what differs, but not for certain, an error bar that says so; it may be too small to matter."""
+    gap = np.abs(rows.claim - rows.value)
+    doubtful = rows.open[:, np.newaxis] & (rows.error_bar > DISCERNING * gap)
+    rows.error_bar = np.where(doubtful, np.fmax(rows.error_bar, gap), rows.error_bar)
+    criteria.settle_too_small(rows, rows.open)
 
 
 def _extrapolate(criteria: Criteria, rows: Rows) -> None:

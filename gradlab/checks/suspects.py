@@ -82,7 +82,8 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
     suspects = rows.directions.some(chosen)
     leaps, rounding = rows.claims.errors_along(suspects)
-    rounding = np.where(np.abs(value) <= bar, leaps, rounding)
+    # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none.
+    rounding = np.where(np.abs(value) <= bar, np.fmax(leaps, rounding.max(axis=0)), rounding)
     rows.error_bar[chosen] = bar + rounding
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))

@@ -24,7 +24,7 @@ from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
 from gradlab.numerics.scales import norm, scales
 from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
-from gradlab.point.problem import Problem, noise_direction
+from gradlab.point.problem import Problem, drawn_like, noise_direction
 from gradlab.point.returned import read_tangents
 from gradlab.point.tangents import parted
 
@@ -139,12 +139,18 @@ class TangentClaims:
             return tangent, np.abs(tangent)
         return self.upstreams @ tangent, np.array([norm(u * tangent) for u in self.upstreams])
 
-    def _ask(self, directions: Directions, **how: Any) -> Iterator[Array]:
-        """Yield the tangent of all outputs along each direction, shape ``(m,)``; NaN where there is none."""
+    def _ask(self, directions: Directions, t: float = 0.0, **how: Any) -> Iterator[Array]:
+        """Yield the tangent of all outputs along each direction, shape ``(m,)``; NaN where there is none.
+
+        At a distance of ``t`` along the line on which noise is looked for, tangents are others, too.
+        """
         problem = self.problem
         for k, length in enumerate(directions.divisors.tolist()):
             # A single entry moves by 1, which no dtype rounds; its length is put in afterwards.
-            returned = problem.call_jvp(_moved_by_one(problem, directions, k), **how)
+            tangent = _moved_by_one(problem, directions, k)
+            if t:
+                tangent = {i: (1 + t * self._drawn[i]) * d for i, d in tangent.items()}
+            returned = problem.call_jvp(tangent, **how)
             tangents, _ = read_tangents(problem, returned)
             if len(tangents) < len(problem.form.shapes):
                 yield np.full(problem.form.size, np.nan)
@@ -169,6 +175,12 @@ class TangentClaims:
             yield SAFETY * scatter([np.stack(rows[k]) for rows in sides]), tangent
 
     @cached_property
+    def _drawn(self) -> dict[int, Array]:
+        """How tangents are stretched along the line on which noise is looked for."""
+        rng = np.random.default_rng(1)
+        return {i: drawn_like(self.problem.value(i), rng) for i in self.problem.wrt}
+
+    @cached_property
     def _nearby(self) -> tuple[list[dict[str, Any]], ...]:
         """How to call jvp at very close points of two sides: with the inputs there, and forward's cache."""
         problem = self.problem
@@ -178,7 +190,7 @@ class TangentClaims:
             points: list[dict[str, Any]] = []
             for k in range(1, PER_SIDE + 1):
                 displaced = problem.moved(line, k * step)
-                points.append({"displaced": displaced})
+                points.append({"t": k * step, "displaced": displaced})
                 if problem.cached:
                     try:
                         points[-1]["cache"] = (problem.call_forward(dict(displaced))[2],)

@@ -60,6 +60,8 @@ class Problem(Evaluation):
         How often ``forward`` may be called, and by what it is evaluated.
     convention : {"torch", "jax"}
         In which complex gradients are written, see `gradlab.point.pairs`.
+    noise_floor : Array, optional
+        As an attribute; zeros by default.
 
     Attributes
     ----------
@@ -73,6 +75,8 @@ class Problem(Evaluation):
         ``Y``, all outputs at the point as one vector: in the dtype given, and on the numerical side.
     grad_output : Array
         ``dL/dY``, alike.
+    noise_floor : Array
+        Below which size each output may be nothing but rounding.
     wide : bool
         Whether the numerical side works in a wider dtype than the one given.
     eps, given_eps : float
@@ -123,6 +127,7 @@ class Problem(Evaluation):
         rng: np.random.Generator | None = None,
         resources: Resources = UNLIMITED,
         convention: str = TORCH,
+        noise_floor: Array | None = None,
     ) -> None:
         super().__init__(
             forward,
@@ -152,6 +157,7 @@ class Problem(Evaluation):
         self.given_eps = max(float(limits(dtype).eps) for dtype in dtypes)
         self.given_tiny = max(float(limits(dtype).tiny) for dtype in dtypes)
         self.output, self.wide, self.eps = self._widened(max(float(limits(dtype).eps) for dtype in own))
+        self.noise_floor = np.zeros_like(self.output) if noise_floor is None else noise_floor
         left_out = without_value(self.given_output, self.output)
         if left_out is not None:
             outputs_left_out = self.form.by_entry(left_out)
@@ -310,6 +316,10 @@ def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Arr
     for i in problem.wrt:
         x = problem.value(i)
         lengths = np.where(x == 0, scales(x), np.abs(x))
-        drawn = lengths * rng.uniform(1, 2, x.shape) * rng.choice([-1.0, 1.0], x.shape)
-        direction[i] = problem.constraints.direction(i, x, drawn)
+        direction[i] = problem.constraints.direction(i, x, lengths * drawn_like(x, rng))
     return direction
+
+
+def drawn_like(x: npt.NDArray[Any], rng: np.random.Generator) -> Array:
+    """Draw numbers between 1 and 2 of either sign, none of them on a grid, in the shape of an array."""
+    return np.asarray(rng.uniform(1, 2, x.shape) * rng.choice([-1.0, 1.0], x.shape))

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from gradlab.checks.claims import MOST, claims_of
+from gradlab.checks.claims import MOST, claims_of, noise_floor
 from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
 
 X = np.array([0.5, -1.0, 2.0, 1.5])
 
 
-def claims(forward, backward, x=X):
-    problem = Problem(forward, backward, x, rng=np.random.default_rng(0))
+def claims(forward, backward, x=X, **options):
+    problem = Problem(forward, backward, x, rng=np.random.default_rng(0), **options)
     return claims_of(problem, read_gradients(problem, problem.call_backward())[0])
 
 
@@ -44,6 +44,31 @@ class TestParts:
 
         assert len(claims(lambda x: c * np.sin(x), once).gradients) == 1
 
+    def test_output_that_may_be_nothing_but_rounding_is_no_part(self):
+        c = np.array([1.0, 1e16, 1e-2, 1e16])
+
+        def parts(*floor):
+            rule = lambda x: c * np.sin(x), lambda dy, x: dy * c * np.cos(x)
+            upstreams = claims(*rule, noise_floor=np.array(floor)).upstreams
+            return [np.flatnonzero(u).tolist() for u in upstreams]
+
+        assert parts(0.1, 1.0, 0.1, 1.0) == [[1, 2, 3], [0]]
+        assert parts(10.0, 1.0, 10.0, 1.0) == [[0, 1, 2, 3]]
+
+
+class TestNoiseFloor:
+    def test_it_is_a_few_roundings_of_the_outputs_beside_the_input(self):
+        (floor,) = noise_floor(claims(lambda x: 1e8 + x.sum(), lambda dy, x: dy * np.ones(4))).values()
+        influence = floor * np.abs(X)
+        assert influence.min() > 1e-8
+        assert influence.max() < 1e-5
+
+    def test_it_is_that_of_the_outputs_that_depend_on_the_input(self):
+        c = np.array([1.0, 1e16, 1e-2, 1e16])
+        (floor,) = noise_floor(claims(lambda x: c * np.sin(x), lambda dy, x: dy * c * np.cos(x))).values()
+        assert (floor[[0, 2]] < 1e-12).all()
+        assert (floor[[1, 3]] > 1).all()
+
 
 class TestRounding:
     def test_it_is_a_few_roundings_of_a_smooth_gradient(self):
@@ -54,6 +79,13 @@ class TestRounding:
     def test_it_is_what_is_left_where_large_terms_cancel(self):
         found = claims(lambda x: x, lambda dy, x: dy * ((1e8 + x) - 1e8) / x)
         assert found.rounding[0][0].max() > 1e-9
+
+    def test_it_may_depend_on_the_upstream_gradient_alone(self):
+        def backward(dy, x):
+            return np.sign(dy) * np.exp(np.log(np.abs(dy)) + 1e4 - 1e4) - dy
+
+        found = claims(lambda x: 0 * x, backward)
+        assert 1e-13 < found.rounding_of(0, vanishes=True).min() < 1e-10
 
     def test_leap_of_a_gradient_at_a_kink_is_no_rounding(self):
         x = np.array([1.0, -2.0, 0.5])

@@ -48,6 +48,16 @@ def test_a_jvp_that_lost_digits_scatters_and_an_exact_one_does_not():
     assert 1e-11 < np.diag(rough / directions.divisors[:, np.newaxis]).max() < 1e-8
 
 
+def test_rounding_may_depend_on_the_tangent_alone():
+    def through_logarithms(t, x):
+        with np.errstate(divide="ignore"):
+            return np.sign(t) * np.exp(np.log(np.abs(t)) + 1e4 - 1e4) * np.cos(x)
+
+    problem = problem_of(jvp=through_logarithms)
+    rough, _ = TangentClaims(problem, None, (0,)).errors_along(Directions.of(problem, {0: None}))
+    assert 1e-13 < np.diag(rough).min() < 1e-10
+
+
 def test_a_leap_at_a_kink_is_no_rounding():
     problem = problem_of(lambda x: np.maximum(x, 0), lambda t, x: (x > 0) * t, np.array([1e-5, 1.0]))
     directions = Directions.of(problem, {0: None})
