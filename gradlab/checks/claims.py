@@ -74,12 +74,13 @@ class Claims:
         """The same where it is rounding: not at a kink, where the gradient leaps.
 
         A change that is larger than the square root of a rounding of the largest entry is a leap, unless
-        there is nothing but rounding in the gradient, which then forward shows: use `changes` there.
+        there is nothing but rounding in the gradient, which then forward shows: use `changes` there. Where
+        most entries leap, that is no kink: backward has lost its digits, and what it changes by is its fault.
         """
         every = [g for gradients in self.gradients for g in gradients.values()]
         largest = max((float(np.abs(g).max(initial=0.0)) for g in every), default=0.0)
         limit = np.sqrt(self.problem.given_eps) * largest
-        return tuple({i: np.where(c <= limit, c, 0.0) for i, c in part.items()} for part in self.changes)
+        return tuple(_without_leaps(part, limit) for part in self.changes)
 
     def rounding_of(self, i: int, *, vanishes: bool) -> Array:
         """Return the rounding of one gradient, all parts together; ``vanishes``: it is nothing else."""
@@ -160,6 +161,13 @@ class Claims:
         except RuleRaised:
             return {}
         return read_gradients(self.problem, returned)[0]
+
+
+def _without_leaps(changes: dict[int, Array], limit: float) -> dict[int, Array]:
+    leaps = np.concatenate([c.ravel() > limit for c in changes.values()])
+    if 2 * leaps.sum() > leaps.size:
+        return {i: np.zeros_like(c) for i, c in changes.items()}
+    return {i: np.where(c <= limit, c, 0.0) for i, c in changes.items()}
 
 
 def claims_of(problem: Problem, gradients: dict[int, Array]) -> Claims:

@@ -92,6 +92,12 @@ class TestRounding:
         found = claims(lambda x: np.abs(x - 1), lambda dy, x: dy * np.sign(x - 1), x)
         assert found.rounding[0][0].max() < 1e-12
 
+    def test_digits_that_most_entries_lost_are_no_rounding_of_the_others(self):
+        x = np.array([1.8, 2.0, 1.5, 1.7, 0.1])
+        found = claims(lambda x: x**2, lambda dy, x: (2 * x * dy).astype(np.float32).astype(float), x)
+        assert found.changes[0][0][-1]
+        assert not found.rounding[0][0].any()
+
     def test_gradient_that_is_nothing_but_rounding_may_be_any_of_it(self):
         rng = np.random.default_rng(0)
         found = claims(lambda x: 0 * x, lambda dy, x: 1e-17 * rng.standard_normal(x.shape))
