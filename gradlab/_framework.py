@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._derivative import BOTH, REVERSE, Derivative, arrays_in
-from gradlab._question import answered, check_point
+from gradlab._question import Question, answered, check_point
 from gradlab._snippet import Snippet
 from gradlab.checks.criteria import default_rtol
 from gradlab.errors import UsageError, is_deliberate
@@ -66,14 +66,7 @@ def check_in_turn(
         if not reports[-1].passed:
             break
     shown = reports[0] if reports[-1].passed else reports[-1]
-    report = replace(
-        shown,
-        notes=tuple(dict.fromkeys([*shown.notes, *notes])),
-        forward_calls=sum(report.forward_calls for report in reports),
-        backward_calls=sum(report.backward_calls for report in reports),
-        jvp_calls=sum(report.jvp_calls for report in reports),
-        seconds=sum(report.seconds for report in reports),
-    )
+    report = summed(shown, reports, notes=notes)
     return answered(report, None, partial(snippet, rng=seed), raise_exception=raise_exception)
 
 
@@ -96,9 +89,7 @@ def _reports(derivative: Derivative, *, seed: int, rtol: float | None) -> Iterat
         if known is not None and not findings and all(map(same, known, terms)):
             continue
         question, inputs = derivative.question(mode, rtol=rtol)
-        report, raised = check_point(question, dict(inputs), seed=seed)
-        if raised is not None:
-            raise raised  # by the user's function, and no matter of its derivative
+        report = report_of(question, dict(inputs), seed=seed)
         if findings:
             reason = report.reason if report.failed else findings[0].message
             findings = [*findings, *report.findings]
@@ -107,6 +98,28 @@ def _reports(derivative: Derivative, *, seed: int, rtol: float | None) -> Iterat
         if not report.passed:
             return
         known = known or terms
+
+
+def report_of(question: Question, inputs: Any, *, grad_output: Any = None, seed: int) -> Report:
+    """Return the report of a point; what the user's function raises there passes through."""
+    __tracebackhide__ = True
+    report, raised = check_point(question, inputs, grad_output=grad_output, seed=seed)
+    if raised is not None:
+        raise raised  # it is no matter of the derivative
+    return report
+
+
+def summed(
+    shown: Report, reports: Sequence[Report], *, notes: Sequence[str], calls: Mapping[str, int] | None = None
+) -> Report:
+    """Return one of several reports, with more notes, the time of all, and the calls of all and some more."""
+    counts = ("forward_calls", "backward_calls", "jvp_calls")
+    return replace(
+        shown,
+        notes=tuple(dict.fromkeys([*shown.notes, *notes])),
+        seconds=sum(report.seconds for report in reports),
+        **{kind: sum(getattr(r, kind) for r in reports) + (calls or {}).get(kind, 0) for kind in counts},
+    )
 
 
 def agree(terms: Array | None, other: Array | None, *, rtol: float, eps: float) -> bool:
@@ -166,6 +179,21 @@ def read_modes(modes: Any, order: Any, known: Sequence[str] = BOTH) -> tuple[str
     if isinstance(order, bool) or not isinstance(order, int | np.integer) or order < 1:
         raise UsageError(f"order is {describe(order)}; expected a positive integer")
     return tuple(dict.fromkeys(chosen))
+
+
+def title_of(f: Any, name: str | None = None) -> str:
+    """Return what reports call a function."""
+    return name or str(getattr(f, "__name__", type(f).__name__))
+
+
+def ignored(reasons: Mapping[str, str], **options: Any) -> list[str]:
+    """Return a note on each option that is given, and is accepted for those who know it only.
+
+    >>> ignored({"eps": "steps are measured"}, eps=1e-6)
+    ['eps is ignored: steps are measured']
+    """
+    given = [key for key, value in options.items() if value not in (None, False, 0)]
+    return [f"{key} is ignored: {reasons[key]}" for key in given]
 
 
 def new_name(name: str, taken: Iterable[str]) -> str:

@@ -221,7 +221,7 @@ class Rule:
         >>> gradlab.verify(rule)  # doctest: +SKIP
         <Report sin: pass at 100 points>
         """
-        from gradlab.torch import rule_from_torch
+        from gradlab.torch.rules import rule_from_torch
 
         return rule_from_torch(
             cls,

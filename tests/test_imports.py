@@ -32,7 +32,6 @@ LAYERS = [
     ["_derivative"],
     ["strategies"],
     ["_framework"],
-    ["_torch"],
     ["autograd", "jax", "scipy", "torch"],
     ["layers", "_value_and_grad", "_points", "_tally"],
     ["_search"],

@@ -16,10 +16,10 @@ pytest.importorskip("torch")
 import torch
 from torch.autograd import Function
 
-from gradlab._torch import beside, functions, point, rules, tensors
+import gradlab.torch.checks
 from gradlab.mutants import torch as planted
 from gradlab.mutants.torch import CASES
-from gradlab.torch import gradcheck, gradgradcheck
+from gradlab.torch import arrays, beside, derivatives, functions, gradcheck, gradgradcheck, rules
 
 torch.set_num_threads(1)  # on a busy machine, threads wait for each other
 
@@ -140,6 +140,7 @@ RIGHT = {
     "an expanded tensor": lambda: gradcheck(torch.tanh, torch.ones(1).double().expand(3)),
     "second order": lambda: gradgradcheck(planted.Product, (X, X), check_fwd_over_rev=False),
     "second order, forward over reverse": lambda: gradgradcheck(torch.tanh, X, X, check_fwd_over_rev=True),
+    "second order, without any upstream gradient": lambda: gradgradcheck(torch.tanh, X, torch.zeros(3)),
     "second order, complex": lambda: gradgradcheck(lambda z: z**2 * z.conj(), Z, check_batched_grad=True),
     "forward mode alone": lambda: gradcheck(planted.Cube, X, check_backward_ad=False, check_forward_ad=True),
     "a reference": lambda: gradcheck(planted.Swish, X.bfloat16(), reference=lambda x: x * torch.sigmoid(x)),
@@ -473,7 +474,9 @@ def test_missing_framework_is_one_sentence(monkeypatch):
         __import__("gradlab.torch")
 
 
-@pytest.mark.parametrize("module", [gradlab.torch, tensors, point, functions, beside, rules, planted])
+@pytest.mark.parametrize(
+    "module", [gradlab.torch.checks, arrays, derivatives, functions, beside, rules, planted]
+)
 def test_docstrings(module):
     assert (
         doctest.testmod(module, optionflags=doctest.NUMBER if hasattr(doctest, "NUMBER") else 0).failed == 0

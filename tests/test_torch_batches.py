@@ -10,10 +10,10 @@ pytest.importorskip("torch")
 import torch
 from torch.autograd import Function
 
-from gradlab._torch.batches import OneByOne, in_batches
-from gradlab._torch.functions import point_of
 from gradlab.mutants import torch as planted
 from gradlab.torch import gradcheck, gradgradcheck
+from gradlab.torch.batches import OneByOne, in_batches
+from gradlab.torch.functions import point_of
 
 torch.set_num_threads(1)  # on a busy machine, threads wait for each other
 

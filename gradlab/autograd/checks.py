@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab._derivative import BOTH, FORWARD, REVERSE
-from gradlab._framework import check_in_turn, read_modes
+from gradlab._framework import check_in_turn, read_modes, title_of
 from gradlab._question import seed_of
 from gradlab._snippet import call_snippet
 from gradlab.autograd.derivatives import Asked, derivatives, floating
@@ -94,7 +94,7 @@ def check_grads(
 
         names = names_of(_plain(f), len(args))
         point = {names[k]: floating(args[k]) for k in positions}
-        title = name or str(getattr(f, "__name__", type(f).__name__))
+        title = title_of(f, name)
         snippet = partial(
             call_snippet,
             "autograd.check_grads",
@@ -210,7 +210,7 @@ def _check_unary(
     if not callable(f):
         raise UsageError(f"f is {describe(f)}; expected a function")
     (argument,), seed = names_of(_plain(f), 1), seed_of(rng)
-    title = name or str(getattr(f, "__name__", type(f).__name__))
+    title = title_of(f, name)
     asked = Asked((mode,), np.random.default_rng(seed), [])
     in_turn = derivatives(asked, f, {argument: floating(x)}, 1, title)
     snippet = partial(call_snippet, f"autograd.{called}", f, _plain(f), (x,), rtol=rtol, name=name)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._derivative import BOTH, FORWARD, REVERSE, Derivative, Pull
-from gradlab._framework import check_in_turn, read_modes
+from gradlab._framework import check_in_turn, ignored, read_modes, title_of
 from gradlab._question import seed_of
 from gradlab._snippet import call_snippet, derivative_snippet
 from gradlab.errors import UsageError, is_deliberate
@@ -30,6 +30,8 @@ from gradlab.point.values import describe
 from gradlab.report import Report
 
 __tracebackhide__ = is_deliberate
+
+IGNORED = dict.fromkeys(("atol", "rtol", "eps"), "error bars and steps are measured")
 
 
 def check_grads(
@@ -100,8 +102,8 @@ def check_grads(
     if isinstance(f, jax.custom_vjp) and REVERSE in given:
         chosen = (REVERSE,)  # it has no other
     function, inputs = flat(f, args)
-    seed, title = seed_of(rng), _title(f, name)
-    notes = _ignored(atol=atol, rtol=rtol, eps=eps)
+    seed, title = seed_of(rng), title_of(f, name)
+    notes = ignored(IGNORED, atol=atol, rtol=rtol, eps=eps)
     wide = is_same_in_float64(function, inputs)
     if not wide:
         notes.append("in float64 f returns other numbers: compared in its own precision")
@@ -180,10 +182,10 @@ def check_vjp(
     function, inputs = flat(f, args)
     wide = is_same_in_float64(function, inputs)
     value = partial(evaluated, compiled(function, inputs), wide)
-    derivative = Derivative(_title(f, name), value, inputs, vjp=partial(_claimed_vjp, f_vjp, args, wide))
+    derivative = Derivative(title_of(f, name), value, inputs, vjp=partial(_claimed_vjp, f_vjp, args, wide))
     point = tuple(plain(arg) for arg in args)
     snippet = partial(derivative_snippet, "gradlab.jax.check_vjp", f, f_vjp, point, role="f_vjp", name=name)
-    notes, seed = _ignored(atol=atol, rtol=rtol, eps=eps), seed_of(rng)
+    notes, seed = ignored(IGNORED, atol=atol, rtol=rtol, eps=eps), seed_of(rng)
     return check_in_turn(
         [derivative], snippet, seed=seed, rtol=None, notes=notes, raise_exception=raise_exception
     )
@@ -238,10 +240,10 @@ def check_jvp(
     wide = is_same_in_float64(function, inputs)
     value = partial(evaluated, compiled(function, inputs), wide)
     push = partial(_claimed_jvp, f_jvp, args, wide)
-    derivative = Derivative(_title(f, name), value, inputs, jvps={FORWARD: push})
+    derivative = Derivative(title_of(f, name), value, inputs, jvps={FORWARD: push})
     point = tuple(plain(arg) for arg in args)
     snippet = partial(derivative_snippet, "gradlab.jax.check_jvp", f, f_jvp, point, role="f_jvp", name=name)
-    notes, seed = _ignored(atol=atol, rtol=rtol, eps=eps), seed_of(rng)
+    notes, seed = ignored(IGNORED, atol=atol, rtol=rtol, eps=eps), seed_of(rng)
     return check_in_turn(
         [derivative], snippet, seed=seed, rtol=None, notes=notes, raise_exception=raise_exception
     )
@@ -288,12 +290,3 @@ def _claimed_jvp(
     places = [is_inexact(leaf) for leaf in jax.tree.leaves(value)]
     kept = [leaf for leaf, place in zip(jax.tree.leaves(pushed), places, strict=True) if place]
     return as_outputs(inexact(value)), as_outputs(kept)
-
-
-def _title(f: Any, name: str | None) -> str:
-    return name or str(getattr(f, "__name__", type(f).__name__))
-
-
-def _ignored(**options: Any) -> list[str]:
-    given = [key for key, value in options.items() if value is not None]
-    return [f"{key} is ignored: error bars and steps are measured" for key in given]

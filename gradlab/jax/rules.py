@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from gradlab._derivative import FORWARD, REVERSE
-from gradlab._framework import read_modes
+from gradlab._framework import read_modes, title_of
 from gradlab._snippet import Snippet, call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.jax.arrays import flat, is_inexact, plain
@@ -40,7 +40,7 @@ def rule_from_jax(
     rule = _Adapter(f)
     trusted = None if reference is None else _Adapter(reference)
     return kind(
-        name or str(getattr(f, "__name__", type(f).__name__)),
+        title_of(f, name),
         rule.forward,
         rule.backward if REVERSE in chosen else None,
         tuple(map(plain, inputs)) if isinstance(inputs, tuple | list) else inputs,

@@ -116,7 +116,7 @@ class Beside:
             When jvp raises, `NotImplementedError` where there is none.
         """
         rtol = rtol or default_rtol(self._problem.given_eps)
-        pushed = FirstAnswer.of(jvp_map(self._problem, np.random.default_rng([self._seed, 5])))
+        pushed = FirstAnswer.ask(jvp_map(self._problem, np.random.default_rng([self._seed, 5])))
         if pushed.findings:
             return pushed.findings[0].message
         tangents = TangentClaims(self._problem, None, self._problem.wrt, self._claims)
@@ -181,7 +181,7 @@ class Beside:
         ]
         if not differing:
             return
-        problem, linear = self._problem, self._claimed.map
+        problem, linear = self._problem, self._claimed.linear
         read = []
         for gradients in (expected, found):
             named = dict(zip(problem.names, self.point.gradients(gradients, self._graph), strict=True))
@@ -212,7 +212,7 @@ class Beside:
 
     @cached_property
     def _claimed(self) -> FirstAnswer:
-        return FirstAnswer.of(backward_map(self._problem))
+        return FirstAnswer.ask(backward_map(self._problem))
 
     @cached_property
     def _claims(self) -> Claims:

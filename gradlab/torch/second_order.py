@@ -50,9 +50,11 @@ def gradient_of(point: Point, upstream: Sequence[Tensor]) -> Point:
     return looked_at(Point(f"gradient of {point.title}", variables, call, call_batch=call_batch))
 
 
-def noise_floor_of(point: Point, upstream: Sequence[Tensor], kept: Sequence[int]) -> Array:
+def noise_floor_of(point: Point, upstream: Sequence[Tensor], kept: Sequence[int]) -> Array | None:
     """Return below which size those gradients of a function that are kept may be nothing but rounding."""
     arrays = tuple(map(array_of, upstream))
+    if not any(array.any() for array in arrays):
+        return None  # they are all zero
     given = arrays if len(arrays) > 1 else arrays[0]
     problem = Problem(point.forward, point.backward, point.arrays, cached=True, grad_output=given)
     floors = noise_floor(claims_of(problem, read_gradients(problem, problem.call_backward())[0]))

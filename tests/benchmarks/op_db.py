@@ -23,10 +23,10 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
-from gradlab._torch.beside import Beside
-from gradlab._torch.functions import point_of
 from gradlab.point.functions import RuleRaised
 from gradlab.torch import gradcheck, gradgradcheck
+from gradlab.torch.beside import Beside
+from gradlab.torch.functions import point_of
 
 ENTRIES = 200
 HEAD = ("mode", "checks", "pass", "fail", "undecided", "error", "torch: pass / fail / error")
