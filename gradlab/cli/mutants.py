@@ -15,6 +15,7 @@ from gradlab.runs.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.mutants import Checker, Result
+    from gradlab.mutants.matrix import Group
 
 
 def add(commands: Any) -> None:
@@ -40,7 +41,10 @@ def add(commands: Any) -> None:
         help="draws the points; several give as many points of each rule (default: 0)",
     )
     parser.add_argument(
-        "-k", metavar="TEXT", default="", help="only what has this in its name, or is of this kind or cause"
+        "-k",
+        metavar="TEXT",
+        default="",
+        help="only what has this in its name, or is of this kind or cause; a framework, such as torch",
     )
     parser.add_argument("--list", action="store_true", help="print the catalogue and check nothing")
     parser.set_defaults(run=run)
@@ -48,22 +52,24 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the kill matrix."""
-    from gradlab.mutants import catalogue, matrix
+    from gradlab.mutants import matrix
+    from gradlab.mutants.frameworks import Framework, framework_results
     from gradlab.mutants.runner import results
 
-    cases = matrix.select(catalogue(), arguments.k)
+    checker = None if arguments.checker is None else load(arguments.checker)
+    cases, missing = _chosen(arguments.k, own=checker is None)
     if arguments.list:
-        for line in matrix.listing(cases):
+        for line in [*matrix.listing(cases), *missing]:
             say(line)
         return OK
-    checker = None if arguments.checker is None else load(arguments.checker)
-    if checker is not None:
-        cases = [case for case in cases if not case.forward_mode]  # it is asked about backward rules
     width = max(len(case.name) for case in cases)
     say(matrix.row("rule", matrix.COLUMNS, width))
     everything: list[Result] = []
     for case in cases:
-        found = [result for seed in arguments.seed for result in results(checker, [case], seed)]
+        if isinstance(case, Framework):
+            found = list(framework_results(case))  # at points of their own, which no seed draws
+        else:
+            found = [result for seed in arguments.seed for result in results(checker, [case], seed)]
         say(matrix.row(case.name, matrix.counts(found), width))
         everything += found
     say(matrix.row("total", matrix.counts(everything), width))
@@ -71,10 +77,38 @@ def run(arguments: argparse.Namespace) -> int:
         say(line)
     if checker is None:
         say(matrix.causes(everything))
+    for line in missing:
+        say(f"\n{line}")
     good = all(result.caught for result in everything if result.defect is not None) and not any(
         result.false_alarm or result.outcome == "error" for result in everything
     )
     return OK if good else WRONG
+
+
+def _chosen(text: str, *, own: bool) -> tuple[list[Group], list[str]]:
+    """Return what is shown to a checker, gradlab's ``own`` or another, and which frameworks are missing.
+
+    Another one is asked about backward rules of NumPy alone. Frameworks are imported where all is shown, or
+    where nothing else is meant.
+    """
+    from gradlab.mutants import catalogue, matrix
+    from gradlab.mutants.frameworks import NAMES, is_installed
+    from gradlab.mutants.frameworks import load as load_framework
+
+    cases = [case for case in catalogue() if own or not case.forward_mode]
+    found = list(matrix.matching(cases, text))
+    if not own or (text and found):
+        return matrix.select(cases, text), []
+    meant = [name for name in NAMES if text.lower().startswith(name)] or NAMES
+    missing = [
+        f"{name} is not installed, and its planted defects are left out: pip install 'gradlab-verify[{name}]'"
+        for name in meant
+        if not is_installed(name)
+    ]
+    installed = [load_framework(name) for name in meant if is_installed(name)]
+    if not installed:
+        raise UsageError("; ".join(missing))
+    return matrix.select([*cases, *installed], text), missing
 
 
 def load(target: str) -> Checker:

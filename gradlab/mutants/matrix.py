@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from gradlab.errors import UsageError
+from gradlab.mutants.frameworks import Framework
 from gradlab.mutants.model import Case
 from gradlab.mutants.runner import Result
+from gradlab.words import counted
+
+Group: TypeAlias = Case | Framework  # a right rule with its defects, or a framework with its own
 
 COLUMNS = (
     "defects",
@@ -22,7 +27,7 @@ COLUMNS = (
 )
 
 
-def select(cases: Iterable[Case], text: str) -> list[Case]:
+def select(cases: Iterable[Group], text: str) -> list[Group]:
     """Return the cases that have a text in their names, with all defects, or else the defects that have it.
 
     Raises
@@ -36,15 +41,7 @@ def select(cases: Iterable[Case], text: str) -> list[Case]:
     >>> [(case.name, len(case.defects)) for case in select(catalogue(), "relu: gate rev")]
     [('relu', 1)]
     """
-    text, chosen = text.lower(), []
-    for case in cases:
-        defects = tuple(
-            defect
-            for defect in case.defects
-            if text in f"{case.name}: {defect.name}".lower() or text in (defect.kind, defect.cause)
-        )
-        if text in case.name or defects:
-            chosen.append(replace(case, defects=defects or case.defects))
+    chosen = list(matching(cases, text))
     if not chosen:
         raise UsageError(
             f"no rule and no defect has {text!r} in its name; `gradlab mutants --list` shows them"
@@ -52,7 +49,20 @@ def select(cases: Iterable[Case], text: str) -> list[Case]:
     return chosen
 
 
-def listing(cases: Sequence[Case]) -> Iterable[str]:
+def matching(cases: Iterable[Group], text: str) -> Iterator[Group]:
+    """Yield the same, which may be none."""
+    text = text.lower()
+    for case in cases:
+        defects = tuple(
+            defect
+            for defect in case.defects
+            if text in f"{case.name}: {defect.name}".lower() or text in (defect.kind, defect.cause)
+        )
+        if text in case.name or defects:
+            yield replace(case, defects=defects or case.defects)  # type: ignore[arg-type] # of its own kind
+
+
+def listing(cases: Sequence[Group]) -> Iterable[str]:
     """Yield the catalogue as lines."""
     for case in cases:
         yield case.name
@@ -61,7 +71,10 @@ def listing(cases: Sequence[Case]) -> Iterable[str]:
             yield f"  {defect.name} [{defect.kind}{cause}]: {defect.remakes}"
     codes = sum(defect.cause is not None for case in cases for defect in case.defects)
     total = sum(len(case.defects) for case in cases)
-    yield f"{len(cases)} rules, {total} defects, {codes} of them with the code of their cause"
+    frameworks = sum(isinstance(case, Framework) for case in cases)
+    beside = f" and {counted(frameworks, 'framework')}" if frameworks else ""
+    rules = counted(len(cases) - frameworks, "rule")
+    yield f"{rules}{beside}, {total} defects, {codes} of them with the code of their cause"
 
 
 def row(name: str, values: Sequence[str], width: int) -> str:

@@ -61,6 +61,15 @@ class Planted:
     at: tuple[Any, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """Its category in a listing: the checker that is asked."""
+        return self.check
+
+    @property
+    def cause(self) -> None:
+        """The code of its cause; there is none."""
+
     def ask(self, checkers: Any, arguments: tuple[Any, ...], **options: Any) -> Any:
         """Call the checker of this name in a module; return its answer."""
         check: Callable[..., Any] = getattr(checkers, self.check)

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gradlab.mutants.model import Case, Defect
 
 if TYPE_CHECKING:
+    from gradlab.mutants.frameworks import Framework
+    from gradlab.mutants.planted import Planted
     from gradlab.report import Report
+
+OUTCOMES = {"pass": "accepted", "fail": "rejected", "inconclusive": "inconclusive"}  # by the verdict
 
 Checker: TypeAlias = Callable[[Callable[..., Any], Callable[..., Any], tuple[Any, ...]], Any]
 
@@ -24,9 +28,9 @@ class Result:
 
     Attributes
     ----------
-    case : Case
-        The rule.
-    defect : Defect or None
+    case : Case or Framework
+        The rule, or the framework whose derivatives are checked.
+    defect : Defect, Planted or None
         The wrong variant; ``None`` for the right rule.
     seed : int
         Which point.
@@ -43,8 +47,8 @@ class Result:
         How long it took.
     """
 
-    case: Case
-    defect: Defect | None
+    case: Case | Framework
+    defect: Defect | Planted | None
     seed: int
     outcome: str
     message: str
@@ -171,8 +175,7 @@ def _gradcheck(
     seed: int,
 ) -> tuple[str, str, tuple[str, ...]]:
     report = check(case, forward, derivative, inputs, seed)
-    outcome = {"pass": "accepted", "fail": "rejected", "inconclusive": "inconclusive"}[report.verdict]
-    return outcome, report.reason, tuple(cause.code for cause in report.causes)
+    return OUTCOMES[report.verdict], report.reason, tuple(cause.code for cause in report.causes)
 
 
 def check(

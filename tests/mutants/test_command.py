@@ -73,6 +73,25 @@ def test_what_the_checker_did_not_decide_is_counted_apart_for_defects_and_for_ri
     assert (decided["defects undecided"], decided["right undecided"]) == ("0", "0")
 
 
+def test_defects_of_a_framework_are_shown_to_what_replaces_its_checker(capsys):
+    assert main(["mutants", "-k", "scipy: rmatvec"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:6] == ["scipy", "1", "1", "0", "0", "1"]
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    installed = {"scipy"}
+    monkeypatch.setattr("gradlab.mutants.frameworks.is_installed", lambda name: name in installed)
+
+
+def test_frameworks_that_are_missing_are_said_to_be(without_torch, capsys):
+    assert main(["mutants", "--list"]) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith("torch is not installed, and its planted defects are left out: pip install")
+    assert main(["mutants", "-k", "torch"]) == 2
+    assert "torch is not installed" in capsys.readouterr().err
+
+
 def test_list_prints_the_catalogue(capsys):
     assert main(["mutants", "--list", "-k", "last-write-wins"]) == 0
     out = capsys.readouterr().out

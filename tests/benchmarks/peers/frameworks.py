@@ -1,24 +1,25 @@
 """The planted defects for frameworks, shown to each framework's own checker and to the one that replaces it.
 
-    pip install --editable '.[jax,autograd]'
-    python tests/benchmarks/peers/frameworks.py [autograd] [jax] [scipy]
+    pip install --editable '.[jax,autograd,torch]'
+    python tests/benchmarks/peers/frameworks.py [autograd] [jax] [scipy] [torch]
 
 Prints a table for each framework, in Markdown: what its own checker says of a right derivative and of the
 wrong one beside it, and what gradlab says. A framework that is not installed is left out, and said to be.
 SciPy has no checker of an operator, nor of a product with a Hessian. Its `check_grad` returns a norm: 1e-5 is
 accepted here, relative where the gradient is longer than 1. What it has for Jacobians, which is private,
-returns an error, of which its documentation calls a few 1e-6 good.
+returns an error, of which its documentation calls a few 1e-6 good. PyTorch's is called as users call it, with
+the options of the defect alone.
 """
 
 import argparse
 import importlib
-import importlib.util
 import warnings
 from functools import partial
 
 import numpy as np
 
-ALL = ("autograd", "jax", "scipy")
+from gradlab.mutants.frameworks import NAMES, is_installed, load
+
 NONE = "has none"
 
 
@@ -51,10 +52,40 @@ class SciPy:
         return NONE
 
 
+class PyTorch:
+    """PyTorch's checkers, of a `Function` by itself, and of functions that draw with a seed."""
+
+    @staticmethod
+    def gradcheck(func, inputs, **options):
+        """Accept a gradient."""
+        return _of_torch("gradcheck", func, inputs, **options)
+
+    @staticmethod
+    def gradgradcheck(func, inputs, **options):
+        """Accept a second derivative."""
+        return _of_torch("gradgradcheck", func, inputs, **options)
+
+
+def _of_torch(check, func, inputs, *, seed=None, **options):
+    import torch
+
+    applied = func.apply if isinstance(func, type) else func
+    copies = [
+        x.detach().clone().requires_grad_(x.requires_grad) for x in inputs
+    ]  # it lets func write to them
+
+    def seeded(*tensors):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return applied(*tensors)
+
+    return getattr(torch.autograd, check)(seeded, copies, raise_exception=False, **options)
+
+
 def own_checkers(framework):
     """Return the module of a framework that has its checkers."""
-    if framework == "scipy":
-        return SciPy
+    if framework in ("scipy", "torch"):
+        return {"scipy": SciPy, "torch": PyTorch}[framework]
     return importlib.import_module({"jax": "jax.test_util", "autograd": "autograd.test_util"}[framework])
 
 
@@ -76,10 +107,10 @@ def said(ask):
 def main(frameworks):
     """Print the tables."""
     for framework in frameworks:
-        if importlib.util.find_spec(framework) is None:
+        if not is_installed(framework):
             print(f"{framework} is not installed\n")
             continue
-        planted = importlib.import_module(f"gradlab.mutants.{framework}").PLANTED
+        planted = load(framework).defects
         sides = own_checkers(framework), importlib.import_module(f"gradlab.{framework}")
         rows = []
         for defect in planted:
@@ -106,5 +137,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description="The planted defects for frameworks, shown to both checkers."
     )
-    parser.add_argument("frameworks", nargs="*", default=ALL, help=f"some of {', '.join(ALL)} (default: all)")
+    parser.add_argument(
+        "frameworks", nargs="*", default=NAMES, help=f"some of {', '.join(NAMES)} (default: all)"
+    )
     main(parser.parse_args().frameworks)

@@ -1,81 +1,23 @@
 """Derivatives written for PyTorch, right ones and the wrong variants that people write.
 
-Most are right at the numbers that a test looks at, and wrong in how they are asked: for one gradient of two,
-with an upstream gradient that is missing or not contiguous, twice, in forward mode. Shown to
-`gradlab.torch.gradcheck`, or to `gradlab.torch.gradgradcheck` where the second derivative is concerned.
+::
+
+    cube               y = x³           x̄ = 3 x² ȳ,  ẏ = 3 x² ẋ
+    product            y = x w          x̄ = w ȳ,  w̄ = x ȳ
+    sine and cosine    s = sin x, c = cos x    x̄ = cos x · s̄ − sin x · c̄
+    lookup             y = w[k]         w̄[k] += ȳ
+    square             y = z²           z̄ = conj(2 z) ȳ
+    swish              y = x σ(x)       x̄ = (σ + x σ (1 − σ)) ȳ
+    dropout            y = m x          x̄ = m ȳ
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-
-
-@dataclass(frozen=True, eq=False)
-class Defect:
-    """A wrong variant.
-
-    Attributes
-    ----------
-    name : str
-        What it is, in a few words.
-    func : callable
-        The function.
-    remakes : str
-        Which kind of public bug it makes again.
-    """
-
-    name: str
-    func: Callable[..., Any]
-    _: KW_ONLY
-    remakes: str
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A right function with its defects.
-
-    Attributes
-    ----------
-    name : str
-        What it is called.
-    func : callable
-        As in `gradlab.torch.gradcheck`.
-    inputs : callable
-        Returns the point, of tensors that require a gradient, and constants.
-    defects : tuple of Defect
-        The wrong variants.
-    second : bool
-        Whether the second derivative is asked for.
-    options : dict
-        Of `gradlab.torch.gradcheck` and `torch.autograd.gradcheck` alike.
-    seed : int or None
-        Of torch's generator, for functions that draw.
-    """
-
-    name: str
-    func: Callable[..., Any]
-    inputs: Callable[[], tuple[Any, ...]]
-    _: KW_ONLY
-    defects: tuple[Defect, ...]
-    second: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-
-
-def normal(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float64) -> Callable[[], tuple[Tensor, ...]]:
-    """Return a function that draws tensors of these shapes, the same each time."""
-
-    def drawn() -> tuple[Tensor, ...]:
-        generator = torch.Generator().manual_seed(0)
-        return tuple(torch.randn(s, generator=generator, dtype=dtype).requires_grad_() for s in shapes)
-
-    return drawn
 
 
 class Cube(Function):
@@ -189,6 +131,51 @@ class FrozenCube(Cube):
         """Return ``3 x² dy``, with ``x`` a constant."""
         (x,) = ctx.saved_tensors
         return 3 * x.detach() ** 2 * dy
+
+
+class CubeGradient(Function):
+    """``dx = 3 x² dy`` as a function of its own: for ``g`` upstream, ``6 x dy g`` and ``3 x² g``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dy: Tensor) -> Tensor:
+        """Return ``3 x² dy``."""
+        ctx.save_for_backward(x, dy)
+        return 3 * x**2 * dy
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``6 x dy g`` and ``3 x² g``."""
+        x, dy = ctx.saved_tensors
+        return 6 * x * dy * g, 3 * x**2 * g
+
+
+class OffCubeGradient(CubeGradient):
+    """The second derivative is off by 2e-6."""
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``6.00001 x dy g`` and ``3 x² g``."""
+        x, dy = ctx.saved_tensors
+        return 6.00001 * x * dy * g, 3 * x**2 * g
+
+
+class TwiceCube(Cube):
+    """Its gradient has a backward by hand, too."""
+
+    gradient: ClassVar[type[CubeGradient]] = CubeGradient
+
+    @classmethod
+    def backward(cls, ctx: Any, dy: Tensor) -> Tensor:
+        """Return ``3 x² dy``."""
+        (x,) = ctx.saved_tensors
+        gradient: Tensor = cls.gradient.apply(x, dy)
+        return gradient
+
+
+class OffTwiceCube(TwiceCube):
+    """The backward of its gradient is off."""
+
+    gradient = OffCubeGradient
 
 
 class LoopCube(Cube):
@@ -420,93 +407,3 @@ class Scale(torch.nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``tanh(x) w``."""
         return torch.tanh(x) * (self.weight.data if self.frozen else self.weight)
-
-
-CASES: tuple[Case, ...] = (
-    Case(
-        "cube",
-        Cube,
-        normal((3, 2)),
-        defects=(
-            Defect("square missing", LinearCube, remakes="the power rule with the old exponent"),
-            Defect("writes to dy", InPlaceCube, remakes="a backward that saves memory by dy.mul_"),
-            Defect("not marked dirty", DirtyCube, remakes="an in-place forward without mark_dirty"),
-            Defect("kept in the class", StaleCube, remakes="tensors kept beside ctx, for the last call only"),
-            Defect("dy by its pointer", StridedCube, remakes="a kernel that takes dy for contiguous"),
-            Defect("x by its pointer", StridedInputCube, remakes="a kernel that takes x for contiguous"),
-        ),
-    ),
-    Case(
-        "cube, forward mode",
-        Cube,
-        normal((3, 2)),
-        options={"check_forward_ad": True},
-        defects=(Defect("0.1 % off", OffCube, remakes="a constant rounded in one of both modes"),),
-    ),
-    Case(
-        "cube, second order",
-        Cube,
-        normal((3, 2)),
-        second=True,
-        defects=(Defect("x detached", FrozenCube, remakes="a backward that autograd does not see"),),
-    ),
-    Case(
-        "cube, batched",
-        Cube,
-        normal((3, 2)),
-        options={"check_batched_grad": True},
-        defects=(Defect("entry by entry", LoopCube, remakes="a backward that leaves torch by item()"),),
-    ),
-    Case(
-        "product",
-        Product,
-        normal((3,), (3,)),
-        defects=(
-            Defect("wrong alone", ReusingProduct, remakes="needs_input_grad: a branch that no test enters"),
-            Defect("swapped", SwappedProduct, remakes="gradients returned in another order"),
-        ),
-    ),
-    Case(
-        "sine and cosine",
-        SinCos,
-        normal((3,)),
-        defects=(
-            Defect("both or nothing", BothOrNothing, remakes="set_materialize_grads(False), None for zero"),
-            Defect("never missing", NeverMissing, remakes="set_materialize_grads(False), None multiplied"),
-        ),
-    ),
-    Case(
-        "lookup",
-        Lookup,
-        lambda: (*normal((4, 2))(), torch.tensor([1, 3, 1])),
-        defects=(Defect("last row wins", LastRow, remakes="index_put_ without accumulate"),),
-    ),
-    Case(
-        "square of complex numbers",
-        Square,
-        normal((3,), dtype=torch.complex128),
-        defects=(
-            Defect("no conjugate", NotConjugated, remakes="the convention of JAX"),
-            Defect("real part", RealPart, remakes="a rule for real numbers"),
-        ),
-    ),
-    Case(
-        "swish in float32",
-        Swish,
-        normal((3,), dtype=torch.float32),
-        defects=(Defect("in bfloat16", HalfSwish, remakes="a saved tensor cast to save memory"),),
-    ),
-    Case(
-        "dropout",
-        Dropout,
-        normal((8,)),
-        seed=0,
-        defects=(Defect("another mask", AnotherMask, remakes="a mask drawn again in backward"),),
-    ),
-    Case(
-        "module",
-        Scale(),
-        normal((4, 3)),
-        defects=(Defect("weight.data", Scale(frozen=True), remakes="a parameter used through .data"),),
-    ),
-)

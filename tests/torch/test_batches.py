@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 import torch
 from torch.autograd import Function
 
-from gradlab.mutants import torch as planted
+from gradlab.mutants.torch import functions as planted
 from gradlab.torch import gradcheck, gradgradcheck
 from gradlab.torch.batches import OneByOne, in_batches
 from gradlab.torch.functions import point_of
