@@ -17,6 +17,8 @@ import numpy as np
 from hypothesis import configuration
 from hypothesis import strategies as st
 from hypothesis.database import ExampleDatabase
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from gradlab import strategies
 from gradlab.errors import UsageError
@@ -42,7 +44,7 @@ def points(rule: Rule) -> st.SearchStrategy[Any]:
         except UsageError as error:
             raise UsageError(f"rule {rule.name!r}: {error}") from None
     if callable(inputs):
-        # Large integers would not do: Hypothesis prefers those that it finds in the modules at hand.
+        # Large integers would not do: Hypothesis prefers some of them.
         seeds = st.lists(st.integers(0, 99), min_size=5, max_size=5)
         return seeds.map(lambda seed: inputs(np.random.default_rng(seed)))
     if isinstance(inputs, tuple | list | Mapping | np.ndarray):
@@ -102,7 +104,7 @@ def run(
     # Not where points are so large that Hypothesis does not draw several, or few of them have a value.
     together, alone = st.lists(drawn, min_size=1, max_size=POINTS), drawn.map(lambda point: [point])
     several = together
-    with _hypothesis_writes_nothing():
+    with _hypothesis_writes_nothing(), _hypothesis_reads_nothing():
         for start in itertools.count():
             before = counted
             settings = _settings(EXAMPLES, shrink=not callable(rule.inputs), database=database)
@@ -163,3 +165,22 @@ def _hypothesis_writes_nothing() -> Iterator[None]:
         yield
     finally:
         configuration.set_hypothesis_home_dir(before)
+
+
+# As Hypothesis has it, for what is drawn from the constants of no module.
+_CONSTANTS = type(providers.CONSTANTS_CACHE)(1024)
+
+
+@contextlib.contextmanager
+def _hypothesis_reads_nothing() -> Iterator[None]:
+    """Draw the same whatever modules are imported.
+
+    Hypothesis parses all that are not installed, in each process anew, to prefer the numbers in their source:
+    with the same seed, a call that is repeated elsewhere would draw other points.
+    """
+    before = providers._get_local_constants, providers.CONSTANTS_CACHE
+    providers._get_local_constants, providers.CONSTANTS_CACHE = Constants, _CONSTANTS
+    try:
+        yield
+    finally:
+        providers._get_local_constants, providers.CONSTANTS_CACHE = before
