@@ -22,6 +22,10 @@ spec.loader.exec_module(hostile)
 
 NAMES = [rule.name for rule in hostile.RULES]
 SHALLOW = "small stack"  # leaves less of it than a copy of this process has in use
+FORKED = [name for name in NAMES if name != SHALLOW]
+# One of each status, and those that could reach what the workers of pytest-xdist are heard by.
+DISTRIBUTED = ["good 0", "recursion", "prints", "segfault", "sigterm to the group", "closes all descriptors"]
+DISTRIBUTED += ["writes to all descriptors", "lingering child"]
 pytestmark = pytest.mark.skipif(not hasattr(hostile.os, "fork"), reason="the rules need POSIX")
 
 
@@ -32,14 +36,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def verify(*arguments):
-    command = [sys.executable, "-m", "gradlab", "verify", *arguments, "--max-examples", "1"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def as_document(file):
+def as_document(text):
     """Return what is said of each rule in the JSON document, after a look at whether it is complete."""
-    document = json.loads(file.read_text())
+    document = json.loads(text)
     said = document["reports"] + document["errors"]
     assert document["selected"] == len(said) == len({one["name"] for one in said})
     assert document["problems"] == []
@@ -66,29 +65,29 @@ def test_matrix_is_large_enough():
     assert len(NAMES) == len(set(NAMES))
 
 
-def test_every_hostile_rule_is_reported_as_text_and_as_json(folder):
-    done = verify("hostile:RULES", "--format", "json", "--output", "out.json")
+def test_every_hostile_rule_is_in_a_document_that_is_alone_on_standard_output(folder):
+    command = [sys.executable, "-m", "gradlab", "verify", "hostile:RULES", "--format", "json"]
+    done = subprocess.run([*command, "--max-examples", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    for statuses in (as_document(folder / "out.json"), as_table(done.stdout)):
-        assert unlike(statuses) == {}
-        assert sorted(statuses) == sorted(NAMES)
+    statuses = as_document(done.stdout)
+    assert unlike(statuses) == {}
+    assert sorted(statuses) == sorted(NAMES)
+    assert "printed by Python" in done.stderr
+    assert "by C" in done.stderr
 
 
-@pytest.mark.parametrize("options", [("--jobs", "2"), ("--timeout", "120")], ids=" ".join)
-def test_every_hostile_rule_is_reported_with_several_processes_or_a_timeout_too(
-    options, folder, forks, capfd
-):
+def test_every_hostile_rule_is_in_text_and_file_of_several_processes_with_a_timeout(folder, forks, capfd):
     command = ["verify", "hostile:RULES", "-k", "not small", "--format", "json", "--output", "out.json"]
-    assert main([*command, *options, "--max-examples", "1"]) == 2
-    for statuses in (as_document(folder / "out.json"), as_table(capfd.readouterr().out)):
+    assert main([*command, "--jobs", "2", "--timeout", "120", "--max-examples", "1"]) == 2
+    for statuses in (as_document((folder / "out.json").read_text()), as_table(capfd.readouterr().out)):
         assert unlike(statuses) == {}
         assert sorted([*statuses, SHALLOW]) == sorted(NAMES)
 
 
-def test_rules_that_hang_are_errors_with_the_place(folder):
-    done = verify("hostile:HANGERS", "hostile:GOOD", "--timeout", "10", "--jobs", "3", "--format", "json")
-    assert done.returncode == 2
-    document = json.loads(done.stdout)
+def test_rules_that_hang_are_errors_with_the_place(folder, forks, capfd):
+    command = ["verify", "hostile:HANGERS", "hostile:GOOD", "--timeout", "5", "--jobs", "3"]
+    assert main([*command, "--format", "json", "--max-examples", "1"]) == 2
+    document = json.loads(capfd.readouterr().out)
     assert [one["name"] for one in document["errors"]] == [rule.name for rule in hostile.HANGERS]
     assert {one["kind"] for one in document["errors"]} == {"timeout"}
     places = [one["stack"] for one in document["errors"]]
@@ -97,18 +96,8 @@ def test_rules_that_hang_are_errors_with_the_place(folder):
     assert document["counts"]["pass"] == len(hostile.GOOD)
 
 
-def test_document_is_alone_on_standard_output_whatever_rules_write_there(folder):
-    done = verify("hostile:RULES", "-k", "prints or closes or writes or good", "--format", "json")
-    assert done.returncode == 2
-    document = json.loads(done.stdout)
-    assert document["selected"] == len(document["reports"]) + len(document["errors"])
-    assert "printed by Python" in done.stderr
-    assert "by C" in done.stderr
-
-
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_every_hostile_rule_has_its_test_in_pytest(processes, folder, forks, pytester):
-    names = [name for name in NAMES if name != SHALLOW]
+@pytest.mark.parametrize(("processes", "names"), [("0", FORKED), ("2", DISTRIBUTED)], ids=["one", "two"])
+def test_every_hostile_rule_has_its_test_in_pytest(processes, names, folder, forks, pytester):
     (pytester.path / "hostile.py").write_text(SOURCE.read_text())
     pytester.makepyfile(
         "import hostile\nfrom gradlab.pytest_plugin import rule_tests\n"
