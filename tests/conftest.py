@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import sys
@@ -62,6 +63,7 @@ class Fork(subprocess.Popen):
 def _run_and_exit(command, kept):
     code, *arguments = command
     ended = 1
+    gc.freeze()  # or each collection would write to, and so copy, all that this process has
     try:
         for low, high in pairwise([*sorted(kept), os.sysconf("SC_OPEN_MAX")]):
             os.closerange(low + 1, high)  # with them that by which Popen is told that the process runs
@@ -78,11 +80,19 @@ def _run_and_exit(command, kept):
         os._exit(ended)
 
 
+@pytest.fixture(scope="session")
+def imported():
+    """Load what all processes need, before `pytester` notes what is loaded: it forgets the rest."""
+    import numpy.random
+
+    from gradlab.runs import one, process, source, targets
+
+    return numpy.random, one, process, source, targets
+
+
 @pytest.fixture
-def forks(monkeypatch):
+def forks(imported, monkeypatch):
     """Start processes in which rules are checked in milliseconds; those of a command are real ones."""
     if hasattr(os, "fork"):
-        from gradlab.runs import one, process, source, targets  # noqa: F401 - what they all import
-
         forking = types.SimpleNamespace(**{**vars(subprocess), "Popen": Fork})
-        monkeypatch.setattr(process, "subprocess", forking)
+        monkeypatch.setattr("gradlab.runs.process.subprocess", forking)
