@@ -96,3 +96,10 @@ def forks(imported, monkeypatch):
     if hasattr(os, "fork"):
         forking = types.SimpleNamespace(**{**vars(subprocess), "Popen": Fork})
         monkeypatch.setattr("gradlab.runs.process.subprocess", forking)
+
+
+@pytest.fixture(scope="session")
+def conftest_that_forks():
+    """Give a ``conftest.py`` with which the processes of pytest-xdist make copies of themselves, too."""
+    every_test = "@pytest.fixture(autouse=True)\ndef _forks(forks):\n    pass\n"
+    return f"{Path(__file__).read_text()}\n\n{every_test}"

@@ -36,12 +36,14 @@ FUNCTIONS = """
 
 
 @pytest.fixture
-def run(pytester, forks):
+def run(pytester, forks, conftest_that_forks):
     """Run a test file that begins with the functions above."""
 
     def run(tests, *arguments, ini=""):
         pytester.makeini(f"[pytest]\nfilterwarnings = default\n{ini}")  # the outer run makes them errors
         pytester.makepyfile(FUNCTIONS + tests)
+        if "-n" in arguments:
+            pytester.makeconftest(conftest_that_forks)
         return pytester.runpytest("-p", "no:cacheprovider", *arguments)
 
     return run
