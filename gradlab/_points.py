@@ -104,7 +104,7 @@ def run(
     # Not where points are so large that Hypothesis does not draw several, or few of them have a value.
     together, alone = st.lists(drawn, min_size=1, max_size=POINTS), drawn.map(lambda point: [point])
     several = together
-    with _hypothesis_writes_nothing(), _hypothesis_reads_nothing():
+    with _hypothesis_writes_nothing(), hypothesis_reads_nothing():
         for start in itertools.count():
             before = counted
             settings = _settings(EXAMPLES, shrink=not callable(rule.inputs), database=database)
@@ -172,7 +172,7 @@ _CONSTANTS = type(providers.CONSTANTS_CACHE)(1024)
 
 
 @contextlib.contextmanager
-def _hypothesis_reads_nothing() -> Iterator[None]:
+def hypothesis_reads_nothing() -> Iterator[None]:
     """Draw the same whatever modules are imported.
 
     Hypothesis parses all that are not installed, in each process anew, to prefer the numbers in their source:

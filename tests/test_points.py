@@ -77,7 +77,7 @@ class TestDomain:
             "norm",
             lambda x: np.sqrt((x**2).sum()),
             lambda dy, x: dy * x / np.sqrt((x**2).sum()),
-            "(n)",
+            "(1)",
         )
         report = verify(norm, raise_exception=False)
         assert report.findings[0].kind == "not-finite"
