@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gradlab import GradientError
 from gradlab.cli import main
@@ -110,20 +111,22 @@ TEST_FILES = [
 ]
 
 
-SLOW_MACHINE = """
-from hypothesis import HealthCheck, settings
-few = {"max_examples": 5, "deadline": None}
-settings.register_profile("slow", **few, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("slow")
-"""
+@pytest.fixture
+def few_examples():
+    """Let Hypothesis draw few examples, for as long as they take."""
+    before = settings.get_current_profile_name()
+    few = {"max_examples": 5, "deadline": None, "database": None}
+    settings.register_profile("few", **few, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("few")
+    yield
+    settings.load_profile(before)
 
 
-@pytest.mark.usefixtures("frameworks")
+@pytest.mark.usefixtures("frameworks", "forks", "few_examples")
 @pytest.mark.parametrize("code", TEST_FILES)
 def test_test_file_passes(code, pytester):
     pytester.makepyfile(code)
-    pytester.makeconftest(SLOW_MACHINE)
-    result = pytester.runpytest_subprocess("--gradlab-max-examples=1", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("--gradlab-max-examples=1", "-p", "no:cacheprovider")
     assert result.parseoutcomes().keys() == {"passed"}
 
 
