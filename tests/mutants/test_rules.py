@@ -140,24 +140,30 @@ def any_directions(case, inputs, rng):
         yield {i: turn[i] * scale[i] * rng.uniform(0.5, 1, inputs[i].shape) for i in wrt}, relative
 
 
-def disagreement(case, gradients, inputs, upstream, rng):
-    """Return how far outside of the right interval a gradient is, at worst, in units of the tolerance."""
-    worst = 0.0
+def intervals(case, inputs, upstream, rng):
+    """Return the lowest and the highest right slope along each direction, and their rounding."""
     _, noise = STEPS.get(case.name, USUAL)
-    rtol = 1e-4 if case.name in FLOAT32 else 1e-6
-    wrt = differentiable(inputs)
-    gradients = dict(zip(wrt, gradients, strict=False))
+    upstream_numbers = numbers(upstream)
+    found = []
     for d, h in directions(case, inputs, rng):
         left, right, size = slopes(case, inputs, d, h)
-        upstream_numbers = numbers(upstream)
         bounds = np.sort([upstream_numbers * left, upstream_numbers * right], axis=0)
-        low, high = bounds[0].sum(), bounds[1].sum()
+        rounding = noise * 2e-15 * np.sum(np.abs(upstream_numbers) * size * ((left != 0) | (right != 0))) / h
+        found.append((d, bounds[0].sum(), bounds[1].sum(), rounding))
+    return found
+
+
+def disagreement(case, gradients, inputs, right):
+    """Return how far outside of the right intervals a gradient is, at worst, in units of the tolerance."""
+    worst = 0.0
+    rtol = 1e-4 if case.name in FLOAT32 else 1e-6
+    gradients = dict(zip(differentiable(inputs), gradients, strict=False))
+    for d, low, high, rounding in right:
         terms = [like(inputs[i], gradients[i]) * like(inputs[i], d[i]) for i in d]
         claimed = sum(term.sum() for term in terms)
-        rounding = noise * 2e-15 * np.sum(np.abs(upstream_numbers) * size * ((left != 0) | (right != 0))) / h
         digits = 1e-6 if case.name in FLOAT32 else 1e-13
-        rounding += digits * sum(np.abs(term).sum() for term in terms)  # the sum may cancel
-        tolerance = rtol * max(abs(low), abs(high)) + rounding + 1e-300
+        cancelled = digits * sum(np.abs(term).sum() for term in terms)
+        tolerance = rtol * max(abs(low), abs(high)) + rounding + cancelled + 1e-300
         if not np.isfinite(claimed):
             return np.inf
         worst = max(worst, (low - claimed) / tolerance, (claimed - high) / tolerance)
@@ -176,9 +182,9 @@ def test_right_rule_agrees_with_one_sided_differences_and_a_thousandth_more_does
     for i, gradient in zip(differentiable(inputs), gradients, strict=True):
         assert gradient.shape == inputs[i].shape
         assert gradient.dtype == inputs[i].dtype
-    assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(0)) <= 1
-    more = [1.001 * gradient for gradient in gradients]
-    assert disagreement(case, more, inputs, upstream, np.random.default_rng(0)) > 1
+    right = intervals(case, inputs, upstream, np.random.default_rng(0))
+    assert disagreement(case, gradients, inputs, right) <= 1
+    assert disagreement(case, [1.001 * gradient for gradient in gradients], inputs, right) > 1
 
 
 SHOWN = [
@@ -193,7 +199,8 @@ def test_defect_at_a_kink_is_no_other_subgradient(case, defect):
     for seed in SEEDS:
         inputs, _, upstream = point_of(case, seed)
         gradients = gradients_of(case, defect, inputs, upstream)
-        assert disagreement(case, gradients, inputs, upstream, np.random.default_rng(seed)) > 1
+        right = intervals(case, inputs, upstream, np.random.default_rng(seed))
+        assert disagreement(case, gradients, inputs, right) > 1
 
 
 def upstreams(output, upstream):
