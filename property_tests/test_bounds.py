@@ -67,7 +67,7 @@ def check(rule, x, **options):
     probes=st.sampled_from([None, "directions"]),
     max_calls=st.sampled_from([None, 5, 20, 60]),
 )
-@examples(30)
+@examples(20)
 def test_bounds_hold_and_no_right_rule_fails(point, seed, cached, factor, probes, max_calls):
     x, low, high = point
     given_arrays = [array.copy() for array in point]
@@ -88,7 +88,7 @@ def test_bounds_hold_and_no_right_rule_fails(point, seed, cached, factor, probes
     at=st.sampled_from(["low", "high", "corner"]),
     log_room=st.integers(-12, 0),
 )
-@examples(12)
+@examples(8)
 def test_points_at_or_near_a_bound_are_decided(seed, at, log_room):
     rng = np.random.default_rng(seed)
     x = rng.uniform(1, 2, 4)

@@ -136,7 +136,7 @@ FILES = {
 # The interpreter of this run has gradlab installed, so that pytest finds the plugin by its entry point.
 PYTEST = ("pytest", "-p", "no:cacheprovider")
 RULE_TESTS = (*PYTEST, "--gradlab-max-examples=20", "checks/test_layers.py")
-IN_PROCESSES = (*RULE_TESTS, "-n", "2")
+IN_PROCESSES = (*RULE_TESTS, "-n", "1")
 WITHOUT_PLUGIN = (*PYTEST, "-p", "no:gradlab", "checks/test_without_plugin.py")
 VERIFY = ("gradlab", "verify", "--format", "github", "--max-examples", "50")
 
@@ -172,7 +172,7 @@ def mended(tmp_path_factory):
     return build(tmp_path_factory.mktemp("mended"), LOOKUP_MENDED)
 
 
-@pytest.fixture(scope="module", params=[IN_PROCESSES, VERIFY], ids=["pytest -n 2", "gradlab verify"])
+@pytest.fixture(scope="module", params=[IN_PROCESSES, VERIFY], ids=["pytest -n 1", "gradlab verify"])
 def red(request, wrong):
     """Give what a gate says of the project with the defect."""
     return run(wrong, *request.param)

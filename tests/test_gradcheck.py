@@ -96,7 +96,7 @@ def test_gradient_of_zero_does_not_pass_where_forward_is_on_a_stair():
 
 
 def test_large_input_costs_few_calls_and_a_wrong_one_is_caught():
-    x = np.random.default_rng(0).normal(size=50_000)
+    x = np.random.default_rng(0).normal(size=20_000)
     report = gradcheck(np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2), x)
     assert report.forward_calls <= 64
     assert not gradcheck(np.tanh, lambda dy, x: dy * (1 - np.tanh(x)), x, raise_exception=False)

@@ -121,7 +121,7 @@ DOMAINS = {
 @pytest.mark.parametrize("name", DOMAINS)
 def test_every_point_degenerate_or_not_holds_what_it_may_hold(name):
     held, signature, holds = DOMAINS[name]
-    points = drawn(inputs(signature, elements=held), count=250)
+    points = drawn(inputs(signature, elements=held), count=120)
     for point in points:
         assert np.all(holds(point[0])), (point, point.degenerate)
     possible = held.alterations if isinstance(held, strategies.Elements) else {"layout"}
@@ -130,10 +130,10 @@ def test_every_point_degenerate_or_not_holds_what_it_may_hold(name):
 
 class TestDegeneratePoints:
     def test_share_is_as_documented(self):
-        kinds = Counter(point.degenerate for point in drawn(inputs("(n,d)"), count=500))
-        assert kinds[""] == pytest.approx(280, abs=50)
-        assert kinds["ties"] == pytest.approx(80, abs=35)
-        assert kinds["zeros"] == pytest.approx(80, abs=35)
+        kinds = Counter(point.degenerate for point in drawn(inputs("(n,d)"), count=250))
+        assert kinds[""] == pytest.approx(140, abs=30)
+        assert kinds["ties"] == pytest.approx(40, abs=20)
+        assert kinds["zeros"] == pytest.approx(40, abs=20)
         assert set(kinds) == {"", *KINDS}
 
     def test_they_can_be_switched_off(self):
@@ -151,7 +151,7 @@ class TestDegeneratePoints:
         ],
     )
     def test_each_shows_what_it_is(self, kind, shows):
-        points = [p for p in drawn(SQUARES, count=300) if p.degenerate == kind]
+        points = [p for p in drawn(SQUARES, count=150) if p.degenerate == kind]
         assert points
         assert sum(map(shows, (p[0] for p in points))) >= 0.8 * len(points)
 
@@ -258,9 +258,10 @@ class TestBadInput:
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_reals_and_real_numbers_of_their_precision(dtype):
-    z, x = find(
-        inputs("(n),(n)", elements=(reals, positive), dtype=dtype), lambda point: True, settings=UNHURRIED
-    )
-    assert z.dtype == dtype
-    assert x.dtype == z.real.dtype
-    assert z[0] == 1 + 1j
+    for z, x in drawn(inputs("(n),(n)", elements=(reals, positive), dtype=dtype), count=10):
+        assert z.dtype == dtype
+        assert x.dtype == z.real.dtype
+
+
+def test_simplest_complex_number_has_both_parts():
+    assert simplest(inputs("()", dtype="complex128"))[0] == 1 + 1j

@@ -68,8 +68,8 @@ def test_kink_beside_the_point_is_not_crossed():
     assert verdict(relu, lambda dy, x: dy * (x > 1e-6), x) is not Verdict.PASS
 
 
-def test_a_hundred_thousand_kinks_cost_no_more_calls():
-    x = np.random.default_rng(0).normal(size=100_000)
+def test_twenty_thousand_kinks_cost_no_more_calls():
+    x = np.random.default_rng(0).normal(size=20_000)
     report = gradcheck(relu, lambda dy, x: dy * (x > 0), x)
     assert report.forward_calls <= 64
     assert verdict(relu, lambda dy, x: dy * (x > 0.001), x) is Verdict.FAIL

@@ -58,8 +58,13 @@ def test_float32_layer_is_compared_in_float64(style):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_verify_takes_a_layer(style):
-    rule, wrong = (Rule.from_layer(made(style, f), "(n,3)", **STYLES[style].options) for f in (1.0, 2.5))
+    rule = Rule.from_layer(made(style), "(n,3)", **STYLES[style].options)
     assert verify(rule, max_examples=3).points == 3
+
+
+@pytest.mark.parametrize("style", ["attributes", "all returned", "network"])
+def test_verify_takes_a_wrong_layer(style):
+    wrong = Rule.from_layer(made(style, 2.5), "(n,3)", **STYLES[style].options)
     assert verify(wrong, max_examples=3, raise_exception=False).failed
 
 

@@ -174,7 +174,7 @@ def test_snippet_can_be_pasted_as_it_stands():
 
 
 def test_report_of_very_many_inputs_fits_on_a_screen():
-    inputs = {f"w{k}": np.ones(2) for k in range(12)}
+    inputs = {f"w{k}": np.ones(2) for k in range(9)}
     report = gradcheck(
         lambda **given: sum(value.sum() for value in given.values()),
         lambda dy, **given: {name: 2 * dy * value for name, value in given.items()},
@@ -182,7 +182,7 @@ def test_report_of_very_many_inputs_fits_on_a_screen():
         raise_exception=False,
     )
     text = render(report)
-    assert "  and 6 more in report.inputs: 6 wrong" in text
+    assert "  and 3 more in report.inputs: 3 wrong" in text
     assert text.count("\n") < 30
 
 
