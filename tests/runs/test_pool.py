@@ -310,10 +310,11 @@ def test_ctrl_c_twice_leaves_no_process_behind(write):
     assert outliving() == []
 
 
-def test_timeout_ends_what_a_rule_has_started(write, capfd):
+def test_timeout_ends_what_a_rule_has_started(write):
     write("mixed.py", MIXED)
-    assert main(["verify", "mixed:starter", "--timeout", "1"]) == 2
-    out, err = capfd.readouterr()
+    process = start("mixed:starter", "--timeout", "1")
+    out, err = end_of(process)
+    assert process.returncode == 2
     assert "ERROR starter: not done within the timeout of 1 s" in out
     assert err == ""
     assert outliving() == []
