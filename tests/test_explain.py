@@ -2,6 +2,7 @@ import functools
 
 import numpy as np
 import pytest
+from hypothesis.internal.conjecture import providers
 
 from gradlab import UsageError, explain, networks, rules
 from gradlab._explain.layout import digits
@@ -61,6 +62,14 @@ def test_the_point_shown_is_one_with_a_gradient():
     ]
     assert slopes
     assert any(slopes)
+
+
+def test_no_number_in_the_source_of_other_modules_decides_which_point_is_shown(monkeypatch):
+    def read():
+        raise AssertionError("Hypothesis reads the source of what is imported")
+
+    monkeypatch.setattr(providers, "_get_local_constants", read)
+    assert "Forward" in explain(rules.softmax.RULE)
 
 
 def test_a_users_own_rule_is_written_out():
