@@ -71,7 +71,7 @@ class Derivative:
         """Leave out forward mode where there is none, and note it; it is missed where it is all there is."""
         if self.vjp is None:
             return self
-        still = {name: map_leaves(np.zeros_like, x) for name, x in self.inputs.items()}
+        still = {name: map_arrays(np.zeros_like, x) for name, x in self.inputs.items()}
         found = {}
         for mode, jvp in self.jvps.items():
             try:
@@ -86,10 +86,12 @@ class Derivative:
                 found[mode] = jvp
         return replace(self, jvps=found)
 
-    def question(self, mode: str, *, rtol: float | None) -> tuple[Question, Mapping[str, Any]]:
+    def question(
+        self, mode: str, *, rtol: float | None, probes: str | None = None
+    ) -> tuple[Question, Mapping[str, Any]]:
         """Return what is asked of differences, and at which inputs."""
         if mode != REVERSE:
-            return self._question_of_tangents(self.jvps[mode], rtol)
+            return self._question_of_tangents(self.jvps[mode], rtol, probes)
         forward, backward = self._rule()
         question = Question(
             forward,
@@ -97,6 +99,7 @@ class Derivative:
             cached=True,
             reference=self.reference,
             rtol=rtol,
+            probes=probes,
             convention="jax",
             name=self.name,
         )
@@ -133,7 +136,9 @@ class Derivative:
 
         return forward, lambda grad_output, cache: cache()(grad_output)
 
-    def _question_of_tangents(self, jvp: Push, rtol: float | None) -> tuple[Question, Mapping[str, Any]]:
+    def _question_of_tangents(
+        self, jvp: Push, rtol: float | None, probes: str | None
+    ) -> tuple[Question, Mapping[str, Any]]:
         """Return the same of forward mode; a complex number is there a pair of real ones."""
         paired = [np.iscomplexobj(leaf) for leaf in arrays_in(dict(self.inputs))]
 
@@ -148,7 +153,7 @@ class Derivative:
             moved = tangents if isinstance(tangents, Mapping) else dict.fromkeys(inputs, tangents)
             return map_leaves(_parted, jvp(joined(inputs), joined(moved))[1])
 
-        question = Question(forward, None, jvp=push, rtol=rtol, name=self.name)
+        question = Question(forward, None, jvp=push, rtol=rtol, probes=probes, name=self.name)
         return question, {name: map_leaves(_parted, x) for name, x in self.inputs.items()}
 
 
@@ -169,6 +174,11 @@ def arrays_in(tree: Any) -> list[Any]:
     leaves: Leaves = []
     flatten("", tree, leaves)
     return [leaf for _, leaf in leaves if is_numeric(leaf)]
+
+
+def map_arrays(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Return a tree with a function of each of the `arrays_in` it in its place; an empty dict stays."""
+    return map_leaves(lambda leaf: function(leaf) if is_numeric(leaf) else leaf, tree)
 
 
 def products(tree: Any, other: Any) -> Array | None:

@@ -50,6 +50,8 @@ RIGHT = {
     "complex": lambda: check_grads(lambda z: z**2 + anp.conj(z) * z)(Z),
     "complex to real": lambda: check_grads(lambda z: anp.abs(z) ** 2)(Z),
     "order 3": lambda: check_grads(anp.sin, order=3)(X),
+    "order 4, forward mode alone": lambda: check_grads(anp.sin, modes=["fwd"], order=4)(0.5),
+    "an empty dict": lambda: check_grads(lambda p, x: p.get("w", x) ** 2, (0, 1))({}, 2.0),
     "a dict": lambda: check_vjp(lambda p: anp.sum(p["w"] ** 2) * p["b"], {"w": X, "b": 0.5}),
     "several outputs": lambda: check_grads(lambda x: traced_tuple((anp.sin(x), anp.sum(x))))(X),
     "a list": lambda: check_vjp(lambda p: p[0] * p[1][0], [X, (2.0,)]),
@@ -113,6 +115,21 @@ def test_second_derivative_that_only_forward_mode_gets_wrong_is_named():
     report = check_grads(wrong, raise_exception=False)(X)
     assert report.name == "vjp of square"
     assert report.reason.startswith("tangent of output 0 is wrong along 3 of 3 entries of grad_output")
+
+
+@pytest.mark.parametrize("wrong_entry", [False, True])
+def test_second_derivative_that_is_wrong_in_one_of_many_entries_is_named(wrong_entry):
+    x, factor = np.linspace(0.5, 2.0, 30), np.ones(30)
+    factor[17] += 1e-3 * wrong_entry
+    slope = primitive(lambda x, g: 2 * x * g)
+    defvjp(slope, lambda y, x, g: lambda h: 2 * h * g * factor, lambda y, x, g: lambda h: 2 * x * h)
+    report = check_grads(
+        of(square, lambda y, x: lambda g: slope(x, g)), modes=["rev"], raise_exception=False
+    )(x)
+    assert report.failed == wrong_entry
+    if wrong_entry:
+        assert report.name == "vjp of square"
+        assert report.inputs[0].wrong_entries == ((17,),)
 
 
 def test_derivative_of_forward_mode_alone_is_compared_with_that_of_reverse_mode():

@@ -21,11 +21,13 @@ import jax.test_util
 from jax import lax
 
 from gradlab.jax import check_grads, check_jvp, check_vjp
+from gradlab.jax.widened import widened
 from gradlab.mutants.jax import PLANTED
 
 X = jnp.array([0.5, -1.2, 2.0])
 W = jnp.array([[0.3, -0.7], [1.1, 0.4], [-0.2, 0.9]])
 Z = jnp.array([0.5 + 1j, -1.2 - 0.3j])
+HALVES = X.astype(jnp.bfloat16)
 
 
 def custom(function, backward, residuals=None, **options):
@@ -106,6 +108,7 @@ RIGHT = {
     ),
     "complex": lambda: check_grads(lambda z: z**2 + jnp.conj(z) * z, (Z,)),
     "bfloat16": lambda: check_grads(jnp.tanh, (X.astype(jnp.bfloat16),)),
+    "bfloat16 beside what f closes over": lambda: check_grads(lambda x: lax.mul(x, HALVES), (HALVES,)),
     "a Python float": lambda: check_grads(jnp.sin, (0.5,)),
     "a kink, where f is compiled": lambda: check_grads(jax.nn.relu, (jnp.linspace(-1, 1, 51),)),
     "f_vjp of integers, float0": lambda: check_vjp(
@@ -120,6 +123,7 @@ FORWARD = {
     "forward mode alone, where there is no other": lambda: check_grads(loop, (X,), 1, ["fwd"]),
     "linearized": lambda: check_grads(lambda x: jnp.sin(x) * x[0], (X,), 1, ["rev", "lin"]),
     "complex": lambda: check_grads(lambda z: z**2 + jnp.conj(z) * z, (Z,), 1, ["fwd"]),
+    "four times": lambda: check_grads(jnp.sin, (0.5,), 4, ["fwd"]),
     "f_jvp of integers, float0": lambda: check_jvp(
         lambda x, k: (x * k, k), partial(jax.jvp, lambda x, k: (x * k, k)), (X, jnp.array([1, 2, 3]))
     ),
@@ -175,23 +179,67 @@ def test_decorated_function_without_a_derivative_is_none():
 
 
 def test_function_that_is_another_in_float64_is_compared_in_its_own_precision():
+    def by_its_bits(x):
+        return x * (jax.lax.bitcast_convert_type(x, jnp.int32) > 0)
+
+    report = check_grads(by_its_bits, (X,))
+    assert report.passed
+    assert report.notes == ("f does not return the same in float64: compared in its own precision",)
+
+
+def test_random_numbers_are_the_same_in_float64():
     report = check_grads(lambda x, key: x * jax.random.normal(key), (X, jax.random.PRNGKey(0)))
     assert report.passed
-    assert report.notes == ("in float64 f returns other numbers: compared in its own precision",)
+    assert not report.notes
+    assert report.inputs[0].resolution < 1e-3
+
+
+def test_wrong_entry_beside_what_bfloat16_mixes_with_is_named():
+    wrong = custom(lambda x: lax.mul(x, HALVES), lambda r, g: (g * HALVES * jnp.array([1, 1, 2], g.dtype),))
+    report = check_grads(wrong, (HALVES,), reference=False, raise_exception=False)
+    assert report.inputs[0].wrong_entries == ((2,),)
+
+
+def repeated(x):
+    return lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, 2 * s[1] + HALVES), (0, x))[1]
+
+
+PROGRAMS = {
+    "a scan": lambda x: lax.scan(lambda c, r: (c * r + HALVES[0], c), x[0], x),
+    "a while loop": repeated,
+    "a branch": lambda x: lax.cond(True, lambda x: lax.mul(x, HALVES), lambda x: x, x),
+    "a scatter": lambda x: x.at[jnp.array([1, 1])].add(HALVES[:2]),
+    "a reduction": lambda x: lax.reduce(x, jnp.ones((), x.dtype), lax.mul, (0,)),
+    "a result of another type": lambda x: lax.dot(x, HALVES, preferred_element_type=jnp.float32),
+    "a type that is asked for": lambda x: jnp.sin(x.astype(jnp.float32)).astype(x.dtype),
+    "a derivative, computed again": lambda x: jax.vjp(jax.checkpoint(jnp.tanh), x)[1](HALVES)[0],
+    "a custom derivative": lambda x: jax.nn.relu(x) + custom(square, lambda r, g: (2 * r[0] * g,))(x),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program_of_a_narrow_type_is_evaluated_in_float64(program):
+    def function(x):
+        return jax.tree.leaves(PROGRAMS[program](x))
+
+    wide = widened(function, {"x": np.asarray(HALVES)})
+    with jax.enable_x64(True):
+        exact = wide(HALVES.astype(np.float64))
+    assert {y.dtype for y in exact} == {np.dtype(np.float64)}
+    for y, rounded in zip(exact, function(HALVES), strict=True):
+        np.testing.assert_allclose(np.asarray(rounded, np.float64), y, rtol=0.02, atol=0.02)
 
 
 def test_float32_is_compared_in_float64_and_the_setting_stays():
     report = check_grads(lambda x: jnp.sum(jnp.sin(x)), (X,))
     assert report.inputs[0].resolution < 1e-3
     assert jnp.asarray(np.ones(2)).dtype == jnp.float32
-    seen = set()
 
-    def looking(x):
-        seen.add(str(x.dtype))
-        return jnp.sin(x)
 
-    check_grads(looking, (X,))
-    assert seen == {"float32", "float64"}
+def test_function_that_looks_at_its_values_is_called_with_float64():
+    report = check_grads(lambda x: jnp.sin(x) if x[0] > 0 else x, (X,))
+    assert not report.notes
+    assert report.inputs[0].resolution < 1e-3
 
 
 def test_snippet_is_the_call():
@@ -284,8 +332,9 @@ def test_snippet_of_a_rule_is_the_call_of_the_framework():
         exec(report.snippet, {"square": wrong})
 
 
-def test_docstrings():
-    failed, attempted = doctest.testmod(gradlab.jax.checks)
+@pytest.mark.parametrize("module", ["checks", "widened"])
+def test_docstrings(module):
+    failed, attempted = doctest.testmod(sys.modules[f"gradlab.jax.{module}"])
     assert attempted > 0
     assert failed == 0
 

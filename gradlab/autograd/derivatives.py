@@ -13,7 +13,7 @@ from autograd.core import make_jvp, make_vjp
 from autograd.tracer import isbox
 
 from gradlab._derivative import FORWARD, REVERSE, Derivative, Pull, products
-from gradlab._framework import new_name, random_like
+from gradlab._framework import new_name, random_like, with_tangents
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.trees import Leaves, flatten, map_leaves, unflatten
 from gradlab.point.values import describe, is_floating
@@ -44,12 +44,18 @@ def derivatives(
         return _leaves(f(*inputs.values()))[0]
 
     def vjp(**inputs: Any) -> tuple[Any, Pull]:
-        pull, y = make_vjp(partial(_traced, f), tuple(inputs.values()))
+        pull, y = make_vjp(*_unary(partial(_traced, f), *inputs.values()))
         outputs, rebuilt = _leaves(y)
-        return outputs, lambda grad_output: dict(zip(inputs, pull(rebuilt(grad_output)), strict=True))
+
+        def gradients(grad_output: Any) -> dict[str, Any]:
+            pulled = pull(rebuilt(grad_output))
+            return dict(zip(inputs, pulled if len(inputs) > 1 else (pulled,), strict=True))
+
+        return outputs, gradients
 
     def jvp(inputs: Mapping[str, Any], tangents: Mapping[str, Any]) -> tuple[Any, Any]:
-        y, moved = make_jvp(partial(_traced, f), tuple(inputs.values()))(tuple(tangents.values()))
+        push = make_jvp(*_unary(partial(_traced, f), *inputs.values()))
+        y, moved = push(_one(*tangents.values()))
         return _leaves(y)[0], _leaves(moved)[0]
 
     derivative = Derivative(
@@ -64,21 +70,29 @@ def derivatives(
     if order < 2:
         return
     outputs, rebuilt = _leaves(f(*point.values()))
-    drawn = partial(random_like, rng=asked.rng)
     for mode in derivative.modes:
         if mode == REVERSE:
-            upstream = rebuilt(map_leaves(drawn, outputs))
+            upstream = rebuilt(map_leaves(partial(random_like, rng=asked.rng), outputs))
             named = {**point, new_name("grad_output", point): upstream}
             yield from derivatives(asked, partial(_vjp, f), named, order - 1, f"vjp of {title}")
         else:
-            tangents = {new_name(f"d{name}", point): map_leaves(drawn, x) for name, x in point.items()}
-            named = {**point, **tangents}
-            twice = partial(_by_reverse, f, point, tangents, rebuilt) if derivative.vjp is not None else None
+            named = with_tangents(point, asked.rng)
+            twice = partial(_by_reverse, f, named, rebuilt) if derivative.vjp is not None else None
             yield from derivatives(asked, partial(_jvp, f), named, order - 1, f"jvp of {title}", twice)
 
 
-def _traced(f: Callable[..., Any], values: Any) -> Any:
-    """Call a function of several arguments with a tuple of them, as autograd traces it."""
+def _one(*values: Any) -> Any:
+    """Return several values as one: autograd traces an array in less time than a tuple of one array."""
+    return values if len(values) > 1 else values[0]
+
+
+def _unary(f: Callable[..., Any], *values: Any) -> tuple[Callable[[Any], Any], Any]:
+    """Return a function of several values as one of one value, and that value."""
+    return (lambda values: f(*values)) if len(values) > 1 else f, _one(*values)
+
+
+def _traced(f: Callable[..., Any], *values: Any) -> Any:
+    """Call a function as autograd traces it."""
     y = f(*values)
     if isinstance(y, tuple | list | dict) and any(map(isbox, y.values() if isinstance(y, dict) else y)):
         raise UsageError(
@@ -91,31 +105,33 @@ def _traced(f: Callable[..., Any], values: Any) -> Any:
 def _vjp(f: Callable[..., Any], *arguments: Any) -> Any:
     """Return the vector-Jacobian product of a function; the upstream gradient is the last argument."""
     *values, grad_output = arguments
-    return make_vjp(lambda values: f(*values), tuple(values))[0](grad_output)
+    return make_vjp(*_unary(f, *values))[0](grad_output)
 
 
 def _jvp(f: Callable[..., Any], *arguments: Any) -> Any:
     """Return the Jacobian-vector product of a function; behind its arguments stand their tangents."""
     count = len(arguments) // 2
-    return make_jvp(lambda values: f(*values), arguments[:count])(arguments[count:])[1]
+    return make_jvp(*_unary(f, *arguments[:count]))(_one(*arguments[count:]))[1]
 
 
 def _by_reverse(
     f: Callable[..., Any],
-    point: Mapping[str, Any],
-    tangents: Mapping[str, Any],
+    named: Mapping[str, Any],
     rebuilt: Callable[[Any], Any],
     u: Any,
     moved: Mapping[str, Any],
 ) -> Any:
-    """Return the terms of ⟨u, d(J v)⟩, by what reverse mode says of it: ⟨d(Jᵀu), v⟩ + ⟨Jᵀu, dv⟩."""
-    changes, count = list(moved.values()), len(point)
+    """Return the terms of ⟨u, d(J v)⟩, by what reverse mode says of it: ⟨d(Jᵀu), v⟩ + ⟨Jᵀu, dv⟩.
+
+    ``named`` are the inputs, and then their tangents.
+    """
+    values, changes, count = list(named.values()), list(moved.values()), len(named) // 2
     upstream = rebuilt(u)
-    gradients = make_jvp(lambda values: _vjp(f, *values, upstream), tuple(point.values()))
+    gradients = make_jvp(*_unary(lambda *values: _vjp(f, *values, upstream), *values[:count]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where f is linear, its Jacobian does not depend on x
-        pulled, change = gradients(tuple(changes[:count]))
-    return products([change, pulled], [list(tangents.values()), changes[count:]])
+        pulled, change = gradients(_one(*changes[:count]))
+    return products([change, pulled], [_one(*values[count:]), _one(*changes[count:])])
 
 
 def _leaves(y: Any) -> tuple[Any, Callable[[Any], Any]]:

@@ -19,11 +19,9 @@ from gradlab.jax.arrays import Arrays, as_outputs, flat, inexact, is_inexact, pl
 from gradlab.jax.derivatives import (
     MODES,
     Asked,
-    compiled,
     derivatives,
-    evaluated,
     has_derivative,
-    is_same_in_float64,
+    numerical,
     rule,
 )
 from gradlab.point.values import describe
@@ -104,9 +102,9 @@ def check_grads(
     function, inputs = flat(f, args)
     seed, title = seed_of(rng), title_of(f, name)
     notes = ignored(IGNORED, atol=atol, rtol=rtol, eps=eps)
-    wide = is_same_in_float64(function, inputs)
+    value, wide = numerical(function, inputs)
     if not wide:
-        notes.append("in float64 f returns other numbers: compared in its own precision")
+        notes.append("f does not return the same in float64: compared in its own precision")
     trusted: Any = reference
     if reference is True and wide and isinstance(f, jax.custom_vjp | jax.custom_jvp):
         trusted = f.fun
@@ -118,7 +116,7 @@ def check_grads(
         else:
             notes.append("JAX does not differentiate what f decorates: compared with differences")
     asked = Asked(wide, chosen, np.random.default_rng(seed), notes)
-    in_turn = derivatives(asked, function, inputs, order, title, witness=witness)
+    in_turn = derivatives(asked, function, inputs, order, title, value=value, witness=witness)
     comma, without = "," * (len(args) == 1), ", reference=False" * (reference is False)
     snippet = partial(
         call_snippet,
@@ -180,8 +178,7 @@ def check_vjp(
     if not callable(f_vjp):
         raise UsageError(f"f_vjp is {describe(f_vjp)}; expected a function")
     function, inputs = flat(f, args)
-    wide = is_same_in_float64(function, inputs)
-    value = partial(evaluated, compiled(function, inputs), wide)
+    value, wide = numerical(function, inputs)
     derivative = Derivative(title_of(f, name), value, inputs, vjp=partial(_claimed_vjp, f_vjp, args, wide))
     point = tuple(plain(arg) for arg in args)
     snippet = partial(derivative_snippet, "gradlab.jax.check_vjp", f, f_vjp, point, role="f_vjp", name=name)
@@ -237,8 +234,7 @@ def check_jvp(
     if not callable(f_jvp):
         raise UsageError(f"f_jvp is {describe(f_jvp)}; expected a function")
     function, inputs = flat(f, args)
-    wide = is_same_in_float64(function, inputs)
-    value = partial(evaluated, compiled(function, inputs), wide)
+    value, wide = numerical(function, inputs)
     push = partial(_claimed_jvp, f_jvp, args, wide)
     derivative = Derivative(title_of(f, name), value, inputs, jvps={FORWARD: push})
     point = tuple(plain(arg) for arg in args)

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._derivative import BOTH, REVERSE, Derivative, Pull, products
-from gradlab._framework import apart, new_name, random_like
+from gradlab._framework import apart, new_name, random_like, with_tangents
 from gradlab.errors import is_deliberate
 from gradlab.jax.arrays import Arrays, Function, as_outputs, precision
+from gradlab.jax.widened import widened
 
 __tracebackhide__ = is_deliberate
 
@@ -45,6 +46,7 @@ def derivatives(
     order: int,
     title: str,
     *,
+    value: Callable[..., Any] | None = None,
     witness: tuple[Callable[..., Any], Callable[..., Any]] | None = None,
     known: Callable[..., Any] | None = None,
     many: int = MANY,
@@ -53,7 +55,7 @@ def derivatives(
     wide = asked.wide
     derivative = Derivative(
         title,
-        partial(evaluated, compiled(function, inputs, many), wide),
+        value or valued(function, inputs, wide, many),
         inputs,
         vjp=partial(vjp, function, wide) if REVERSE in asked.modes else None,
         jvps={mode: partial(jvp, function, mode, wide) for mode in asked.modes if mode != REVERSE},
@@ -74,7 +76,7 @@ def derivatives(
             pull = partial(_pulled, function, count)
             yield from derivatives(asked, pull, named, order - 1, f"vjp of {title}", many=FEW)
         else:
-            named |= {new_name(f"d{name}", named): random_like(x, asked.rng) for name, x in inputs.items()}
+            named = with_tangents(inputs, asked.rng)
             push = partial(_pushed, function, mode, count)
             twice = (
                 partial(_by_reverse, function, count, wide, named) if REVERSE in derivative.modes else None
@@ -183,14 +185,40 @@ def compiled(function: Function, inputs: Arrays, many: int = MANY) -> Callable[.
     return called
 
 
-def is_same_in_float64(function: Function, inputs: Arrays) -> bool:
-    """Whether a function is the same where float64 is on: if it draws random numbers, it is not."""
+def valued(function: Function, inputs: Arrays, wide: bool, many: int = MANY) -> Callable[..., Any]:
+    """Return a function of named NumPy arrays: at wider ones than ``inputs``, its program in float64."""
+    if not wide or not has_narrow(inputs):
+        return partial(evaluated, compiled(function, inputs, many), wide)
+    program = compiled(widened(function, inputs), inputs, 0)  # which no more than differences call
+
+    def value(**arrays: Any) -> Any:
+        return evaluated(function if has_narrow(arrays) else program, wide, **arrays)
+
+    return value
+
+
+def numerical(function: Function, inputs: Arrays) -> tuple[Callable[..., Any], bool]:
+    """Return what differences are taken of, and whether in float64: where the function is the same there."""
+    value = valued(function, inputs, wide=True)
+    wide = is_same_in_float64(value, inputs)
+    return (value if wide else valued(function, inputs, wide=False)), wide
+
+
+def is_same_in_float64(value: Callable[..., Any], inputs: Arrays) -> bool:
+    """Whether a function returns the same where its arguments are wider; it may not, or may not take them."""
+    if not has_narrow(inputs):
+        return True
     doubles = {name: array.astype(np.result_type(array, np.float64)) for name, array in inputs.items()}
-    given = evaluated(function, False, **inputs)
+    given = value(**inputs)
     try:
-        wide = evaluated(function, True, **doubles)
-    except Exception:  # such as float32 that it closes over, which does not mix
+        wide = value(**doubles)
+    except Exception:  # such as what works on the bits of a float32
         return False
     if not isinstance(given, tuple):
         given, wide = (given,), (wide,)
     return not any(starmap(apart, zip(given, wide, strict=True)))
+
+
+def has_narrow(inputs: Arrays) -> bool:
+    """Whether there are arrays that are narrower than float64."""
+    return any(np.result_type(array, np.float64) != array.dtype for array in inputs.values())

@@ -71,7 +71,7 @@ class _Adapter:
         with jax.enable_x64(True):
             function, arrays = flat(self._f, args)
         if self._wide is None:
-            self._wide = is_same_in_float64(function, arrays)
+            self._wide = is_same_in_float64(functools.partial(evaluated, function, True), arrays)
         return evaluated(function, self._wide, **arrays), (function, self._wide, arrays, args)
 
     def backward(self, grad_output: Any, cache: Any) -> Any:
