@@ -86,12 +86,10 @@ class Derivative:
                 found[mode] = jvp
         return replace(self, jvps=found)
 
-    def question(
-        self, mode: str, *, rtol: float | None, probes: str | None = None
-    ) -> tuple[Question, Mapping[str, Any]]:
+    def question(self, mode: str, *, rtol: float | None) -> tuple[Question, Mapping[str, Any]]:
         """Return what is asked of differences, and at which inputs."""
         if mode != REVERSE:
-            return self._question_of_tangents(self.jvps[mode], rtol, probes)
+            return self._question_of_tangents(self.jvps[mode], rtol)
         forward, backward = self._rule()
         question = Question(
             forward,
@@ -99,7 +97,6 @@ class Derivative:
             cached=True,
             reference=self.reference,
             rtol=rtol,
-            probes=probes,
             convention="jax",
             name=self.name,
         )
@@ -136,9 +133,7 @@ class Derivative:
 
         return forward, lambda grad_output, cache: cache()(grad_output)
 
-    def _question_of_tangents(
-        self, jvp: Push, rtol: float | None, probes: str | None
-    ) -> tuple[Question, Mapping[str, Any]]:
+    def _question_of_tangents(self, jvp: Push, rtol: float | None) -> tuple[Question, Mapping[str, Any]]:
         """Return the same of forward mode; a complex number is there a pair of real ones."""
         paired = [np.iscomplexobj(leaf) for leaf in arrays_in(dict(self.inputs))]
 
@@ -153,7 +148,7 @@ class Derivative:
             moved = tangents if isinstance(tangents, Mapping) else dict.fromkeys(inputs, tangents)
             return map_leaves(_parted, jvp(joined(inputs), joined(moved))[1])
 
-        question = Question(forward, None, jvp=push, rtol=rtol, probes=probes, name=self.name)
+        question = Question(forward, None, jvp=push, rtol=rtol, name=self.name)
         return question, {name: map_leaves(_parted, x) for name, x in self.inputs.items()}
 
 

@@ -30,7 +30,6 @@ __tracebackhide__ = is_deliberate
 
 DRAWS = 2  # of the dot-product test: what one pair of vectors cannot tell apart, the next one can
 FEW = 8  # entries, up to which to probe each takes no more calls than some random directions in each input
-HIDDEN = 0.1  # of an entry's derivative: at most that may hide among the others of a random direction
 
 
 def check_in_turn(
@@ -75,15 +74,13 @@ def _reports(derivative: Derivative, *, seed: int, rtol: float | None, is_first:
     """Yield what differences say of those modes that need them, up to the first that is not right.
 
     Of the function itself every entry is probed, unless it has very many. The derivatives of a derivative are
-    probed along random directions, which take fewer calls, where the defect of one entry shows among all.
+    probed along random directions, which take fewer calls, and by entries where those cannot tell.
     """
     rng = np.random.default_rng([seed, len(derivative.inputs)])
     value = derivative.value(**derivative.inputs)
     kinds = [np.asarray(leaf).dtype for tree in (value, dict(derivative.inputs)) for leaf in arrays_in(tree)]
     eps = max(float(limits(np.empty(0, kind).real.dtype).eps) for kind in kinds)
-    within = rtol or default_rtol(eps)
     size = sum(np.size(leaf) for leaf in arrays_in(dict(derivative.inputs)))
-    probes = "directions" if not is_first and size > FEW and size * within <= HIDDEN else None
     draws = [
         (map_arrays(partial(random_like, rng=rng), value), _direction(derivative.inputs, rng))
         for _ in range(DRAWS if len(derivative.modes) > 1 or derivative.known is not None else 1)
@@ -93,11 +90,11 @@ def _reports(derivative: Derivative, *, seed: int, rtol: float | None, is_first:
         claims = [derivative.claim(mode, *draw) for draw in draws]
         findings = _another_value(value, claims[0][0], mode)
         terms = [of_draw for _, of_draw in claims]
-        same = partial(agree, rtol=within, eps=eps)
+        same = partial(agree, rtol=rtol or default_rtol(eps), eps=eps)
         if known is not None and not findings and all(map(same, known, terms)):
             continue
-        question, inputs = derivative.question(mode, rtol=rtol, probes=probes)
-        report = report_of(question, dict(inputs), seed=seed)
+        question, inputs = derivative.question(mode, rtol=rtol)
+        report = _answer(question, dict(inputs), seed=seed, by_entry=is_first or size <= FEW)
         if findings:
             reason = report.reason if report.failed else findings[0].message
             findings = [*findings, *report.findings]
@@ -106,6 +103,18 @@ def _reports(derivative: Derivative, *, seed: int, rtol: float | None, is_first:
         if not report.passed:
             return
         known = known or terms
+
+
+def _answer(question: Question, inputs: Any, *, seed: int, by_entry: bool) -> Report:
+    """Return the report of a point; of random directions, unless they cannot tell what entries may."""
+    __tracebackhide__ = True
+    if by_entry:
+        return report_of(question, inputs, seed=seed)
+    report = report_of(replace(question, probes="directions"), inputs, seed=seed)
+    if not report.inconclusive:
+        return report
+    of_entries = report_of(question, inputs, seed=seed)
+    return summed(of_entries, [report, of_entries], notes=())
 
 
 def report_of(question: Question, inputs: Any, *, grad_output: Any = None, seed: int) -> Report:

@@ -132,6 +132,11 @@ def test_second_derivative_that_is_wrong_in_one_of_many_entries_is_named(wrong_e
         assert report.inputs[0].wrong_entries == ((17,),)
 
 
+def test_second_derivative_that_directions_cannot_tell_is_told_by_entries():
+    x = np.linspace(1e-3, 2e-3, 30, dtype=np.float32)  # in all of them together, what is too small adds up
+    assert check_grads(anp.sin, modes=["rev"])(x).passed
+
+
 def test_derivative_of_forward_mode_alone_is_compared_with_that_of_reverse_mode():
     twice = primitive(lambda x, g: 2 * x * g)  # the jvp of square, whose own rules are wrong
     defvjp(twice, lambda y, x, g: lambda h: h * g, lambda y, x, g: lambda h: 2 * x * h)
