@@ -183,6 +183,20 @@ def test_what_logarithms_leave_of_second_derivatives_that_are_zero_is_rounding()
     assert gradgradcheck(torch.logcumsumexp, (x, 0), check_fwd_over_rev=False).passed
 
 
+@pytest.mark.parametrize("case", RIGHT)
+def test_right_derivative_passes(case):
+    assert RIGHT[case]().passed
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_defect_is_caught_and_named(case):
+    named, check = WRONG[case]
+    with pytest.raises(GradientError) as caught:
+        check()
+    assert caught.value.report.failed
+    assert named in str(caught.value)
+
+
 @pytest.mark.parametrize("defect", PLANTED, ids=lambda defect: defect.name)
 def test_planted_defect_is_caught_and_named(defect):
     with pytest.raises(GradientError) as caught:
