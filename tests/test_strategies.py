@@ -151,7 +151,7 @@ class TestDegeneratePoints:
         ],
     )
     def test_each_shows_what_it_is(self, kind, shows):
-        points = [p for p in drawn(SQUARES, count=150) if p.degenerate == kind]
+        points = [p for p in drawn(SQUARES, count=300) if p.degenerate == kind]
         assert points
         assert sum(map(shows, (p[0] for p in points))) >= 0.8 * len(points)
 
