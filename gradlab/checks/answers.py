@@ -21,7 +21,7 @@ from gradlab.report import Finding
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
-CANCELLED = 64  # roundings of the largest influence of the point: what may be left where terms cancel
+CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FurtherAnswers:
 
 
 def compare_answers(
-    answers: FurtherAnswers, *, influence: float, rounding: Callable[[int], Array]
+    answers: FurtherAnswers, *, floor: float, rounding: Callable[[int], Array]
 ) -> list[Finding]:
     """Compare what backward or jvp returned in several calls.
 
@@ -55,8 +55,8 @@ def compare_answers(
     ----------
     answers : FurtherAnswers
         What it returned.
-    influence : float
-        The largest influence of an entry at the point: its rounding is what may be left of terms that cancel.
+    floor : float
+        Times the scale of an entry: what may be left of terms that cancel, as `Criteria.floor` says.
     rounding : callable
         Returns what a few roundings of the inputs change of an answer; called where something differs.
 
@@ -73,7 +73,7 @@ def compare_answers(
         again, uniform, combined = (a.get(k) for a in (answers.again, answers.uniform, answers.combined))
         if again is None or not np.isfinite(g).all():
             continue  # right, or not returned; what is not finite is told already
-        allowed = Allowed(linear, k, influence, rounding)
+        allowed = Allowed(linear, k, floor, rounding)
         if allowed.differ(g, again) is not None:
             finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
         elif uniform is None or combined is None:
@@ -92,7 +92,7 @@ def compare_imaginary_parts(
     gradients: Answer,
     imaginary: Answer,
     *,
-    influence: float,
+    floor: float,
     rounding: Callable[[int], Array],
 ) -> list[Finding]:
     """See whether gradients of real inputs that backward returned as complex ones are real but for rounding.
@@ -103,7 +103,7 @@ def compare_imaginary_parts(
         The map.
     gradients, imaginary : dict of int to Array
         What it returned, and the imaginary parts of that.
-    influence, rounding
+    floor, rounding
         As in `compare_answers`.
 
     Returns
@@ -113,7 +113,7 @@ def compare_imaginary_parts(
     """
     findings = []
     for i, part in imaginary.items():
-        allowed = Allowed(backward, i, influence, rounding)
+        allowed = Allowed(backward, i, floor, rounding)
         at = allowed.differ(part, np.zeros_like(part), gradients[i])
         if at is not None:
             name = backward.problem.names[i]
@@ -128,11 +128,11 @@ def compare_imaginary_parts(
 class Allowed:
     """By how much two answers about the input or output ``k`` may differ."""
 
-    def __init__(self, linear: LinearMap, k: int, influence: float, rounding: Callable[[int], Array]) -> None:
+    def __init__(self, linear: LinearMap, k: int, floor: float, rounding: Callable[[int], Array]) -> None:
         self.k, self.rounding, self.scale = k, rounding, linear.to_influence(k)
         eps = linear.problem.given_eps
         self.same = may_differ(eps)
-        self.floor = CANCELLED * eps * influence / self.scale
+        self.floor = floor / self.scale
 
     def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.

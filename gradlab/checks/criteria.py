@@ -66,6 +66,7 @@ class Criteria:
         self.towards: ByInput = {}
         hidden = np.abs(problem.output) <= problem.noise_floor
         self._hidden = float((np.abs(problem.grad_output) * problem.noise_floor)[hidden].sum())
+        self._floor_of_all = self._hidden if hidden.all() else 0.0
 
     def tolerance(self, rows: Rows) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains."""
@@ -82,10 +83,11 @@ class Criteria:
     def floor(self) -> float:
         """How far a claim may be off where forward shows nothing: by roundings of the largest influence.
 
-        Or by as much as the outputs that are nothing but rounding, as long as that is too small to matter.
+        Or by as much as the outputs that are nothing but rounding, as long as that is too small to matter
+        beside others, if there are any.
         """
         rounding = NOTHING * self.problem.given_eps * self.influence
-        return float(max(rounding, min(self._hidden, self.rtol * self.influence)))
+        return float(max(rounding, min(self._hidden, self.rtol * self.influence), self._floor_of_all))
 
     def floor_of_parts(self, rows: Rows) -> Array:
         """Return how far a claim may be off elsewhere: by roundings of the largest influence of its own part.
@@ -96,7 +98,7 @@ class Criteria:
         largest = np.where(rows.right[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
         if rows.table.upstreams is None:
             largest = np.fmax(largest, np.abs(self.problem.output))
-        return np.asarray(ROUNDINGS * self.problem.given_eps * largest)
+        return np.asarray(np.fmax(ROUNDINGS * self.problem.given_eps * largest, self._floor_of_all))
 
     def agrees(self, rows: Rows) -> Mask:
         """Return where both sides agree, with error bars narrow enough to tell something."""

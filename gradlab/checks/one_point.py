@@ -209,16 +209,14 @@ def _compare_answers(
     own = next((c for c in compared if c.role == linear.role), None)
     if own is None:
         return []
-    influence = own.criteria.influence
+    floor = own.criteria.floor
     vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
     rounding = partial(
         own.claims.rounding_of_answer, answer=first.answer, argument=linear.vector, vanishing=vanishing
     )
-    findings = [] if again is None else compare_answers(again, influence=influence, rounding=rounding)
+    findings = [] if again is None else compare_answers(again, floor=floor, rounding=rounding)
     answer, imaginary = first.answer, first.imaginary
-    return findings + compare_imaginary_parts(
-        linear, answer, imaginary, influence=influence, rounding=rounding
-    )
+    return findings + compare_imaginary_parts(linear, answer, imaginary, floor=floor, rounding=rounding)
 
 
 def _compare_transposes(

@@ -410,3 +410,10 @@ def test_what_the_page_shows_is_what_one_gets():
     failed, attempted = doctest.testfile(str(page), module_relative=False)
     assert attempted > 0
     assert failed == 0
+
+
+def test_second_derivatives_of_what_is_constant_but_for_rounding_are_not_wrong():
+    # The correlation of two numbers with two others is 1 or -1.
+    x = [[-4.826984902407649, -7.582430495695129], [-0.6046891126565539, -1.5411692216498662]]
+    x = torch.tensor([*x, [-1.9719097652168658, -4.146041530864057]], dtype=torch.float64, requires_grad=True)
+    assert not gradgradcheck(torch.corrcoef, (x,), raise_exception=False).failed
