@@ -160,7 +160,9 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     )
     why = f"; at some perturbed points, {problem.obstacle}" if problem.obstacle else ""
     if not count:
-        worst = max(p.resolution or 0.0 for p in undecided)
+        worst = max((p.resolution for p in undecided if p.resolution is not None), default=None)
+        if worst is None:
+            return f"whatever the gradient of {names} is, too little moves to see it"
         return f"nothing below {worst:.0e} times the gradient of {names} itself would have been seen"
     needed = max(compared.criteria.deciding_rtol(p.rows, p.rows_where(p.open)) for p in undecided)
     advice = f"rtol={rounded_up(needed)} would decide" if needed < COARSEST_RTOL else "no rtol would decide"

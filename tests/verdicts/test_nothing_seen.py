@@ -193,3 +193,15 @@ def test_whatever_rtol_a_report_suggests_a_wrong_rule_does_not_pass_with_it(back
     for c in (1e13, 1e15):
         for rtol in 10.0 ** np.arange(-6, 0):
             assert not gradcheck(lambda x, c=c: c + x.sum(), backward, ONES, rtol=rtol, raise_exception=False)
+
+
+def test_reason_says_that_nothing_moves():
+    rng = np.random.default_rng(0)
+    x, z = ((s * rng.normal(size=2000)).astype(np.float32) for s in (1e-7, 1.0))
+    report = gradcheck(
+        lambda x, z: x + np.tanh(z),
+        lambda dy, x, z: (dy, dy * (1 - np.tanh(z) ** 2)),
+        (x, z),
+        raise_exception=False,
+    )
+    assert report.reason == "whatever the gradient of x is, too little moves to see it"
