@@ -155,7 +155,7 @@ def _check_point(
             problem.close()
     if problem is not None and problem.pace.interrupted:
         original = KeyboardInterrupt()
-    origin = _Pictured(replace(question, rtol=rtol), inputs, grad_output, seed)
+    origin = _Pictured(question, inputs, grad_output, seed, rtol)
     report = assemble(question.title, found, problem=problem, started=started, seed=seed, origin=origin)
     return report, original
 
@@ -168,6 +168,7 @@ class _Pictured(Origin):
     inputs: Any
     grad_output: Any
     seed: int
+    rtol: float | None
     kept: Pictures | None = None
 
     def pictures(self, report: Report) -> Pictures:
@@ -192,7 +193,7 @@ class _Pictured(Origin):
                 problem,
                 report,
                 roles=roles,
-                rtol=question.rtol or default_rtol(problem.given_eps),
+                rtol=self.rtol or default_rtol(problem.given_eps),
                 atol=question.atol or 0.0,
                 reference=None if reference is None else as_reference(reference, question.convention),
             )
