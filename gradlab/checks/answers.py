@@ -73,7 +73,7 @@ def compare_answers(
         again, uniform, combined = (a.get(k) for a in (answers.again, answers.uniform, answers.combined))
         if again is None or not np.isfinite(g).all():
             continue  # right, or not returned; what is not finite is told already
-        allowed = Allowed(linear, k, floor, rounding)
+        allowed = Allowed(linear, k, floor=floor, rounding=rounding)
         if allowed.differ(g, again) is not None:
             finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
         elif uniform is None or combined is None:
@@ -113,7 +113,7 @@ def compare_imaginary_parts(
     """
     findings = []
     for i, part in imaginary.items():
-        allowed = Allowed(backward, i, floor, rounding)
+        allowed = Allowed(backward, i, floor=floor, rounding=rounding)
         at = allowed.differ(part, np.zeros_like(part), gradients[i])
         if at is not None:
             name = backward.problem.names[i]
@@ -128,7 +128,7 @@ def compare_imaginary_parts(
 class Allowed:
     """By how much two answers about the input or output ``k`` may differ."""
 
-    def __init__(self, linear: LinearMap, k: int, floor: float, rounding: Callable[[int], Array]) -> None:
+    def __init__(self, linear: LinearMap, k: int, *, floor: float, rounding: Callable[[int], Array]) -> None:
         self.k, self.rounding, self.scale = k, rounding, linear.to_influence(k)
         eps = linear.problem.given_eps
         self.same = may_differ(eps)

@@ -37,6 +37,11 @@ def default_rtol(eps: float) -> float:
     return min(max(1e-7, math.sqrt(eps), ROUNDINGS * eps), COARSEST_RTOL)
 
 
+def left_of_cancelled(influence: float, eps: float) -> float:
+    """Return what may be left of terms that cancel: some roundings of the largest influence."""
+    return float(NOTHING * eps * influence)
+
+
 class Criteria:
     """What a disagreement is measured by, at one point.
 
@@ -86,7 +91,7 @@ class Criteria:
         Or by as much as the outputs that are nothing but rounding, as long as that is too small to matter
         beside others, if there are any.
         """
-        rounding = NOTHING * self.problem.given_eps * self.influence
+        rounding = left_of_cancelled(self.influence, self.problem.given_eps)
         return float(max(rounding, min(self._hidden, self.rtol * self.influence), self._floor_of_all))
 
     def floor_of_parts(self, rows: Rows) -> Array:

@@ -15,7 +15,7 @@ import torch
 from gradlab._framework import random_like
 from gradlab.checks.answers import Allowed
 from gradlab.checks.claims import Claims, claims_of
-from gradlab.checks.criteria import default_rtol
+from gradlab.checks.criteria import default_rtol, left_of_cancelled
 from gradlab.checks.maps import CONSTANT, FirstAnswer, backward_map, jvp_map
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
@@ -193,7 +193,7 @@ class Beside:
             at = (
                 None
                 if other is None
-                else Allowed(linear, i, self._influence, self._rounding).differ(g, other)
+                else Allowed(linear, i, floor=self._floor, rounding=self._rounding).differ(g, other)
             )
             if other is None or at is not None:
                 k = at or 0
@@ -219,11 +219,12 @@ class Beside:
         return claims_of(self._problem, self._claimed.answer)
 
     @cached_property
-    def _influence(self) -> float:
-        return max(
+    def _floor(self) -> float:
+        influence = max(
             float((np.abs(g) * scales(self._problem.value(i))).max(initial=0.0))
             for i, g in self._claimed.answer.items()
         )
+        return left_of_cancelled(influence, self._problem.given_eps)
 
     def _rounding(self, i: int) -> Array:
         changes = self._claims.rounding_of(i, vanishes=True)
