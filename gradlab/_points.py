@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hypothesis
@@ -17,8 +18,6 @@ import numpy as np
 from hypothesis import configuration
 from hypothesis import strategies as st
 from hypothesis.database import ExampleDatabase
-from hypothesis.internal.conjecture import providers
-from hypothesis.internal.constants_ast import Constants
 
 from gradlab import strategies
 from gradlab.errors import UsageError
@@ -31,6 +30,7 @@ from gradlab.rule import Rule
 EXAMPLES = 9
 # Points in one example, at most, which costs about as much as one to set up: six on average.
 POINTS = 20
+SIZE = 1024  # of the cache in which Hypothesis keeps what it may draw of the constants of modules
 
 
 def points(rule: Rule) -> st.SearchStrategy[Any]:
@@ -167,20 +167,29 @@ def _hypothesis_writes_nothing() -> Iterator[None]:
         configuration.set_hypothesis_home_dir(before)
 
 
-# As Hypothesis has it, for what is drawn from the constants of no module.
-_CONSTANTS = type(providers.CONSTANTS_CACHE)(1024)
-
-
 @contextlib.contextmanager
 def hypothesis_reads_nothing() -> Iterator[None]:
     """Draw the same whatever modules are imported.
 
     Hypothesis parses all that are not installed, in each process anew, to prefer the numbers in their source:
-    with the same seed, a call that is repeated elsewhere would draw other points.
+    with the same seed, a call that is repeated elsewhere would draw other points. It has no public way to be
+    kept from that; where it is not as expected, it reads.
     """
-    before = providers._get_local_constants, providers.CONSTANTS_CACHE
-    providers._get_local_constants, providers.CONSTANTS_CACHE = Constants, _CONSTANTS
+    with contextlib.ExitStack() as kept:
+        with contextlib.suppress(ImportError, AttributeError):
+            from hypothesis.internal.conjecture import providers
+            from hypothesis.internal.constants_ast import Constants
+
+            empty = type(providers.CONSTANTS_CACHE)(SIZE)
+            kept.enter_context(_replaced(providers, _get_local_constants=Constants, CONSTANTS_CACHE=empty))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(module: ModuleType, **values: Any) -> Iterator[None]:
+    before = {name: getattr(module, name) for name in values}
+    vars(module).update(values)
     try:
         yield
     finally:
-        providers._get_local_constants, providers.CONSTANTS_CACHE = before
+        vars(module).update(before)

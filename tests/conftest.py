@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+# Before NumPy is loaded, and for all processes that tests start: matrices are small, and there are as many
+# processes as cores, whose threads would wait for each other.
+for library in ("OPENBLAS", "MKL", "OMP"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 RULES = """
 import numpy as np
 from gradlab import Rule

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis.internal.conjecture import providers
 
 from gradlab import Rule, verify
+from gradlab._points import hypothesis_reads_nothing
 from gradlab.strategies import inputs, positive
 
 
@@ -143,6 +145,18 @@ def test_points_depend_on_the_seed_alone_and_nothing_is_written(tmp_path):
         assert [path.name for path in folder.iterdir()] == ["local_module.py"]
     assert answers[0] == answers[1]
     assert "FAIL abs" in answers[0]
+
+
+@pytest.mark.parametrize("name", ["_get_local_constants", "CONSTANTS_CACHE"])
+def test_hypothesis_without_what_keeps_it_from_reading_draws_points_as_well(name, monkeypatch):
+    square = Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n)")
+    monkeypatch.delattr(providers, name)  # a later version may not have it
+    with hypothesis_reads_nothing():
+        assert not hasattr(providers, name)
+    monkeypatch.undo()
+    before = getattr(providers, name)
+    assert verify(square, max_examples=3).passed
+    assert getattr(providers, name) is before
 
 
 def test_hypothesis_writes_where_it_did_before():
