@@ -15,6 +15,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from gradlab.point.values import strided
+from gradlab.strategies.numbers import BIT, below
 
 Array: TypeAlias = npt.NDArray[Any]
 Alteration: TypeAlias = Callable[[st.DrawFn, Array], Array]
@@ -33,7 +34,7 @@ def ties(draw: st.DrawFn, array: Array) -> Array:
     """
     if array.size < 2:
         return array
-    one, other = array.flat[0], array.flat[draw(st.integers(0, array.size - 1))]
+    one, other = array.flat[0], array.flat[draw(below(array.size))]
     if one == other:
         return np.full_like(array, one)
     return np.asarray(np.where(_some(draw, array.shape), other, one))
@@ -46,9 +47,13 @@ def zeros(draw: st.DrawFn, array: Array) -> Array:
 
 def magnitude(draw: st.DrawFn, array: Array) -> Array:
     """Multiply all entries, or some, by a power of two."""
-    factor = 2.0 ** draw(st.sampled_from(POWERS))
-    scaled = array * factor
-    return scaled if draw(st.booleans()) else np.where(_some(draw, array.shape), scaled, array)
+    scaled = array * power(draw)
+    return scaled if draw(BIT) else np.where(_some(draw, array.shape), scaled, array)
+
+
+def power(draw: st.DrawFn) -> float:
+    """Draw one of a few powers of two."""
+    return float(2.0 ** POWERS[draw(below(len(POWERS)))])
 
 
 def layout(draw: st.DrawFn, array: Array) -> Array:
@@ -63,13 +68,13 @@ def layout(draw: st.DrawFn, array: Array) -> Array:
     kinds: list[Callable[[Array], Array]] = [strided, _backwards]
     if array.ndim > 1:
         kinds.insert(0, np.asfortranarray)
-    rearranged: Array = draw(st.sampled_from(kinds))(array)
+    rearranged: Array = kinds[draw(below(len(kinds)))](array)
     return rearranged
 
 
 def set_some(draw: st.DrawFn, array: Array, value: Any) -> Array:
     """Set one, some or all entries to a value; which ones is drawn."""
-    if draw(st.integers(0, 3)) == 3:
+    if draw(below(4)) == 3:
         return np.full_like(array, value)
     return np.where(_some(draw, array.shape), np.asarray(value, dtype=array.dtype), array)
 
@@ -79,8 +84,8 @@ def _some(draw: st.DrawFn, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     size = int(np.prod(shape))
     if not size:
         return np.zeros(shape, dtype=bool)
-    mask = np.array([draw(st.booleans()) for _ in range(size)])
-    mask[draw(st.integers(0, size - 1))] = True
+    mask = np.array([draw(BIT) for _ in range(size)])
+    mask[draw(below(size))] = True
     return mask.reshape(shape)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from gradlab.errors import UsageError
 from gradlab.point.values import describe
@@ -93,7 +92,7 @@ def one_hot(shape: Shape, sizes: Sizes | None = None) -> Arrays:
            [1, 0, 0]])
     """
     classes = shape[-1]
-    return hnp.arrays(np.int64, shape[:-1], elements=st.integers(0, classes - 1), fill=st.nothing()).map(
+    return sample(shape[:-1], range(classes), unique=False).map(
         lambda index: np.eye(classes, dtype=np.int64)[index]
     )
 
@@ -166,8 +165,8 @@ def labels(dimension: str, *, ignore: int | None = None) -> Elements:
 
     def draw(shape: Shape, sizes: Sizes) -> Arrays:
         size = int(dimension) if dimension.isdigit() else sizes[dimension]
-        choices = [*range(size), *([] if ignore is None else [int(ignore)])]
-        drawn = hnp.arrays(np.int64, shape, elements=st.sampled_from(choices), fill=st.nothing())
+        choices = (*range(size), *(() if ignore is None else (int(ignore),)))
+        drawn = sample(shape, choices, unique=False)
         return drawn if ignore is None else drawn.map(lambda a: a if (a != ignore).any() else a * 0)
 
     def complaint(core: Core, names: Sequence[str]) -> str:

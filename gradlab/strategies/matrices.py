@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from gradlab.strategies import degenerate
 from gradlab.strategies.degenerate import Alteration, Array
-from gradlab.strategies.numbers import LARGEST, Arrays, Shape, Sizes, distinct, grid
+from gradlab.strategies.numbers import LARGEST, Arrays, Shape, Sizes, distinct, grid, sample
 from gradlab.strategies.signature import Core
 
 
@@ -40,9 +39,9 @@ def spd(shape: Shape, sizes: Sizes | None = None) -> Arrays:
            [0.25, 1.  ]])
     """
     n = shape[-1]
-    from_one = [v for v in grid(0, 2 * LARGEST, 64) if 1 <= v <= LARGEST]
+    from_one = tuple(v for v in grid(0, 2 * LARGEST, 64) if 1 <= v <= LARGEST)
     room = LARGEST * 2.0 ** n.bit_length()
-    diagonal = hnp.arrays(np.float64, shape[:-1], elements=st.sampled_from(from_one), fill=st.nothing())
+    diagonal = sample(shape[:-1], from_one, unique=False)
 
     def matrix(drawn: tuple[Array, Array]) -> Array:
         beside, on = drawn
@@ -75,7 +74,7 @@ def _without_some_beside(draw: st.DrawFn, a: Array) -> Array:
 
 
 def _scaled_as_a_whole(draw: st.DrawFn, a: Array) -> Array:
-    return a * 2.0 ** draw(st.sampled_from(degenerate.POWERS))
+    return a * degenerate.power(draw)
 
 
 DEFINITE: dict[str, Alteration] = {

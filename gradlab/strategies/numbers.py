@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 Shape: TypeAlias = tuple[int, ...]
 Sizes: TypeAlias = Mapping[str, int]
 Arrays: TypeAlias = st.SearchStrategy[Any]
 
 LARGEST = 2  # of the readable numbers
+BIT = st.booleans()
+
+
+@functools.lru_cache
+def below(bound: int) -> st.SearchStrategy[int]:
+    """Draw an integer from zero up; kept, because a strategy costs more to make than to draw from."""
+    return st.integers(0, bound - 1)
 
 
 @functools.lru_cache
@@ -23,12 +30,18 @@ def distinct(shape: Shape, *, signed: bool) -> Arrays:
     """Draw arrays of readable numbers other than zero, all different."""
     # Multiples of a power of two, 1/16 where there is room, are exact in every floating dtype.
     points = grid(-2 * LARGEST, 2 * LARGEST, 2 * steps(shape))
-    return sample(shape, [v for v in points if abs(v) <= LARGEST and (signed or v > 0)])
+    return sample(shape, tuple(v for v in points if abs(v) <= LARGEST and (signed or v > 0)))
 
 
-def sample(shape: Shape, values: Sequence[float]) -> Arrays:
-    """Draw arrays of some of these values, all different, the first of them the simplest."""
-    return hnp.arrays(np.float64, shape, elements=st.sampled_from(values), unique=True, fill=st.nothing())
+@functools.lru_cache
+def sample(shape: Shape, values: Sequence[float], *, unique: bool = True) -> Arrays:
+    """Draw arrays of some of these values, all different if asked to, the first of them the simplest.
+
+    As ``hypothesis.extra.numpy.arrays`` does, which makes its strategies anew for each array.
+    """
+    size = math.prod(shape)
+    drawn = st.lists(st.sampled_from(values), min_size=size, max_size=size, unique=unique)
+    return drawn.map(lambda entries: np.array(entries, dtype=np.asarray(values).dtype).reshape(shape))
 
 
 @functools.lru_cache

@@ -16,7 +16,7 @@ from gradlab.numerics.dtypes import is_complex, is_floating, limits, named
 from gradlab.point.values import describe
 from gradlab.strategies import elements as of
 from gradlab.strategies.elements import NAMED, Elements
-from gradlab.strategies.numbers import Arrays, Shape, Sizes
+from gradlab.strategies.numbers import BIT, Arrays, Shape, Sizes, below
 from gradlab.strategies.signature import Core, read_signature
 
 Holds: TypeAlias = Elements | Callable[[Shape, Sizes], Arrays]
@@ -24,7 +24,6 @@ Holds: TypeAlias = Elements | Callable[[Shape, Sizes], Arrays]
 MAX_SIDE = 4
 BATCH_DIMS, BATCH_SIDE = 2, 3  # at most, of what `broadcast` puts in front
 # Of 32 points so many are degenerate, where the arrays can be.
-BIT = st.booleans()
 BITS, SHARES = 5, {"ties": 5, "zeros": 5, "magnitude": 3, "layout": 1}
 
 
@@ -92,13 +91,13 @@ def inputs(
     holds = _elements(signature, cores, elements)
     kind_of_float = _floating(dtype)
     names = sorted({name for core in cores for name in core if not name.isdigit()})
-    sizes = st.fixed_dictionaries({name: st.integers(1, side) for name, side in _sides(names, max_side)})
+    sides = {name: st.integers(1, side) for name, side in _sides(names, max_side)}
     kinds = _kinds(holds, kind_of_float) if degenerate else []
 
     @st.composite
     def points(draw: st.DrawFn) -> Point:
         kind = _kind(draw, kinds)
-        drawn = draw(sizes)
+        drawn = {name: draw(side) for name, side in sides.items()}
         batches = draw(_batches(len(cores))) if broadcast else ((),) * len(cores)
         arrays = []
         for core, batch, held in zip(cores, batches, holds, strict=True):
@@ -160,7 +159,8 @@ def _altered(draw: st.DrawFn, kind: str, arrays: list[Any], holds: Sequence[Elem
     """Make one of the arrays that can be degenerate in this way so, or all of them."""
     able = [i for i, held in enumerate(holds) if kind in held.alterations]
     everyone = [able] if len(able) > 1 and kind != "magnitude" else []  # products of large ones overflow
-    chosen = draw(st.sampled_from([*([i] for i in able), *everyone]))
+    choices = [*([i] for i in able), *everyone]
+    chosen = choices[draw(below(len(choices)))]
     return [
         held.alterations[kind](draw, array) if i in chosen else array
         for i, (array, held) in enumerate(zip(arrays, holds, strict=True))
