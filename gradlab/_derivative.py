@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -46,15 +46,22 @@ class Derivative:
         ``known(u, v)`` returns the terms of ⟨u, J v⟩ by other means that are right.
     reference : tuple of two functions, optional
         ``(forward, backward)`` of the same inputs, whose derivative is trusted.
+    is_missing : callable, optional
+        Whether an error that a jvp raises says that there is none: one that is asked for and is missing is
+        left out, and noted, where reverse mode is there.
+    notes : list of str
+        What is to be said of it is added.
     """
 
     name: str
     value: Callable[..., Any]
     inputs: Mapping[str, Any]
     vjp: Callable[..., tuple[Any, Pull]] | None = None
-    jvps: Mapping[str, Push] = field(default_factory=dict)
+    jvps: dict[str, Push] = field(default_factory=dict)
     known: Callable[[Any, Mapping[str, Any]], Array | None] | None = None
     reference: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+    is_missing: Callable[[Exception], bool] = lambda error: False
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def first(self) -> tuple[Any, Pull]:
@@ -64,27 +71,8 @@ class Derivative:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """In which modes there is a derivative, reverse mode first."""
+        """In which modes there is a derivative, as far as is known; reverse mode first."""
         return (*([REVERSE] if self.vjp is not None else []), *self.jvps)
-
-    def possible(self, is_missing: Callable[[Exception], bool], notes: list[str]) -> Derivative:
-        """Leave out forward mode where there is none, and note it; it is missed where it is all there is."""
-        if self.vjp is None:
-            return self
-        still = {name: map_arrays(np.zeros_like, x) for name, x in self.inputs.items()}
-        found = {}
-        for mode, jvp in self.jvps.items():
-            try:
-                jvp(self.inputs, still)
-            except Exception as error:
-                if not is_missing(error):
-                    raise
-                why = text_of(error).partition("\n")[0].rstrip(".")
-                if not any(why in note for note in notes):  # that of its derivatives lacks the same
-                    notes.append(f"{self.name} has no forward mode, and none was checked: {why}")
-            else:
-                found[mode] = jvp
-        return replace(self, jvps=found)
 
     def question(self, mode: str, *, rtol: float | None) -> tuple[Question, Mapping[str, Any]]:
         """Return what is asked of differences, and at which inputs."""
@@ -102,8 +90,25 @@ class Derivative:
         )
         return question, self.inputs
 
-    def claim(self, mode: str, u: Any, v: Mapping[str, Any]) -> tuple[Any, Array | None]:
-        """Return the value that comes with the derivative, and the terms of ⟨u, J v⟩ or ⟨Jᵀu, v⟩."""
+    def claims(
+        self, mode: str, draws: Sequence[tuple[Any, Mapping[str, Any]]]
+    ) -> list[tuple[Any, Array | None]]:
+        """Return the value that comes with the derivative, and the terms of ⟨u, J v⟩ or ⟨Jᵀu, v⟩.
+
+        For each pair of an upstream gradient and tangents, ``(u, v)``; of a mode that is missing, nothing.
+        """
+        try:
+            return [self._claim(mode, *draw) for draw in draws]
+        except Exception as error:
+            if mode == REVERSE or self.vjp is None or not self.is_missing(error):
+                raise
+            why = text_of(error).partition("\n")[0].rstrip(".")
+            if not any(why in note for note in self.notes):  # that of its derivatives lacks the same
+                self.notes.append(f"{self.name} has no forward mode, and none was checked: {why}")
+            del self.jvps[mode]
+            return []
+
+    def _claim(self, mode: str, u: Any, v: Mapping[str, Any]) -> tuple[Any, Array | None]:
         if mode == REVERSE:
             value, pull = self.first
             return value, products(pull(u), dict(v))

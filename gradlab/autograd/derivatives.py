@@ -65,7 +65,9 @@ def derivatives(
         vjp=vjp if REVERSE in asked.modes else None,
         jvps={FORWARD: jvp} if FORWARD in asked.modes else {},
         known=known,
-    ).possible(lambda error: isinstance(error, NotImplementedError), asked.notes)
+        is_missing=lambda error: isinstance(error, NotImplementedError),
+        notes=asked.notes,
+    )
     yield derivative
     if order < 2:
         return

@@ -61,7 +61,9 @@ def derivatives(
         jvps={mode: partial(jvp, function, mode, wide) for mode in asked.modes if mode != REVERSE},
         known=known,
         reference=witness,
-    ).possible(_is_missing, asked.notes)
+        is_missing=_is_missing,
+        notes=asked.notes,
+    )
     yield derivative
     if order < 2:
         return

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.dtypes import is_complex, widened
-from gradlab.point.calls import signature_of
+from gradlab.point.calls import positional_names, signature_of
 from gradlab.point.constants import is_constant
 from gradlab.point.nonfinite import not_finite
 from gradlab.point.pairs import PARTS, as_complex, as_pairs, with_partners
@@ -311,12 +311,10 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
 
 def names_of(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
     """Return the names of the first ``count`` arguments of a function, from its signature if it has one."""
-    signature = signature_of(forward)
-    parameters = [] if signature is None else list(signature.parameters.values())
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
-    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "input")
+    names, rest = positional_names(forward)
+    names, rest = names[:count], rest or "input"
     # An index, as in `args[1]`, can be no parameter's own name.
-    return tuple(names + [f"{rest}[{k}]" for k in range(count - len(names))])
+    return (*names, *(f"{rest}[{k}]" for k in range(count - len(names))))
 
 
 def called_with(

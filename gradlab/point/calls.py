@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,25 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
         return inspect.signature(function)
     except (TypeError, ValueError):
         return None
+
+
+def positional_names(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
+    """Return the names of the positional arguments of a function, and of what takes the rest: ``*args``.
+
+    What a signature says; of a plain function its code says the same, in a twentieth of the time.
+
+    >>> positional_names(lambda x, w, *rest, scale=1: x), positional_names(np.add)
+    ((('x', 'w'), 'rest'), (('x1', 'x2', 'out'), ''))
+    """
+    if isinstance(function, FunctionType) and not vars(function):  # where `__signature__` would be
+        code = function.__code__
+        taken = code.co_argcount
+        rest = code.co_varnames[taken + code.co_kwonlyargcount] if code.co_flags & inspect.CO_VARARGS else ""
+        return code.co_varnames[:taken], rest
+    signature = signature_of(function)
+    takes = [] if signature is None else list(signature.parameters.values())
+    names = tuple(p.name for p in takes if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+    return names, next((p.name for p in takes if p.kind is p.VAR_POSITIONAL), "")
 
 
 def refuse_mistake(
