@@ -171,6 +171,8 @@ def _joined(leaf: Any) -> Any:
 
 def arrays_in(tree: Any) -> list[Any]:
     """Return the arrays in a tree, and the numbers that are no integers."""
+    if isinstance(tree, np.ndarray):
+        return [tree]  # by far the most frequent
     leaves: Leaves = []
     flatten("", tree, leaves)
     return [leaf for _, leaf in leaves if is_numeric(leaf)]
@@ -187,8 +189,9 @@ def products(tree: Any, other: Any) -> Array | None:
     >>> products({"z": np.array([1 + 2j])}, {"z": np.array([3 - 1j])})
     array([5.])
     """
-    pairs = list(zip(arrays_in(tree), arrays_in(other), strict=False))
-    if len(arrays_in(tree)) != len(arrays_in(other)) or any(
+    ours, theirs = arrays_in(tree), arrays_in(other)
+    pairs = list(zip(ours, theirs, strict=False))
+    if len(ours) != len(theirs) or any(
         (not hasattr(a, "dtype") and not isinstance(a, float | complex)) or np.shape(a) != np.shape(b)
         for a, b in pairs
     ):

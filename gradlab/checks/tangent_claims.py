@@ -25,7 +25,7 @@ from gradlab.numerics.scales import norm, scales
 from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem, drawn_like, noise_direction
-from gradlab.point.returned import read_tangents
+from gradlab.point.returned import flat_tangent
 from gradlab.point.tangents import parted
 
 
@@ -62,6 +62,9 @@ class TangentClaims:
 
     def along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what jvp says along each direction, and how large the terms of that are: ``(r, s)``."""
+        if self.upstreams is None:
+            claim = self._rows(list(self._ask(directions)))
+            return claim, np.abs(claim)
         tangents = [self._contract(t) for t in self._ask(directions)]
         claim, size = (self._rows([t[k] for t in tangents]) for k in (0, 1))
         return claim, np.fmax(size, np.abs(claim))
@@ -144,18 +147,23 @@ class TangentClaims:
 
         At a distance of ``t`` along the line on which noise is looked for, tangents are others, too.
         """
-        problem = self.problem
-        for k, length in enumerate(directions.divisors.tolist()):
-            # A single entry moves by 1, which no dtype rounds; its length is put in afterwards.
-            tangent = _moved_by_one(problem, directions, k)
+        # A single entry moves by 1, which no dtype rounds; its length is put in afterwards.
+        for length, returned in zip(
+            directions.divisors.tolist(), self._returned(directions, t, how), strict=True
+        ):
+            yield flat_tangent(self.problem, returned) * length
+
+    def _returned(self, directions: Directions, t: float, how: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield what jvp returns along each direction."""
+        first = 0
+        if not t and not how:
+            yield from self.problem.push_entries(directions.position, directions.entries)
+            first = directions.singles
+        for k in range(first, directions.count):
+            tangent = _moved_by_one(self.problem, directions, k)
             if t:
                 tangent = {i: (1 + t * self._drawn[i]) * d for i, d in tangent.items()}
-            returned = problem.call_jvp(tangent, **how)
-            tangents, _ = read_tangents(problem, returned)
-            if len(tangents) < len(problem.form.shapes):
-                yield np.full(problem.form.size, np.nan)
-            else:
-                yield flatten([tangents[o] for o in range(len(tangents))]) * length
+            yield self.problem.call_jvp(tangent, **how)
 
     def _scatter(self, directions: Directions) -> Iterator[tuple[Array, Array]]:
         """Yield for each direction what each output's tangent scatters by, and the tangent."""

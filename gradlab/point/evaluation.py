@@ -235,7 +235,7 @@ class Evaluation(Functions):
             yield from [None] * len(moves)
             return
         leaves, positional, keyword = shared
-        own = {i: leaves[i].flat for i, _ in runs(moves.position) if self._is_shared(i)}
+        own = {i: leaves[i].flat for i, _ in runs(moves.position) if self.is_shared(i)}
         for i, entry, value in zip(
             moves.position.tolist(), moves.entries.tolist(), moves.values, strict=True
         ):
@@ -247,10 +247,6 @@ class Evaluation(Functions):
                 moved = base.get(i, self.value(i)).copy()
                 moved.flat[entry] = value
                 yield self._arguments_at({**base, i: moved})
-
-    def _is_shared(self, i: int) -> bool:
-        plain = type(self.arguments.values[i]) is np.ndarray and not self.arguments.paired[i]
-        return plain and not self.changed
 
     def _arguments_at(self, displaced: Displaced) -> tuple[list[Any], dict[str, Any]] | None:
         found = self._arguments_apart(displaced)

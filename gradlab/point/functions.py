@@ -9,14 +9,14 @@ buffer each time, does no harm.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics import Array, Mask
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.calls import refuse_mistake
 from gradlab.point.constraints import Constraints
@@ -257,15 +257,9 @@ class Functions:
             When it raises, or ``forward`` does.
         """
         __tracebackhide__ = True  # what passes here was raised by the function under test
-        leaves: dict[int, Any] = {}
-        for i in self.arguments.floating:
-            value = self.arguments.value(i)
-            moved = np.zeros(value.shape, dtype=float if wide else value.dtype)
-            moved[...] = tangents.get(i, 0.0)
-            if i in self.fixed:
-                moved[self.fixed[i]] = 0.0
-            leaf = like(self.arguments.values[i], moved)
-            leaves[i] = leaf if layout is None else layout(leaf)
+        leaves = self._tangents(tangents, wide=wide)
+        if layout is not None:
+            leaves = {i: layout(leaf) for i, leaf in leaves.items()}
         return self._call_derivative(
             "jvp",
             self.arguments.in_callers_form(leaves, bare=True),
@@ -276,6 +270,49 @@ class Functions:
             watch=watch,
             cache=cache,
         )
+
+    def push_entries(self, position: Indices, entries: Indices) -> Iterator[Any]:
+        """Yield what `call_jvp` returns along single entries, each of which moves by 1, at the point.
+
+        Calls share their arguments, but for the entry that moves, where jvp was seen not to write: what is
+        returned has to be read before the next is asked for.
+
+        Parameters
+        ----------
+        position, entries : Indices
+            Shape ``(k,)``: the inputs, and flat indices of their entries.
+        """
+        leaves = self._tangents({})
+        tangents = self.arguments.in_callers_form(leaves, bare=True)
+        positional, keyword, _ = self._given({})
+        own = {i: leaf.flat for i, leaf in leaves.items() if self.is_shared(i)}
+        for i, entry in zip(position.tolist(), entries.tolist(), strict=True):
+            if i in own:
+                own[i][entry] = 1.0
+                yield self._ask("jvp", tangents, positional, keyword)
+                own[i][entry] = 0.0
+            else:
+                moved = np.zeros(self.arguments.value(i).shape)
+                moved.flat[entry] = 1.0
+                yield self.call_jvp({i: moved})
+
+    def is_shared(self, i: int) -> bool:
+        """Whether calls may share an input, and its tangent: an array, and nothing was seen written to."""
+        plain = type(self.arguments.values[i]) is np.ndarray and not self.arguments.paired[i]
+        return plain and not self.changed
+
+    def _tangents(self, tangents: Mapping[int, npt.NDArray[Any]], *, wide: bool = False) -> dict[int, Any]:
+        """Return tangents of all inputs that have any, as jvp takes them."""
+        leaves: dict[int, Any] = {}
+        for i in self.arguments.floating:
+            value = self.arguments.value(i)
+            moved = np.zeros(value.shape, dtype=float if wide else value.dtype)
+            if i in tangents:
+                moved[...] = tangents[i]
+                if i in self.fixed:
+                    moved[self.fixed[i]] = 0.0
+            leaves[i] = like(self.arguments.values[i], moved)
+        return leaves
 
     def _call_derivative(
         self,
@@ -292,43 +329,66 @@ class Functions:
         """Call backward or jvp with its own argument, and then the inputs or the cache."""
         __tracebackhide__ = True  # what passes here was raised by the function under test
         displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
-        displaced = self._held(displaced)
         before = flatten(leaves_of_argument) if watch else None
-        keyword: dict[str, Any] = {}
-        try:
-            if self._cached:
-                kept_cache = self._cache if cache is None else cache[0]
-                if cache is None and (displaced or wide or scattered):
-                    _, _, kept_cache = self.call_forward(displaced, wide=wide, scattered=scattered)
-                positional = [kept_cache]
-                snapshot = _arrays_in(kept_cache) if watch else []
-                kept = [array.copy() for array in snapshot]
-            else:
-                leaves = self.arguments.fresh(displaced, wide=wide, scattered=scattered)
-                positional, keyword = self.arguments.passed(leaves)
-        except UsageError as error:
-            raise RuleRaised("forward", error) from error
-        function = self._backward if role == "backward" else self._jvp
-        assert function is not None
-        if role == "backward":
-            if self._counts_as_forward(bool(displaced) or wide or scattered):
-                self._spend()
-            self.backward_calls += 1
-        else:
-            self.jvp_calls += 1
-        try:
-            returned = function(argument, *positional, **keyword)
-        except (Exception, SystemExit) as error:
-            refuse_mistake(role, function, error, [argument, *positional], keyword)
-            raise RuleRaised(role, error) from error
+        positional, keyword, leaves = self._given(
+            self._held(displaced), wide=wide, scattered=scattered, cache=cache
+        )
+        kept = [array.copy() for array in _arrays_in(positional[0])] if watch and self._cached else []
+        elsewhere = bool(displaced) or wide or scattered
+        returned = self._ask(role, argument, positional, keyword, elsewhere=elsewhere)
         if before is not None:
             if not np.array_equal(before, flatten(leaves_of_argument)):
                 self.changed.append((role, ARGUMENTS[role]))
             if not self._cached:
                 self._watch(role, leaves, positional, keyword)
-            elif not all(map(same, kept, snapshot)):
+            elif not all(map(same, kept, _arrays_in(positional[0]))):
                 self.changed.append((role, "its cache"))
         return returned
+
+    def _given(
+        self,
+        displaced: Displaced,
+        *,
+        wide: bool = False,
+        scattered: bool = False,
+        cache: tuple[Any] | None = None,
+    ) -> tuple[list[Any], dict[str, Any], list[Any]]:
+        """Return what backward and jvp are given besides their own argument, and the leaves in it."""
+        try:
+            if not self._cached:
+                leaves = self.arguments.fresh(displaced, wide=wide, scattered=scattered)
+                return *self.arguments.passed(leaves), leaves
+            kept = self._cache if cache is None else cache[0]
+            if cache is None and (displaced or wide or scattered):
+                _, _, kept = self.call_forward(displaced, wide=wide, scattered=scattered)
+        except UsageError as error:
+            raise RuleRaised("forward", error) from error
+        return [kept], {}, []
+
+    def _ask(
+        self,
+        role: str,
+        argument: Any,
+        positional: list[Any],
+        keyword: dict[str, Any],
+        *,
+        elsewhere: bool = False,
+    ) -> Any:
+        """Call backward or jvp, and count it."""
+        __tracebackhide__ = True  # what passes here was raised by the function under test
+        function = self._backward if role == "backward" else self._jvp
+        assert function is not None
+        if role == "backward":
+            if self._counts_as_forward(elsewhere):
+                self._spend()
+            self.backward_calls += 1
+        else:
+            self.jvp_calls += 1
+        try:
+            return function(argument, *positional, **keyword)
+        except (Exception, SystemExit) as error:
+            refuse_mistake(role, function, error, [argument, *positional], keyword)
+            raise RuleRaised(role, error) from error
 
     def claim_of(self, position: int) -> str:
         """Name what backward claims of one input."""

@@ -13,6 +13,7 @@ from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_complex, is_floating, is_storage, limits, loses_digits, widened
 from gradlab.point.matching import match
 from gradlab.point.nonfinite import about_gradient
+from gradlab.point.outputs import flatten
 from gradlab.point.pairs import gradient_as_pairs, with_partners
 from gradlab.point.problem import Problem
 from gradlab.point.trees import items_of
@@ -134,6 +135,17 @@ def read_tangents(problem: Problem, returned: Any) -> tuple[dict[int, Array], li
             if problem.left_out is not None:
                 tangents[k][form.parted(problem.left_out)[k]] = 0
     return tangents, findings
+
+
+def flat_tangent(problem: Problem, returned: Any) -> Array:
+    """Return what jvp returned as one vector, as the outputs are; NaN where it has another form."""
+    form = problem.form
+    if not form.several and problem.left_out is None and _is_plain(returned, form.shapes[0], form.dtypes[0]):
+        return np.array(returned, order="C").reshape(-1)  # by far the most frequent
+    tangents, _ = read_tangents(problem, returned)
+    if len(tangents) < len(form.shapes):
+        return np.full(form.size, np.nan)
+    return flatten([tangents[k] for k in range(len(tangents))])
 
 
 def raw_gradients(problem: Problem, returned: Any) -> dict[int, npt.NDArray[Any]]:
