@@ -18,6 +18,7 @@ answers are equal and linear by `answers`, once the probes have shown the scale 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -166,7 +167,8 @@ def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], 
 def _forward_elsewhere(problem: Problem) -> None:
     """Call forward at another point: what backward needs of the first must not be lost by that."""
     there = {i: problem.direction(i, ELSEWHERE * problem.reach(i)) for i in problem.wrt}
-    problem.evaluate(problem.moved(there, 1.0))
+    with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
+        problem.call_forward(problem.moved(there, 1.0))
 
 
 def _raised(linear: LinearMap, error: RuleRaised) -> Finding:

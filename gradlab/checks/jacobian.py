@@ -131,8 +131,8 @@ def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: fl
     for step in table.slopes:  # one difference, then another, which tells the leading term of truncation
         table.take(mine[doubtful], step)
         doubtful = _differ(claimed, table.jacobian[mine] / length, bar, rtol).any(axis=1)
-    if not doubtful.any():
-        return None
+        if not doubtful.any():
+            return None
     again: Indices = mine[doubtful]
     numeric, bars = columns_of(problem, directions.some(again))
     wrong = _differ(claimed[doubtful], numeric, bars, rtol) & np.isfinite(bars)

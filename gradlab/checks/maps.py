@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -139,11 +140,12 @@ def backward_map(problem: Problem) -> LinearMap:
 
 def jvp_map(problem: Problem, rng: np.random.Generator) -> LinearMap:
     """Return what jvp is, from tangents that move every entry on its own scale to those of the outputs."""
-    drawn = {i: random_direction(problem.value(i), rng) for i in problem.wrt}
+    length = {i: scales(problem.value(i)) for i in problem.wrt}
+    drawn = {i: random_direction(problem.value(i), rng, length[i]) for i in problem.wrt}
     vector = rounded(problem, joined(problem, drawn))
     moved = parted(problem, vector)
     # One number for each input, of the size of its entries.
-    size = {i: np.exp2(np.round(np.log2(np.mean(scales(problem.value(i)))))) for i in moved if moved[i].size}
+    size = {i: 2.0 ** round(math.log2(x.sum() / x.size)) for i, x in length.items() if x.size}
     alike = {i: np.where(d == 0, 0.0, CONSTANT * size.get(i, 1.0)) for i, d in moved.items()}
 
     def label(k: int, flat: int) -> str:

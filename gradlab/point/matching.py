@@ -42,7 +42,7 @@ def match(arguments: Arguments, returned: Any) -> Match:
     input, the gradient may stand by itself. Where that leaves a choice, what fits the inputs is taken.
     """
     root = arguments.tree
-    for form in (returned, (returned,)):
+    for form in ((returned,),) if type(returned) is np.ndarray else (returned, (returned,)):
         leaves = leaves_like(root, form)
         if leaves is not None and all(type(leaf) is np.ndarray for leaf in leaves.values()):
             return Match(leaves)  # by far the most frequent: nothing is left to choose

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,14 @@ class OutputForm:
         Which outputs are scalars rather than arrays.
     convention : {"torch", "jax"}
         Of upstream gradients of complex outputs, see `gradlab.point.pairs`.
+    paired : tuple of bool
+        Which outputs are complex.
+    sizes, size : tuple of int, int
+        How many real numbers each output is, and all of them together.
+    places : tuple of slice
+        Where each output stands in the vector of all.
+    exact : bool
+        Whether all outputs are real, in float64.
     """
 
     several: bool
@@ -43,6 +50,11 @@ class OutputForm:
     dtypes: tuple[np.dtype[Any], ...]
     scalar: tuple[bool, ...]
     convention: str = TORCH
+    paired: tuple[bool, ...] = field(init=False, repr=False, compare=False)
+    sizes: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    size: int = field(init=False, repr=False, compare=False)
+    places: tuple[slice, ...] = field(init=False, repr=False, compare=False)
+    exact: bool = field(init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, several: bool, outputs: Sequence[Any], convention: str = TORCH) -> OutputForm:
@@ -55,33 +67,18 @@ class OutputForm:
             convention,
         )
 
-    @cached_property
-    def paired(self) -> tuple[bool, ...]:
-        """Which outputs are complex."""
-        return tuple(map(is_complex, self.dtypes))
-
-    @cached_property
-    def sizes(self) -> tuple[int, ...]:
-        """How many real numbers each output is."""
-        return tuple(
-            math.prod(shape) << paired for shape, paired in zip(self.shapes, self.paired, strict=True)
+    def __post_init__(self) -> None:
+        """Keep what follows from these, which is asked for again and again."""
+        paired = tuple(map(is_complex, self.dtypes))
+        sizes = tuple(math.prod(shape) << pair for shape, pair in zip(self.shapes, paired, strict=True))
+        ends = (0, *itertools.accumulate(sizes))
+        vars(self).update(
+            paired=paired,
+            sizes=sizes,
+            size=ends[-1],
+            places=tuple(itertools.starmap(slice, itertools.pairwise(ends))),
+            exact=all(dtype == np.float64 for dtype in self.dtypes),
         )
-
-    @cached_property
-    def size(self) -> int:
-        """How many real numbers all outputs together are."""
-        return sum(self.sizes)
-
-    @cached_property
-    def _places(self) -> tuple[slice, ...]:
-        """Where each output stands in the vector of all."""
-        ends = [0, *itertools.accumulate(self.sizes)]
-        return tuple(itertools.starmap(slice, itertools.pairwise(ends)))
-
-    @cached_property
-    def _exact(self) -> bool:
-        """Whether all outputs are real, in float64."""
-        return all(dtype == np.float64 for dtype in self.dtypes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,7 +107,7 @@ class OutputForm:
 
     def parted(self, vector: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Return views of a vector of all outputs, one for each, in its shape; of a complex one as pairs."""
-        form = zip(self._places, self.shapes, self.paired, strict=True)
+        form = zip(self.places, self.shapes, self.paired, strict=True)
         return [vector[place].reshape(shape + (2,) * paired) for place, shape, paired in form]
 
     def upstream(self, vector: Array) -> Any:
@@ -134,13 +131,13 @@ class OutputForm:
 
     def place(self, flat: int) -> tuple[int, tuple[int, ...]]:
         """Return which output an entry of the vector of all belongs to, and its index there."""
-        k = next(k for k, place in enumerate(self._places) if place.start <= flat < place.stop)
-        index = np.unravel_index(flat - self._places[k].start, self.shapes[k])
+        k = next(k for k, place in enumerate(self.places) if place.start <= flat < place.stop)
+        index = np.unravel_index(flat - self.places[k].start, self.shapes[k])
         return k, tuple(int(axis) for axis in index)
 
     def rounded(self, vector: Array) -> Array:
         """Return an upstream gradient as rounded as the outputs' dtypes have it."""
-        if self._exact:
+        if self.exact:
             return np.array(vector)
         with np.errstate(over="ignore"):
             upstream = self.upstream(vector)
@@ -155,14 +152,14 @@ class OutputForm:
 
     def conjugate(self, vector: Array) -> Array:
         """Return a vector with the imaginary parts of the opposite sign."""
-        parts = ((vector[place], paired) for place, paired in zip(self._places, self.paired, strict=True))
+        parts = ((vector[place], paired) for place, paired in zip(self.places, self.paired, strict=True))
         return np.concatenate(
             [part * np.resize([1.0, -1.0], part.size) if paired else part for part, paired in parts]
         )
 
     def by_entry(self, mask: Mask) -> Mask:
         """Return which entries of the outputs a mask of their real numbers marks in part."""
-        parts = ((mask[place], paired) for place, paired in zip(self._places, self.paired, strict=True))
+        parts = ((mask[place], paired) for place, paired in zip(self.places, self.paired, strict=True))
         return np.concatenate([part.reshape(-1, 2).any(axis=1) if paired else part for part, paired in parts])
 
     def by_number(self, mask: Mask) -> Mask:

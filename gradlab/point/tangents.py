@@ -12,10 +12,8 @@ from gradlab.point.problem import Problem
 
 def joined(problem: Problem, tangents: Mapping[int, Array]) -> Array:
     """Return the tangents of all differentiated inputs as one vector, zero where there is none."""
-    parts = [
-        np.ravel(tangents.get(i, np.zeros(problem.value(i).shape))).astype(np.float64) for i in problem.wrt
-    ]
-    return np.concatenate(parts)
+    parts = [tangents[i] if i in tangents else np.zeros(problem.value(i).shape) for i in problem.wrt]
+    return np.concatenate([np.asarray(part, dtype=np.float64).reshape(-1) for part in parts])
 
 
 def parted(problem: Problem, vector: Array) -> dict[int, Array]:
@@ -31,6 +29,8 @@ def parted(problem: Problem, vector: Array) -> dict[int, Array]:
 def rounded(problem: Problem, vector: Array) -> Array:
     """Return such a vector as rounded as the inputs' dtypes have it; zero at entries that are constants."""
     parts = parted(problem, vector)
+    if not problem.fixed and all(problem.arguments.value(i).dtype == np.float64 for i in parts):
+        return vector.copy()
     for i, part in parts.items():
         exact = part.astype(problem.arguments.value(i).dtype)
         parts[i] = np.where(problem.fixed[i], 0, exact) if i in problem.fixed else exact

@@ -225,8 +225,9 @@ class Workers:
         try:
             while waiting or running:
                 while waiting and len(running) < at_once:
-                    block = waiting.popleft()
-                    running[self._submit(moves.some(block), anew=first > 0)] = block
+                    # One that breaks here has taken nothing from those that wait.
+                    future = self._submit(moves.some(waiting[0]), anew=first > 0)
+                    running[future] = waiting.popleft()
                     first -= 1
                 for future in self._ready(running):
                     said = _said(future)
