@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,6 +31,12 @@ class Probes:
         The smallest relative change of any single entry that was certain to be caught.
     blunt : bool
         Whether, kinks aside, a change of any entry by all that it is could have been missed.
+    count, probed : int
+        How many probes there are, and how many were evaluated.
+    by_entry : bool
+        Whether each probe moves one entry alone.
+    unprobed : int
+        How many entries were left out because no call was left.
     """
 
     position: int | None
@@ -41,31 +46,20 @@ class Probes:
     too_small: int = 0
     resolution: float | None = None
     blunt: bool = False
+    count: int = field(init=False)
+    probed: int = field(init=False)
+    by_entry: bool = field(init=False)
+    unprobed: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep what follows from these, which is asked for again and again."""
+        self.count = self.which.stop - self.which.start
+        self.by_entry = bool(self.count) and self.which.stop <= self.rows.directions.singles
+        self.probed = int(np.count_nonzero(self.seen))
+        missing = self.count - self.probed
+        self.unprobed = missing if self.by_entry or not missing else self.size
 
     @property
-    def count(self) -> int:
-        """How many probes there are."""
-        return int(self.which.stop - self.which.start)
-
-    @cached_property
-    def by_entry(self) -> bool:
-        """Whether each probe moves one entry alone."""
-        return bool(self.count) and self.which.stop <= self.rows.directions.singles
-
-    @cached_property
-    def probed(self) -> int:
-        """How many probes were evaluated."""
-        return int(np.count_nonzero(self.seen))
-
-    @cached_property
-    def unprobed(self) -> int:
-        """How many entries were left out because no call was left."""
-        missing = self.count - self.probed
-        if self.by_entry or not missing:
-            return missing
-        return self.size if self.position is not None else 0
-
-    @cached_property
     def undecided(self) -> bool:
         """Whether some probe tells nothing, or all of them too little."""
         return self.blunt or bool(self.open.any())

@@ -465,8 +465,8 @@ def _check_functions(forward: Any, backward: Any, jvp: Any, convention: Any) -> 
 
 def _arrays_in(cache: Any) -> list[npt.NDArray[Any]]:
     """Return the arrays in a cache, through tuples, lists and dicts."""
-    if isinstance(cache, np.ndarray) and cache.dtype != object:
-        return [cache]
-    if isinstance(cache, Mapping):
-        cache = list(cache.values())
-    return [array for item in cache for array in _arrays_in(item)] if isinstance(cache, tuple | list) else []
+    if isinstance(cache, np.ndarray):
+        return [cache] if cache.dtype != object else []
+    if not isinstance(cache, tuple | list):
+        cache = list(cache.values()) if isinstance(cache, Mapping) else []
+    return [array for item in cache for array in _arrays_in(item)]

@@ -13,6 +13,8 @@ from gradlab.point.trees import Node, Tree, is_record, items_of, leaves_like, po
 from gradlab.point.values import describe
 from gradlab.words import counted
 
+PLAIN = (np.ndarray, np.float64)  # what most functions return
+
 
 @dataclass
 class Match:
@@ -42,9 +44,11 @@ def match(arguments: Arguments, returned: Any) -> Match:
     input, the gradient may stand by itself. Where that leaves a choice, what fits the inputs is taken.
     """
     root = arguments.tree
-    for form in ((returned,),) if type(returned) is np.ndarray else (returned, (returned,)):
+    for form in ((returned,),) if type(returned) in PLAIN else (returned, (returned,)):
         leaves = leaves_like(root, form)
-        if leaves is not None and all(type(leaf) is np.ndarray for leaf in leaves.values()):
+        if leaves is None and arguments.flat and type(form) is tuple and len(form) == len(arguments.floating):
+            leaves = dict(zip(arguments.floating, form, strict=True))
+        if leaves is not None and all(type(leaf) in PLAIN for leaf in leaves.values()):
             return Match(leaves)  # by far the most frequent: nothing is left to choose
     reader = _Reader(arguments)
     by_keyword = isinstance(returned, Mapping) and arguments.by_keyword

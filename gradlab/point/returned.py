@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_complex, is_floating, is_storage, limits, loses_digits, widened
-from gradlab.point.matching import match
+from gradlab.point.matching import PLAIN, match
 from gradlab.point.nonfinite import about_gradient
 from gradlab.point.outputs import flatten
 from gradlab.point.pairs import gradient_as_pairs, with_partners
@@ -52,15 +52,15 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
     found = match(problem.arguments, returned)
     findings = [_misfit(problem, name, what) for name, what in found.misfits]
     gradients: dict[int, Array] = {}
-    floating, wrt, values = problem.arguments.floating, problem.wrt, problem.arguments.values
+    floating, wrt, paired = problem.arguments.floating, problem.wrt, problem.arguments.paired
     for i, gradient in found.gradients.items():
         if i not in floating:
             findings += _of_a_constant(problem, i, gradient)
         if i not in wrt:
             continue
-        x, array = values[i], type(values[i]) is np.ndarray
-        if array and i not in problem.fixed and _is_plain(gradient, x.shape, x.dtype):
-            gradients[i] = gradient.copy()
+        x = problem.arguments.value(i)
+        if i not in problem.fixed and not paired[i] and _is_plain(gradient, x.shape, x.dtype):
+            gradients[i] = np.array(gradient, order="C")
             continue
         finding = _defect(_gradient_of(problem, i), gradient)
         if finding is not None and finding.kind == "not-finite" and _accepted(problem, i, gradient):
@@ -80,12 +80,12 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
 
 
 def _is_plain(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    """Whether what was returned is a finite array of float64, and expected so: nothing to examine.
+    """Whether what was returned is finite, in float64, and expected so: nothing to examine.
 
     That is by far the most frequent.
     """
     return (
-        type(array) is np.ndarray
+        type(array) in PLAIN
         and array.dtype == dtype == np.float64
         and array.shape == shape
         and bool(np.isfinite(array).all())
@@ -124,7 +124,7 @@ def read_tangents(problem: Problem, returned: Any) -> tuple[dict[int, Array], li
     findings, tangents = [], {}
     for k, tangent in enumerate(given):
         if problem.left_out is None and _is_plain(tangent, form.shapes[k], form.dtypes[k]):
-            tangents[k] = tangent.copy()
+            tangents[k] = np.array(tangent, order="C")
             continue
         finding = _defect(_tangent_of(problem, k), tangent)
         if finding is not None:

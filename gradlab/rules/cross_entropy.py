@@ -32,7 +32,7 @@ def forward(p: Array, target: Array) -> Array:
     target : (N,) integers
         The labels, in ``0 … C − 1``.
     """
-    return np.asarray(-np.mean(np.log(p[np.arange(len(target)), target])))
+    return np.asarray(-np.log(p[np.arange(len(target)), target]).sum() / len(target))
 
 
 def backward(dl: Array, p: Array, target: Array) -> Array:
@@ -47,7 +47,7 @@ def jvp(tangents: tuple[Array, None], p: Array, target: Array) -> Array:
     """Return ``L̇ = −1/N Σ_n Ṗ[n, t_n] / P[n, t_n]``, a number, for tangents ``(Ṗ, None)``."""
     p_dot, _ = tangents
     rows = np.arange(len(target))
-    return np.asarray(-np.mean(p_dot[rows, target] / p[rows, target]))
+    return np.asarray(-(p_dot[rows, target] / p[rows, target]).sum() / len(target))
 
 
 def jacobian(p: Array, target: Array) -> tuple[Array]:
@@ -74,7 +74,7 @@ def forward_logits(z: Array, target: Array) -> tuple[Array, tuple[Array, Array]]
     """
     losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(target)), target]
     p, _ = softmax.forward(z)
-    return np.asarray(np.mean(losses)), (p, target)
+    return np.asarray(losses.sum() / len(target)), (p, target)
 
 
 def backward_logits(dl: Array, cache: tuple[Array, Array]) -> Array:
