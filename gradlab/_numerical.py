@@ -10,7 +10,7 @@ import numpy as np
 from gradlab.checks.directions import Directions
 from gradlab.checks.jacobian import ACCURACY, full_jacobian
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.numerics.table import Table, differentiate
+from gradlab.numerics.table import differentiate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import gradient_from_pairs
 from gradlab.point.problem import Problem
@@ -60,9 +60,7 @@ def numerical_vjp(
     gradients: dict[int, Any] = {}
     error_bars: dict[int, Any] = {}
     with np.errstate(all="ignore"):  # what overflows beside the point is no matter of the caller's
-        evaluate, upstream = directions.evaluate(problem), problem.grad_output[np.newaxis]
-        table = Table(directions.count, evaluate, upstream, problem.output, problem.eps)
-        table.noise = problem.noise
+        table = directions.table(problem, problem.grad_output[np.newaxis], noise=problem.noise)
         value, bar, half_jump = differentiate(table, rtol=ACCURACY)
         for i in problem.wrt:
             mine = directions.position == i

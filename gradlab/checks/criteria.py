@@ -122,8 +122,7 @@ class Criteria:
         agrees = (difference <= self.tolerance(rows)) & (rows.error_bar <= self.narrow(rows))
         self.settle(rows, which, agrees)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
-        measured = self.problem.noise_is_known and rows.table.noise is self.problem.noise
-        bar = rows.error_bar if measured else self._unmeasured(rows) * rows.error_bar
+        bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
     def narrow(self, rows: Rows) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import exact_displacement, norm
-from gradlab.numerics.table import Evaluate
+from gradlab.numerics.table import Evaluate, Table
 from gradlab.point.arguments import Displaced
 from gradlab.point.moves import InputMoves, runs
 from gradlab.point.problem import Problem
@@ -138,6 +138,20 @@ class Directions:
             for i in old
         )
         return Directions(self.position, self.entries, length, tuple(joint)) if nearer else None
+
+    def table(
+        self,
+        problem: Problem,
+        upstreams: Array | None,
+        *,
+        noise: Array | None = None,
+        keep: bool = False,
+        displaced: Displaced | None = None,
+    ) -> Table:
+        """Return an empty table of these directions at the point, or at another; the rest as of `Table`."""
+        output = problem.evaluate(dict(displaced)) if displaced else problem.output
+        evaluate = self.evaluate(problem, displaced)
+        return Table(self.count, evaluate, upstreams, output, problem.eps, noise=noise, keep=keep)
 
     def evaluate(self, problem: Problem, displaced: Displaced | None = None) -> Evaluate:
         """Return the function that evaluates rows of a table of these directions.

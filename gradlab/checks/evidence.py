@@ -198,15 +198,10 @@ def gather(
     # Nothing can be said of a backward that answers now in one shape, now in another.
     if len({g[position].shape if position in g else None for g in returned}) > 1:
         return None
-    table = Table(
-        directions.count,
-        directions.evaluate(problem, displaced),
-        np.stack(upstreams),
-        output,
-        problem.eps,
-        keep=directions.singles * output.size <= KEPT,
+    keep = directions.singles * output.size <= KEPT
+    table = directions.table(
+        problem, np.stack(upstreams), noise=problem.noise, keep=keep, displaced=displaced
     )
-    table.noise = problem.noise
     numeric, error_bar, half_jump = differentiate(table, rtol=ACCURACY)
     # Where forward has no values on either side, or a kink, nothing is known.
     known = np.flatnonzero((np.isfinite(error_bar) & (half_jump == 0)).all(axis=1))

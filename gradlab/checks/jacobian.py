@@ -18,7 +18,7 @@ import numpy as np
 from gradlab.checks.directions import Directions
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices
-from gradlab.numerics.table import WHOLE, Table, differentiate, usual_step
+from gradlab.numerics.table import WHOLE, differentiate, usual_step
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe, text_of
 from gradlab.report import Finding
@@ -49,8 +49,7 @@ def columns_of(problem: Problem, directions: Directions) -> tuple[Array, Array]:
 
     At a kink the value is in the middle, and the bar reaches to the slopes of both sides.
     """
-    table = Table(directions.count, directions.evaluate(problem), None, problem.output, problem.eps)
-    table.noise = problem.noise
+    table = directions.table(problem, None, noise=problem.noise)
     value, bar, half_jump = differentiate(table, rtol=ACCURACY)
     length = directions.divisors[:, np.newaxis]
     return value / length, (bar + half_jump) / length

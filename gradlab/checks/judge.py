@@ -76,9 +76,9 @@ def insist(criteria: Criteria, rows: Rows, which: Mask) -> None:
 def measure_noise(criteria: Criteria, rows: Rows) -> None:
     """Measure what forward's values are off by, and see whether what was settled still is."""
     table = rows.table
-    if table.noise is criteria.problem.noise:
+    if table.noise_is_measured:
         return
-    table.noise = criteria.problem.noise
+    table.know_noise(criteria.problem.noise)
     rows.movement = np.fmax.reduce([table.movement(step) for step in table.steps])
     wider = table.rounding(usual_step(table.eps))
     rows.error_bar = np.where(rows.kinked[:, np.newaxis], rows.error_bar, np.fmax(rows.error_bar, wider))

@@ -28,7 +28,7 @@ from gradlab.checks.probes import Probes
 from gradlab.checks.regions import describe_parts, describe_region
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.scales import exact_displacement
-from gradlab.numerics.table import Ladder, Table, usual_step
+from gradlab.numerics.table import Ladder, usual_step
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
 
@@ -223,8 +223,7 @@ class _Search:
 
     def _one_difference(self, directions: Directions) -> tuple[Array, Array]:
         problem, claims = self.problem, self.claims
-        table = Table(1, directions.evaluate(problem), claims.upstreams, problem.output, problem.eps)
-        table.noise = problem.noise
+        table = directions.table(problem, claims.upstreams, noise=problem.noise)
         step = usual_step(problem.eps)
         table.take(np.zeros(1, dtype=np.intp), step)
         claim, size = (of[0] for of in claims.along(directions))

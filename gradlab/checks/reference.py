@@ -31,7 +31,7 @@ from gradlab.checks.rows import Rows
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import scales
-from gradlab.numerics.table import WHOLE, Table
+from gradlab.numerics.table import WHOLE
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
@@ -184,11 +184,11 @@ def _gradients(problem: Problem, witness: Problem, upstream: Array) -> dict[int,
 
 def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Claims) -> Rows:
     """Return both sides along every entry; the error bar is the rounding of the reference."""
-    problem, count = criteria.problem, directions.count
+    problem = criteria.problem
     claim, value = (
         np.stack([directions.project(g) for g in both.gradients], axis=1) for both in (claims, exact)
     )
-    table = Table(count, directions.evaluate(problem), claims.upstreams, problem.output, problem.eps)
+    table = directions.table(problem, claims.upstreams)
     table.seen[:] = True
     # Where every derivative vanishes, the output itself is the scale of what its rounding may leave.
     output = np.abs(claims.upstreams) @ np.abs(problem.output)

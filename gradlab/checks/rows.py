@@ -123,13 +123,12 @@ def first_differences(
     keep = not directions.joint and directions.count * problem.output.size <= KEPT
     if known is not None and claims.upstreams is not None and known.upstreams is claims.upstreams:
         table = known
-    else:  # another contraction: of a table that has every output by itself, without another evaluation
-        evaluate = directions.evaluate(problem)
-        if known is not None:
-            evaluate = known.remembering(evaluate)
-        table = Table(directions.count, evaluate, claims.upstreams, problem.output, problem.eps, keep)
-    if problem.noise_is_known:
-        table.noise = problem.noise
+    else:
+        table = directions.table(problem, claims.upstreams, keep=keep)
+        if known is not None:  # another contraction, of which that table has every output by itself
+            table.evaluate = known.remembering(table.evaluate)
+    if problem.noise_is_known and not table.noise_is_measured:
+        table.know_noise(problem.noise)
     table.take(np.arange(directions.count), step)
     claim, size = claims.along(directions)
     value = table.central(step)

@@ -62,9 +62,8 @@ class Watched:
             yield rows, up[rows, part], down[rows, part]
 
         outputs = self.outputs[part]
-        table = Table(self.directions.count, evaluate, None, self.problem.output[outputs], self.problem.eps)
-        table.noise = noise[outputs]
-        return table
+        output, eps = self.problem.output[outputs], self.problem.eps
+        return Table(self.directions.count, evaluate, None, output, eps, noise=noise[outputs])
 
     def differentiated(
         self, noise: Array, *, rtol: float, enough: Enough | None = None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -95,7 +95,6 @@ class Sides:
     down: Array
 
 
-@dataclass
 class Table:
     """Differences along ``r`` directions, contracted with ``s`` upstream gradients.
 
@@ -111,13 +110,17 @@ class Table:
         Shape ``(m,)``: the outputs at the point.
     eps : float
         The unit of rounding of the function.
+    noise : Array, optional
+        Shape ``(m,)``: what each output may be off by, where that was measured; its rounding by default.
     keep : bool
         Whether what single outputs do at the usual step and the next longer one is kept: the Jacobian.
 
     Attributes
     ----------
     noise : Array
-        Shape ``(m,)``: what each output may be off by; its rounding, unless something else is known.
+        As above.
+    noise_is_measured : bool
+        Whether it is more than the rounding that is assumed.
     steps : dict of float to Sides
         What was evaluated.
     seen, moved : arrays of bool, shape (r,)
@@ -126,25 +129,35 @@ class Table:
         With ``keep``, at both of these steps: the slope of each output, shape ``(r, m)``.
     """
 
-    count: int
-    evaluate: Evaluate
-    upstreams: Array | None
-    output: Array
-    eps: float
-    keep: bool = False
-    noise: Array = field(init=False)
-    steps: dict[float, Sides] = field(init=False, default_factory=dict)
-    slopes: dict[float, Array] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.noise = rounding(self.output, self.eps)
-        self.seen, self.moved = np.zeros((2, self.count), dtype=bool)
+    def __init__(
+        self,
+        count: int,
+        evaluate: Evaluate,
+        upstreams: Array | None,
+        output: Array,
+        eps: float,
+        *,
+        noise: Array | None = None,
+        keep: bool = False,
+    ) -> None:
+        self.count, self.evaluate, self.upstreams = count, evaluate, upstreams
+        self.output, self.eps = output, eps
+        self.steps: dict[float, Sides] = {}
+        self.slopes: dict[float, Array] = {}
+        self.seen, self.moved = np.zeros((2, count), dtype=bool)
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
-        self._square: tuple[Array, tuple[Array, Array]] | None = None
-        if self.keep:
-            usual = usual_step(self.eps)
-            unknown = np.full((2, self.count, self.output.size), np.nan)
+        self.noise, self.noise_is_measured = rounding(output, eps), False
+        self._square: tuple[Array, Array] | None = None
+        if noise is not None:
+            self.know_noise(noise)
+        if keep:
+            usual = usual_step(eps)
+            unknown = np.full((2, count, output.size), np.nan)
             self.slopes = dict(zip((usual, usual / RATIO), unknown, strict=True))
+
+    def know_noise(self, noise: Array) -> None:
+        """Take what was measured for what each output may be off by."""
+        self.noise, self.noise_is_measured, self._square = noise, True, None
 
     def take(self, rows: Indices, step: float, *, note_still: bool = False) -> None:
         """Evaluate some rows at a step, those that were not yet.
@@ -248,12 +261,12 @@ class Table:
 
     def _squares(self, upstreams: Array) -> tuple[Array, Array]:
         """Return the squares of ``u ∘ noise`` relative to the largest of each upstream, and that."""
-        if self._square is None or self._square[0] is not self.noise:
+        if self._square is None:
             size = np.abs(upstreams) * self.noise
             largest = size.max(axis=1, initial=0.0)
             size /= np.where(largest > 0, largest, 1.0)[:, np.newaxis]
-            self._square = self.noise, (np.square(size, out=size), largest)
-        return self._square[1]
+            self._square = np.square(size, out=size), largest
+        return self._square
 
 
 class Ladder:

@@ -53,7 +53,4 @@ class Point:
 def table_of(point: Point, directions: Directions) -> Table:
     """Return an empty table of directions, contracted with the upstream gradient."""
     problem = point.problem
-    upstream = problem.grad_output[np.newaxis]
-    table = Table(directions.count, directions.evaluate(problem), upstream, problem.output, problem.eps)
-    table.noise = problem.noise
-    return table
+    return directions.table(problem, problem.grad_output[np.newaxis], noise=problem.noise)

@@ -61,8 +61,8 @@ def kinks(number, seed):
                     sides = (function(np.float64(x) + t) - y for t in (h * abs(x), -h * abs(x)))  # noqa: B023
                     yield rows, *(np.array([[side]]) for side in sides)
 
-                table = Table(1, evaluate, None, np.array([y]), eps)
-                table.noise = np.array([3 * eps * abs(y)])
+                noise = np.array([3 * eps * abs(y)])
+                table = Table(1, evaluate, None, np.array([y]), eps, noise=noise)
                 _, _, half_jump = differentiate(table, rtol=RTOL)
                 found.append(bool(half_jump[0, 0] > 0))
     return {height: np.mean(found) for height, found in seen.items()}

@@ -18,10 +18,8 @@ def table_of(function, x, d, *, upstreams=None, keep=False, noise=None):
             sides = ((function(x + t * d[row]) - output)[np.newaxis] for t in (step, -step))
             yield np.array([row]), *sides
 
-    table = Table(len(d), evaluate, upstreams, output, EPS, keep)
-    if noise is not None:
-        table.noise = np.full(output.shape, noise)
-    return table, asked
+    noise = None if noise is None else np.full(output.shape, noise)
+    return Table(len(d), evaluate, upstreams, output, EPS, noise=noise, keep=keep), asked
 
 
 def derivative(function, x, *, scale=1.0, noise=None):
