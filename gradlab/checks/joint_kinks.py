@@ -4,51 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Rows
-from gradlab.numerics import Array
-from gradlab.point.problem import Problem
 
 
-class JointKinks:
-    """The entries at kinks, and three directions in them.
+def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
+    """Return three directions in which all entries at kinks move: ``towards``, ``across`` and ``together``.
 
     ``towards`` leads to the side of each kink whose slope backward gives. ``across`` moves each entry by its
     scale in the direction in which backward's slope deviates from the middle of both sides: two equal entries
     of a maximum, each given the full gradient, agree with one side each, and only moved together show twice
     the slope that there is. ``together`` moves entries of equal value by the same amount, so that those tied
     stay tied: whatever share of the gradient each of them gets, the sum is known.
+
+    Parameters
+    ----------
+    rows : Rows
+        Judged already; those that move one entry alone count.
     """
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.towards: dict[int, Array] = {}
-        self.across: dict[int, Array] = {}
-        self._steps: dict[tuple[int, int], float] = {}
-
-    @property
-    def together(self) -> dict[int, Array]:
-        """The third direction; its step suits the entry that varies on the shortest length."""
-        rng = np.random.default_rng(0)
-        step = float(np.exp2(np.floor(np.log2(min(self._steps.values())))))
-        amounts: dict[float, float] = {}
-        direction = {i: np.zeros_like(d) for i, d in self.across.items()}
-        for i, j in self._steps:
-            value = float(self.problem.value(i).flat[j])
-            if value not in amounts:
-                amounts[value] = step * rng.choice([-1.0, 1.0]) * rng.uniform(1, 2)
-            direction[i].flat[j] = amounts[value]
-        return direction
-
-    def add(self, rows: Rows) -> None:
-        """Note the entries at which two sides were found."""
-        for row in np.flatnonzero(rows.kinked[: rows.directions.singles]).tolist():
-            i, j = int(rows.directions.position[row]), int(rows.directions.entries[row])
-            step = float(rows.directions.length[row])
-            for directions in (self.towards, self.across):
-                directions.setdefault(i, np.zeros(self.problem.value(i).shape))
-            gradient, middle, half = rows.claim[row].sum(), rows.middle[row].sum(), rows.swing[row].sum() / 2
-            # Of a gradient in the middle, the same side for all entries.
-            nearer_highest = abs(gradient - middle - half) <= 1.001 * abs(gradient - middle + half)
-            self.towards[i].flat[j] = step if nearer_highest == rows.rises[row] else -step
-            self.across[i].flat[j] = step * np.sign(gradient - middle)
-            self._steps[i, j] = step
+    problem, directions = rows.claims.problem, rows.directions
+    kinked = np.flatnonzero(rows.kinked[: directions.singles])
+    position, entry, step = directions.position[kinked], directions.entries[kinked], directions.length[kinked]
+    sides = (rows.claim[kinked], rows.middle[kinked], rows.swing[kinked] / 2)
+    gradient, middle, half = (side.sum(axis=1) for side in sides)
+    # Of a gradient in the middle, the same side for all entries.
+    nearer_highest = np.abs(gradient - middle - half) <= 1.001 * np.abs(gradient - middle + half)
+    towards, across, together = (
+        {i: np.zeros(problem.value(i).shape) for i in np.unique(position).tolist()} for _ in range(3)
+    )
+    alike = float(
+        np.exp2(np.floor(np.log2(step.min())))
+    )  # suits the entry that varies on the shortest length
+    rng, amounts = np.random.default_rng(0), dict[float, float]()
+    for k, (i, j) in enumerate(zip(position.tolist(), entry.tolist(), strict=True)):
+        towards[i].flat[j] = step[k] if nearer_highest[k] == rows.rises[kinked[k]] else -step[k]
+        across[i].flat[j] = step[k] * np.sign(gradient[k] - middle[k])
+        value = float(problem.value(i).flat[j])
+        if value not in amounts:
+            amounts[value] = alike * rng.choice([-1.0, 1.0]) * rng.uniform(1, 2)
+        together[i].flat[j] = amounts[value]
+    return towards, across, together

@@ -7,7 +7,7 @@ import numpy as np
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import NOTHING, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions, count_movable
-from gradlab.checks.joint_kinks import JointKinks
+from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import FAR_STEP, insist, judge, measure_noise, refine
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
@@ -63,10 +63,9 @@ def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[
     """Move the entries that are at a kink together, where there are several: the probes of that, or none."""
     if rows.kinked[: rows.directions.singles].sum() < 2:
         return []
-    kinks = JointKinks(criteria.problem)
-    kinks.add(rows)
-    criteria.towards = kinks.towards
-    joint = [d for d in (kinks.across, kinks.towards, kinks.together) if any(x.any() for x in d.values())]
+    towards, across, together = directions_at_kinks(rows)
+    criteria.towards = towards
+    joint = [d for d in (across, towards, together) if any(x.any() for x in d.values())]
     joint_rows = judge(criteria, Directions.of(criteria.problem, {}, joint), claims)
     return [Probes(None, joint_rows, slice(0, len(joint)), 0)]
 
