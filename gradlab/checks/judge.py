@@ -186,9 +186,4 @@ def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
         before = (rows.error_bar[chosen] / rows.scale[chosen]).max(axis=1)
         after = (again.error_bar / again.scale).max(axis=1)
     better = (again.right | again.wrong) & (rows.open[chosen] | (after < before))
-    into = chosen[better]
-    for name in ("claim", "size", "value", "error_bar", "movement", "middle", "swing"):
-        getattr(rows, name)[into] = (getattr(again, name) * longer)[better]
-    for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
-        getattr(rows, name)[into] = getattr(again, name)[better]
-    rows.kinked_outputs = rows.kinked_outputs | again.kinked_outputs
+    rows.take_over(chosen[better], again, np.flatnonzero(better), longer[better])

@@ -11,7 +11,7 @@ from gradlab.checks.rows import Rows
 from gradlab.numerics import Indices, Mask
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Probes:
     """The probes of one input, or of several inputs jointly, once all rows were evaluated.
 

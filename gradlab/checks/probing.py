@@ -11,7 +11,7 @@ from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import FAR_STEP, insist, judge, measure_noise, refine
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
-from gradlab.checks.resolution import Noticed, find_resolution
+from gradlab.checks.resolution import Noticed, with_resolution
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, usual_step
@@ -52,10 +52,9 @@ def probe(
     problem = criteria.problem
     for i in claims.positions:
         _look_harder(criteria, rows, plan.rows[i])
-    by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
     noticed = Noticed.of(criteria, rows)
-    for one in by_input:
-        find_resolution(criteria, one, noticed)
+    by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
+    by_input = [with_resolution(criteria, one, noticed) for one in by_input]
     return [*by_input, *_at_kinks_together(criteria, rows, claims)], notes
 
 

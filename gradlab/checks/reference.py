@@ -16,7 +16,7 @@ right, and a reference may be the one that is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -160,8 +160,7 @@ def probe_reference(
     found = []
     for i in gradients:
         probes = Probes(i, rows, rows.directions.of_inputs.get(i, slice(0, 0)), entries[i].size)
-        _find_resolution(criteria, probes)
-        found.append(probes)
+        found.append(_with_resolution(criteria, probes))
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
         differences, _ = probe(criteria, claims, plan(problem, claims, rng=rng))
@@ -272,8 +271,7 @@ def _ask_about_the_rest(criteria: Criteria, rows: Rows, chosen: Indices) -> None
     if not chosen.size or not criteria.problem.affords(2 * chosen.size):
         return
     shown = judge(criteria, rows.directions.some(chosen), rows.claims)
-    for name in ("value", "error_bar", "swing", "right", "small", "wrong", "kinked"):
-        getattr(rows, name)[chosen] = getattr(shown, name)
+    rows.take_over(chosen, shown, np.arange(chosen.size))
 
 
 def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
@@ -283,8 +281,8 @@ def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
     rows.imprecise |= rows.wrong & agrees.all(axis=1)
 
 
-def _find_resolution(criteria: Criteria, probes: Probes) -> None:
-    """Find the resolution, and count what is too small."""
+def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
+    """Return the probes with what they were certain to catch, and how much of it is too small."""
     rows = probes.rows
     difference = np.where(rows.right[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
     caught = rows.error_bar + criteria.tolerance(rows) + criteria.floor_of_parts(rows) + difference
@@ -293,8 +291,8 @@ def _find_resolution(criteria: Criteria, probes: Probes) -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(size > 0, caught / size, np.inf).min(axis=1)
     seen = relative[probes.which][right[probes.which]]
-    probes.too_small = int(probes.small.sum())
-    probes.resolution = float(seen.max()) if seen.size else None
+    resolution = float(seen.max()) if seen.size else None
+    return replace(probes, resolution=resolution, too_small=int(probes.small.sum()))
 
 
 def _contradictions(problem: Problem, rows: Rows, doubtful: Indices) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -48,13 +48,11 @@ class Noticed:
         return cls(change, np.where(known, relative, np.nan))
 
 
-def find_resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> None:
-    """Find the resolution of an input, and count what is too small of it."""
-    probes.resolution, probes.too_small = _resolution(criteria, probes, noticed)
-    if probes.by_entry:
-        probes.blunt = _is_drowned(criteria, probes)
-    else:
-        probes.blunt = not _is_seen(probes, noticed.change)
+def with_resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> Probes:
+    """Return the probes of an input with what they were certain to catch, and how much of it is too small."""
+    resolution, too_small = _resolution(criteria, probes, noticed)
+    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed.change)
+    return replace(probes, resolution=resolution, too_small=too_small, blunt=blunt)
 
 
 def _noticed_by(criteria: Criteria, rows: Rows) -> Array:

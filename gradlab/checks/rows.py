@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
-from gradlab.numerics import Array, Mask
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import Table, usual_step
 from gradlab.point.problem import Problem
 
@@ -110,6 +110,14 @@ class Rows:
     def open(self) -> Mask:
         """Which rows were evaluated, and are not settled."""
         return self.seen & ~(self.right | self.small | self.suspect | self.wrong)
+
+    def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
+        """Put what is known of other rows in the place of some of these, which are ``longer`` by a factor."""
+        for name in ("claim", "size", "value", "error_bar", "movement", "middle", "swing"):
+            getattr(self, name)[into] = getattr(other, name)[which] * longer
+        for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
+            getattr(self, name)[into] = getattr(other, name)[which]
+        self.kinked_outputs |= other.kinked_outputs
 
 
 def first_differences(
