@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gradlab.checks.criteria import NOTHING
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.numerics import Array
-from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
+from gradlab.numerics.noise import SAFETY, close_places, scatter
 from gradlab.numerics.scales import scales
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem, drawn_like, noise_direction
@@ -57,10 +57,9 @@ class Claims:
         found = []
         for s, gradients in enumerate(self.gradients):
             sides: list[dict[int, list[Array]]] = []
-            for step in (SPACING, -IRREGULAR * SPACING):
+            for places in close_places():
                 side = {i: [g.ravel()] for i, g in gradients.items()}
-                for k in range(1, PER_SIDE + 1):
-                    t = k * step
+                for t in places:
                     answer = self._answer((1 + t * drawn) * self.upstreams[s], problem.moved(line, t))
                     for i, g in gradients.items():
                         side[i].append(answer.get(i, g).ravel())

@@ -125,6 +125,16 @@ class Criteria:
         bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
+    def accept_others(self, rows: Rows, which: Mask, value: Array, error_bar: Array) -> None:
+        """Settle rows by other values where these agree; what stays open keeps those that it has."""
+        before = rows.value, rows.error_bar
+        rows.value = np.where(which[:, np.newaxis], value, before[0])
+        rows.error_bar = np.where(which[:, np.newaxis], error_bar, before[1])
+        self.accept(rows, which)
+        still = (which & rows.open)[:, np.newaxis]
+        rows.value = np.where(still, before[0], rows.value)
+        rows.error_bar = np.where(still, before[1], rows.error_bar)
+
     def narrow(self, rows: Rows) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
         single = rows.single[:, np.newaxis]

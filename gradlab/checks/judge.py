@@ -131,13 +131,7 @@ def _extrapolate(criteria: Criteria, rows: Rows) -> None:
     table.take(np.flatnonzero(which), longer)
     value = (table.central(step) - square * table.central(longer)) / (1 - square)
     error_bar = (table.rounding(step) + square * table.rounding(longer)) / (1 - square)
-    before = rows.value, rows.error_bar
-    rows.value = np.where(which[:, np.newaxis], value, rows.value)
-    rows.error_bar = np.where(which[:, np.newaxis], error_bar, rows.error_bar)
-    criteria.accept(rows, which)
-    still = (which & rows.open)[:, np.newaxis]
-    rows.value = np.where(still, before[0], rows.value)
-    rows.error_bar = np.where(still, before[1], rows.error_bar)
+    criteria.accept_others(rows, which, value, error_bar)
 
 
 def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> None:

@@ -65,13 +65,7 @@ def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float)
 
 def _accept_from_close_by(criteria: Criteria, rows: Rows, row: int, value: Array, error_bar: Array) -> bool:
     """Settle a row by what forward shows close by, past a kink that the first difference straddles."""
-    here = np.zeros(rows.right.shape, dtype=bool)
-    here[row] = True
-    before = rows.value[row].copy(), rows.error_bar[row].copy()
-    rows.value[row], rows.error_bar[row] = value, error_bar
-    criteria.accept(rows, here)
-    if rows.open[row]:
-        rows.value[row], rows.error_bar[row] = before
+    criteria.accept_others(rows, np.arange(rows.right.size) == row, value, error_bar)
     return not rows.open[row]
 
 

@@ -20,7 +20,7 @@ from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.rows import KEPT
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.noise import IRREGULAR, PER_SIDE, SAFETY, SPACING, scatter
+from gradlab.numerics.noise import SAFETY, close_places, scatter
 from gradlab.numerics.scales import norm, scales
 from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
@@ -194,11 +194,11 @@ class TangentClaims:
         problem = self.problem
         line = noise_direction(problem, np.random.default_rng(0))
         sides = []
-        for step in (SPACING, -IRREGULAR * SPACING):
+        for side in close_places():
             points: list[dict[str, Any]] = []
-            for k in range(1, PER_SIDE + 1):
-                displaced = problem.moved(line, k * step)
-                points.append({"t": k * step, "displaced": displaced})
+            for t in side:
+                displaced = problem.moved(line, t)
+                points.append({"t": t, "displaced": displaced})
                 if problem.cached:
                     try:
                         points[-1]["cache"] = (problem.call_forward(dict(displaced))[2],)

@@ -63,9 +63,9 @@ BLOCK = 4096  # components at a time: differences of a large output would be man
 At = Callable[[float], "Array | None"]
 
 
-def first_places() -> list[float]:
-    """Return where along a line `output_noise` looks in any case."""
-    return [k * step for step in (SPACING, -IRREGULAR * SPACING) for k in range(1, PER_SIDE + 1)]
+def close_places() -> list[list[float]]:
+    """Return where along a line noise is looked for, on each side of the point."""
+    return [[k * step for k in range(1, PER_SIDE + 1)] for step in (SPACING, -IRREGULAR * SPACING)]
 
 
 def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> Array:
@@ -100,7 +100,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
     noise, grid, reach = floor.copy(), np.full_like(output, np.inf), np.abs(output)
     few = np.ones(output.shape, dtype=bool)
     for at in lines:
-        sides = _sides(at, SPACING)
+        sides = _sides(at)
         if sides is None:
             break
         scattered, largest, moves = (np.zeros_like(output) for _ in range(3))
@@ -241,13 +241,7 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
     return True
 
 
-def _sides(at: At, spacing: float) -> tuple[list[Array], list[Array]] | None:
-    right: list[Array] = []
-    left: list[Array] = []
-    for side, step in ((right, spacing), (left, -IRREGULAR * spacing)):
-        for k in range(1, PER_SIDE + 1):
-            value = at(k * step)
-            if value is None:
-                return None
-            side.append(value)
-    return right, left
+def _sides(at: At) -> list[list[Array]] | None:
+    """Return the values at all close places, side by side; ``None`` where no more may be asked for."""
+    sides = [[value for t in side if (value := at(t)) is not None] for side in close_places()]
+    return sides if all(len(side) == PER_SIDE for side in sides) else None

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_storage, limits
-from gradlab.numerics.noise import At, first_places, output_noise
+from gradlab.numerics.noise import At, close_places, output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.evaluation import Evaluation
@@ -294,7 +294,7 @@ class Problem(Evaluation):
 
     def _line(self, direction: Mapping[int, Array], outputs: npt.NDArray[np.intp]) -> At:
         """Return some outputs along a line; what is needed anyway is evaluated together, if anything is."""
-        places = first_places()
+        places = [t for side in close_places() for t in side]
         if self.source is None or not self.affords(len(places)):
             return partial(self._at, direction, outputs)
         points = InputMoves(tuple(self.moved(direction, t) for t in places))
