@@ -23,7 +23,7 @@ What contains what: a *direction* in the inputs is a *row* of a `Table` and a *p
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what
 became of it) → `Probes` (the rows of one input) → `Compared` (all of backward, or of jvp) → `Found`. What
 becomes of a row is written by ``criteria``, ``judge``, ``judge_kinks``, ``ladders``, ``suspects`` and
-``probing``, and beside a reference by ``reference``.
+``vanishing``, and beside a reference by ``reference``.
 
 What `one_point.run_checks` asks, after ``maps`` called backward at the point, in the order in which it does.
 
@@ -40,6 +40,7 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
         judge_kinks ── kinks           at a kink: what lies between the slopes of both sides is right
         ladders                        what is open: Richardson extrapolation, to the end of resolution
         suspects                       what looks wrong: from close by, and along a second ladder
+      vanishing                      an input of which nothing was seen: zero, or too small to tell
       probes ── resolution           the rows of one input, and what would have been caught there
       joint_kinks                    entries at kinks, moved together
     transpose                      backward beside jvp

@@ -15,7 +15,6 @@ from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.suspects import try_suspects
-from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, fine_steps, usual_step
 
@@ -61,16 +60,6 @@ def judge(
     if closer:
         _on_own_scale(criteria, rows)
     return rows
-
-
-def insist(criteria: Criteria, rows: Rows, which: Mask) -> None:
-    """Tell some rows that were taken for too small to matter, as coarsely as may be, or leave them open."""
-    rows.strict |= which
-    rows.small &= ~which
-    refine(criteria, rows)
-    if (rows.right & which).any():  # the others do not matter, then
-        rows.strict &= ~which
-        criteria.settle_too_small(rows, rows.open & which)
 
 
 def measure_noise(criteria: Criteria, rows: Rows) -> None:

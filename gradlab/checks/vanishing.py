@@ -1,0 +1,92 @@
+"""Inputs of which nothing was seen: their gradient is zero, or was too small to tell.
+
+Zero within rounding is a claim that is no larger than what a few roundings of the inputs make of it, or than
+a few roundings of the largest influence; forward then must not move either, by its measured noise. Of claims
+that are not zero, one at least has to be seen right: else all that were too small are open.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.checks.criteria import NOTHING, UNMEASURED, Criteria
+from gradlab.checks.judge import FAR_STEP, measure_noise, refine
+from gradlab.checks.rows import Rows
+from gradlab.numerics import Array, Indices, Mask
+from gradlab.numerics.table import LONG_STEPS, coarse_steps, usual_step
+
+INSISTED = 8  # entries that are looked at of an input of which nothing was seen
+
+
+def nothing_was_seen(rows: Rows, which: slice) -> bool:
+    """Whether all rows of an input were evaluated, and none is right or wrong."""
+    right = rows.right[which]
+    told = not right.size or right.any() or rows.wrong[which].any()
+    return not told and bool(rows.seen[which].all())
+
+
+def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
+    """Look harder at an input of which nothing was seen, unless both sides show that it is zero."""
+    mine = np.zeros(rows.right.shape, dtype=bool)
+    mine[which] = True
+    _settle_idle(rows, mine)
+    if not (mine & ~(rows.small & rows.idle)).any():
+        return
+    zero, floor = _claims_zero(criteria, rows, mine)
+    # What moves, and is settled with room for noise, stays settled; what does not may be on a stair.
+    moves = rows.table.movement(usual_step(rows.table.eps)).any(axis=1)
+    certain = zero & moves & criteria.cannot_matter(rows, factor=UNMEASURED).all(axis=1)
+    if not (criteria.problem.noise_is_known or certain[mine].all()):
+        measure_noise(criteria, rows)
+    refine(criteria, rows)
+    open_ = mine & rows.open & zero
+    if open_.any():  # nothing at all was seen to move
+        rows.small |= open_ & _stays(rows, open_, floor)
+    claimed = np.flatnonzero(mine & rows.small & ~zero)
+    if claimed.size and not _one_is_right(criteria, rows, claimed):
+        rows.small &= ~(mine & ~zero)
+
+
+def _settle_idle(rows: Rows, mine: Mask) -> None:
+    """Settle what claims nothing and moves nothing, as far away as that: zero on both sides."""
+    idle = mine & rows.open & rows.idle
+    rows.table.take(np.flatnonzero(idle), FAR_STEP)
+    tried = np.isfinite(rows.table.secant(FAR_STEP)).all(axis=1)
+    rows.small |= idle & rows.idle & tried
+
+
+def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Array]:
+    """Return which claims are zero within rounding, and that rounding: of one size throughout an input."""
+    rounding, _ = rows.claims.errors_along(rows.directions.some(np.flatnonzero(mine)))
+    floor = np.fmax(rounding.max(axis=0), criteria.floor)
+    zero = (np.abs(rows.claim) <= floor).all(axis=1)
+    # Where the largest influence is no more than its own rounding, nothing that is small is known to be zero.
+    return zero & (NOTHING * criteria.problem.given_eps < 1), floor
+
+
+def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
+    """Whether one of the largest claims is right, told as coarsely as may be, where all were too small."""
+    size = np.abs(rows.claim[claimed]).max(axis=1)
+    most = np.isin(np.arange(rows.right.size), claimed[np.argsort(-size, kind="stable")[:INSISTED]])
+    rows.strict |= most
+    rows.small &= ~most
+    refine(criteria, rows)
+    if not (rows.right & most).any():
+        return False
+    rows.strict &= ~most  # the others do not matter, then
+    criteria.settle_too_small(rows, rows.open & most)
+    return True
+
+
+def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
+    """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move."""
+    table, stays = rows.table, np.zeros(which.shape, dtype=bool)
+    for step in (FAR_STEP, *LONG_STEPS, *coarse_steps(table.eps)[:1]):  # as far as there are values
+        if not which.any():
+            break
+        table.take(np.flatnonzero(which), step)
+        secant = table.secant(step)
+        seen = which & np.isfinite(secant).all(axis=1)
+        stays |= seen & ~(secant > floor + table.rounding(step)).any(axis=1)
+        which = which & ~seen
+    return stays
