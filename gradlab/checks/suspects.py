@@ -54,7 +54,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
         slopes = slopes_at(table, row, step)
         if slopes is None:
             rows.suspect[row] = False
-        elif (slopes.highest - slopes.lowest > DISCERNING * difference).any():
+        elif criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
             rows.suspect[row] = False
             judge_kink(criteria, rows, row, slopes)
         else:

@@ -62,6 +62,18 @@ def test_independent_kinks_of_both_signs_in_one_number_pass(seed):
     assert report.passed
 
 
+@pytest.mark.parametrize(("of_x", "of_z", "expected"), [(1, 1, "pass"), (-1, 0, "pass"), (1.5, 1, "fail")])
+def test_kinks_that_cancel_along_a_line_are_kinks_nevertheless(of_x, of_z, expected):
+    x, z = np.zeros((2, 4))
+    report = gradcheck(
+        lambda x, z: np.abs(x).sum() - np.abs(z).sum(),
+        lambda dy, x, z: (dy * np.full(4, of_x), -dy * np.full(4, of_z)),
+        (x, z),
+        raise_exception=False,
+    )
+    assert report.verdict == expected
+
+
 def test_kink_beside_the_point_is_not_crossed():
     x = np.array([1e-7, -1e-7, 1.0, -2.0])
     assert verdict(relu, lambda dy, x: dy * (x > 0), x) is Verdict.PASS
