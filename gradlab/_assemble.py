@@ -13,8 +13,8 @@ import numpy as np
 
 from gradlab.checks.criteria import COARSEST_RTOL
 from gradlab.checks.findings import worst_probe
+from gradlab.checks.found import Compared, Found
 from gradlab.checks.locate import Region
-from gradlab.checks.one_point import Compared, Found
 from gradlab.checks.probes import Probes
 from gradlab.point.problem import Problem
 from gradlab.report import InputResult, Origin, Report, Verdict

@@ -20,8 +20,9 @@ from gradlab._assemble import assemble
 from gradlab._in_hypothesis import aside
 from gradlab._snippet import Snippet
 from gradlab.checks.criteria import default_rtol
+from gradlab.checks.found import Found
 from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
-from gradlab.checks.one_point import Found, run_checks
+from gradlab.checks.one_point import run_checks
 from gradlab.errors import GradientError, Interrupted, UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.functions import RuleRaised

@@ -40,7 +40,7 @@ ELSEWHERE = 0.3  # times the scale of an entry: another point
 
 def call_again(
     problem: Problem, firsts: Sequence[FirstAnswer]
-) -> tuple[list[FurtherAnswers], list[Finding], list[str]]:
+) -> tuple[dict[str, FurtherAnswers], list[Finding], list[str]]:
     """Call all functions again in several ways.
 
     What forward returns, and what is written to, is judged here. Whether the answers of backward and jvp are
@@ -55,8 +55,8 @@ def call_again(
 
     Returns
     -------
-    answers : list of FurtherAnswers
-        For `compare_answers`.
+    answers : dict of str to FurtherAnswers
+        For `compare_answers`, by role.
     findings : list of Finding
         Of kind ``mutates-input``, ``mutates-upstream``, ``mutates-tangents``, ``not-deterministic``,
         ``depends-on-memory-layout`` (of forward), and ``backward-raises`` or ``jvp-raises`` for another
@@ -66,18 +66,18 @@ def call_again(
     """
     findings = list(_mutations(problem))
     if findings or problem.calls_left < CALLS + bool(problem.derivative_calls_forward):
-        return [], findings, []  # what is spoiled once answers no second question
+        return {}, findings, []  # what is spoiled once answers no second question
     cache, findings, notes = _forward_again(problem)
     if findings:
-        return [], findings, notes
+        return {}, findings, notes
     _forward_elsewhere(problem)
-    answers = []
+    answers = {}
     for one in firsts:
         found = _three_answers(one.linear, one.answer, cache, notes)
         if isinstance(found, Finding):
             findings.append(found)
         else:
-            answers.append(found)
+            answers[one.linear.role] = found
     return answers, findings, list(dict.fromkeys(notes))
 
 

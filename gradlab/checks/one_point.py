@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gradlab.checks.answers import FurtherAnswers, compare_answers, compare_imaginary_parts
 from gradlab.checks.causes import find_causes, own_causes
-from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.contract import call_again
 from gradlab.checks.criteria import Criteria
-from gradlab.checks.findings import Disagreement, wrong_gradients, wrong_tangents
+from gradlab.checks.findings import wrong_gradients, wrong_tangents
+from gradlab.checks.found import Compared, Found
 from gradlab.checks.jacobian import compare_jacobian
-from gradlab.checks.locate import Region, locate
+from gradlab.checks.locate import locate
 from gradlab.checks.maps import Answer, FirstAnswer
 from gradlab.checks.plan import Plan, plan
-from gradlab.checks.probes import Probes
 from gradlab.checks.probing import probe
-from gradlab.checks.reference import compare_values, probe_reference, reference_problem
-from gradlab.checks.rows import Rows
+from gradlab.checks.reference import compare_with_reference
 from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
 from gradlab.checks.transpose import not_transposed
 from gradlab.point.problem import Problem
@@ -32,53 +30,6 @@ from gradlab.report import DIFFERENCES, REFERENCE, Cause, Finding
 from gradlab.rule import Rule
 
 EXPLAINED = 100  # entries, up to which jvp is asked along every one of them, to say why it is wrong
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What backward, or jvp, claims, beside what forward shows.
-
-    Attributes
-    ----------
-    role : str
-        ``backward`` or ``jvp``.
-    criteria : Criteria
-        By which it was judged.
-    claims : Claimed
-        What it claims.
-    probes : tuple of Probes
-        One for each input, and one for joint directions.
-    regions : mapping of int to Region
-        Which entries are wrong, by input, where that is known.
-    """
-
-    role: str
-    criteria: Criteria
-    claims: Claimed
-    probes: tuple[Probes, ...]
-    regions: Mapping[int, Region] = field(default_factory=dict)
-
-    @property
-    def wrong(self) -> bool:
-        """Whether some probe contradicts it."""
-        return any(p.wrong.any() for p in self.probes)
-
-    @cached_property
-    def disagreements(self) -> dict[Rows, Disagreement]:
-        """How far both sides are apart, in each table that probes are rows of."""
-        tables = dict.fromkeys(p.rows for p in self.probes)
-        return {rows: Disagreement.of(self.criteria, rows) for rows in tables}
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the checks found at one point."""
-
-    findings: tuple[Finding, ...] = ()
-    causes: tuple[Cause, ...] = ()
-    notes: tuple[str, ...] = ()
-    compared: tuple[Compared, ...] = ()
-    oracle: str = DIFFERENCES
 
 
 def run_checks(
@@ -126,17 +77,12 @@ def run_checks(
         notes += more
     else:
         oracle = REFERENCE
-        witness = reference_problem(problem, reference)
-        values = compare_values(problem, witness, rtol=rtol)
-        if values:
-            return Found((*findings, *values), notes=tuple(notes), oracle=oracle)
-        criteria = Criteria(problem, rtol=rtol, atol=atol)
-        beside = probe_reference(criteria, firsts[0].answer, witness, rng=rng)
-        compared = [Compared("backward", criteria, beside.claims, tuple(beside.probes))]
-        findings += beside.findings
+        compared, contradictions = compare_with_reference(
+            problem, firsts[0].answer, reference, rtol=rtol, atol=atol, rng=rng
+        )
+        findings += contradictions
     for one in firsts:
-        again = next((a for a in answers if a.linear is one.linear), None)
-        findings += _compare_answers(one, again, compared)
+        findings += _compare_answers(one, answers.get(one.linear.role), compared)
     transpose, more = _compare_transposes(firsts, compared, rtol=rtol)
     # What says where it is wrong comes before what says that something is.
     findings, notes = [*findings, *_wrong_findings(problem, compared, oracle), *transpose], [*notes, *more]

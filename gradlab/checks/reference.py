@@ -16,13 +16,14 @@ right, and a reference may be the one that is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions, movable
+from gradlab.checks.found import Compared
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import plan
 from gradlab.checks.probes import Probes
@@ -43,23 +44,51 @@ __tracebackhide__ = is_deliberate
 ASKED = 64  # entries at a time that forward is asked about: if all of them are wrong, so are the others
 
 
-@dataclass(frozen=True, eq=False)
-class Beside:
-    """What a gradient is beside that of a reference.
+def compare_with_reference(
+    problem: Problem,
+    gradients: dict[int, Array],
+    reference: Rule,
+    *,
+    rtol: float,
+    atol: float,
+    rng: np.random.Generator,
+) -> tuple[list[Compared], list[Finding]]:
+    """Compare the outputs with those of a reference, and where these are the same, every gradient.
 
-    Attributes
+    Parameters
     ----------
-    probes : list of Probes
-        One for each input, every entry by itself; beside kinks, those of differences in which many move.
-    claims : Claims
-        What was compared.
-    findings : list of Finding
-        Of kind ``wrong-reference``: where forward agrees with backward, and not with the reference.
-    """
+    problem : Problem
+        The point.
+    gradients : dict of int to Array
+        What backward returned.
+    reference : Rule
+        The reference.
+    rtol, atol : float
+        The disagreement that the caller does not care about.
+    rng : numpy.random.Generator
+        Draws directions, where differences are taken.
 
-    probes: list[Probes]
-    claims: Claims
-    findings: list[Finding]
+    Returns
+    -------
+    compared : list of Compared
+        Every entry by itself; beside kinks, the probes of differences in which many move, too. None where
+        the outputs differ.
+    findings : list of Finding
+        Of kind ``wrong-value``, and of kind ``wrong-reference`` where forward agrees with backward, and not
+        with the reference.
+
+    Raises
+    ------
+    UsageError
+        When the reference cannot be evaluated there, or its output has another form.
+    """
+    witness = reference_problem(problem, reference)
+    wrong_value = _wrong_value(problem, witness, rtol=rtol)
+    if wrong_value is not None:
+        return [], [wrong_value]
+    criteria = Criteria(problem, rtol=rtol, atol=atol)
+    compared, findings = _compare_gradients(criteria, gradients, witness, rng=rng)
+    return [compared], findings
 
 
 def reference_problem(problem: Problem, reference: Rule) -> Problem:
@@ -91,21 +120,8 @@ def reference_problem(problem: Problem, reference: Rule) -> Problem:
     return witness
 
 
-def compare_values(problem: Problem, witness: Problem, *, rtol: float) -> list[Finding]:
-    """Compare what both forward functions return.
-
-    Parameters
-    ----------
-    problem, witness : Problem
-        The point, and the reference there.
-    rtol : float
-        The relative disagreement that the caller does not care about.
-
-    Returns
-    -------
-    list of Finding
-        One of kind ``wrong-value``, or none.
-    """
+def _wrong_value(problem: Problem, witness: Problem, *, rtol: float) -> Finding | None:
+    """Return a finding where both forward functions do not return the same."""
     value, expected = problem.output, witness.output
     kept = np.ones(value.shape, dtype=bool) if problem.left_out is None else ~problem.left_out
     missing = ~np.isfinite(expected) if witness.left_out is None else witness.left_out
@@ -115,7 +131,7 @@ def compare_values(problem: Problem, witness: Problem, *, rtol: float) -> list[F
         allowed = allowed + WHOLE * (problem.noise + witness.noise)
         wrong &= missing | ~(np.abs(value - expected) <= allowed)
     if not wrong.any():
-        return []
+        return None
     k = int(np.argmax(np.where(wrong, np.abs(value - expected) / allowed, -1.0)))
     there = "nothing finite" if missing[k] else f"{expected[k]:.6g}"
     count = "" if value.size == 1 else f"at {wrong.sum()} of {value.size} outputs; "
@@ -123,25 +139,13 @@ def compare_values(problem: Problem, witness: Problem, *, rtol: float) -> list[F
         f"forward is not what the reference computes: {count}output entry {k} is {value[k]:.6g}, and the "
         f"reference gives {there}; gradients were not compared"
     )
-    return [Finding("reference", None, "wrong-value", message)]
+    return Finding("reference", None, "wrong-value", message)
 
 
-def probe_reference(
+def _compare_gradients(
     criteria: Criteria, gradients: dict[int, Array], witness: Problem, *, rng: np.random.Generator
-) -> Beside:
-    """Compare every entry of every gradient that backward returned with that of a reference.
-
-    Parameters
-    ----------
-    criteria : Criteria
-        Of the point.
-    gradients : dict of int to Array
-        What backward returned.
-    witness : Problem
-        The reference.
-    rng : numpy.random.Generator
-        Draws directions, where differences are taken.
-    """
+) -> tuple[Compared, list[Finding]]:
+    """Compare every entry of every gradient that backward returned with that of a reference."""
     problem, claims = criteria.problem, claims_of(criteria.problem, gradients)
     exact = Claims(
         witness, claims.upstreams, tuple(_gradients(problem, witness, u) for u in claims.upstreams)
@@ -165,7 +169,8 @@ def probe_reference(
         # Each of two tied entries may be right by itself, and both together wrong.
         differences, _ = probe(criteria, claims, plan(problem, claims, rng=rng))
         found += [p for p in differences if p.position is None or not p.by_entry]
-    return Beside(found, claims, list(_contradictions(problem, rows, doubtful)))
+    compared = Compared("backward", criteria, claims, tuple(found))
+    return compared, list(_contradictions(problem, rows, doubtful))
 
 
 def _gradients(problem: Problem, witness: Problem, upstream: Array) -> dict[int, Array]:
