@@ -82,7 +82,7 @@ def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claimed) -> 
     if without is None or kinked.all() or rows.directions.singles:
         return rows, []
     again = judge(criteria, rows.directions, without)
-    if not again.right.any():
+    if not (again.right | again.wrong).any():
         return rows, []
     note = (
         f"{kinked.sum()} of {kinked.size} outputs, at a kink, were left out: entries that matter only there "

@@ -87,6 +87,16 @@ def test_twenty_thousand_kinks_cost_no_more_calls():
     assert verdict(relu, lambda dy, x: dy * (x > 0.001), x) is Verdict.FAIL
 
 
+@pytest.mark.parametrize("wrong", [1.02, 1.2])
+def test_defect_in_a_large_input_is_not_hidden_by_kinks_in_other_outputs(wrong):
+    x = np.random.default_rng(0).normal(size=2000)
+    x[:10] = 0
+    steepest = np.where(np.arange(x.size) == x.argmax(), wrong, 1)
+    right = gradcheck(relu, lambda dy, x: dy * (x >= 0), x)
+    assert right.inputs[0].resolution < 1e-3
+    assert verdict(relu, lambda dy, x: dy * (x >= 0) * steepest, x) == "fail"
+
+
 def test_infinite_slope_is_not_called_wrong():
     assert (
         verdict(
@@ -156,6 +166,10 @@ def test_order_of_equal_numbers_is_free_but_their_sum_is_known(seed):
         return gradient
 
     assert verdict(np.sort, one_entry_zero, x, rng=seed) == "fail"
+
+
+def test_order_of_numbers_that_are_all_equal_is_free():
+    assert verdict(np.sort, sort_backward, np.ones(8)) == "pass"
 
 
 @pytest.mark.parametrize("seed", range(5))
