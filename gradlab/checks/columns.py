@@ -275,21 +275,10 @@ class _Judge:
     def _looked_at_again(self, suspects: Pairs) -> tuple[Mask, Mask]:
         """Return which suspects agree along another ladder, and of which that tells enough.
 
-        It is from close by, every unknown on the scale of its own magnitude: a function of unknowns of very
-        different sizes may vary on a scale that a step never is. What that does not tell, a ladder of the
-        same scale does, which shares no step with the first.
+        It shares no step with the first, and is from close by, every unknown on the scale of its own
+        magnitude: a function of unknowns of very different sizes may vary on a scale that a step never is.
         """
-        directions = suspects.watched.directions
-        closer = directions.closer(self.problem)
-        agrees, tells = self._agrees_along(suspects, closer or directions)
-        if closer is not None and not (tells | ~agrees).all():
-            rest = agrees & ~tells
-            untold = suspects.narrowed(rest)
-            agrees[rest], tells[rest] = self._agrees_along(untold, untold.watched.directions)
-        return agrees, tells
-
-    def _agrees_along(self, suspects: Pairs, directions: Directions) -> tuple[Mask, Mask]:
-        """Return which suspects agree along other directions, one for each row, and what tells enough."""
+        directions = suspects.watched.directions.closer(self.problem) or suspects.watched.directions
         scaled = [{i: OTHER * d[i] for i in d} for d in directions.joint]
         claim = self._claims(scaled)[suspects.row, suspects.output]
         watched = Watched(self.problem, Directions.of(self.problem, {}, scaled), suspects.watched.outputs)

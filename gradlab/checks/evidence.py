@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gradlab.checks.directions import ByInput, Directions, along_projections, movable
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import Table, differentiate
+from gradlab.numerics.table import differentiate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
@@ -29,7 +29,6 @@ LARGE, MOST_ENTRIES, FEW_ENTRIES = 1000, 64, 6
 JOINT_DIRECTIONS = 2  # besides those
 ACCURACY = 1e-9  # of a derivative, as of the explicit Jacobian
 CLEAR = 10  # error bars: from here on a derivative is certainly not zero
-KEPT = 1_000_000  # derivatives of single outputs that are kept
 MORE_THAN_CONSTANTS = 2  # derivatives, besides as many as there are free constants, that prove something
 
 
@@ -56,9 +55,6 @@ class Evidence:
         ``k`` directions in this input.
     numeric, error_bar : Array
         Shape ``(k, s)``: the derivative of ``⟨u, y⟩`` along each.
-    own_slope : Array
-        Shape ``(k,)``: for a single entry, the derivative of the output entry of the same index; NaN
-        otherwise, and where input and output differ in shape.
     rtol : float
         The relative disagreement that the caller does not care about.
     """
@@ -72,7 +68,6 @@ class Evidence:
     directions: Directions
     numeric: Array
     error_bar: Array
-    own_slope: Array
     rtol: float
 
     @property
@@ -198,10 +193,7 @@ def gather(
     # Nothing can be said of a backward that answers now in one shape, now in another.
     if len({g[position].shape if position in g else None for g in returned}) > 1:
         return None
-    keep = directions.singles * output.size <= KEPT
-    table = directions.table(
-        problem, np.stack(upstreams), noise=problem.noise, keep=keep, displaced=displaced
-    )
+    table = directions.table(problem, np.stack(upstreams), noise=problem.noise, displaced=displaced)
     numeric, error_bar, half_jump = differentiate(table, rtol=ACCURACY)
     # Where forward has no values on either side, or a kink, nothing is known.
     known = np.flatnonzero((np.isfinite(error_bar) & (half_jump == 0)).all(axis=1))
@@ -217,7 +209,6 @@ def gather(
         directions.some(known),
         numeric[known],
         error_bar[known],
-        _own_slopes(table, directions, problem)[known],
         rtol,
     )
 
@@ -254,13 +245,3 @@ def _upstreams(problem: Problem) -> tuple[Array, ...]:
     other = rng.uniform(1, 2, problem.form.size) * rng.choice([-1.0, 1.0], problem.form.size)
     other[problem.grad_output == 0] = 0.0  # what is left out stays so
     return problem.grad_output, problem.form.rounded(other)
-
-
-def _own_slopes(table: Table, directions: Directions, problem: Problem) -> Array:
-    """Return for each single entry the derivative of the output entry of the same index."""
-    own = np.full(directions.count, np.nan)
-    shapes = {problem.value(int(i)).shape for i in directions.position}
-    if table.slopes and shapes == {problem.form.shape}:
-        single = np.arange(directions.singles)
-        own[single] = table.jacobian[single, directions.entries]
-    return own

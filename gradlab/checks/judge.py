@@ -16,7 +16,14 @@ from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.suspects import try_suspects
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, fine_steps, usual_step
+from gradlab.numerics.table import (
+    LONG_STEPS,
+    Table,
+    coarse_steps,
+    fine_steps,
+    usual_step,
+    without_leading_term,
+)
 
 TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else
 FAR_STEP = 2.0**20  # times the scale: where an input that has any influence on an output moves it
@@ -116,10 +123,9 @@ def _extrapolate(criteria: Criteria, rows: Rows) -> None:
     which = rows.open & close.all(axis=1) & (difference > rows.error_bar).any(axis=1)
     if not which.any() or criteria.problem.calls_left < 2:
         return
-    longer, square = step / RATIO, RATIO**2
-    table.take(np.flatnonzero(which), longer)
-    value = (table.central(step) - square * table.central(longer)) / (1 - square)
-    error_bar = (table.rounding(step) + square * table.rounding(longer)) / (1 - square)
+    table.take(np.flatnonzero(which), step / RATIO)
+    value = without_leading_term(table.central(step), table.central(step / RATIO))
+    error_bar = (table.rounding(step) + RATIO**2 * table.rounding(step / RATIO)) / (1 - RATIO**2)
     criteria.accept_others(rows, which, value, error_bar)
 
 

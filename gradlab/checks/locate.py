@@ -177,14 +177,11 @@ class _Search:
             return Region(inside, _in_words(self.problem, self.position, inside), exact=False)
         if any(wrong_others) or not np.array_equal(inside & moved, moved):
             return None
-        return Region(moved, self._stratum_in_words(moved), exact=False)
+        return Region(moved, self.claims.about(self.position, moved), exact=False)
 
     def _some(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         count = min(SAMPLE, len(indices))
         return indices[np.random.default_rng(0).choice(len(indices), count, replace=False)]
-
-    def _stratum_in_words(self, mask: Mask) -> str:
-        return self.claims.about(self.position, mask)
 
     def _wrong_slices(self, axis: int, inside: Mask) -> Mask:
         """Return which slices of an axis hold wrong entries, as far as they are a pattern."""

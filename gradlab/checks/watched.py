@@ -9,7 +9,7 @@ import numpy as np
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.table import Table, differentiate, usual_step
+from gradlab.numerics.table import Table, differentiate, usual_step, without_leading_term
 from gradlab.point.problem import Problem
 
 BLOCK = 4096  # numbers of a table at a time: a ladder holds some eighty arrays of that size
@@ -88,14 +88,14 @@ class Watched:
 
     def two_differences(self) -> Array:
         """Return central differences without the leading term of truncation, shape ``(r, k)``."""
-        rows, usual, square = np.arange(self.directions.count), usual_step(self.problem.eps), RATIO**2
-        shorter, longer = (
-            (up - down) / (2 * step)
-            for step in (usual, usual / RATIO)
-            for up, down in [self.sides(rows, step)]
+        rows, usual = np.arange(self.directions.count), usual_step(self.problem.eps)
+        return without_leading_term(
+            *(
+                (up - down) / (2 * step)
+                for step in (usual, usual / RATIO)
+                for up, down in [self.sides(rows, step)]
+            )
         )
-        extrapolated = (shorter - square * longer) / (1 - square)
-        return np.where(np.isfinite(extrapolated), extrapolated, shorter)
 
     def sides(self, rows: Indices, step: float) -> tuple[Array, Array]:
         """Return the changes of the outputs on both sides, of all rows, evaluated along some at least."""

@@ -203,9 +203,7 @@ class Table:
     @property
     def jacobian(self) -> Array:
         """With ``keep``, the slope of each output along each row, extrapolated where both steps are known."""
-        shorter, longer = self.slopes.values()
-        extrapolated = (shorter - RATIO**2 * longer) / (1 - RATIO**2)
-        return np.where(np.isfinite(extrapolated), extrapolated, shorter)
+        return without_leading_term(*self.slopes.values())
 
     @property
     def parts(self) -> int:
@@ -267,6 +265,12 @@ class Table:
             size /= np.where(largest > 0, largest, 1.0)[:, np.newaxis]
             self._square = np.square(size, out=size), largest
         return self._square
+
+
+def without_leading_term(shorter: Array, longer: Array) -> Array:
+    """Return central differences without the leading term of truncation, where both steps are known."""
+    extrapolated = (shorter - RATIO**2 * longer) / (1 - RATIO**2)
+    return np.where(np.isfinite(extrapolated), extrapolated, shorter)
 
 
 class Ladder:

@@ -48,7 +48,6 @@ def test_derivatives_of_single_entries_are_known_by_what_moving_an_entry_by_its_
     alone, entries = found.single_entries
     length = found.directions.divisors[alone]
     np.testing.assert_allclose(found.numeric[alone, 0] / length, d_tanh(X)[entries], rtol=1e-8)
-    np.testing.assert_allclose(found.own_slope[alone] / length, d_tanh(X)[entries], rtol=1e-6)
 
 
 def test_direction_along_which_forward_has_a_kink_is_no_evidence():
