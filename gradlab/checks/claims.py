@@ -207,8 +207,10 @@ def upstreams_by_magnitude(problem: Problem) -> Array:
     size = np.abs(u * problem.output)
     size[np.abs(problem.output) <= problem.noise_floor] = 0.0  # no magnitude at all
     largest = float(size.max(initial=0.0))
-    if not largest or not np.isfinite(largest) or not ((size > 0) & (size < largest / SPREAD)).any():
+    if not largest or not np.isfinite(largest):
         return u[np.newaxis]
+    if np.count_nonzero((size > 0) & (size < largest / SPREAD)) < FEW * size.size:
+        return u[np.newaxis]  # no magnitude of their own
     with np.errstate(divide="ignore"):
         decades = np.log10(size / largest) / -np.log10(SPREAD)
     decades[size == 0] = 0.0

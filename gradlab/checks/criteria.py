@@ -70,7 +70,7 @@ class Criteria:
         self.influence = self._agreed = 0.0
         self.towards: ByInput = {}
         hidden = np.abs(problem.output) <= problem.noise_floor
-        self._hidden = float((np.abs(problem.grad_output) * problem.noise_floor)[hidden].sum())
+        self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
         self._floor_of_all = self._hidden if hidden.all() else 0.0
 
     def tolerance(self, rows: Rows) -> Array:

@@ -207,7 +207,9 @@ class Directions:
             moved = dict(base)
             for i, d in self.joint[row - self.singles].items():
                 x = base.get(i, problem.value(i))
-                moved[i] = (x + t * d).astype(x.dtype, copy=False)
+                there = np.multiply(d, t, dtype=np.result_type(x, np.float64))
+                there += x
+                moved[i] = there.astype(x.dtype, copy=False)
             return moved
 
         wanted = [(row, t) for row in rows.tolist() for t in (step, -step)]

@@ -130,7 +130,7 @@ def _compare_with_differences(
         criteria = Criteria(problem, rtol=rtol, atol=atol)
         known = compared[0].probes[0].rows.table if compared and compared[0].probes else None
         if chosen is None or set(claims.positions) != set(problem.wrt):  # some gradient is missing
-            chosen, known = plan(problem, claims, probes=probes, rng=rng), None
+            chosen, known = plan(problem, claims, rtol=rtol, probes=probes, rng=rng), None
         found, more = probe(criteria, claims, chosen, known)
         notes = list(dict.fromkeys([*notes, *more]))
         compared.insert(0, Compared("backward", criteria, claims, tuple(found)))

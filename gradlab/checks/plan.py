@@ -8,6 +8,7 @@ directions of its own; entries whose gradient is exactly zero are a stratum too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,14 @@ from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import ByInput, Directions, along_projections, count_movable
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.scales import blocks, random_direction
+from gradlab.numerics.scales import norm, random_direction
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
 PER_STRATUM = 2  # random directions
 STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
+LONGEST = 2  # times its own size: how far a random direction moves an entry
 AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves away from it alone
 
 
@@ -45,7 +47,14 @@ class Plan:
     rows: Mapping[int, slice]
 
 
-def plan(problem: Problem, claims: Claimed, *, probes: str | None = None, rng: np.random.Generator) -> Plan:
+def plan(
+    problem: Problem,
+    claims: Claimed,
+    *,
+    rtol: float = 0.0,
+    probes: str | None = None,
+    rng: np.random.Generator,
+) -> Plan:
     """Choose the directions along which every input is probed.
 
     Parameters
@@ -54,6 +63,8 @@ def plan(problem: Problem, claims: Claimed, *, probes: str | None = None, rng: n
         The point.
     claims : Claimed
         By which the entries of large inputs are sorted into strata.
+    rtol : float
+        The part of all influence below which an entry needs no stratum of its own.
     probes : {"entries", "directions", None}
         How; by size for ``None``.
     rng : numpy.random.Generator
@@ -78,7 +89,7 @@ def plan(problem: Problem, claims: Claimed, *, probes: str | None = None, rng: n
             if count and len(joint) == first:
                 raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
         elif i not in small and count:
-            joint += _strata(claims, i, rng)
+            joint += _strata(claims, i, rtol, rng)
         rows[i] = slice(first, len(joint))
     by_entry = [i for i in small if i not in problem.constraints.projections]
     directions = Directions.of(problem, dict.fromkeys(by_entry), joint)
@@ -87,10 +98,10 @@ def plan(problem: Problem, claims: Claimed, *, probes: str | None = None, rng: n
     return Plan(directions, {**after, **directions.of_inputs})
 
 
-def _strata(claims: Claimed, i: int, rng: np.random.Generator) -> Iterator[ByInput]:
+def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> Iterator[ByInput]:
     """Yield the directions of one input: those of all strata, ``PER_STRATUM`` times, in this order."""
     problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
-    labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach))
+    labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach, rtol=rtol))
     for _ in range(PER_STRATUM):
         drawn = random_direction(x, rng, reach)
         if i in problem.constraints.projections:  # parts of a tangent are none
@@ -135,11 +146,12 @@ class StratumDirection(ByInput):
         self, position: int, direction: npt.NDArray[Any], labels: npt.NDArray[Any], stratum: int
     ) -> None:
         self.position, self.direction, self.labels, self.stratum = position, direction, labels, stratum
+        self.is_part = bool((labels != stratum).any())
 
     def __getitem__(self, position: int) -> Array:
         if position != self.position:
             raise KeyError(position)
-        return np.asarray(self.direction * (self.labels == self.stratum))
+        return np.asarray(self.direction * (self.labels == self.stratum)) if self.is_part else self.direction
 
     def __iter__(self) -> Iterator[int]:
         return iter((self.position,))
@@ -148,25 +160,33 @@ class StratumDirection(ByInput):
         return 1
 
 
-def strata(gradients: Sequence[Array], length: Array) -> npt.NDArray[np.int8]:
+def strata(gradients: Sequence[Array], length: Array, *, rtol: float = 0.0) -> npt.NDArray[np.int8]:
     """Sort entries into strata of similar influence, the largest over all gradients; zeros are their own.
+
+    Those whose influence is below ``rtol`` of what all of them together have are in the lowest of the others:
+    none of them by itself matters.
 
     >>> strata([np.array([1.0, 5.0, 1e-5, 0.0])], np.array([1.0, 0.1, 1.0, 1.0]))
     array([0, 0, 1, 2], dtype=int8)
     """
-    labels = np.empty(length.shape, dtype=np.int8)
+    labels = np.zeros(length.shape, dtype=np.int8)
     weight = np.asarray(np.abs(gradients[0]))  # of a number, that is none to write to
     for gradient in gradients[1:]:
         np.maximum(weight, np.abs(gradient), out=weight)
     weight *= length
-    largest = float(np.fmax.reduce(weight, axis=None, initial=0.0, where=weight < np.inf))
+    largest, matters = float(weight.max(initial=0.0)), rtol * norm(weight)
+    if not largest < np.inf:
+        largest, matters = float(np.fmax.reduce(weight, axis=None, initial=0.0, where=weight < np.inf)), 0.0
     if largest == 0.0:
-        labels[...] = 0
         return labels
-    flat, sorted_ = weight.ravel(), labels.reshape(-1)
-    for block in blocks(weight.size):
-        here = flat[block]
-        sorted_[block] = sum(here <= largest / STRATUM**k for k in range(1, STRATA))
-        sorted_[block][here == 0] = STRATA
-    filled = np.bincount(labels.ravel(), minlength=STRATA + 1) > 0
-    return (np.cumsum(filled, dtype=np.int8) - np.int8(1))[labels]
+    # Of all parts the largest has no less than the mean of them.
+    least = max(matters / math.sqrt(len(gradients)) / LONGEST, float(weight.min()))
+    for k in range(1, STRATA):
+        if largest / STRATUM**k < least:
+            break  # nothing is below, or nothing that matters
+        labels += weight <= largest / STRATUM**k
+    labels[weight == 0] = STRATA
+    for k in reversed(range(STRATA)):  # without those that are empty
+        if not (labels == k).any():
+            labels -= labels > k
+    return labels

@@ -167,7 +167,7 @@ def _compare_gradients(
         found.append(_with_resolution(criteria, probes))
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
-        differences, _ = probe(criteria, claims, plan(problem, claims, rng=rng))
+        differences, _ = probe(criteria, claims, plan(problem, claims, rtol=criteria.rtol, rng=rng))
         found += [p for p in differences if p.position is None or not p.by_entry]
     compared = Compared("backward", criteria, claims, tuple(found))
     return compared, list(_contradictions(problem, rows, doubtful))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
@@ -96,18 +97,29 @@ def _resolution_in_strata(
     joint = rows.directions.joint[probes.which.start - single : probes.which.stop - single]
     along = [cast(StratumDirection, d) for d in joint]
     labels, i = along[0].labels.ravel(), along[0].position
+    drawn = [d.direction.ravel() for d in along[:: len(along) // PER_STRATUM]]
+    gradients = [g[i].ravel() for g in claims.gradients]
+    # By direction, stratum and part: the least that is noticed, and above what a movement matters.
+    least = noticed.reshape(len(drawn), -1, len(gradients))
+    above = limit - least
     for block in blocks(labels.size):
-        seen = np.full(labels[block].size, np.nan)  # times what is noticed: how much each entry moves
-        for first in range(0, len(along), len(along) // PER_STRATUM):
-            d = along[first].direction.ravel()[block]
-            of_stratum = noticed[first : first + len(along) // PER_STRATUM]
-            for s, g in enumerate(claims.gradients):
-                moved, least = np.abs(g[i].ravel()[block] * d), of_stratum[labels[block], s]
-                matters = (moved + least > limit) & (d != 0)
-                seen = np.fmax(seen, np.where(matters, moved / least, np.nan))
-        too_small += int((np.isnan(seen) & (d != 0)).sum())
-        worst = max(worst, float((1 / seen[seen > 0]).max(initial=0.0)))
+        label, fixed = labels[block], drawn[0][block] == 0
+        seen = np.full(label.size, -1.0)  # times what is noticed: how much each entry moves; of what matters
+        for k, d in enumerate(drawn):
+            for s, g in enumerate(gradients):
+                moved = np.abs(g[block] * d[block])
+                times = moved / _of_each(label, least[k, :, s])
+                times[~(moved > _of_each(label, above[k, :, s]))] = -1.0
+                np.maximum(seen, times, out=seen)
+        seen[fixed] = 0.0
+        too_small += int(np.count_nonzero(seen < 0))
+        worst = max(worst, 1 / float(seen[seen > 0].min(initial=np.inf)))
     return worst or None, too_small
+
+
+def _of_each(label: npt.NDArray[np.int8], values: Array) -> Array:
+    """Return what each entry has of the values of all strata."""
+    return values.take(label) if values.size > 1 else values
 
 
 def _resolution_along_projections(
@@ -130,12 +142,10 @@ def _resolution_along_projections(
 
 def _is_seen(probes: Probes, noticed: Array) -> bool:
     """Whether a change of some entry by all that it is would have been noticed, if there is anything."""
-    rows, seen = probes.rows, []
-    for k in probes.rows_where(probes.right | probes.wrong).tolist():
-        direction = rows.directions.joint[k - rows.directions.singles]
-        largest = rows.claims.largest(direction, rows.claim[k])
-        seen.append(bool((noticed[k] <= largest).any()))
-    return any(seen) or not seen
+    rows = probes.rows
+    told = probes.rows_where(probes.right | probes.wrong).tolist()
+    along = ((k, rows.directions.joint[k - rows.directions.singles]) for k in told)
+    return not told or any((noticed[k] <= rows.claims.largest(d, rows.claim[k])).any() for k, d in along)
 
 
 def _is_drowned(criteria: Criteria, probes: Probes) -> bool:

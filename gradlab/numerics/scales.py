@@ -14,7 +14,7 @@ from gradlab.numerics.dtypes import limits
 HUGE = 1e100  # squares of what is below can be summed, and above its inverse
 FINEST_DIGITS = 36
 FINEST = 2.0**-FINEST_DIGITS  # of which every step in float64 is a multiple
-BLOCK = 2048  # entries
+BLOCK = 8192  # entries
 DOUBLE_DIGITS = np.finfo(np.float64).nmant
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
 
@@ -36,8 +36,9 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
         largest = float(magnitude.max(initial=0.0))
     if largest == 0.0:
         return np.ones_like(magnitude)
-    relative = (magnitude / largest).ravel()
-    floor = 0.1 * largest * math.sqrt(np.vdot(relative, relative) / relative.size)
+    unit = 1.0 if 1 / HUGE < largest < HUGE else largest
+    relative = (magnitude if unit == 1.0 else magnitude / unit).ravel()
+    floor = 0.1 * unit * math.sqrt(np.vdot(relative, relative) / relative.size)
     np.maximum(magnitude, floor, out=magnitude)
     return magnitude
 
@@ -59,10 +60,12 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     kept = min(FINEST_DIGITS, digits - DIGITS)
     with np.errstate(all="ignore"):
         # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
-        reach = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)
-        coarse = reach * 2.0 ** (DOUBLE_DIGITS - digits + kept)
-        rounded = (d + coarse) - coarse
-    return np.where(np.isfinite(rounded) & (rounded != 0), rounded, d)
+        coarse = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)
+        coarse *= 2.0 ** (DOUBLE_DIGITS - digits + kept)
+        rounded = d + coarse
+        rounded -= coarse
+        exact = np.isfinite(rounded) & (rounded != 0)
+    return np.asarray(rounded if exact.all() else np.where(exact, rounded, d))
 
 
 def finest_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
@@ -90,7 +93,8 @@ def random_direction(
     for block in blocks(x.size):
         d = rng.uniform(-1, 1, length[block].size)
         d += np.copysign(1, d)
-        length[block] = exact_displacement(flat[block], d * length[block])
+        d *= length[block]
+        length[block] = exact_displacement(flat[block], d)
     return length.reshape(x.shape)
 
 
@@ -106,9 +110,10 @@ def norm(*vectors: Array) -> float:
     >>> norm(np.array([3e300]), np.array([4e300]))
     5e+300
     """
+    square = sum(float(np.vdot(v, v)) for v in vectors)
+    if 1 / HUGE < square < HUGE:
+        return math.sqrt(square)
     largest = max((max(float(v.max()), -float(v.min())) for v in vectors if v.size), default=0.0)
     if largest == 0.0 or not np.isfinite(largest):
         return largest
-    if 1 / HUGE < largest < HUGE:
-        return float(np.sqrt(sum(float(np.vdot(v, v)) for v in vectors)))
     return largest * float(np.sqrt(sum(float(np.square(v / largest).sum()) for v in vectors)))

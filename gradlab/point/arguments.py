@@ -159,7 +159,8 @@ class Arguments:
                 original = np.asarray(self.values[i])
                 value = like(self.values[i], np.array(original, dtype=widened(original.dtype)))
             else:
-                value = copied()
+                plain = type(self.values[i]) is np.ndarray and self.values[i].ndim
+                value = self.values[i] if scattered and plain else copied()  # `strided` copies
             leaves.append(strided(value) if scattered else value)
         return leaves
 

@@ -27,6 +27,22 @@ def test_strata_keep_similar_weights_together_and_zeros_apart():
     np.testing.assert_array_equal(strata([number, -number], np.ones(())), 0)
 
 
+def test_entries_that_cannot_matter_have_no_stratum_of_their_own():
+    weight = np.array([1.0, 1e-4, 1e-8, 1e-10, 0.0])
+    np.testing.assert_array_equal(strata([weight], np.ones(5)), [0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(strata([weight], np.ones(5), rtol=1e-7), [0, 1, 2, 2, 3])
+
+
+@pytest.mark.parametrize("claim", [1e-12, 0.0])
+def test_entry_that_is_claimed_not_to_matter_is_seen_where_it_does(claim):
+    def wrong(dy, x):
+        dx = tanh_backward(dy, x)
+        dx[7] *= claim
+        return dx
+
+    assert not gradcheck(np.tanh, wrong, normal(5000), raise_exception=False)
+
+
 @pytest.mark.parametrize("size", [1e-3, 1e-6])
 def test_defect_in_small_entries_of_a_large_input_is_not_drowned(size):
     c = np.where(np.arange(5000) % 10, 1.0, size)
