@@ -24,6 +24,7 @@ from gradlab.numerics.scales import norm, random_direction
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
+DEAR = 2**24  # numbers in all calls that small inputs take: beside a large one, they are seldom worth more
 PER_STRATUM = 2  # random directions
 STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
@@ -78,8 +79,8 @@ def plan(
     # Every entry of a small input; of a large one, or along tangents, directions in that input alone.
     size = {i: count_movable(problem, i) for i in claims.positions}
     small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
-    if probes is None and 2 * sum(size[i] for i in small) + 2 > problem.calls_left:
-        small = []  # too dear: directions tell less, but of all entries
+    if probes is None and _is_dear(problem, size, small):  # directions tell less, but of all entries
+        small = [i for i in small if size[i] <= PER_STRATUM]
     joint: list[ByInput] = []
     rows: dict[int, slice] = {}  # of the joint directions, which move an input
     for i, count in size.items():
@@ -96,6 +97,13 @@ def plan(
     single = directions.singles  # which stand first
     after = {i: slice(single + some.start, single + some.stop) for i, some in rows.items()}
     return Plan(directions, {**after, **directions.of_inputs})
+
+
+def _is_dear(problem: Problem, size: Mapping[int, int], small: Sequence[int]) -> bool:
+    """Whether entries of small inputs take more calls than are left, or long ones beside a large input."""
+    calls = 2 * sum(size[i] for i in small)
+    numbers = sum(problem.value(i).size for i in size) + problem.output.size
+    return calls + 2 > problem.calls_left or (len(small) < len(size) and calls * numbers > DEAR)
 
 
 def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> Iterator[ByInput]:

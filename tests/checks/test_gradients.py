@@ -43,6 +43,22 @@ def test_entry_that_is_claimed_not_to_matter_is_seen_where_it_does(claim):
     assert not gradcheck(np.tanh, wrong, normal(5000), raise_exception=False)
 
 
+def test_small_input_beside_a_large_one_takes_few_calls():
+    def wrong(dy, x, scale):
+        d_scale = np.sum(dy * x, axis=0)
+        d_scale[7] *= 1.01
+        return dy * scale, d_scale
+
+    inputs = normal((60, 500)), normal(500, seed=1)
+    report = gradcheck(np.multiply, lambda dy, x, scale: (dy * scale, np.sum(dy * x, axis=0)), inputs)
+    assert report.forward_calls <= 32
+    report = gradcheck(np.multiply, wrong, inputs, raise_exception=False)
+    assert [(one.verdict, one.wrong_entries) for one in report.inputs] == [
+        (Verdict.PASS, ()),
+        (Verdict.FAIL, ((7,),)),
+    ]
+
+
 @pytest.mark.parametrize("size", [1e-3, 1e-6])
 def test_defect_in_small_entries_of_a_large_input_is_not_drowned(size):
     c = np.where(np.arange(5000) % 10, 1.0, size)
