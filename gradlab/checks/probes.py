@@ -53,11 +53,11 @@ class Probes:
 
     def __post_init__(self) -> None:
         """Keep what follows from these, which is asked for again and again."""
-        self.count = self.which.stop - self.which.start
-        self.by_entry = bool(self.count) and self.which.stop <= self.rows.directions.singles
-        self.probed = int(np.count_nonzero(self.seen))
-        missing = self.count - self.probed
-        self.unprobed = missing if self.by_entry or not missing else self.size
+        count, probed = self.which.stop - self.which.start, int(np.count_nonzero(self.seen))
+        by_entry = bool(count) and self.which.stop <= self.rows.directions.singles
+        missing = count - probed
+        unprobed = missing if by_entry or not missing else self.size
+        vars(self).update(count=count, probed=probed, by_entry=by_entry, unprobed=unprobed)
 
     @property
     def undecided(self) -> bool:
