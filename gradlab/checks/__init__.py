@@ -15,7 +15,7 @@ most calls do, and needs nothing else of ``judge``, ``criteria`` and ``numerics.
           judge
             first_differences    Table.take: calls forward on both sides of each entry
             Criteria.accept      settles a right row, and nothing is left to do
-          with_resolution        what would have been caught
+          resolution_of          what would have been caught
       _assemble.assemble         the verdict
                                  altogether 1 + 2 + 2·3 calls of forward, and 1 + 3 of backward
 

@@ -10,6 +10,7 @@ that must be the same, and contracted with the upstream gradient, equal what bac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,7 +58,7 @@ def columns_of(problem: Problem, directions: Directions) -> tuple[Array, Array]:
 
 def contract(upstream: Array, explicit: Array, shape: tuple[int, ...]) -> Array:
     """Return ``Σ_k dL/dY[k] dY[k]/dX`` in the shape of ``X``; the upstream gradient comes as a vector."""
-    return (upstream @ explicit.reshape(upstream.size, int(np.prod(shape)))).reshape(shape)
+    return (upstream @ explicit.reshape(upstream.size, math.prod(shape))).reshape(shape)
 
 
 def compare_jacobian(

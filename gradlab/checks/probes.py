@@ -11,7 +11,7 @@ from gradlab.checks.rows import Rows
 from gradlab.numerics import Indices, Mask
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Probes:
     """The probes of one input, or of several inputs jointly, once all rows were evaluated.
 
@@ -53,11 +53,11 @@ class Probes:
 
     def __post_init__(self) -> None:
         """Keep what follows from these, which is asked for again and again."""
-        count, probed = self.which.stop - self.which.start, int(np.count_nonzero(self.seen))
-        by_entry = bool(count) and self.which.stop <= self.rows.directions.singles
-        missing = count - probed
-        unprobed = missing if by_entry or not missing else self.size
-        vars(self).update(count=count, probed=probed, by_entry=by_entry, unprobed=unprobed)
+        self.count = self.which.stop - self.which.start
+        self.probed = int(np.count_nonzero(self.seen))
+        self.by_entry = bool(self.count) and self.which.stop <= self.rows.directions.singles
+        missing = self.count - self.probed
+        self.unprobed = missing if self.by_entry or not missing else self.size
 
     @property
     def undecided(self) -> bool:

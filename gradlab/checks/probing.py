@@ -9,7 +9,7 @@ from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
-from gradlab.checks.resolution import Noticed, with_resolution
+from gradlab.checks.resolution import Noticed, resolution_of
 from gradlab.checks.rows import Rows
 from gradlab.checks.vanishing import look_harder, nothing_was_seen
 from gradlab.numerics.table import Table
@@ -52,7 +52,8 @@ def probe(
             look_harder(criteria, rows, plan.rows[i])
     noticed = Noticed.of(criteria, rows)
     by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
-    by_input = [with_resolution(criteria, one, noticed) for one in by_input]
+    for one in by_input:
+        one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
     return [*by_input, *_at_kinks_together(criteria, rows, claims)], notes
 
 

@@ -16,7 +16,6 @@ right, and a reference may be the one that is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -164,7 +163,8 @@ def _compare_gradients(
     found = []
     for i in gradients:
         probes = Probes(i, rows, rows.directions.of_inputs.get(i, slice(0, 0)), entries[i].size)
-        found.append(_with_resolution(criteria, probes))
+        probes.resolution, probes.too_small = _resolution(criteria, probes), int(probes.small.sum())
+        found.append(probes)
     if rows.kinked.any() and not rows.wrong.any():
         # Each of two tied entries may be right by itself, and both together wrong.
         differences, _ = probe(criteria, claims, plan(problem, claims, rtol=criteria.rtol, rng=rng))
@@ -286,8 +286,8 @@ def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
     rows.imprecise |= rows.wrong & agrees.all(axis=1)
 
 
-def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
-    """Return the probes with what they were certain to catch, and how much of it is too small."""
+def _resolution(criteria: Criteria, probes: Probes) -> float | None:
+    """Return what the probes of an input were certain to catch, relative to a claim."""
     rows = probes.rows
     difference = np.where(rows.right[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
     caught = rows.error_bar + criteria.tolerance(rows) + criteria.floor_of_parts(rows) + difference
@@ -296,8 +296,7 @@ def _with_resolution(criteria: Criteria, probes: Probes) -> Probes:
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(size > 0, caught / size, np.inf).min(axis=1)
     seen = relative[probes.which][right[probes.which]]
-    resolution = float(seen.max()) if seen.size else None
-    return replace(probes, resolution=resolution, too_small=int(probes.small.sum()))
+    return float(seen.max()) if seen.size else None
 
 
 def _contradictions(problem: Problem, rows: Rows, doubtful: Indices) -> Iterator[Finding]:

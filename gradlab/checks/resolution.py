@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -49,11 +49,11 @@ class Noticed:
         return cls(change, np.where(known, relative, np.nan))
 
 
-def with_resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> Probes:
-    """Return the probes of an input with what they were certain to catch, and how much of it is too small."""
+def resolution_of(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int, bool]:
+    """Return the resolution of an input, how many entries are too small, and whether its probes are blunt."""
     resolution, too_small = _resolution(criteria, probes, noticed)
     blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed.change)
-    return replace(probes, resolution=resolution, too_small=too_small, blunt=blunt)
+    return resolution, too_small, blunt
 
 
 def _noticed_by(criteria: Criteria, rows: Rows) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ def _is_plain(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
         type(array) in PLAIN
         and array.dtype == dtype == np.float64
         and array.shape == shape
-        and bool(np.isfinite(array).all())
+        and bool(np.isfinite(array).all() if shape else math.isfinite(array))
     )
 
 
@@ -338,7 +339,7 @@ def _is_complex(array: Any) -> bool:
 
 
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
-    same_size = np.size(gradient) == np.prod(problem.arguments.shape(i), dtype=int)
+    same_size = np.size(gradient) == math.prod(problem.arguments.shape(i))
     return _is_numeric(gradient, booleans=False) and bool(same_size)
 
 
