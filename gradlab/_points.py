@@ -6,6 +6,7 @@ With a database, Hypothesis keeps the simplest failing point, and begins with it
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -28,8 +29,8 @@ from gradlab.rule import Rule
 # before. They are alike in what makes them degenerate: of runs of 100, one in twenty had next to no zeros,
 # for an average of 15.
 EXAMPLES = 9
-# Points in one example, at most, which costs about as much as one to set up: six on average.
-POINTS = 20
+# Points in one example, which costs about as much as one to set up: at most, and on average.
+POINTS, USUAL = 20, 6
 SIZE = 1024  # of the cache in which Hypothesis keeps what it may draw of the constants of modules
 
 
@@ -107,7 +108,9 @@ def run(
     with _hypothesis_writes_nothing(), hypothesis_reads_nothing():
         for start in itertools.count():
             before = counted
-            settings = _settings(EXAMPLES, shrink=not callable(rule.inputs), database=database)
+            # No more than are likely to be needed; the first is always the simplest.
+            wanted = min(EXAMPLES, 1 + -(-(max_examples - counted) // (1 if several is alone else USUAL)))
+            settings = _settings(wanted, shrink=not callable(rule.inputs), database=database)
             # In this order: with a seed, Hypothesis leaves out the database, unless told so after it.
             test = settings(hypothesis.seed(f"{seed}, {start}")(hypothesis.given(several)(check_all)))
             # By default it is made of the source of `check_all`, which is the same for all rules.
@@ -119,7 +122,7 @@ def run(
                     raise UsageError(f"rule {rule.name!r}: its inputs gave no point: {error}") from error
             if counted == max_examples or enough() or (several is alone and counted == before):
                 break
-            if counted < before + EXAMPLES:
+            if counted < before + wanted:
                 several = alone
 
 
@@ -180,9 +183,18 @@ def hypothesis_reads_nothing() -> Iterator[None]:
             from hypothesis.internal.conjecture import providers
             from hypothesis.internal.constants_ast import Constants
 
-            empty = type(providers.CONSTANTS_CACHE)(SIZE)
-            kept.enter_context(_replaced(providers, _get_local_constants=Constants, CONSTANTS_CACHE=empty))
+            kept.enter_context(
+                _replaced(providers, _get_local_constants=Constants, CONSTANTS_CACHE=_own_constants())
+            )
         yield
+
+
+@functools.cache
+def _own_constants() -> Any:
+    """Return a cache of our own of what may be drawn of constants: it is the same for all rules."""
+    from hypothesis.internal.conjecture import providers
+
+    return type(providers.CONSTANTS_CACHE)(SIZE)
 
 
 @contextlib.contextmanager
