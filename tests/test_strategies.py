@@ -129,6 +129,10 @@ def test_every_point_degenerate_or_not_holds_what_it_may_hold(name):
     assert {point.degenerate for point in points} >= {"", *possible}
 
 
+def off_the_grid(a):
+    return (a * steps(a.shape) / 4 % 1).any()
+
+
 class TestDegeneratePoints:
     def test_share_is_as_documented(self):
         kinds = Counter(point.degenerate for point in drawn(inputs("(n,d)"), count=250))
