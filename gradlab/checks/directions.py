@@ -183,6 +183,7 @@ class Directions:
                     plus -= output
                     minus -= output
                     yield rows, plus, minus
+                    del plus, minus  # before the next are evaluated: they are as large as the outputs
                     left = left[rows.size :]
 
         return evaluate
@@ -203,20 +204,22 @@ class Directions:
         """Return the outputs on both sides along some joint directions, of shape ``(r, m)`` each."""
 
         # Not `Problem.moved`, which turns back at bounds: a side that is outside has to have no value.
-        def point(row: int, t: float) -> Displaced:
-            moved = dict(base)
-            for i, d in self.joint[row - self.singles].items():
-                x = base.get(i, problem.value(i))
-                there = np.multiply(d, t, dtype=np.result_type(x, np.float64))
-                there += x
-                moved[i] = there.astype(x.dtype, copy=False)
-            return moved
+        def sides(row: int) -> Iterator[Displaced]:
+            direction = dict(self.joint[row - self.singles])  # made once for both
+            for t in (step, -step):
+                moved = dict(base)
+                for i, d in direction.items():
+                    x = base.get(i, problem.value(i))
+                    there = np.multiply(d, t, dtype=np.result_type(x, np.float64))
+                    there += x
+                    moved[i] = there.astype(x.dtype, copy=False)
+                yield moved
 
-        wanted = [(row, t) for row in rows.tolist() for t in (step, -step)]
+        points = (point for row in rows.tolist() for point in sides(row))
         if problem.source is None:  # each is as large as the inputs: one after the other
-            plus, minus = (problem.evaluate(point(*one))[np.newaxis] for one in wanted)
+            plus, minus = (problem.evaluate(point)[np.newaxis] for point in points)
             return plus, minus
-        values = problem.evaluate_moves(InputMoves(tuple(point(*one) for one in wanted)))
+        values = problem.evaluate_moves(InputMoves(tuple(points)))
         return values[0::2], values[1::2]
 
 

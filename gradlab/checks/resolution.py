@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
@@ -14,7 +13,7 @@ from gradlab.checks.ladders import LADDER
 from gradlab.checks.plan import PER_STRATUM, StratumDirection
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
 
@@ -103,7 +102,7 @@ def _resolution_in_strata(
     least = noticed.reshape(len(drawn), -1, len(gradients))
     above = limit - least
     for block in blocks(labels.size):
-        label, fixed = labels[block], drawn[0][block] == 0
+        label, fixed = labels[block].astype(np.intp), drawn[0][block] == 0
         seen = np.full(label.size, -1.0)  # times what is noticed: how much each entry moves; of what matters
         for k, d in enumerate(drawn):
             for s, g in enumerate(gradients):
@@ -113,13 +112,13 @@ def _resolution_in_strata(
                 np.maximum(seen, times, out=seen)
         seen[fixed] = 0.0
         too_small += int(np.count_nonzero(seen < 0))
-        worst = max(worst, 1 / float(seen[seen > 0].min(initial=np.inf)))
+        worst = max(worst, 1 / float(np.where(seen > 0, seen, np.inf).min()))
     return worst or None, too_small
 
 
-def _of_each(label: npt.NDArray[np.int8], values: Array) -> Array:
+def _of_each(label: Indices, values: Array) -> Array:
     """Return what each entry has of the values of all strata."""
-    return values.take(label) if values.size > 1 else values
+    return values.take(label, mode="clip") if values.size > 1 else values  # unlike "raise", into no copy
 
 
 def _resolution_along_projections(

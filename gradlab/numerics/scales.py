@@ -91,7 +91,9 @@ def random_direction(
     length = (scales(x) if reach is None else np.array(reach)).ravel()
     flat = x.ravel()
     for block in blocks(x.size):
-        d = rng.uniform(-1, 1, length[block].size)
+        d = rng.random(length[block].size)  # `uniform` takes longer
+        d *= 2
+        d -= 1
         d += np.copysign(1, d)
         d *= length[block]
         length[block] = exact_displacement(flat[block], d)

@@ -182,6 +182,7 @@ class Table:
                 for row, a, b in zip(block.tolist(), plus, minus, strict=True):
                     # What has no value on one side is not seen to stay as it is.
                     self._still[row] = step, (a == 0) & (b == 0)
+            del plus, minus  # as large as the outputs: before the next are evaluated
         for side in (sides.up, sides.down):
             side[~np.isfinite(side)] = np.nan
 
