@@ -1,12 +1,14 @@
 """What a verdict costs: forward calls, time beside the simplest checks, memory.
 
 Run: python tests/benchmarks/cost.py [LARGEST]
+     python tests/benchmarks/cost.py autograd [ENTRIES]    the last table alone
 
 Times are ratios in one run: to a plain loop of central differences where every entry is probed, and to
 ``autograd.test_util.check_grads`` (which probes one random direction) on large inputs, where autograd is
 installed.
 """
 
+import statistics
 import sys
 import time
 import tracemalloc
@@ -17,10 +19,13 @@ import numpy as np
 from gradlab import gradcheck, networks, rules
 from gradlab._explain import _small_point
 
-LARGEST = int(float(sys.argv[1])) if len(sys.argv) > 1 else 10**7
+BESIDE_AUTOGRAD_ALONE = sys.argv[1:2] == ["autograd"]
+NUMBERS = [int(float(number)) for number in sys.argv[1 + BESIDE_AUTOGRAD_ALONE :]]
+LARGEST = NUMBERS[0] if NUMBERS else 10**7
 RATIOS = {10: 6.0, 100: 2.0, 1000: 1.3}  # entries, and how many times a plain loop a verdict may take
 SMOOTH, ANY, MEMORY, BESIDE_AUTOGRAD = 32, 64, 8.0, 4.0
 STEP = 1e-6  # of the plain loop
+PAIRS = 7  # of a check and of autograd's, one after the other
 
 
 def met(value, bar):
@@ -151,6 +156,31 @@ def mean_square_backward(dl, x):
     return dl * 2 * x / x.size
 
 
+def total(x):
+    """Return a sum."""
+    return np.sum(x)
+
+
+def total_backward(dl, x):
+    """Return its gradient."""
+    return np.full_like(x, dl)
+
+
+def layer_norm(x, scale, shift):
+    """Return rows normalized, scaled and shifted."""
+    centred = x - x.mean(axis=1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * scale + shift
+
+
+def layer_norm_backward(dy, x, scale, shift):
+    """Return its gradients."""
+    centred = x - x.mean(axis=1, keepdims=True)
+    inverse = 1 / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+    normal, d = centred * inverse, dy * scale
+    dx = d - d.mean(axis=1, keepdims=True) - normal * (d * normal).mean(axis=1, keepdims=True)
+    return inverse * dx, (dy * normal).sum(axis=0), dy.sum(axis=0)
+
+
 LARGE = {
     "tanh": (tanh, tanh_backward, SMOOTH),
     "mean square": (mean_square, mean_square_backward, SMOOTH),
@@ -192,23 +222,65 @@ def beside_autograd():
     except ImportError:
         print("\nautograd is not installed: large inputs are not compared with its check")
         return
-    print("\nlarge inputs: time over that of autograd.test_util.check_grads, order 1, reverse mode\n")
-    print(f"{'rule':<12}  {'entries':>9}  {'autograd':>8}  {'seconds':>8}  {'ratio':>6}  {'bar':>4}  met")
-    theirs = {"tanh": anp.tanh, "mean square": lambda x: anp.mean(x * x)}
-    for name, function in theirs.items():
-        forward, backward, _ = LARGE[name]
-        for n in (10**5, 10**6):
-            x = np.random.default_rng(0).normal(size=n)
-            other = fastest(partial(check_grads(function, modes=["rev"], order=1), x), 3)
-            own = fastest(partial(gradcheck, forward, backward, x), 3)
+
+    def cross_entropy_of(z):
+        z = z - anp.max(z, axis=1, keepdims=True)
+        return anp.mean(anp.log(anp.sum(anp.exp(z), axis=1)) - z[:, 0])
+
+    def layer_norm_of(x, scale, shift):
+        centred = x - anp.mean(x, axis=1, keepdims=True)
+        return centred / anp.sqrt(anp.mean(centred**2, axis=1, keepdims=True) + 1e-5) * scale + shift
+
+    print("\nlarge inputs: CPU time over that of autograd.test_util.check_grads, order 1, reverse mode: the")
+    print(f"median of {PAIRS} pairs; memory over inputs + outputs\n")
+    print(f"{'rule':<14}  {'entries':>8}  {'calls':>5}  {'memory':>6}  {'ratio':>6}  {'bar':>4}  met")
+    rules = {
+        "tanh": (tanh, tanh_backward, anp.tanh, lambda n: ((n,),)),
+        "sum": (total, total_backward, anp.sum, lambda n: ((n,),)),
+        "mean square": (mean_square, mean_square_backward, lambda x: anp.mean(x * x), lambda n: ((n,),)),
+        "cross-entropy": (
+            cross_entropy,
+            cross_entropy_backward,
+            cross_entropy_of,
+            lambda n: ((n // 10, 10),),
+        ),
+        "layer norm": (
+            layer_norm,
+            layer_norm_backward,
+            layer_norm_of,
+            lambda n: ((n // 100, 100), (100,), (100,)),
+        ),
+        "matmul": (matmul, matmul_backward, anp.dot, sides),
+    }
+    for name, (forward, backward, theirs, shapes) in rules.items():
+        for n in NUMBERS if BESIDE_AUTOGRAD_ALONE and NUMBERS else (10**5, 10**6):
+            rng = np.random.default_rng(0)
+            inputs = tuple(rng.normal(size=shape) for shape in shapes(n))
+            own = partial(gradcheck, forward, backward, inputs)
+            other = partial(check_grads(theirs, modes=["rev"], order=1), *inputs)
+            report = own()
+            ratio = statistics.median(cpu_seconds(own) / cpu_seconds(other) for _ in range(PAIRS))
+            size = sum(x.nbytes for x in inputs) + np.asarray(forward(*inputs)).nbytes
+            tracemalloc.start()
+            own()
+            memory = tracemalloc.get_traced_memory()[1] / size
+            tracemalloc.stop()
             print(
-                f"{name:<12}  {n:>9}  {other:>8.3f}  {own:>8.3f}  {own / other:>6.2f}  {BESIDE_AUTOGRAD:>4}  "
-                f"{met(own / other, BESIDE_AUTOGRAD)}"
+                f"{name:<14}  {n:>8}  {report.forward_calls:>5}  {memory:>6.1f}  {ratio:>6.2f}  "
+                f"{BESIDE_AUTOGRAD:>4}  {met(ratio, BESIDE_AUTOGRAD)}"
             )
 
 
+def cpu_seconds(function):
+    """Return the CPU seconds of one call: on a crowded machine they say more than those of the clock."""
+    started = time.process_time()
+    function()
+    return time.process_time() - started
+
+
 if __name__ == "__main__":
-    small()
-    beside_a_plain_loop()
-    large()
+    if not BESIDE_AUTOGRAD_ALONE:
+        small()
+        beside_a_plain_loop()
+        large()
     beside_autograd()
