@@ -200,14 +200,14 @@ class _Pictured(Origin):
             )
 
 
-def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> list[FirstAnswer]:
+def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> dict[str, FirstAnswer]:
     """Call backward and jvp at the point, those that there are, and read what they return."""
     maps = []
     if question.backward is not None:
         maps.append(backward_map(problem))
     if question.jvp is not None:
         maps.append(jvp_map(problem, rng))
-    return [FirstAnswer.ask(linear) for linear in maps]
+    return {linear.role: FirstAnswer.ask(linear) for linear in maps}
 
 
 def answered(

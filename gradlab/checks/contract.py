@@ -19,7 +19,7 @@ answers are equal and linear by `answers`, once the probes have shown the scale 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ ELSEWHERE = 0.3  # times the scale of an entry: another point
 
 
 def call_again(
-    problem: Problem, firsts: Sequence[FirstAnswer]
+    problem: Problem, firsts: Mapping[str, FirstAnswer]
 ) -> tuple[dict[str, FurtherAnswers], list[Finding], list[str]]:
     """Call all functions again in several ways.
 
@@ -50,8 +50,8 @@ def call_again(
     ----------
     problem : Problem
         The point; all functions have been called there once, and watched.
-    firsts : sequence of FirstAnswer
-        What backward or jvp, or both, returned.
+    firsts : dict of str to FirstAnswer
+        What backward or jvp, or both, returned, by role.
 
     Returns
     -------
@@ -72,12 +72,12 @@ def call_again(
         return {}, findings, notes
     _forward_elsewhere(problem)
     answers = {}
-    for one in firsts:
-        found = _three_answers(one.linear, one.answer, cache, notes)
+    for role, first in firsts.items():
+        found = _three_answers(first.linear, first.answer, cache, notes)
         if isinstance(found, Finding):
             findings.append(found)
         else:
-            answers[one.linear.role] = found
+            answers[role] = found
     return answers, findings, list(dict.fromkeys(notes))
 
 

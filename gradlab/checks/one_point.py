@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from gradlab.checks.answers import FurtherAnswers, compare_answers, compare_imaginary_parts
 from gradlab.checks.causes import find_causes, own_causes
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims, claims_of
 from gradlab.checks.contract import call_again
 from gradlab.checks.criteria import Criteria
@@ -18,12 +19,13 @@ from gradlab.checks.findings import wrong_gradients, wrong_tangents
 from gradlab.checks.found import Compared, Found
 from gradlab.checks.jacobian import compare_jacobian
 from gradlab.checks.locate import locate
-from gradlab.checks.maps import Answer, FirstAnswer
+from gradlab.checks.maps import FirstAnswer
 from gradlab.checks.plan import Plan, plan
 from gradlab.checks.probing import probe
 from gradlab.checks.reference import compare_with_reference
-from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
+from gradlab.numerics.table import Table
 from gradlab.point.problem import Problem
 from gradlab.point.transposed import with_transposed_jvp
 from gradlab.report import DIFFERENCES, REFERENCE, Cause, Finding
@@ -34,7 +36,7 @@ EXPLAINED = 100  # entries, up to which jvp is asked along every one of them, to
 
 def run_checks(
     problem: Problem,
-    firsts: Sequence[FirstAnswer],
+    firsts: Mapping[str, FirstAnswer],
     *,
     rtol: float,
     atol: float,
@@ -50,8 +52,8 @@ def run_checks(
     ----------
     problem : Problem
         The point.
-    firsts : sequence of FirstAnswer
-        What backward or jvp returned, or both in this order.
+    firsts : dict of str to FirstAnswer
+        What backward or jvp returned, or both in this order, by role.
     rtol, atol, probes, jacobian
         As in `gradlab.gradcheck` and `gradlab.Rule`.
     explain : bool
@@ -61,7 +63,7 @@ def run_checks(
     rng : numpy.random.Generator
         Draws random directions.
     """
-    findings = [finding for one in firsts for finding in one.findings]
+    findings = [finding for one in firsts.values() for finding in one.findings]
     if not np.isfinite(problem.output).all():
         message = "forward returns values that are not finite"
         return Found((*findings, Finding("contract", None, "not-finite", message)))
@@ -78,11 +80,11 @@ def run_checks(
     else:
         oracle = REFERENCE
         compared, contradictions = compare_with_reference(
-            problem, firsts[0].answer, reference, rtol=rtol, atol=atol, rng=rng
+            problem, firsts["backward"].answer, reference, rtol=rtol, atol=atol, rng=rng
         )
         findings += contradictions
-    for one in firsts:
-        findings += _compare_answers(one, answers.get(one.linear.role), compared)
+    for role, first in firsts.items():
+        findings += _compare_answers(first, answers.get(role), compared)
     transpose, more = _compare_transposes(firsts, compared, rtol=rtol)
     # What says where it is wrong comes before what says that something is.
     findings, notes = [*findings, *_wrong_findings(problem, compared, oracle), *transpose], [*notes, *more]
@@ -91,8 +93,9 @@ def run_checks(
         with problem.remembering():  # several hypotheses are tested by the same differences
             compared, causes = _explain(problem, findings, compared, rtol=rtol)
     if jacobian is not None and compared and not findings:
+        gradients = firsts["backward"].answer if "backward" in firsts else {}
         rows = compared[-1].probes[0].rows  # those of jvp, if there is one, which have every output
-        findings += compare_jacobian(problem, _gradients(firsts) or {}, rows, jacobian, rtol=rtol)
+        findings += compare_jacobian(problem, gradients, rows, jacobian, rtol=rtol)
     return Found(tuple(findings), tuple(causes), tuple(notes), tuple(compared), oracle)
 
 
@@ -103,48 +106,42 @@ def _leaves_no_number(finding: Finding) -> bool:
 
 def _compare_with_differences(
     problem: Problem,
-    firsts: Sequence[FirstAnswer],
+    firsts: Mapping[str, FirstAnswer],
     *,
     rtol: float,
     atol: float,
     probes: str | None,
     rng: np.random.Generator,
 ) -> tuple[list[Compared], list[str]]:
-    """Compare both claims with one table of differences: jvp's, output by output, serves backward too.
+    """Compare backward, or jvp, or both with one table of differences, along the directions of a plan.
 
-    Hence jvp is judged first where there are both; backward stands first in what is returned.
+    Of both, jvp is compared first, for a table of every output by itself serves backward too; backward stands
+    first in what is returned. A jvp that did not return every output is not compared.
     """
-    compared: list[Compared] = []
     notes: list[str] = []
-    chosen: Plan | None = None
-    gradients = _gradients(firsts)
-    claims = None if gradients is None else claims_of(problem, gradients)
-    if any(one.linear.role == "jvp" and _complete(problem, one.answer) for one in firsts):
-        for_the_plan = TangentClaims(problem, None, problem.wrt, claims)
-        chosen = plan(problem, for_the_plan, probes=probes, rng=rng)
-        pushed = tangent_claims(problem, chosen.directions.count, problem.wrt, claims)
+    choose = partial(plan, problem, probes=probes, rng=rng)
+
+    def compare(role: str, claims: Claimed, chosen: Plan, known: Table | None = None) -> Compared:
         criteria = Criteria(problem, rtol=rtol, atol=atol)
-        found, notes = probe(criteria, pushed, chosen)
-        compared.append(Compared("jvp", criteria, pushed, tuple(found)))
-    if claims is not None:
-        criteria = Criteria(problem, rtol=rtol, atol=atol)
-        known = compared[0].probes[0].rows.table if compared and compared[0].probes else None
-        if chosen is None or set(claims.positions) != set(problem.wrt):  # some gradient is missing
-            chosen, known = plan(problem, claims, rtol=rtol, probes=probes, rng=rng), None
         found, more = probe(criteria, claims, chosen, known)
-        notes = list(dict.fromkeys([*notes, *more]))
-        compared.insert(0, Compared("backward", criteria, claims, tuple(found)))
-    return compared, notes
+        notes.extend(note for note in more if note not in notes)
+        return Compared(role, criteria, claims, tuple(found))
 
-
-def _gradients(firsts: Sequence[FirstAnswer]) -> Answer | None:
-    """Return what backward returned first; ``None`` where there is only jvp."""
-    return next((one.answer for one in firsts if one.linear.role == "backward"), None)
-
-
-def _complete(problem: Problem, answer: Answer) -> bool:
-    """Whether jvp returned something that can be compared for every output."""
-    return len(answer) == len(problem.form.shapes)
+    backward, jvp = firsts.get("backward"), firsts.get("jvp")
+    claims = None if backward is None else claims_of(problem, backward.answer)
+    if jvp is None or len(jvp.answer) < len(problem.form.shapes):
+        if claims is None:
+            return [], notes
+        return [compare("backward", claims, choose(claims, rtol=rtol))], notes
+    pushed = TangentClaims(problem, None, problem.wrt, claims)
+    chosen = choose(pushed)
+    of_jvp = compare("jvp", pushed.where_there_is_room(chosen.directions.count), chosen)
+    if claims is None:
+        return [of_jvp], notes
+    known = of_jvp.probes[0].rows.table if of_jvp.probes else None
+    if set(claims.positions) != set(problem.wrt):  # some gradient is missing
+        chosen, known = choose(claims, rtol=rtol), None
+    return [compare("backward", claims, chosen, known), of_jvp], notes
 
 
 def _compare_answers(
@@ -166,7 +163,7 @@ def _compare_answers(
 
 
 def _compare_transposes(
-    firsts: Sequence[FirstAnswer], compared: Sequence[Compared], *, rtol: float
+    firsts: Mapping[str, FirstAnswer], compared: Sequence[Compared], *, rtol: float
 ) -> tuple[list[Finding], list[str]]:
     """Make the dot-product test of backward and jvp, and say which of both the differences contradict."""
     if len(firsts) < 2 or len(compared) < 2:
@@ -174,7 +171,7 @@ def _compare_transposes(
     ours, theirs = compared
     assert isinstance(ours.claims, Claims)
     assert isinstance(theirs.claims, TangentClaims)
-    backward, jvp = firsts
+    backward, jvp = firsts["backward"], firsts["jvp"]
     message = not_transposed(backward, jvp, ours.claims, theirs.claims, rtol=rtol)
     if message is None:
         return [], []

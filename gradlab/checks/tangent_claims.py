@@ -8,7 +8,7 @@ outputs, contractions with the parts of an upstream gradient are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,13 @@ class TangentClaims:
         """Whether every output is compared by itself."""
         return self.upstreams is None
 
+    def where_there_is_room(self, rows: int) -> TangentClaims:
+        """Return the same along so many directions: contracted, if every output by itself is too much."""
+        if 0 < rows * self.problem.output.size <= KEPT:
+            return self
+        upstreams = upstreams_by_magnitude(self.problem) if self.beside is None else self.beside.upstreams
+        return replace(self, upstreams=upstreams)
+
     def along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what jvp says along each direction, and how large the terms of that are: ``(r, s)``."""
         if self.upstreams is None:
@@ -110,7 +117,7 @@ class TangentClaims:
         if self.upstreams is None:
             return None
         kept = np.where(outputs, 0.0, self.problem.grad_output)
-        return TangentClaims(self.problem, kept[np.newaxis], self.positions, self.beside)
+        return replace(self, upstreams=kept[np.newaxis])
 
     def magnitudes(self, i: int) -> list[Array]:
         """Return by what entries of a large input are sorted into strata: backward's gradient, or none."""
@@ -206,16 +213,6 @@ class TangentClaims:
                         points.pop()  # it has no value there, or may not be called again
             sides.append(points)
         return tuple(sides)
-
-
-def tangent_claims(
-    problem: Problem, rows: int, positions: tuple[int, ...], beside: Claims | None = None
-) -> TangentClaims:
-    """Return the claims of jvp along so many directions: output by output where there is room for that."""
-    if 0 < rows * problem.output.size <= KEPT:
-        return TangentClaims(problem, None, positions, beside)
-    upstreams = beside.upstreams if beside is not None else upstreams_by_magnitude(problem)
-    return TangentClaims(problem, upstreams, positions, beside)
 
 
 def _moved_by_one(problem: Problem, directions: Directions, k: int) -> ByInput:

@@ -5,7 +5,7 @@ import pytest
 
 from gradlab.checks.directions import Directions
 from gradlab.checks.rows import KEPT
-from gradlab.checks.tangent_claims import TangentClaims, tangent_claims
+from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics.noise import PER_SIDE
 from gradlab.point.problem import Problem
 
@@ -19,7 +19,9 @@ def problem_of(forward=np.sin, jvp=lambda t, x: np.cos(x) * t, x=X, **options):
 def test_claims_along_entries_are_the_jacobian_times_their_lengths():
     problem = problem_of()
     directions = Directions.of(problem, {0: None})
-    claim, size = tangent_claims(problem, directions.count, problem.wrt).along(directions)
+    claim, size = (
+        TangentClaims(problem, None, problem.wrt).where_there_is_room(directions.count).along(directions)
+    )
     np.testing.assert_allclose(claim, np.diag(np.cos(X)) * directions.divisors[:, np.newaxis])
     np.testing.assert_array_equal(size, np.abs(claim))
 
@@ -27,8 +29,8 @@ def test_claims_along_entries_are_the_jacobian_times_their_lengths():
 def test_many_outputs_are_contracted():
     problem = problem_of()
     directions = Directions.of(problem, {0: None}, [{0: X}])
-    by_output = tangent_claims(problem, directions.count, problem.wrt)
-    contracted = tangent_claims(problem, KEPT, problem.wrt)
+    by_output = TangentClaims(problem, None, problem.wrt).where_there_is_room(directions.count)
+    contracted = TangentClaims(problem, None, problem.wrt).where_there_is_room(KEPT)
     assert (by_output.by_output, contracted.by_output) == (True, False)
     claim, size = contracted.along(directions)
     np.testing.assert_allclose(claim, by_output.along(directions)[0] @ contracted.upstreams.T)
