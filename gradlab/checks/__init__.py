@@ -1,23 +1,30 @@
 """The checks: each takes a problem and says what it found.
 
 The route of a right rule with three entries, where forward is smooth; a reader who follows it has read what
-most calls do, and needs nothing else of ``judge``, ``criteria`` and ``numerics.table``.
+most calls do, and needs nothing else of ``judge``, ``criteria`` and ``numerics.table``. Beside each function
+stands its module, of this package unless another is named.
 
 ::
 
-    gradcheck ─ _question.check_point
-      Problem(...)               calls forward, and draws the upstream gradient
-      FirstAnswer.ask            calls backward
-      one_point.run_checks
-        contract.call_again      calls forward twice, on copies and elsewhere, and backward three times
-        claims_of, plan          what backward says, and along which directions: here every entry
-        probing.probe
-          judge
-            first_differences    Table.take: calls forward on both sides of each entry
-            Criteria.accept      settles a right row, and nothing is left to do
-          resolution_of          what would have been caught
-      _assemble.assemble         the verdict
-                                 altogether 1 + 2 + 2·3 calls of forward, and 1 + 3 of backward
+    gradcheck                    gradlab._gradcheck
+      check_point                gradlab._question
+        Problem(...)             gradlab.point.problem   calls forward, and draws the upstream gradient
+        FirstAnswer.ask          maps                    calls backward
+        run_checks               one_point
+          call_again             contract                forward twice, on copies and elsewhere; backward
+                                                         three times
+          claims_of              claims                  what backward says
+          plan                   plan                    along which directions: here every entry
+          probe                  probing
+            judge                judge
+              first_differences  rows                    Table.take: forward on both sides of each entry
+              Criteria.accept    criteria                settles a right row
+              look_for_kinks     judge_kinks             sees none, and nothing is left to do
+            resolution_of        resolution              what would have been caught
+          compare_answers        answers                 those of call_again: rounding is known now
+        assemble                 gradlab._assemble       the verdict
+
+    altogether 1 + 2 + 2·3 calls of forward, and 1 + 3 of backward
 
 What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what
@@ -45,6 +52,7 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
       joint_kinks                    entries at kinks, moved together
     transpose                      backward beside jvp
     findings                       what is wrong, with the numbers of both sides
+    found                          all of that, for the report
 
 What is wrong is then located (``locate ── regions``) and explained (``causes``): by ``hypotheses`` about a
 factor (``factors``) or missing terms (``terms``), tested against ``evidence`` at the point and ``nearby``;
