@@ -35,7 +35,6 @@ from gradlab.point.problem import Problem
 STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong slice
 SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
-MOST_CALLS = 240  # of forward, for one input
 ONE_SIDED = (16, 4, 1)  # times the usual step: a ladder where one difference has one side alone
 BARS_APART = 4  # error bars of one difference, by which both sides have to differ
 
@@ -92,13 +91,9 @@ def locate(criteria: Criteria, claims: Claimed, probes: Probes) -> Region | None
     direction = probes.wrong_direction()
     if direction is None:
         return None
-    search = _Search(
-        criteria, claims, position, direction[position], _wrong_outputs(criteria, claims, probes)
-    )
-    try:
-        return search.single_entry() or search.run()
-    except _TooManyCalls:
-        return None
+    outputs = _wrong_outputs(criteria, claims, probes)
+    search = _Search(criteria, claims, position, direction[position], outputs)
+    return search.single_entry() or search.run()
 
 
 def _in_words(problem: Problem, position: int, mask: Mask, values: Array | None = None) -> str:
@@ -106,10 +101,6 @@ def _in_words(problem: Problem, position: int, mask: Mask, values: Array | None 
     if not problem.arguments.paired[position]:
         return describe_region(name, mask, values)
     return describe_parts(name, mask, None if values is None else as_complex(values))
-
-
-class _TooManyCalls(Exception):
-    """The search has not ended within its calls: the wrong entries lie in no pattern that it looks for."""
 
 
 class _Search:
@@ -126,7 +117,6 @@ class _Search:
         self.criteria, self.claims, self.position = criteria, claims, position
         self.problem, self.direction, self.outputs = criteria.problem, direction, outputs
         self.x: Array = self.problem.value(position)
-        self.limit = self.problem.forward_calls + MOST_CALLS
 
     def single_entry(self) -> Region | None:
         """Return the one wrong entry, if there is only one."""
@@ -213,12 +203,10 @@ class _Search:
         return bool((np.abs(disagreement) > bar).any())
 
     def _disagreement(self, direction: Array) -> tuple[Array, Array]:
-        """Return by how much both sides differ along a direction, by one difference, and what explains it."""
-        if self.problem.forward_calls >= self.limit:
-            raise _TooManyCalls
         return self._one_difference(Directions.of(self.problem, {}, [{self.position: direction}]))
 
     def _one_difference(self, directions: Directions) -> tuple[Array, Array]:
+        """Return by how much both sides differ along a direction, by one difference, and what explains it."""
         problem, claims = self.problem, self.claims
         table = directions.table(problem, claims.upstreams, noise=problem.noise)
         step = usual_step(problem.eps)
