@@ -75,7 +75,7 @@ def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
     if kinked.any():
         closest = _closest(table, row, near, kinked)
         there = _one_look(table, row, closest) if closest < step else None
-        if there is not None and (beside := kinked & there.no_longer_sees(near)).any():
+        if there is not None and (beside := kinked & ~_keeps_the_jump(table, row, there, near)).any():
             near = _past_kinks(table, row, near, there, beside)
             kinked = kinked & ~beside
     # Curvature is the part that grows with the step.
@@ -104,13 +104,26 @@ class _Look:
     def keeps_the_jump_of(self, farther: _Look) -> npt.NDArray[np.bool_]:
         """Return which outputs have the same jump from here and from farther away."""
         here, there = np.abs(self.half_jump), np.abs(farther.half_jump)
-        return np.asarray((here > there / 2) & (here < 2 * there) & (here > 2 * self.off))
+        same = np.sign(self.half_jump) == np.sign(farther.half_jump)
+        return np.asarray(same & (here > there / 2) & (here < 2 * there) & (here > 2 * self.off))
 
     def no_longer_sees(self, farther: _Look) -> npt.NDArray[np.bool_]:
         """Return in which outputs the jump that is seen from farther away is gone: it is beside the point."""
         return np.asarray(
             np.abs(self.half_jump) <= np.maximum(2 * self.off, np.abs(farther.half_jump) / GONE)
         )
+
+
+def _keeps_the_jump(table: Table, row: int, closest: _Look, near: _Look) -> npt.NDArray[np.bool_]:
+    """Return which outputs have the same jump from the smallest distance, too, and from a few times that.
+
+    From one distance alone, what varies within less than the others may have it by chance.
+    """
+    kept = closest.keeps_the_jump_of(near)
+    if kept.any() and FARTHER * closest.step < near.step:
+        farther = _one_look(table, row, FARTHER * closest.step)
+        kept &= farther is not None and closest.keeps_the_jump_of(farther)
+    return kept
 
 
 def _one_look(table: Table, row: int, step: float) -> _Look | None:

@@ -324,7 +324,7 @@ def test_infinite_change_on_one_side_settles_nothing(factor):
     assert gradcheck(forward, partial(backward, first=factor), x, raise_exception=False).failed
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1000])  # at the second, a wave once was a kink
 def test_functions_that_vary_on_far_less_than_the_input(seed):
     rng = np.random.default_rng(seed)
     near_a_pole, far_out = np.append(1 + 0.1 * rng.normal(size=2), 0.0), 1e8 * rng.normal(size=6)
