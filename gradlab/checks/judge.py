@@ -15,6 +15,7 @@ from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.suspects import try_suspects
+from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import (
     LONG_STEPS,
@@ -99,12 +100,21 @@ def refine(criteria: Criteria, rows: Rows) -> None:
             return
     measure_noise(criteria, rows)
     descend(criteria, rows, coarse)
-    try_suspects(criteria, rows, coarse, look=True)
-    descend_further(criteria, rows, fine)
-    try_suspects(criteria, rows, fine, look=False)
+    on_stairs = try_suspects(criteria, rows, coarse, look=True)
+    _descend_stairs(criteria, rows, coarse, on_stairs)
+    on_stairs = descend_further(criteria, rows, fine)
+    try_suspects(criteria, rows, fine)
+    _descend_stairs(criteria, rows, coarse, on_stairs)
     ascend(criteria, rows, [*LONG_STEPS, *coarse])
-    try_suspects(criteria, rows, [*LONG_STEPS, *coarse], look=False)
+    try_suspects(criteria, rows, [*LONG_STEPS, *coarse])
     _leave_in_doubt(criteria, rows)
+
+
+def _descend_stairs(criteria: Criteria, rows: Rows, steps: list[float], on_stairs: Mask) -> None:
+    """Take rows down a ladder again of which the table knows now how high their stairs are."""
+    if on_stairs.any():
+        descend(criteria, rows, steps, on_stairs)
+        try_suspects(criteria, rows, steps)
 
 
 def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:

@@ -28,7 +28,6 @@ from gradlab.point.problem import Problem
 
 CLOSE = 2.0**-8  # of the usual step
 FARTHER = 16
-HALVINGS = 8  # of a step, to see whether forward leaves a line by a leap
 GONE = 8  # times smaller: a jump that is no longer there
 HIDDEN = 16  # times its rounding: a jump is no longer seen for certain
 NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
@@ -203,42 +202,3 @@ def _in_order(problem: Problem) -> Iterator[dict[int, Array]]:
             look[i] = order[start : start + x.size].reshape(x.shape) * scales(x)
             start += x.size
         yield look
-
-
-def leaps_beside(table: Table, row: int, slope: Array, steps: list[float]) -> bool:
-    """Whether forward leaps where it leaves the straight line that it is close to the point.
-
-    At a kink beside the point it leaves the line continuously; at the end of a stair, by the stair's height.
-
-    Parameters
-    ----------
-    table : Table
-        The differences.
-    row : int
-        The direction.
-    slope : Array
-        Shape ``(s,)``: of the line, as the shortest steps have it.
-    steps : list of float
-        A ladder at which the row was evaluated, longest first.
-    """
-
-    def off(h: float) -> float:
-        table.take(np.array([row]), h)
-        sides = table.steps[h]
-        distance = np.abs([sides.up[row] - h * slope, sides.down[row] + h * slope])
-        return float(np.nan_to_num(distance, nan=0.0).max())
-
-    taken = [h for h in steps if h in table.steps and np.isfinite(table.steps[h].up[row]).all()]
-    rounding = {h: float(table.rounding(h)[row].max()) * h for h in taken}
-    beyond = [h for h in taken if off(h) > 4 * rounding[h]]
-    if not beyond:
-        return False
-    outside = min(beyond)
-    height, inside = off(outside), outside / 4
-    for _ in range(HALVINGS):
-        middle = (inside + outside) / 2
-        if off(middle) > height / 4:
-            outside = middle
-        else:
-            inside = middle
-    return off(outside) > height / 2

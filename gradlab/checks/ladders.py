@@ -7,13 +7,16 @@ and what rounding alone leaves open up to longer ones than the scale.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from gradlab.checks.criteria import COARSE, Criteria
-from gradlab.checks.kinks import leaps_beside
+from gradlab.checks.kinks import FARTHER
 from gradlab.checks.rows import Rows
-from gradlab.numerics import Array
-from gradlab.numerics.table import LONG_STEPS, Ladder
+from gradlab.checks.stairs import find_stairs
+from gradlab.numerics import Array, Indices, Mask
+from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, Ladder, usual_step
 
 LADDER = 0.1  # of rtol: what the error bar of a ladder has to come down to
 # Of a disagreement: an error bar with which no shorter step is needed to see it.
@@ -21,12 +24,63 @@ CLEAR, VERY_CLEAR = 1e-2, 1e-9
 DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which side is right
 
 
-def descend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
-    """Take the open rows down a ladder to the usual step, until each is settled, or suspect.
+def closest_steps(rows: Rows, chosen: Indices) -> Array:
+    """Return the shortest step at which rounding lets one difference tell which side is right, of each row.
+
+    NaN where that is no closer than the usual step, or where nothing differs.
+    """
+    usual = usual_step(rows.table.eps)
+    difference = np.abs(rows.claim - rows.value)[chosen]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shorter = rows.table.rounding(usual)[chosen] / (DISCERNING * difference)
+        shorter = np.where(np.isfinite(shorter), shorter, -np.inf).max(axis=1)
+        steps = usual * 2.0 ** np.ceil(np.log2(np.fmax(shorter, SMALLEST_STEP)))
+    steps = np.fmax(steps, SMALLEST_STEP)
+    return np.where((shorter >= 0) & (steps <= usual / FARTHER), steps, np.nan)
+
+
+@dataclass(frozen=True)
+class Closest:
+    """What one difference of each row shows from as close to the point as rounding allows.
+
+    What varies within less than the steps of a ladder does not show there: of ``x + sin(x)``, nothing but
+    ``x`` is left at steps that are multiples of the period. A ladder has not ended as long as what is closer
+    to the point contradicts it.
+
+    Attributes
+    ----------
+    value, error_bar : Array
+        Shape ``(r, s)``; NaN where no closer look tells anything.
+    """
+
+    value: Array
+    error_bar: Array
+
+    @classmethod
+    def of(cls, rows: Rows, chosen: Indices) -> Closest:
+        """Take the differences, as far as there are calls."""
+        value, error_bar = np.full((2, chosen.size, rows.table.parts), np.nan)
+        steps = closest_steps(rows, chosen)
+        for step in np.unique(steps[np.isfinite(steps)]).tolist():
+            here = steps == step
+            rows.table.take(chosen[here], step)
+            value[here] = rows.table.central(step)[chosen[here]]
+            error_bar[here] = rows.table.rounding(step)[chosen[here]]
+        return cls(value, error_bar)
+
+    def contradicts(self, ladder: Ladder, claim: Array) -> Mask:
+        """Return which rows of a ladder it contradicts, by as much as decides about the claim."""
+        allowed = ladder.error_bar + self.error_bar + DISCERNING * np.abs(claim - ladder.value)
+        return np.asarray((np.abs(ladder.value - self.value) > allowed).any(axis=1))
+
+
+def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | None = None) -> None:
+    """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect.
 
     What the ladder says must not be contradicted by the first difference, whose step is the shortest.
     """
-    table, chosen, among = rows.table, np.flatnonzero(rows.open), rows.open
+    among = rows.open if which is None else rows.open & which
+    table, chosen = rows.table, np.flatnonzero(among)
     first, off = table.central(steps[-1]), table.rounding(steps[-1])
     ladder = Ladder(table, chosen)
     single = rows.single[:, np.newaxis]
@@ -55,41 +109,44 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
         compare(np.where(single, VERY_CLEAR, CLEAR))  # of an entry, another step tells more
     compare(CLEAR)
     # What longer steps tell is known no better than the usual one agrees with them.
-    gap = np.where(np.isfinite(first), np.abs(rows.value - first) - off, np.inf)
-    rows.error_bar[rows.open] = np.fmax(rows.error_bar, gap)[rows.open]
-    criteria.settle(rows, rows.open, criteria.agrees(rows))
+    gap, left = np.where(np.isfinite(first), np.abs(rows.value - first) - off, np.inf), among & rows.open
+    rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
+    criteria.settle(rows, left, criteria.agrees(rows))
 
 
-def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
-    """Take the rows that are still open down a ladder of the shortest steps, to the end of resolution."""
-    table, chosen = rows.table, np.flatnonzero(rows.open)
+def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
+    """Take the rows that are still open down a ladder of the shortest steps, to the end of resolution.
+
+    Returns
+    -------
+    array of bool, shape (r,)
+        Which were found to be on the stair of a staircase, and are as open as before.
+    """
+    table, chosen, on_stairs = rows.table, np.flatnonzero(rows.open), np.zeros(rows.right.shape, dtype=bool)
     if not chosen.size:
-        return
+        return on_stairs
     value, bar = rows.value[chosen], rows.error_bar[chosen]
+    claim, closest = rows.claim[chosen], Closest.of(rows, chosen)
     ladder = Ladder(table, chosen)
     for step in steps:
-        going = ~ladder.exhausted
+        going = ~ladder.exhausted | closest.contradicts(ladder, claim)
         if not going.any() or criteria.problem.calls_left < 2:
             break
         ladder.add(step, going)
+    on_stairs = find_stairs(criteria, rows, chosen, ladder.value, ladder.error_bar)
     # What is closer to the point is the derivative, where it is sharp; longer steps may be sharper still.
     gap = np.abs(ladder.value - value)
     sharp = (ladder.error_bar <= COARSE * gap) | ~np.isfinite(bar)
     closer = np.where(gap <= ladder.error_bar + bar, ladder.error_bar < bar, sharp)
     rows.value[chosen] = np.where(closer, ladder.value, value)
     rows.error_bar[chosen] = np.where(closer, ladder.error_bar, bar)
-    open_ = rows.open
+    open_ = rows.open & ~on_stairs
     criteria.settle(rows, open_, criteria.agrees(rows))
     differs = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
     # Differences that still grow at the end belong to a slope without end, or to something shorter.
-    differs[chosen] &= ~ladder.grows
+    differs[chosen] &= ~ladder.grows & ~closest.contradicts(ladder, claim)[:, np.newaxis]
     rows.suspect |= open_ & rows.open & differs.any(axis=1)
-    # What agrees with longer steps alone is wrong beside a kink, and anyone's guess on a staircase.
-    agreed = (np.abs(rows.claim[chosen] - value) <= bar + COARSE * gap).all(axis=1)
-    for k in np.flatnonzero(agreed & rows.suspect[chosen]).tolist():
-        if leaps_beside(table, int(chosen[k]), rows.value[chosen[k]], steps):
-            rows.suspect[chosen[k]] = False
-            rows.value[chosen[k]], rows.error_bar[chosen[k]] = value[k], np.abs(value[k])
+    return on_stairs
 
 
 def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:

@@ -11,45 +11,52 @@ import numpy as np
 
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_kink
-from gradlab.checks.kinks import FARTHER, slopes_at
-from gradlab.checks.ladders import DISCERNING
+from gradlab.checks.kinks import slopes_at
+from gradlab.checks.ladders import DISCERNING, closest_steps
 from gradlab.checks.rows import Rows
-from gradlab.numerics import Indices
-from gradlab.numerics.table import SMALLEST_STEP, Ladder, usual_step
+from gradlab.checks.stairs import find_stairs
+from gradlab.numerics import Indices, Mask
+from gradlab.numerics.table import Ladder
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
 
-def try_suspects(criteria: Criteria, rows: Rows, steps: list[float], *, look: bool) -> None:
+def try_suspects(criteria: Criteria, rows: Rows, steps: list[float], *, look: bool = False) -> Mask:
     """Look closer at suspects, and confirm them by a second ladder, those that differ most first.
 
     Where all of many are wrong, the rest is not looked at one by one.
+
+    Returns
+    -------
+    array of bool, shape (r,)
+        Which are suspects no longer, as they were found to be on the stair of a staircase.
     """
+    on_stairs = np.zeros(rows.right.shape, dtype=bool)
     while rows.suspect.any():
         suspects = np.flatnonzero(rows.suspect)
         differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1)
         chosen = suspects[np.argsort(-differ, kind="stable")[:TRIED]]
         if look:
-            _look_closer(criteria, rows, chosen)
+            here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
+            on_stairs |= here
+            rows.suspect &= ~here
+            _look_closer(criteria, rows, chosen[rows.suspect[chosen]])
         if rows.suspect[chosen].any():
             _confirm(criteria, rows, chosen[rows.suspect[chosen]], steps)
         if rows.wrong[chosen].all():
             rows.wrong |= rows.suspect
             rows.suspect[:] = False
+    return on_stairs
 
 
 def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     """Look at suspects from as close as rounding allows: at a kink, or past it, the claim may be right."""
     table = rows.table
-    usual = usual_step(table.eps)
-    off = table.rounding(usual)
-    for row in chosen.tolist():
+    steps = closest_steps(rows, chosen)
+    for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
         difference = np.abs(rows.claim[row] - rows.value[row])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shorter = np.nan_to_num(off[row] / (DISCERNING * difference), posinf=0.0).max()
-        step = max(usual * 2.0 ** np.ceil(np.log2(max(shorter, SMALLEST_STEP))), SMALLEST_STEP)
-        if step > usual / FARTHER or criteria.problem.calls_left < 4:
+        if np.isnan(step) or criteria.problem.calls_left < 4:
             continue
         slopes = slopes_at(table, row, step)
         if slopes is None:
@@ -76,7 +83,9 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
         ladder.add(step, searched)
         same = np.abs(ladder.value - value) <= ladder.error_bar + bar + DISCERNING * difference
         narrow = ladder.error_bar <= DISCERNING * difference
-        searched &= ~(agreeing | (same & narrow)).all(axis=1) & ~ladder.exhausted
+        # What both ladders see differently is seen on other scales: shorter steps tell which is that of both.
+        ended = same & (narrow | ladder.exhausted[:, np.newaxis])
+        searched &= ~(agreeing | ended).all(axis=1)
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)

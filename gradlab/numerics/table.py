@@ -147,6 +147,7 @@ class Table:
         self.seen, self.moved = np.zeros((2, count), dtype=bool)
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
         self.noise, self.noise_is_measured = rounding(output, eps), False
+        self._stairs: dict[tuple[int, int], float] = {}
         self._square: tuple[Array, Array] | None = None
         if noise is not None:
             self.know_noise(noise)
@@ -185,6 +186,10 @@ class Table:
             del plus, minus  # as large as the outputs: before the next are evaluated
         for side in (sides.up, sides.down):
             side[~np.isfinite(side)] = np.nan
+
+    def note_stairs(self, row: int, part: int, height: float) -> None:
+        """Note that along a row the contracted outputs rise by leaps of some height: it adds to rounding."""
+        self._stairs[row, part] = height
 
     def remembering(self, evaluate: Evaluate) -> Evaluate:
         """Return the same function, which takes from this table what that knows of every output already."""
@@ -255,6 +260,8 @@ class Table:
             values = largest * np.sqrt(moving)
         if step in self.steps:
             values += self.eps * np.fmax(self.secant(step) * step, 0.0)
+        for place, height in self._stairs.items():
+            values[place] += height
         values *= WHOLE / (2 * step)
         return values
 

@@ -2,28 +2,9 @@
 
 import numpy as np
 import pytest
+from judging import judged, states
 
-from gradlab.checks.claims import claims_of
-from gradlab.checks.criteria import Criteria
-from gradlab.checks.directions import Directions
-from gradlab.checks.judge import judge
-from gradlab.point.problem import Problem
 from gradlab.point.resources import Resources
-from gradlab.point.returned import read_gradients
-
-
-def judged(forward, backward, x, *, rtol=1e-7, atol=0.0, upstream=None, **options):
-    """Judge every entry of one input by itself; return what it was measured by, and the rows."""
-    problem = Problem(forward, backward, x, grad_output=upstream, **options)
-    gradients, _ = read_gradients(problem, problem.call_backward())
-    criteria = Criteria(problem, rtol=rtol, atol=atol)
-    return criteria, judge(criteria, Directions.of(problem, {0: None}), claims_of(problem, gradients))
-
-
-def states(rows):
-    """Return one word for each row."""
-    names = ("right", "small", "wrong", "open")
-    return ["/".join(n for n in names if getattr(rows, n)[k]) for k in range(rows.right.size)]
 
 
 def tanh_backward(dy, x):
@@ -114,6 +95,20 @@ class TestConfirmation:
         _, rows = judged(np.sin, backward, X.astype(np.float32), rtol=3e-4)
         assert rows.imprecise[rows.wrong].all()
         assert rows.wrong.any()
+
+
+@pytest.mark.parametrize("periods", [2**18, 2**20, 2**25])
+def test_steps_that_are_whole_periods_do_not_hide_what_is_shorter(periods):
+    def forward(x):
+        return np.sin(2 * np.pi * x) - 1.5 * x  # every long step shows the straight line alone
+
+    def state(factor):
+        def backward(dy, x):
+            return factor * dy * (2 * np.pi * np.cos(2 * np.pi * x) - 1.5)
+
+        return states(judged(forward, backward, np.array([float(periods)]))[1])[0]
+
+    assert [state(factor) for factor in (1.0, 0.0, 1.01, 2.0)] == ["right", "wrong", "wrong", "wrong"]
 
 
 class TestBudget:

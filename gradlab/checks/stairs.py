@@ -1,0 +1,113 @@
+"""Stairs: forward stays on a line close to the point, and leaves it by leaps.
+
+What is rounded on the way to an output, as ``1 + x²`` is in ``log(1 + x²)``, makes stairs that are far higher
+than the rounding of the output itself. The shortest steps show one stair, and nothing of the slope of all;
+longer ones show the slope, as well as the height of a stair allows. A kink beside the point looks alike, but
+there the shortest steps are right: forward leaves the line continuously.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.rows import Rows
+from gradlab.numerics import Array, Indices, Mask
+from gradlab.numerics.noise import COARSEST
+from gradlab.numerics.table import Table, coarse_steps
+
+UNKNOWN = 8  # times a slope: what may hide where no more is known than how far forward moves
+HALVINGS = 8  # of a step, to see whether forward leaves a line by a leap
+SMOOTH = 3  # power of the step with which what is smooth leaves a line at most, once it is seen to
+PART = 8  # of what is left of the line at the step before: a leap is no less
+
+
+def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, error_bar: Array) -> Mask:
+    """Find out which rows are on a stair; note in the table how high it is: that is the rounding there.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        Of the point.
+    rows : Rows
+        What is known of all directions, at longer steps too.
+    chosen : Indices
+        Some of them.
+    value, error_bar : Array
+        What short steps show along these, of shape ``(chosen, s)``.
+
+    Returns
+    -------
+    array of bool, shape (r,)
+        Of all rows.
+    """
+    table, found = rows.table, np.zeros(rows.right.shape, dtype=bool)
+    claim, (reach, steepest) = rows.claim[chosen], np.zeros((2, *value.shape))
+    near, flat = np.abs(claim - value) <= error_bar, np.abs(value) <= error_bar
+    from_afar, moves = np.zeros((2, *value.shape), dtype=bool)
+    for h in coarse_steps(table.eps):
+        if h in table.steps:
+            from_afar |= np.abs(claim - table.central(h)[chosen]) <= COARSE * np.abs(claim - value)
+            moves |= table.movement(h)[chosen] > 0
+            steepest = np.fmax(steepest, table.secant(h)[chosen])
+            reach = np.fmax(reach, table.secant(h)[chosen] * h)
+    limit = criteria.rtol * criteria.influence / UNKNOWN
+    # A claim that contradicts both, or neither, is no matter of stairs.
+    doubtful = (near != from_afar) & (from_afar | (flat & moves))
+    for k, part in np.argwhere(doubtful).tolist():
+        row = int(chosen[k])
+        height = _leap_beside(table, row, part, float(value[k, part]))
+        if height > COARSEST * reach[k, part]:
+            # Few stairs may be what forward is meant to be. Where they cannot matter, they tell no slope.
+            negligible = max(abs(float(claim[k, part])), float(steepest[k, part])) <= limit
+            height = float(reach[k, part]) if negligible and from_afar[k, part] else 0.0
+        if height:
+            table.note_stairs(row, part, height)
+            found[row] = True
+    return found
+
+
+def _leap_beside(table: Table, row: int, part: int, slope: float) -> float:
+    """Return by how much forward leaps where it leaves the straight line that it is close to the point.
+
+    At a kink beside the point it leaves the line continuously, and the answer is zero; at the end of a stair,
+    by the stair's height.
+
+    Parameters
+    ----------
+    table : Table
+        The differences.
+    row : int
+        The direction.
+    part : int
+        The upstream gradient.
+    slope : float
+        Of the line, as the shortest steps have it.
+    """
+
+    def off(h: float) -> float:
+        table.take(np.array([row]), h)
+        sides = table.steps[h]
+        distance = abs(sides.up[row, part] - h * slope), abs(sides.down[row, part] + h * slope)
+        return float(np.nan_to_num(distance, nan=0.0).max())
+
+    def rounding(h: float) -> float:
+        return float(table.rounding(h)[row, part]) * h
+
+    taken = sorted(h for h, sides in table.steps.items() if np.isfinite(sides.up[row, part]))
+    outside = next((h for h in taken if off(h) > 4 * rounding(h)), None)
+    if outside is None or outside == taken[0]:
+        return 0.0
+    height, inside = off(outside), max(h for h in taken if h < outside)
+    if height <= (outside / inside) ** SMOOTH * (off(inside) + rounding(inside)):
+        return 0.0
+    for _ in range(HALVINGS):
+        if off(outside) - off(inside) <= height / PART:
+            return 0.0
+        middle = (inside + outside) / 2
+        if off(middle) > height / 4:
+            outside = middle
+        else:
+            inside = middle
+    leap = off(outside) - off(inside)
+    return leap if leap > height / PART else 0.0
