@@ -162,8 +162,10 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     if not count:
         worst = max((p.resolution for p in undecided if p.resolution is not None), default=None)
         if worst is None:
-            return f"whatever the gradient of {names} is, too little moves to see it"
-        return f"nothing below {worst:.0e} times the gradient of {names} itself would have been seen"
+            kinked = any(p.kinked.any() for p in undecided)
+            hidden = "a kink hides it" if kinked else "too little moves to see it"
+            return f"whatever the gradient of {names} is, {hidden}"
+        return f"a change by up to {worst:.0e} times the gradient of {names} itself could have been missed"
     needed = max(compared.criteria.deciding_rtol(p.rows, p.rows_where(p.open)) for p in undecided)
     advice = f"rtol={rounded_up(needed)} would decide" if needed < COARSEST_RTOL else "no rtol would decide"
     return (

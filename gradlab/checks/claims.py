@@ -15,15 +15,18 @@ import numpy.typing as npt
 
 from gradlab.checks.criteria import NOTHING
 from gradlab.checks.directions import ByInput, Directions
-from gradlab.numerics import Array
+from gradlab.checks.kinks import CLOSE
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.noise import SAFETY, close_places, scatter
 from gradlab.numerics.scales import scales
+from gradlab.numerics.table import usual_step
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem, drawn_like, noise_direction
 from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together
 MOST = 4  # parts
+LEAP = 0.1  # of a slope: a kink hides more of an entry than a slope that it changes by less
 FEW = 0.01  # of the outputs; fewer join those of the next larger magnitude
 
 
@@ -80,6 +83,20 @@ class Claims:
         largest = max((float(np.abs(g).max(initial=0.0)) for g in every), default=0.0)
         limit = np.sqrt(self.problem.given_eps) * largest
         return tuple(_without_leaps(part, limit) for part in self.changes)
+
+    def leaping(self, i: int) -> Mask:
+        """Return which entries of a gradient leap beside the point: those at a kink, if backward is right."""
+        problem, reach = self.problem, self.problem.reach(i)
+        line, step = noise_direction(problem, np.random.default_rng(0)), usual_step(problem.eps) * CLOSE
+        leaps = np.zeros(reach.shape, dtype=bool)
+        for upstream, gradients in zip(self.upstreams, self.gradients, strict=True):
+            here = gradients[i]
+            floor = np.sqrt(problem.given_eps) * np.max(np.abs(here) * reach, initial=0.0)
+            for t in (step, -step):
+                there = self._answer(upstream, problem.moved(line, t)).get(i, here)
+                size, change = np.fmax(np.abs(here), np.abs(there)), np.abs(there - here)
+                leaps |= (change > LEAP * size) & (change * reach > floor)
+        return leaps
 
     def rounding_of(self, i: int, *, vanishes: bool) -> Array:
         """Return the rounding of one gradient, all parts together; ``vanishes``: it is nothing else."""

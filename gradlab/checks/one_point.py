@@ -94,7 +94,8 @@ def run_checks(
             compared, causes = _explain(problem, findings, compared, rtol=rtol)
     if jacobian is not None and compared and not findings:
         gradients = firsts["backward"].answer if "backward" in firsts else {}
-        rows = compared[-1].probes[0].rows  # those of jvp, if there is one, which have every output
+        probed = compared[-1].probes  # those of jvp, if there is one, which have every output
+        rows = next((p.rows for p in probed if p.by_entry), probed[0].rows)
         findings += compare_jacobian(problem, gradients, rows, jacobian, rtol=rtol)
     return Found(tuple(findings), tuple(causes), tuple(notes), tuple(compared), oracle)
 

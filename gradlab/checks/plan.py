@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import ByInput, Directions, along_projections, count_movable
 from gradlab.errors import UsageError
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.scales import norm, random_direction
 from gradlab.point.problem import Problem
 
@@ -123,6 +123,27 @@ def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> I
             yield StratumDirection(i, kept, labels, stratum)
 
 
+def apart_at_kinks(along: Sequence[StratumDirection], at_kink: Mask) -> list[StratumDirection]:
+    """Return directions that tell entries at a kink from the others, which have a slope of their own then.
+
+    Parameters
+    ----------
+    along : sequence of StratumDirection
+        Directions in one input.
+    at_kink : array of bool
+        Which of its entries are at a kink.
+    """
+    labels = 2 * along[0].labels + at_kink
+    found, numbered = np.unique(labels, return_inverse=True)
+    numbered = numbered.reshape(labels.shape).astype(labels.dtype)
+    drawn = [d for d in along if d.stratum == 0]
+    return [
+        StratumDirection(d.position, d.direction, numbered, stratum, at_kink=bool(label % 2))
+        for d in drawn
+        for stratum, label in enumerate(found.tolist())
+    ]
+
+
 def apart_at_bounds(problem: Problem, i: int, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return labels that tell entries at a bound from the others.
 
@@ -151,9 +172,16 @@ class StratumDirection(ByInput):
     """
 
     def __init__(
-        self, position: int, direction: npt.NDArray[Any], labels: npt.NDArray[Any], stratum: int
+        self,
+        position: int,
+        direction: npt.NDArray[Any],
+        labels: npt.NDArray[Any],
+        stratum: int,
+        *,
+        at_kink: bool = False,
     ) -> None:
         self.position, self.direction, self.labels, self.stratum = position, direction, labels, stratum
+        self.at_kink = at_kink
         self.is_part = bool((labels != stratum).any())
 
     def __getitem__(self, position: int) -> Array:

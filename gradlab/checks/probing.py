@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from gradlab.checks.claimed import Claimed
+from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions, count_movable
 from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import judge
-from gradlab.checks.plan import Plan
+from gradlab.checks.plan import Plan, StratumDirection, apart_at_kinks
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, resolution_of
 from gradlab.checks.rows import Rows
 from gradlab.checks.vanishing import look_harder, nothing_was_seen
 from gradlab.numerics.table import Table
+from gradlab.words import counted
 
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 
@@ -52,8 +54,11 @@ def probe(
             look_harder(criteria, rows, plan.rows[i])
     noticed = Noticed.of(criteria, rows)
     by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
-    for one in by_input:
+    for k, one in enumerate(by_input):
         one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
+        if one.blunt and one.kinked.any() and isinstance(claims, Claims):
+            by_input[k], more = _with_kinks_apart(criteria, claims, one)
+            notes = [*notes, *more]
     return [*by_input, *_at_kinks_together(criteria, rows, claims)], notes
 
 
@@ -66,6 +71,21 @@ def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[
     joint = [d for d in (across, towards, together) if any(x.any() for x in d.values())]
     joint_rows = judge(criteria, Directions.of(criteria.problem, {}, joint), claims)
     return [Probes(None, joint_rows, slice(0, len(joint)), 0)]
+
+
+def _with_kinks_apart(criteria: Criteria, claims: Claims, one: Probes) -> tuple[Probes, list[str]]:
+    """Probe a large input once more, entries at a kink apart: what these leave open hides no other then."""
+    problem, single = criteria.problem, one.rows.directions.singles
+    along = one.rows.directions.joint[one.which.start - single : one.which.stop - single]
+    strata = [d for d in along if isinstance(d, StratumDirection)]
+    if one.position is None or not strata or len(strata) < len(along):
+        return one, []
+    at_kink = claims.leaping(one.position)
+    rows = judge(criteria, Directions.of(problem, {}, apart_at_kinks(strata, at_kink)), claims)
+    again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
+    noticed, count = Noticed.of(criteria, rows), counted(int(at_kink.sum()), "entry", "entries")
+    again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
+    return again, [f"{count} of {problem.names[one.position]}, at a kink, were compared only all together"]
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:

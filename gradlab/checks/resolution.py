@@ -25,10 +25,9 @@ class Noticed:
     Attributes
     ----------
     change : Array
-        Shape ``(r, s)``: along each row; at a kink, beside the slopes of both sides.
+        Shape ``(r, s)``: along each row; at a kink, more than all slopes between both sides.
     relative : Array
-        Shape ``(r,)``: the least that is noticed, relative to the claim, kinks included; NaN where nothing
-        was found right or wrong.
+        Shape ``(r,)``: the least of that relative to the claim; NaN where nothing was found right or wrong.
     """
 
     change: Array
@@ -37,8 +36,8 @@ class Noticed:
     @classmethod
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
-        change, size = _noticed_by(criteria, rows), np.abs(rows.claim)
-        ratio = np.where(size > 0, (change + rows.swing) / size, np.nan)
+        change, size = _noticed_by(criteria, rows) + rows.swing, np.abs(rows.claim)
+        ratio = np.where(size > 0, change / size, np.nan)
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
             small = criteria.cannot_matter(rows)
             relative = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
@@ -51,7 +50,7 @@ class Noticed:
 def resolution_of(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int, bool]:
     """Return the resolution of an input, how many entries are too small, and whether its probes are blunt."""
     resolution, too_small = _resolution(criteria, probes, noticed)
-    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(probes, noticed.change)
+    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(criteria, probes, noticed)
     return resolution, too_small, blunt
 
 
@@ -80,7 +79,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
     if probes.by_entry or not isinstance(claims, Claims):  # of jvp, only sums are known
         worst = float(np.fmax.reduce(noticed.relative[which]))
         return None if np.isnan(worst) else worst, int(probes.small.sum())
-    change, limit = (noticed.change + probes.rows.swing)[which], criteria.rtol * criteria.influence
+    change, limit = noticed.change[which], criteria.rtol * criteria.influence
     if probes.position in claims.problem.constraints.projections:
         return _resolution_along_projections(probes, claims, change, limit)
     return _resolution_in_strata(probes, claims, change, limit)
@@ -139,12 +138,26 @@ def _resolution_along_projections(
     return (float(finite.max()) if finite.size else None), int(small.sum())
 
 
-def _is_seen(probes: Probes, noticed: Array) -> bool:
-    """Whether a change of some entry by all that it is would have been noticed, if there is anything."""
-    rows = probes.rows
-    told = probes.rows_where(probes.right | probes.wrong).tolist()
-    along = ((k, rows.directions.joint[k - rows.directions.singles]) for k in told)
-    return not told or any((noticed[k] <= rows.claims.largest(d, rows.claim[k])).any() for k, d in along)
+def _is_seen(criteria: Criteria, probes: Probes, noticed: Noticed) -> bool:
+    """Whether a change of some entry by all that it is would have been noticed, in each stratum that matters.
+
+    What could hide in the others has to be too small to matter. Of entries at a kink, any slope between those
+    on both sides is right.
+    """
+    rows, limit = probes.rows, criteria.rtol * criteria.influence
+    seen, hidden = set[int](), set[int]()
+    for k in probes.rows_where(probes.right | probes.wrong).tolist():
+        direction = rows.directions.joint[k - rows.directions.singles]
+        stratum, at_kink = 0, False
+        if isinstance(direction, StratumDirection):
+            stratum, at_kink = direction.stratum, direction.at_kink
+        if stratum in seen:
+            continue
+        if (noticed.change[k] <= rows.claims.largest(direction, rows.claim[k])).any():
+            seen.add(stratum)
+        elif (noticed.change[k] > limit).all() and not at_kink:
+            hidden.add(stratum)
+    return hidden <= seen and bool(seen or not (probes.right | probes.wrong).any())
 
 
 def _is_drowned(criteria: Criteria, probes: Probes) -> bool:

@@ -97,6 +97,42 @@ def test_defect_in_a_large_input_is_not_hidden_by_kinks_in_other_outputs(wrong):
     assert verdict(relu, lambda dy, x: dy * (x >= 0) * steepest, x) == "fail"
 
 
+def loss(x):
+    return (relu(x) + 0.1 * x).sum() ** 2
+
+
+def loss_backward(dy, x, *, above=0.0, largest=1.0):
+    slope = (x > above) + 0.1
+    slope[np.argmax(x)] *= largest
+    return 2 * dy * (relu(x) + 0.1 * x).sum() * slope
+
+
+def with_zeros(count):
+    x = np.random.default_rng(0).normal(size=20_000)
+    x[:count] = 0
+    return x
+
+
+def test_thousands_of_entries_at_a_kink_hide_no_other():
+    report = gradcheck(loss, loss_backward, with_zeros(5000))
+    assert "5000 entries of x, at a kink, were compared only all together" in report.notes
+    assert report.forward_calls <= 64
+    assert verdict(loss, partial(loss_backward, largest=-1.0), with_zeros(5000)) == "fail"
+
+
+def test_entries_at_a_kink_that_backward_does_not_show_leave_the_others_open():
+    assert verdict(loss, partial(loss_backward, above=1e-3), with_zeros(5000)) != "pass"
+    assert verdict(loss, partial(loss_backward, above=1e-3), with_zeros(0)) == "fail"
+
+
+def test_where_all_of_many_entries_are_at_a_kink_nothing_is_seen():
+    report = gradcheck(
+        lambda x: relu(x).sum(), lambda dy, x: dy * (x > 0), np.zeros(2000), raise_exception=False
+    )
+    assert report.verdict == "inconclusive"
+    assert report.reason == "whatever the gradient of x is, a kink hides it"
+
+
 def test_infinite_slope_is_not_called_wrong():
     assert (
         verdict(
