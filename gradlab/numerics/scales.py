@@ -14,7 +14,7 @@ from gradlab.numerics.dtypes import limits
 HUGE = 1e100  # squares of what is below can be summed, and above its inverse
 FINEST_DIGITS = 36
 FINEST = 2.0**-FINEST_DIGITS  # of which every step in float64 is a multiple
-BLOCK = 8192  # entries
+BLOCK, SHORTEST = 8192, 1024  # entries
 DOUBLE_DIGITS = np.finfo(np.float64).nmant
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
 
@@ -101,9 +101,13 @@ def random_direction(
 
 
 def blocks(size: int) -> Iterator[slice]:
-    """Yield the parts of a long vector, so short that what is calculated on the way stays in the cache."""
-    for start in range(0, size, BLOCK):
-        yield slice(start, start + BLOCK)
+    """Yield the parts of a long vector, so short that what is calculated on the way stays in the cache.
+
+    Nor is it much beside the vector itself.
+    """
+    length = min(BLOCK, max(size // 8, SHORTEST))
+    for start in range(0, size, length):
+        yield slice(start, start + length)
 
 
 def norm(*vectors: Array) -> float:
