@@ -161,7 +161,9 @@ class Criteria:
         self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
         # Where every derivative vanishes, what forward does nearby is all that there is.
         self.influence = self._agreed or float(rows.movement.max(initial=0.0))
-        enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
+        enough = agrees
+        if not agrees[which].all():
+            enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
         settled = which & enough.all(axis=1)
         rows.right |= settled & (agrees & (rows.scale > 0)).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict

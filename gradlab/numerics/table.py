@@ -148,6 +148,7 @@ class Table:
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
         self.noise, self.noise_is_measured = rounding(output, eps), False
         self._stairs: dict[tuple[int, int], float] = {}
+        self._roundings: dict[float, Array] = {}  # what `rounding` returned, until more is known
         self._square: tuple[Array, Array] | None = None
         if noise is not None:
             self.know_noise(noise)
@@ -159,6 +160,7 @@ class Table:
     def know_noise(self, noise: Array) -> None:
         """Take what was measured for what each output may be off by."""
         self.noise, self.noise_is_measured, self._square = noise, True, None
+        self._roundings.clear()
 
     def take(self, rows: Indices, step: float, *, note_still: bool = False) -> None:
         """Evaluate some rows at a step, those that were not yet.
@@ -172,6 +174,7 @@ class Table:
         rows = rows[np.isnan(sides.up[rows]).any(axis=1)]
         if not rows.size:
             return
+        self._roundings.clear()
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
             up, down = self._contract(plus), self._contract(minus)
@@ -190,6 +193,7 @@ class Table:
     def note_stairs(self, row: int, part: int, height: float) -> None:
         """Note that along a row the contracted outputs rise by leaps of some height: it adds to rounding."""
         self._stairs[row, part] = height
+        self._roundings.clear()
 
     def remembering(self, evaluate: Evaluate) -> Evaluate:
         """Return the same function, which takes from this table what that knows of every output already."""
@@ -242,10 +246,16 @@ class Table:
         return np.fmax(self.secant(step) - WHOLE * self.rounding(step), 0.0)
 
     def rounding(self, step: float) -> Array:
-        """Return what central differences at a step are off by because outputs are: shape ``(r, s)``.
+        """Return what central differences at a step are off by because outputs are: ``(r, s)``, to read only.
 
         The errors of the outputs are taken as independent of each other.
         """
+        if step not in self._roundings:
+            self._roundings[step] = self._rounding(step)
+            self._roundings[step].flags.writeable = False
+        return self._roundings[step]
+
+    def _rounding(self, step: float) -> Array:
         shorter = {row: (step / h, mask) for row, (h, mask) in self._still.items() if h > step}
         if self.upstreams is None:
             values = np.full((self.count, self.parts), self.noise)
