@@ -77,7 +77,7 @@ def _input_result(
     """Return what was found about one input, by backward, by jvp, or by both."""
     seen = [(one, p) for one, p in probed if p.probed]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
-    wrong_ones = [(one, p) for one, p in seen if p.wrong.any()]
+    wrong_ones = [(one, p) for one, p in seen if np.count_nonzero(p.wrong)]
     compared, own = next(iter(wrong_ones or probed), (None, None))
     region = compared.regions.get(position) if compared is not None else None
     x = problem.value(position)
@@ -177,7 +177,7 @@ def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:
     notes = []
     for p in probes:
         kinked = p.kinked
-        if p.position is not None and kinked.any():
+        if p.position is not None and np.count_nonzero(kinked):
             at = ""
             if p.by_entry:
                 index = np.unravel_index(p.index(int(np.argmax(kinked))), problem.value(p.position).shape)

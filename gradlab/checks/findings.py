@@ -38,7 +38,7 @@ def wrong_tangents(
 
 
 def _with_wrong_rows(probes: Sequence[Probes]) -> list[Probes]:
-    wrong = [p for p in probes if p.wrong.any()]
+    wrong = [p for p in probes if np.count_nonzero(p.wrong)]
     if any(p.position is not None for p in wrong):
         return [p for p in wrong if p.position is not None]  # the joint directions have nothing to add
     return wrong

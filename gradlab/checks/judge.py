@@ -61,7 +61,7 @@ def judge(
     rows = first_differences(criteria.problem, directions, claims, known)
     criteria.accept(rows, rows.seen)
     look_for_kinks(criteria, rows)
-    if not (rows.open | rows.wrong).any():
+    if not np.count_nonzero(rows.open | rows.wrong):  # `any` takes five times as long
         return rows  # by far the most frequent
     _extrapolate(criteria, rows)
     refine(criteria, rows)

@@ -20,7 +20,7 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.influence)
     bent = visible & (half_jump > BENDS * rows.movement)
     joint = ~rows.single
-    if joint.any():
+    if np.count_nonzero(joint):
         # Of many entries that move, those at a kink may be few: the difference is then off by as little.
         bent |= visible & (joint & rows.open)[:, np.newaxis] & criteria.differs(rows)
         # Where many agree nevertheless, a closer look tells nothing more: the jump is most often curvature.

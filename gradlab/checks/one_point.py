@@ -25,6 +25,7 @@ from gradlab.checks.probing import probe
 from gradlab.checks.reference import compare_with_reference
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
+from gradlab.numerics import Array
 from gradlab.numerics.table import Table
 from gradlab.point.problem import Problem
 from gradlab.point.transposed import with_transposed_jvp
@@ -154,10 +155,11 @@ def _compare_answers(
     if own is None:
         return []
     floor = own.criteria.floor
-    vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
-    rounding = partial(
-        own.claims.rounding_of_answer, answer=first.answer, argument=linear.vector, vanishing=vanishing
-    )
+
+    def rounding(k: int) -> Array:
+        vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
+        return own.claims.rounding_of_answer(k, first.answer, linear.vector, vanishing)
+
     findings = [] if again is None else compare_answers(again, floor=floor, rounding=rounding)
     answer, imaginary = first.answer, first.imaginary
     return findings + compare_imaginary_parts(linear, answer, imaginary, floor=floor, rounding=rounding)

@@ -62,7 +62,7 @@ class Probes:
     @property
     def undecided(self) -> bool:
         """Whether some probe tells nothing, or all of them too little."""
-        return self.blunt or bool(self.open.any())
+        return self.blunt or bool(np.count_nonzero(self.open))
 
     @property
     def seen(self) -> Mask:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import Criteria
@@ -46,7 +48,7 @@ def probe(
     if known is None:
         criteria.problem.foresee(2 * plan.directions.count)
     rows = judge(criteria, plan.directions, claims, known=known)
-    if rows.kinked.any() and criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
+    if np.count_nonzero(rows.kinked) and criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
     problem = criteria.problem
     for i in claims.positions:
@@ -64,7 +66,7 @@ def probe(
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[Probes]:
     """Move the entries that are at a kink together, where there are several: the probes of that, or none."""
-    if rows.kinked[: rows.directions.singles].sum() < 2:
+    if np.count_nonzero(rows.kinked[: rows.directions.singles]) < 2:
         return []
     towards, across, together = directions_at_kinks(rows)
     criteria.towards = towards
