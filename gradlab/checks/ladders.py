@@ -65,7 +65,9 @@ class Closest:
             rows.table.take(chosen[here], step)
             value[here] = rows.table.central(step)[chosen[here]]
             error_bar[here] = rows.table.rounding(step)[chosen[here]]
-        return cls(value, error_bar)
+        # That nothing moves over so short a step is no evidence for a claim of nothing.
+        nothing = np.fmax(np.abs(value), np.abs(rows.claim[chosen])) <= error_bar
+        return cls(np.where(nothing, np.nan, value), error_bar)
 
     def contradicts(self, ladder: Ladder, claim: Array) -> Mask:
         """Return which rows of a ladder it contradicts, by as much as decides about the claim."""

@@ -43,24 +43,21 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     """
     table, found = rows.table, np.zeros(rows.right.shape, dtype=bool)
     claim, (reach, steepest) = rows.claim[chosen], np.zeros((2, *value.shape))
-    near, flat = np.abs(claim - value) <= error_bar, np.abs(value) <= error_bar
-    from_afar, moves = np.zeros((2, *value.shape), dtype=bool)
+    from_afar = np.zeros(value.shape, dtype=bool)
     for h in coarse_steps(table.eps):
         if h in table.steps:
             from_afar |= np.abs(claim - table.central(h)[chosen]) <= COARSE * np.abs(claim - value)
-            moves |= table.movement(h)[chosen] > 0
             steepest = np.fmax(steepest, table.secant(h)[chosen])
             reach = np.fmax(reach, table.secant(h)[chosen] * h)
     limit = criteria.rtol * criteria.influence / UNKNOWN
-    # A claim that contradicts both, or neither, is no matter of stairs.
-    doubtful = (near != from_afar) & (from_afar | (flat & moves))
-    for k, part in np.argwhere(doubtful).tolist():
+    # A claim that contradicts both is wrong; that of a stair itself, as zero is, may be meant so.
+    for k, part in np.argwhere(from_afar & (np.abs(claim - value) > error_bar)).tolist():
         row = int(chosen[k])
         height = _leap_beside(table, row, part, float(value[k, part]))
         if height > COARSEST * reach[k, part]:
             # Few stairs may be what forward is meant to be. Where they cannot matter, they tell no slope.
             negligible = max(abs(float(claim[k, part])), float(steepest[k, part])) <= limit
-            height = float(reach[k, part]) if negligible and from_afar[k, part] else 0.0
+            height = float(reach[k, part]) if negligible else 0.0
         if height:
             table.note_stairs(row, part, height)
             found[row] = True
