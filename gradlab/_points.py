@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -108,8 +109,9 @@ def run(
     with _hypothesis_writes_nothing(), hypothesis_reads_nothing():
         for start in itertools.count():
             before = counted
-            # No more than are likely to be needed; the first is always the simplest.
-            wanted = min(EXAMPLES, 1 + -(-(max_examples - counted) // (1 if several is alone else USUAL)))
+            # No more than are likely to be needed; the first is always the simplest, which is known soon.
+            needed = 1 + math.ceil((max_examples - counted) / USUAL)
+            wanted = EXAMPLES if several is alone else min(EXAMPLES, needed)
             settings = _settings(wanted, shrink=not callable(rule.inputs), database=database)
             # In this order: with a seed, Hypothesis leaves out the database, unless told so after it.
             test = settings(hypothesis.seed(f"{seed}, {start}")(hypothesis.given(several)(check_all)))

@@ -182,12 +182,10 @@ def _kind(draw: st.DrawFn, kinds: Sequence[str]) -> str:
     the same strategy, and one integer in place of another that is out of bounds counts as zero. Nearly half
     of the degenerate points became plain ones, before.
     """
-    plain, number = 2**BITS - len(kinds), 0
-    for k in reversed(range(BITS)):
-        if number + 2 ** (k + 1) <= plain:
-            return ""  # whatever the other bits are
-        number += draw(BIT) << k
-    return "" if number < plain else kinds[number - 2**BITS]
+    if not kinds:
+        return ""
+    number = sum(draw(BIT) << k for k in range(BITS))
+    return "" if number < 2**BITS - len(kinds) else kinds[number - 2**BITS]
 
 
 def _elements(
