@@ -1,7 +1,8 @@
 """From what the checks found to a report.
 
 A finding makes the verdict *fail*. Without one, a probe that is open, too blunt or not made makes it
-*inconclusive*. What is left is a *pass*.
+*inconclusive*, and `_undecided_reason` says why. What is left is a *pass*. What is said of each input stands
+beside that, and decides nothing.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _input_result(
     worst = [worst_probe(problem, p, one.disagreements[p.rows], one.role) for one, p in wrong_ones or seen]
     return InputResult(
         name=problem.names[position],
-        verdict=_verdict(problem.names[position], [p for _, p in probed], found),
+        verdict=_verdict_on_input(problem.names[position], [p for _, p in probed], found),
         size=x.size,
         probed=own.probed if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
@@ -98,7 +99,7 @@ def _input_result(
     )
 
 
-def _verdict(name: str, own: Sequence[Probes], found: Found) -> Verdict:
+def _verdict_on_input(name: str, own: Sequence[Probes], found: Found) -> Verdict:
     """Return the verdict on one input, of which ``own`` are the probes."""
     findings = found.findings
     # That backward and jvp do not fit together says nothing of an input, once it is known where.

@@ -101,8 +101,9 @@ class InputResult:
     worst : Entry or None
         The probe with the largest disagreement; ``None`` when none was made.
     resolution : float or None
-        The smallest relative change of any single nonzero entry that was certain to be caught: a larger one
-        always fails, one below ``rtol`` never does. ``None`` where nothing was probed, or all is zero.
+        Any single nonzero entry that changes by more than this part of itself is certain to be caught; the
+        entry that is known worst decides. A change below ``rtol`` never fails. ``None`` where nothing was
+        probed, or all is zero.
     too_small : int
         How many entries could not be told and cannot matter: error bar included, their influence is below
         ``rtol`` times the largest one of the point.

@@ -1,8 +1,8 @@
 """The checks: each takes a problem and says what it found.
 
 The route of a right rule with three entries, where forward is smooth; a reader who follows it has read what
-most calls do, and needs nothing else of ``judge``, ``criteria`` and ``numerics.table``. Beside each function
-stands its module, of this package unless another is named.
+most calls do, and needs nothing else of ``judge``, and of ``criteria`` and ``numerics.table`` only what these
+functions call. Beside each stands its module, of this package unless another is named.
 
 ::
 
@@ -11,17 +11,23 @@ stands its module, of this package unless another is named.
         Problem(...)             gradlab.point.problem   calls forward, and draws the upstream gradient
         FirstAnswer.ask          maps                    calls backward
         run_checks               one_point
-          call_again             contract                forward twice, on copies and elsewhere; backward
-                                                         three times
+          call_again             contract                forward with strided copies, and at another point;
+                                                         backward three times: answers are the same, and
+                                                         linear
           claims_of              claims                  what backward says
           plan                   plan                    along which directions: here every entry
           probe                  probing
             judge                judge
-              first_differences  rows                    Table.take: forward on both sides of each entry
-              Criteria.accept    criteria                settles a right row
-              look_for_kinks     judge_kinks             sees none, and nothing is left to do
+              first_differences  rows                    Table.take: forward at x ± 2⁻¹³ of the scale of each
+                                                         entry, its size or a tenth of the root mean square
+                                                         of all (numerics.scales); to there by way of
+                                                         Directions.evaluate and gradlab.point.evaluation
+              Criteria.accept    criteria                settles a right row; noise is not measured for that,
+                                                         8 times rounding is taken for it
+              look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
+                                                         far less than either
             resolution_of        resolution              what would have been caught
-          compare_answers        answers                 those of call_again: rounding is known now
+          compare_answers        answers                 what call_again left to be compared: here nothing
         assemble                 gradlab._assemble       the verdict
 
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 3 of backward

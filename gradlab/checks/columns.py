@@ -23,7 +23,7 @@ from gradlab.checks.judge import FAR_STEP
 from gradlab.checks.watched import BLOCK, Watched
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.noise import rounding
+from gradlab.numerics.noise import rounding_of_values
 from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
 
@@ -135,7 +135,7 @@ def compare_columns(problem: Problem, product: Product, directions: Directions, 
     rtol : float
         The relative difference that the caller does not care about.
     """
-    found = Comparison(directions, UNMEASURED * rounding(problem.output, problem.eps))
+    found = Comparison(directions, UNMEASURED * rounding_of_values(problem.output, problem.eps))
     judge = _Judge(problem, product, found, rtol)
     doubtful = [judge.one_difference(rows) for rows in _few(directions.count, problem.output.size)]
     doubtful = judge.doubtful(doubtful)

@@ -7,13 +7,15 @@ at which forward was called; and they are linear, backward in the upstream gradi
 
 ::
 
-    f(u)              again, with u in reverse order, after forward was called elsewhere
+    f(u)              again, with u laid out backwards in memory, after forward was called elsewhere
     f(c)
     f(−2 u + c/2) = −2 f(u) + ½ f(c)      in Fortran order, of inputs that are strided
 
 three calls tell all that. The contract is looked at in three places: form, shape and dtype by
-`point.returned`, when an answer is read; what is written to, and whether forward repeats itself, here; that
-answers are equal and linear by `answers`, once the probes have shown the scale of rounding.
+`point.returned`, when an answer is read; what is written to, and whether forward repeats itself, here; and so
+is whether answers are equal and linear, as far as they agree to `answers.may_differ` of their largest entry,
+1.5e-10 in float64: these are kept no longer. The rest, mostly none, is compared by `answers.compare_answers`
+once the probes have shown the scale of rounding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an error bar :math:`b`.
 
 - *wrong* where :math:`|c - v| > b +` the rounding of the claim + ``rtol`` · size + ``atol``
-- *right* where both agree and :math:`b` is a small part of their size
+- *right* where both agree and :math:`b` is a small part of their size; after one difference, in
+  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size
 - *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence
 
 Where the upstream gradient is in parts, a row is right if one part is, and the others are or cannot matter.

@@ -40,12 +40,12 @@ class Plan:
     ----------
     directions : Directions
         The entries of some inputs, then random directions in the others.
-    rows : dict of int to slice
+    of_inputs : dict of int to slice
         Which of them move each input: they stand together.
     """
 
     directions: Directions
-    rows: Mapping[int, slice]
+    of_inputs: Mapping[int, slice]
 
 
 def plan(

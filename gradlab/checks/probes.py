@@ -28,7 +28,7 @@ class Probes:
     too_small : int
         How many entries could not be told, and cannot matter.
     resolution : float or None
-        The smallest relative change of any single entry that was certain to be caught.
+        Any entry that changes by more than this part of itself is caught; the one known worst decides.
     blunt : bool
         Whether, kinks aside, a change of any entry by all that it is could have been missed.
     count, probed : int

@@ -52,10 +52,10 @@ def probe(
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
     problem = criteria.problem
     for i in claims.positions:
-        if nothing_was_seen(rows, plan.rows[i]):
-            look_harder(criteria, rows, plan.rows[i])
+        if nothing_was_seen(rows, plan.of_inputs[i]):
+            look_harder(criteria, rows, plan.of_inputs[i])
     noticed = Noticed.of(criteria, rows)
-    by_input = [Probes(i, rows, plan.rows[i], count_movable(problem, i)) for i in claims.positions]
+    by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
     for k, one in enumerate(by_input):
         one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
         if one.blunt and one.kinked.any() and isinstance(claims, Claims):

@@ -27,7 +27,8 @@ class Noticed:
     change : Array
         Shape ``(r, s)``: along each row; at a kink, more than all slopes between both sides.
     relative : Array
-        Shape ``(r,)``: the least of that relative to the claim; NaN where nothing was found right or wrong.
+        Shape ``(r,)``: that relative to the claim, the least over all parts; NaN where nothing was found
+        right or wrong.
     """
 
     change: Array
@@ -61,7 +62,8 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     lies on both sides of the value; hence four error bars, and the tolerance on top. (At a kink, it has to
     leave the slopes between both sides, too.)
     """
-    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder.
+    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder: hence
+    # no resolution is below 1.4 rtol.
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * rows.scale)
     # And what agrees with the first difference is not asked further, however far that is off.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows)

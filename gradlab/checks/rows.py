@@ -29,9 +29,10 @@ class Rows:
     claim, size : Array
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
     value, error_bar : Array
-        Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim. After
-        `Criteria.accept` the bar is no less than what both sides still differ by; after a second ladder it
-        has the rounding of the claim in it.
+        Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim. The bar is that of
+        rounding alone at first; of what one difference settled, in `Criteria.accept`, it is the larger of 8
+        roundings and of what both sides still differ by. After a second ladder it has the rounding of the
+        claim in it.
     movement : Array
         Shape ``(r, s)``: the steepest secant seen so far, as far as it is no rounding: `Table.movement`.
     table : Table
@@ -98,7 +99,7 @@ class Rows:
 
     @property
     def scale(self) -> Array:
-        """What a disagreement is relative to: the larger side."""
+        """What a disagreement is relative to: the larger side. Lengths in the inputs are `scales`."""
         return np.fmax(self.size, np.abs(self.value))
 
     @property

@@ -96,7 +96,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
     >>> bool(1e-9 < noise[0] < 1e-7)
     True
     """
-    floor = rounding(output, eps)
+    floor = rounding_of_values(output, eps)
     noise, grid, reach = floor.copy(), np.full_like(output, np.inf), np.abs(output)
     few = np.ones(output.shape, dtype=bool)
     for at in lines:
@@ -115,7 +115,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
             few[part] &= distinct < DISTINCT
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
-        loud = scattered > LOUD * (rounding(largest, eps) + eps * moves / SPACING)
+        loud = scattered > LOUD * (rounding_of_values(largest, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
         if leaps and loud.any() and not _leaps(at, output, np.where(loud, scattered, np.inf)):
             scattered = np.where(loud, 0.0, scattered)
@@ -139,7 +139,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
     return np.fmax(noise, np.where(known, UNLIKE * typical * near, 0.0))
 
 
-def rounding(output: Array, eps: float) -> Array:
+def rounding_of_values(output: Array, eps: float) -> Array:
     """Return the rounding of a function's values: relative, but no less than that of subnormal numbers."""
     return np.asarray(eps * np.abs(output) + np.finfo(np.float64).smallest_subnormal)
 

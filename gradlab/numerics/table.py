@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.extrapolation import RATIO, Extrapolation, OneSided
-from gradlab.numerics.noise import rounding
+from gradlab.numerics.noise import rounding_of_values
 
 # Evaluates some rows at a step, a block of them at a time: yields which rows, and the changes of all outputs
 # on both sides, of shape (rows, m) each; not finite where the function has no value.
@@ -103,7 +103,7 @@ class Table:
     count : int
         The number of rows.
     evaluate : Evaluate
-        Gives the changes of the outputs.
+        Gives the changes of the outputs: of a point, from `Directions.evaluate`.
     upstreams : Array or None
         Shape ``(s, m)``; ``None`` for every output by itself: the Jacobian, with ``s = m``.
     output : Array
@@ -120,7 +120,7 @@ class Table:
     noise : Array
         As above.
     noise_is_measured : bool
-        Whether it is more than the rounding that is assumed.
+        Whether it is more than the rounding that is assumed: ``eps`` times the outputs.
     steps : dict of float to Sides
         What was evaluated.
     seen, moved : arrays of bool, shape (r,)
@@ -146,7 +146,7 @@ class Table:
         self.slopes: dict[float, Array] = {}
         self.seen, self.moved = np.zeros((2, count), dtype=bool)
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
-        self.noise, self.noise_is_measured = rounding(output, eps), False
+        self.noise, self.noise_is_measured = rounding_of_values(output, eps), False
         self._stairs: dict[tuple[int, int], float] = {}
         self._roundings: dict[float, Array] = {}  # what `rounding` returned, until more is known
         self._square: tuple[Array, Array] | None = None

@@ -37,7 +37,7 @@ def render(report: Report, style: Style = PLAIN) -> str:
     >>> def square(x):
     ...     return x**2
     >>> print(render(gradcheck(square, lambda dy, x: 2 * x * dy, np.array([1.0, 2.0]))))
-    PASS square: x right at both entries; a relative error above 1e-07 would have shown
+    PASS square: x right at both entries; a relative error above 2e-07 would have shown
     """
     lines = _headline(report, style)
     notes = [line for note in report.notes for line in _labelled("note: ", note, style)]

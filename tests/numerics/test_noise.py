@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradlab.numerics.noise import SPACING, binary_grid, output_noise, rounding, scatter
+from gradlab.numerics.noise import SPACING, binary_grid, output_noise, rounding_of_values, scatter
 
 EPS = float(np.finfo(np.float64).eps)
 LEVELS = [1e-12, 1e-9, 1e-6]
@@ -58,8 +58,8 @@ def test_what_bends_quickly_is_no_noise(curvature):
 
 
 def test_noise_is_no_less_than_rounding():
-    assert noise_of(lambda t: 2.0) == rounding(np.array([2.0]), EPS)[0]
-    assert noise_of(lambda t: 2.0, lines=0) == rounding(np.array([2.0]), EPS)[0]
+    assert noise_of(lambda t: 2.0) == rounding_of_values(np.array([2.0]), EPS)[0]
+    assert noise_of(lambda t: 2.0, lines=0) == rounding_of_values(np.array([2.0]), EPS)[0]
 
 
 def test_steps_too_long_to_be_seen_close_by_are_seen_from_afar():
@@ -87,7 +87,7 @@ def test_none_of_many_outputs_is_taken_for_far_less_noisy_than_the_others():
 
 
 def test_no_more_calls_than_there_are():
-    assert output_noise([lambda t: None], np.ones(1), EPS)[0] == rounding(np.ones(1), EPS)[0]
+    assert output_noise([lambda t: None], np.ones(1), EPS)[0] == rounding_of_values(np.ones(1), EPS)[0]
 
 
 class TestGrid:
