@@ -44,22 +44,18 @@ class Tally:
         """How much time there is for further points."""
         return self.until - time.monotonic()
 
-    def is_known(self, inputs: Any) -> bool:
-        """Whether a point was checked before, and did not fail."""
-        return _fingerprint(inputs) in self.known
-
-    def leave_out(self, report: Report, inputs: Any) -> None:
-        self.known.add(_fingerprint(inputs))
+    def leave_out(self, report: Report, point: Hashable) -> None:
+        self.known.add(point)
         self._count(report)
         self.left_out += not self.failed
 
-    def add(self, report: Report, inputs: Any) -> None:
+    def add(self, report: Report, inputs: Any, point: Hashable) -> None:
         self._count(report)
         size = sum(result.size for result in report.inputs)
         if report.failed and size > self.size:
             self.largest, self.size = inputs, size
         if not report.failed:
-            self.known.add(_fingerprint(inputs))
+            self.known.add(point)
         if self.failed:
             return
         self.points += 1
@@ -133,11 +129,11 @@ def _merge(old: InputResult | None, new: InputResult) -> InputResult:
     )
 
 
-def _fingerprint(inputs: Any) -> Hashable:
-    """Return what two inputs have in common exactly when they are the same."""
+def fingerprint(inputs: Any) -> Hashable:
+    """Return what two points have in common exactly when they are the same."""
     if isinstance(inputs, np.ndarray) and inputs.dtype != object:
-        return str(inputs.dtype), inputs.shape, inputs.strides, inputs.tobytes()
+        return inputs.dtype, inputs.shape, inputs.strides, inputs.tobytes()
     items = items_of(inputs)
     if items is not None:
-        return type(inputs), tuple((name, _fingerprint(value)) for name, value in items.items())
+        return type(inputs), tuple((name, fingerprint(value)) for name, value in items.items())
     return type(inputs), repr(inputs)

@@ -15,7 +15,7 @@ from gradlab import strategies
 from gradlab._question import Question, check_point, seed_of
 from gradlab._search import PointFailed, simplest_failure
 from gradlab._snippet import point_snippet, verify_call
-from gradlab._tally import Tally
+from gradlab._tally import Tally, fingerprint
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
 from gradlab.point.nonfinite import says_outputs_left_out
@@ -130,8 +130,8 @@ def verify(
     tally = Tally() if max_seconds is None else Tally(until=time.monotonic() + max_seconds)
 
     def check(inputs: Any) -> bool:
-        left = tally.seconds_left
-        if tally.is_known(inputs) or (tally.drawn and left <= 0):
+        left, point = tally.seconds_left, fingerprint(inputs)
+        if point in tally.known or (tally.drawn and left <= 0):
             return False
         tally.drawn += 1
         in_time = (
@@ -141,9 +141,9 @@ def verify(
         )
         report, raised = _check(in_time, inputs, seed=seed)
         if _outside_the_domain(inputs, report):
-            tally.leave_out(report, inputs)
+            tally.leave_out(report, point)
             return False
-        tally.add(report, inputs)
+        tally.add(report, inputs, point)
         if progress is not None:
             progress(tally.points, "shrinking" if tally.failed else "drawing")
         if report.failed:
