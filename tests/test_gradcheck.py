@@ -273,3 +273,16 @@ class TestProbes:
 def test_malformed_option_is_a_usage_error(options, message):
     with pytest.raises(UsageError, match=message):
         gradcheck(np.sin, lambda dy, x: dy * np.cos(x), X, **options)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [
+        pytest.param(np.tanh, lambda dy, x: dy * (np.tanh(x) ** 2 - 1), id="sign"),
+        pytest.param(np.exp, lambda dy, x: 2 * dy * np.exp(x), id="twice"),
+        pytest.param(lambda x: x**3, lambda dy, x: 2 * x**2 * dy, id="another factor"),
+    ],
+)
+def test_what_forward_shows_of_a_wrong_entry_is_told_to_many_digits(forward, backward):
+    worst = gradcheck(forward, backward, X, raise_exception=False).inputs[0].worst
+    assert worst.error_bar < 1e-6 * abs(worst.numeric)

@@ -19,7 +19,8 @@ from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, Ladder, usual_step
 
 LADDER = 0.1  # of rtol: what the error bar of a ladder has to come down to
-CLEAR = 1e-2  # of a disagreement: an error bar with which no shorter step is needed to see it
+# Of a disagreement: an error bar with which no shorter step is needed to see it.
+CLEAR, VERY_CLEAR = 1e-2, 1e-9
 DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which side is right
 
 
@@ -84,7 +85,21 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     table, chosen = rows.table, np.flatnonzero(among)
     first, off = table.central(steps[-1]), table.rounding(steps[-1])
     ladder = Ladder(table, chosen)
+    single = rows.single[:, np.newaxis]
     rows.error_bar[chosen] = np.inf
+
+    def compare(enough: Array | float) -> None:
+        gap = np.where(np.isfinite(first), np.abs(rows.value - first), 0.0)
+        spare, difference = rows.error_bar + off, np.abs(rows.claim - rows.value)
+        agrees = ~criteria.differs(rows) & (rows.error_bar <= LADDER * criteria.rtol * rows.scale)
+        allowed = off + criteria.tolerance(rows) + np.where(np.abs(first) <= off, criteria.floor, 0.0)
+        contradicted = np.abs(rows.claim - first) > allowed
+        criteria.settle(rows, among, agrees & (gap <= spare + criteria.tolerance(rows)), contradicted)
+        differs = criteria.differs(rows) & (rows.error_bar <= enough * difference)
+        differs &= gap <= spare + CLEAR * difference
+        differs[chosen] &= ~ladder.grows
+        rows.suspect |= rows.open & among & differs.any(axis=1)
+
     for step in steps:
         # A step at which rounding is more than the error bar already adds nothing but noise.
         tells = (table.rounding(step)[chosen] <= ladder.error_bar).any(axis=1)
@@ -93,16 +108,8 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
             break
         ladder.add(step, going)
         _read(rows, ladder)
-        gap = np.where(np.isfinite(first), np.abs(rows.value - first), 0.0)
-        spare, difference = rows.error_bar + off, np.abs(rows.claim - rows.value)
-        agrees = ~criteria.differs(rows) & (rows.error_bar <= LADDER * criteria.rtol * rows.scale)
-        allowed = off + criteria.tolerance(rows) + np.where(np.abs(first) <= off, criteria.floor, 0.0)
-        contradicted = np.abs(rows.claim - first) > allowed
-        criteria.settle(rows, among, agrees & (gap <= spare + criteria.tolerance(rows)), contradicted)
-        differs = criteria.differs(rows) & (rows.error_bar <= CLEAR * difference)
-        differs &= gap <= spare + CLEAR * difference
-        differs[chosen] &= ~ladder.grows
-        rows.suspect |= rows.open & among & differs.any(axis=1)
+        compare(np.where(single, VERY_CLEAR, CLEAR))  # of an entry, the report tells what forward shows
+    compare(CLEAR)
     # What longer steps tell is known no better than the usual one agrees with them.
     gap, left = np.where(np.isfinite(first), np.abs(rows.value - first) - off, np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
