@@ -274,8 +274,9 @@ class Functions:
     def push_entries(self, position: Indices, entries: Indices) -> Iterator[Any]:
         """Yield what `call_jvp` returns along single entries, each of which moves by 1, at the point.
 
-        Calls share their arguments, but for the entry that moves, where jvp was seen not to write: what is
-        returned has to be read before the next is asked for.
+        Calls share their arrays, but for the entry that moves, where jvp was seen not to write: what is
+        returned has to be read before the next is asked for. The container of tangents is another each time,
+        for jvp may take them out of it.
 
         Parameters
         ----------
@@ -283,12 +284,12 @@ class Functions:
             Shape ``(k,)``: the inputs, and flat indices of their entries.
         """
         leaves = self._tangents({})
-        tangents = self.arguments.in_callers_form(leaves, bare=True)
         positional, keyword, _ = self._given({})
         own = {i: leaf.flat for i, leaf in leaves.items() if self.is_shared(i)}
         for i, entry in zip(position.tolist(), entries.tolist(), strict=True):
             if i in own:
                 own[i][entry] = 1.0
+                tangents = self.arguments.in_callers_form(leaves, bare=True)
                 yield self._ask("jvp", tangents, positional, keyword)
                 own[i][entry] = 0.0
             else:
@@ -333,7 +334,8 @@ class Functions:
         positional, keyword, leaves = self._given(
             self._held(displaced), wide=wide, scattered=scattered, cache=cache
         )
-        kept = [array.copy() for array in _arrays_in(positional[0])] if watch and self._cached else []
+        arrays = _arrays_in(positional[0]) if watch and self._cached else []
+        kept = [array.copy() for array in arrays]
         elsewhere = bool(displaced) or wide or scattered
         returned = self._ask(role, argument, positional, keyword, elsewhere=elsewhere)
         if before is not None:
@@ -341,7 +343,7 @@ class Functions:
                 self.changed.append((role, ARGUMENTS[role]))
             if not self._cached:
                 self._watch(role, leaves, positional, keyword)
-            elif not all(map(same, kept, _arrays_in(positional[0]))):
+            elif not all(map(same, kept, arrays)):  # others may have been put beside them
                 self.changed.append((role, "its cache"))
         return returned
 

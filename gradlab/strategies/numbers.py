@@ -39,9 +39,9 @@ def sample(shape: Shape, values: Sequence[float], *, unique: bool = True) -> Arr
 
     As ``hypothesis.extra.numpy.arrays`` does, which makes its strategies anew for each array.
     """
-    size = math.prod(shape)
+    size, dtype = math.prod(shape), np.asarray(values).dtype
     drawn = st.lists(st.sampled_from(values), min_size=size, max_size=size, unique=unique)
-    return drawn.map(lambda entries: np.array(entries, dtype=np.asarray(values).dtype).reshape(shape))
+    return drawn.map(lambda entries: np.array(entries, dtype=dtype).reshape(shape))
 
 
 @functools.lru_cache

@@ -49,6 +49,13 @@ class TestMutation:
 
         assert "backward writes to x" in check(cube, backward).findings[0].message
 
+    def test_backward_may_put_what_it_found_into_its_cache(self):
+        def backward(dy, cache):
+            cache["dx"] = 3 * cache["x"] ** 2 * dy
+            return cache["dx"]
+
+        assert check(lambda x: (x**3, {"dx": None, "x": x}), backward, cached=True).passed
+
     def test_backward_that_writes_to_its_cache(self):
         def backward(dy, cache):
             cache["x"] **= 2

@@ -28,6 +28,17 @@ def test_right_jvps_have_no_finding():
     assert findings(lambda t, x: np.zeros(2), lambda x: np.ones(2), X) == {}
 
 
+def test_jvp_may_take_its_tangents_out_of_their_container():
+    def taking(tangents, x, w):
+        return tangents.pop("x") @ w + x @ tangents.pop("w")
+
+    def from_a_tree(tangents, p):
+        return taking(tangents, p["x"], p["w"])
+
+    assert findings(taking, inputs={"x": X, "w": W}) == {}
+    assert findings(from_a_tree, lambda p: p["x"] @ p["w"], ({"x": X, "w": W},)) == {}
+
+
 class TestMutation:
     def test_jvp_that_writes_to_its_tangents(self):
         def wrong(tangents, x, w):
