@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from gradlab.checks.directions import ByInput, Directions, along_projections, movable
 from gradlab.numerics import Array, Indices
+from gradlab.numerics.ladder import differentiate
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import differentiate
 from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem

@@ -32,9 +32,8 @@ def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
     towards, across, together = (
         {i: np.zeros(problem.value(i).shape) for i in np.unique(position).tolist()} for _ in range(3)
     )
-    alike = float(
-        np.exp2(np.floor(np.log2(step.min())))
-    )  # suits the entry that varies on the shortest length
+    # Alike for all, and short enough for the entry that varies on the shortest length.
+    alike = float(np.exp2(np.floor(np.log2(step.min()))))
     rng, amounts = np.random.default_rng(0), dict[float, float]()
     for k, (i, j) in enumerate(zip(position.tolist(), entry.tolist(), strict=True)):
         towards[i].flat[j] = step[k] if nearer_highest[k] == rows.rises[kinked[k]] else -step[k]

@@ -16,7 +16,8 @@ from gradlab.checks.kinks import FARTHER
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, Ladder, usual_step
+from gradlab.numerics.ladder import Ladder
+from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, usual_step
 
 LADDER = 0.1  # of rtol: what the error bar of a ladder has to come down to
 # Of a disagreement: an error bar with which no shorter step is needed to see it.

@@ -27,8 +27,9 @@ from gradlab.checks.judge import judge
 from gradlab.checks.probes import Probes
 from gradlab.checks.regions import describe_parts, describe_region
 from gradlab.numerics import Array, Mask
+from gradlab.numerics.ladder import Ladder
 from gradlab.numerics.scales import exact_displacement
-from gradlab.numerics.table import Ladder, usual_step
+from gradlab.numerics.table import usual_step
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
 

@@ -16,7 +16,7 @@ from gradlab.checks.ladders import DISCERNING, closest_steps
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Indices, Mask
-from gradlab.numerics.table import Ladder
+from gradlab.numerics.ladder import Ladder
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others

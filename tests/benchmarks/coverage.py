@@ -10,7 +10,8 @@ import numpy as np
 from random_functions import random_program, run, run_dual
 
 from gradlab import numerical_vjp
-from gradlab.numerics.table import Table, differentiate
+from gradlab.numerics.ladder import differentiate
+from gradlab.numerics.table import Table
 
 NUMBER = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gradlab.numerics.table import Ladder, Table, coarse_steps, differentiate, fine_steps, usual_step
+from gradlab.numerics.ladder import Ladder, differentiate
+from gradlab.numerics.table import Table, coarse_steps, fine_steps, usual_step
 
 EPS = float(np.finfo(np.float64).eps)
 
