@@ -173,6 +173,31 @@ class Criteria:
         """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
         self.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool))
 
+    def find_imprecise(self, rows: Rows, wrong: Indices, error_bar: Array) -> None:
+        """Mark which wrong rows are right in float64, and settle those that are too small to matter.
+
+        Digits that are lost of a derivative that nobody sees beside others are no defect.
+
+        Parameters
+        ----------
+        rows : Rows
+            All of them.
+        wrong : Indices
+            Some that are wrong in the dtype given.
+        error_bar : Array
+            Shape ``(wrong, s)``: of ``value``, without the rounding of the claim.
+        """
+        if not self.problem.wide or not wrong.size:
+            return
+        exact = rows.claims.in_float64_along(rows.directions.some(wrong))
+        allowed = error_bar + self.tolerance(rows)[wrong] / 100
+        imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
+        large = self.differs(rows) & (rows.scale > self.rtol * self.influence)
+        matters = large.any(axis=1)[wrong] | rows.strict[wrong]
+        rows.imprecise[wrong] = imprecise
+        rows.small[wrong] = imprecise & ~matters
+        rows.wrong[wrong] = ~rows.small[wrong]
+
     def deciding_rtol(self, rows: Rows, which: Indices) -> float:
         """Return the smallest ``rtol`` at which none of some open rows would be open.
 

@@ -158,8 +158,8 @@ def _compare_gradients(
     differs = criteria.differs(rows).any(axis=1)
     doubtful = _ask_forward(criteria, rows, np.flatnonzero(rows.open & differs))
     _ask_about_the_rest(criteria, rows, np.flatnonzero(rows.open & ~differs)[:ASKED])
-    if problem.wide and rows.wrong.any():
-        _find_imprecise(criteria, rows)
+    wrong = np.flatnonzero(rows.wrong)
+    criteria.find_imprecise(rows, wrong, rows.error_bar[wrong])
     found = []
     for i in gradients:
         probes = Probes(i, rows, rows.directions.of_inputs.get(i, slice(0, 0)), entries[i].size)
@@ -277,13 +277,6 @@ def _ask_about_the_rest(criteria: Criteria, rows: Rows, chosen: Indices) -> None
         return
     shown = judge(criteria, rows.directions.some(chosen), rows.claims)
     rows.take_over(chosen, shown, np.arange(chosen.size))
-
-
-def _find_imprecise(criteria: Criteria, rows: Rows) -> None:
-    """Mark what is wrong in the dtype given alone."""
-    exact = rows.claims.in_float64_along(rows.directions)
-    agrees = np.abs(exact - rows.value) <= rows.error_bar + criteria.tolerance(rows) / 100
-    rows.imprecise |= rows.wrong & agrees.all(axis=1)
 
 
 def _resolution(criteria: Criteria, probes: Probes) -> float | None:

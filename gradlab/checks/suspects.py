@@ -74,7 +74,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     """Take suspects down a second ladder; what contradicts that too, by more than rounding, is wrong."""
     ladder = Ladder(rows.table, chosen)
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
-    difference, tolerance = np.abs(claim - value), criteria.tolerance(rows)[chosen]
+    difference = np.abs(claim - value)
     agreeing = ~criteria.differs(rows)[chosen]  # of these parts nothing has to be confirmed
     searched = np.ones(chosen.size, dtype=bool)
     for step in [OTHER * h for h in steps]:
@@ -99,6 +99,4 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     wrong = certain[chosen].any(axis=1) & ~searched
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
-    if criteria.problem.wide and wrong.any():
-        exact = rows.claims.in_float64_along(suspects)
-        rows.imprecise[chosen] = (np.abs(exact - value) <= bar + tolerance / 100).all(axis=1)
+    criteria.find_imprecise(rows, chosen[wrong], bar[wrong])

@@ -183,6 +183,20 @@ class TestPrecision:
         assert [finding.kind for finding in report.findings] == ["precision"]
         assert "in float64 backward is right: it loses digits in float32" in report.reason
 
+    @pytest.mark.parametrize("reference", [None, (np.tanh, lambda dy, x: dy / np.cosh(x) ** 2)])
+    def test_digits_that_a_saturated_entry_loses_beside_others_do_not_matter(self, reference):
+        def backward(dy, x):
+            big = np.asarray(100, dtype=x.dtype)
+            return dy * ((big + 1 - np.tanh(x) ** 2) - big)
+
+        saturated, others = np.array([6.4], dtype=np.float32), np.array([0.5, -1.0], dtype=np.float32)
+        asked = {"reference": reference, "raise_exception": False}
+        alone = gradcheck(np.tanh, backward, saturated, **asked)
+        assert [finding.kind for finding in alone.findings] == ["precision"]
+        beside = gradcheck(np.tanh, backward, np.concatenate([saturated, others]), **asked)
+        assert beside.passed
+        assert beside.inputs[0].too_small == 1
+
     def test_function_that_works_in_float32_alone(self):
         def forward(x):
             return np.tanh(x.astype(np.float32))
