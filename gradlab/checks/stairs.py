@@ -4,17 +4,20 @@ What is rounded on the way to an output, as ``1 + x²`` is in ``log(1 + x²)``, 
 than the rounding of the output itself. The shortest steps show one stair, and nothing of the slope of all;
 longer ones show the slope, as well as the height of a stair allows. A kink beside the point looks alike, but
 there the shortest steps are right: forward leaves the line continuously.
+
+Of a part of an output's terms, stairs may be wider than a ladder is high, and the slope that they hide little
+more than ``rtol`` of all: where no more than that is missing, a leap further off explains it, too.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.criteria import COARSE, SHARP, Criteria
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.noise import COARSEST
-from gradlab.numerics.table import Table, coarse_steps
+from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps
 
 UNKNOWN = 8  # times a slope: what may hide where no more is known than how far forward moves
 HALVINGS = 8  # of a step, to see whether forward leaves a line by a leap
@@ -43,17 +46,21 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     """
     table, found = rows.table, np.zeros(rows.right.shape, dtype=bool)
     claim, (reach, steepest) = rows.claim[chosen], np.zeros((2, *value.shape))
-    from_afar = np.zeros(value.shape, dtype=bool)
-    for h in coarse_steps(table.eps):
+    missing, from_afar = np.abs(claim - value), np.zeros(value.shape, dtype=bool)
+    steps = coarse_steps(table.eps)
+    for h in steps:
         if h in table.steps:
-            from_afar |= np.abs(claim - table.central(h)[chosen]) <= COARSE * np.abs(claim - value)
+            from_afar |= np.abs(claim - table.central(h)[chosen]) <= COARSE * missing
             steepest = np.fmax(steepest, table.secant(h)[chosen])
             reach = np.fmax(reach, table.secant(h)[chosen] * h)
     limit = criteria.rtol * criteria.influence / UNKNOWN
+    little = missing <= SHARP * criteria.tolerance(rows)[chosen]
     # A claim that contradicts both is wrong; that of a stair itself, as zero is, may be meant so.
-    for k, part in np.argwhere(from_afar & (np.abs(claim - value) > error_bar)).tolist():
+    for k, part in np.argwhere((from_afar | little) & (missing > error_bar)).tolist():
         row = int(chosen[k])
-        height = _leap_beside(table, row, part, float(value[k, part]))
+        height = _leap_beside(table, row, part, float(value[k, part]), further=bool(little[k, part]))
+        if not from_afar[k, part] and missing[k, part] > WHOLE * height / (2 * steps[0]):
+            continue  # more than the leap explains
         if height > COARSEST * reach[k, part]:
             # Few stairs may be what forward is meant to be. Where they cannot matter, they tell no slope.
             negligible = max(abs(float(claim[k, part])), float(steepest[k, part])) <= limit
@@ -64,7 +71,7 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     return found
 
 
-def _leap_beside(table: Table, row: int, part: int, slope: float) -> float:
+def _leap_beside(table: Table, row: int, part: int, slope: float, *, further: bool) -> float:
     """Return by how much forward leaps where it leaves the straight line that it is close to the point.
 
     At a kink beside the point it leaves the line continuously, and the answer is zero; at the end of a stair,
@@ -80,6 +87,8 @@ def _leap_beside(table: Table, row: int, part: int, slope: float) -> float:
         The upstream gradient.
     slope : float
         Of the line, as the shortest steps have it.
+    further : bool
+        Whether to look further away than any step that was taken, too.
     """
 
     def off(h: float) -> float:
@@ -92,6 +101,8 @@ def _leap_beside(table: Table, row: int, part: int, slope: float) -> float:
         return float(table.rounding(h)[row, part]) * h
 
     taken = sorted(h for h, sides in table.steps.items() if np.isfinite(sides.up[row, part]))
+    if further:
+        taken += [h for h in reversed(LONG_STEPS) if h > taken[-1]]
     outside = next((h for h in taken if off(h) > 4 * rounding(h)), None)
     if outside is None or outside == taken[0]:
         return 0.0

@@ -40,6 +40,16 @@ def test_entry_on_a_stair_is_not_called_wrong(x):
     assert first(forward, backward, x) in ("right", "small")
 
 
+def test_stairs_of_some_of_the_terms_are_wider_than_a_ladder_is_high():
+    def forward(x):
+        return x + 5.0 * rounded_on_the_way(x)
+
+    def state(defect):
+        return first(forward, lambda dy, x: dy * (1 + defect + 10 * x / (1 + x * x)), [1.2254865869647668e-08])
+
+    assert [state(defect) for defect in (0.0, 1e-6, -1e-6)] == ["right", "wrong", "wrong"]
+
+
 @pytest.mark.parametrize("height", [1e-3, 1.0, 1e3])
 def test_slope_beside_one_leap_is_that_at_the_point(height):
     def forward(x):
