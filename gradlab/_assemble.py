@@ -167,6 +167,8 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
             hidden = "a kink hides it" if kinked else "too little moves to see it"
             return f"whatever the gradient of {names} is, {hidden}"
         return f"a change by up to {worst:.0e} times the gradient of {names} itself could have been missed"
+    if problem.calls_left < 2:
+        return f"{problem.budget} left {counted(count, 'probe')} ({names}) undecided"
     needed = max(compared.criteria.deciding_rtol(p.rows, p.rows_where(p.open)) for p in undecided)
     advice = f"rtol={rounded_up(needed)} would decide" if needed < COARSEST_RTOL else "no rtol would decide"
     return (

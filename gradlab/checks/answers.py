@@ -7,6 +7,7 @@ terms cancel is nothing but rounding. What differs is asked about further, so th
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ CANCELLED = 64  # times what an answer scatters by: what may be left where terms
 
 @dataclass(frozen=True)
 class FurtherAnswers:
-    """What backward or jvp returned when it was called first, and in the three calls after that.
+    """What backward or jvp returned when it was called first, and in the two calls after that.
 
     Attributes
     ----------
@@ -34,16 +35,17 @@ class FurtherAnswers:
         Which of them.
     first : dict of int to Array
         For the argument ``u``.
-    again, uniform, combined : dict of int to Array
-        For ``u`` once more, for a uniform ``c`` and for ``U u + C c``; not of those positions at which all
-        three are right to within rounding of their largest entry, for nothing is left to compare there.
+    uniform, combined : dict of int to Array
+        For a uniform ``c`` and for ``U u + C c``, where they are finite.
+    right : set of int
+        Where the three fit together to within rounding of their largest entry: of these nothing is kept.
     """
 
     linear: LinearMap
     first: Answer
-    again: Answer
     uniform: Answer
     combined: Answer
+    right: AbstractSet[int]
 
 
 def compare_answers(
@@ -68,23 +70,22 @@ def compare_answers(
         ``nonlinear-in-tangents``.
     """
     linear = answers.linear
-    findings: list[Finding] = []
+    findings: list[Finding | None] = []
     for k, g in answers.first.items():
-        again, uniform, combined = (a.get(k) for a in (answers.again, answers.uniform, answers.combined))
-        if again is None or not np.isfinite(g).all():
-            continue  # right, or not returned; what is not finite is told already
+        if k in answers.right or not np.isfinite(g).all():
+            continue  # what is not finite is told already
+        uniform, combined = answers.uniform.get(k), answers.combined.get(k)
+        known = uniform is not None and combined is not None
         allowed = Allowed(linear, k, floor=floor, rounding=rounding)
-        if allowed.differ(g, again) is not None:
-            finding: Finding | None = _not_the_same(linear, k, g, again, allowed)
-        elif uniform is None or combined is None:
+        if known and allowed.differ(U * g + C * uniform, combined, g, uniform) is None:
             continue
-        elif allowed.differ(U * g + C * uniform, combined, g, uniform) is not None:
-            finding = _not_linear(linear, k, g, uniform, combined, allowed)
-        else:
-            continue
-        if finding is not None:
-            findings.append(finding)
-    return findings
+        # Another argument may make the answer overflow; for the same, it has to be the same.
+        again = _backwards(linear, k)
+        if again is not None and allowed.differ(g, again) is not None:
+            findings.append(_not_the_same(linear, k, g, again, allowed))
+        elif known:
+            findings.append(_not_linear(linear, k, g, uniform, combined, allowed))
+    return [finding for finding in findings if finding is not None]
 
 
 def compare_imaginary_parts(
@@ -172,12 +173,20 @@ def _largest(x: Array) -> float:
     return max(float(x.max()), -float(x.min()))
 
 
+def _backwards(linear: LinearMap, k: int) -> Array | None:
+    """Return an answer once more, of an argument that lies in memory in reverse order, where that is taken."""
+    try:
+        return linear.ask(linear.vector, finite=False, layout=reversed_in_memory).get(k)
+    except RuleRaised:
+        return linear.ask(linear.vector, finite=False).get(k)
+
+
 def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: Allowed) -> Finding:
     """Say why there was another answer in reverse order, after forward was called elsewhere."""
     plain = linear.ask(linear.vector).get(k, np.full_like(g, np.nan))
     at = allowed.differ(g, plain)
     if at is None:
-        reverse = linear.ask(linear.vector, finite=False, layout=reversed_in_memory).get(k)
+        reverse = _backwards(linear, k)
         layout = None if reverse is None else _layout_finding(linear, k, g, reverse, allowed)
         return layout or _stale(linear, k, g, again, allowed.differ(g, again) or 0)
     added = _accumulated(linear, k, g, allowed)

@@ -118,12 +118,20 @@ class Criteria:
         return np.asarray(most <= self.rtol * self.influence)
 
     def accept(self, rows: Rows, which: Mask) -> None:
-        """Settle rows that agree to ``rtol``, where rounding cannot have made them agree."""
+        """Settle rows that agree to ``rtol``, where rounding cannot have made them agree.
+
+        Along many entries they may agree within rounding alone, where what that hides cannot matter beside others.
+        """
         difference = np.abs(rows.claim - rows.value)
         agrees = (difference <= self.tolerance(rows)) & (rows.error_bar <= self.narrow(rows))
         self.settle(rows, which, agrees)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
         bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
+        left = which & rows.open & ~rows.single
+        if np.count_nonzero(left):
+            hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.influence)
+            agrees |= hidden & left[:, np.newaxis]
+            self.settle(rows, left, agrees)
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
     def accept_others(self, rows: Rows, which: Mask, value: Array, error_bar: Array) -> None:

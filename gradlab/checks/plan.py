@@ -1,9 +1,11 @@
-"""Along which directions a point is probed.
+r"""Along which directions a point is probed.
 
 Of small inputs every entry is probed by itself: the table of differences is then the Jacobian. Large ones are
 probed along random directions, whose number does not grow with the size. So that entries of small gradients
-are not drowned by large ones, the entries are sorted into strata of similar influence, each of which has
-directions of its own; entries whose gradient is exactly zero are a stratum too.
+are not drowned by large ones, the entries are sorted into strata of similar influence, each of which has a
+direction of its own; entries whose gradient is exactly zero are a stratum too. That shows a change of any one
+entry, for all of them move. A relative error :math:`\delta` of many cancels along it, to within ``rtol``, with
+a chance of about ``rtol`` / :math:`\delta`: one more direction moves all entries of all large inputs.
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
 DEAR = 2**24  # numbers in all calls that small inputs take: beside a large one, they are seldom worth more
-PER_STRATUM = 2  # random directions
 STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
 LONGEST = 2  # times its own size: how far a random direction moves an entry
@@ -34,18 +35,21 @@ AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves awa
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Along which directions a point is probed.
+    r"""Along which directions a point is probed.
 
     Attributes
     ----------
     directions : Directions
         The entries of some inputs, then random directions in the others.
     of_inputs : dict of int to slice
-        Which of them move each input: they stand together.
+        Which of them move each input alone: they stand together.
+    of_all : slice
+        Which one moves all large inputs, if there are any.
     """
 
     directions: Directions
     of_inputs: Mapping[int, slice]
+    of_all: slice
 
 
 def plan(
@@ -80,7 +84,7 @@ def plan(
     size = {i: count_movable(problem, i) for i in claims.positions}
     small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
     if probes is None and _is_dear(problem, size, small):  # directions tell less, but of all entries
-        small = [i for i in small if size[i] <= PER_STRATUM]
+        small = [i for i in small if size[i] == 1]
     joint: list[ByInput] = []
     rows: dict[int, slice] = {}  # of the joint directions, which move an input
     for i, count in size.items():
@@ -92,11 +96,14 @@ def plan(
         elif i not in small and count:
             joint += _strata(claims, i, rtol, rng)
         rows[i] = slice(first, len(joint))
+    together = {i: _in_all_entries(problem, i, rng) for i, count in size.items() if i not in small and count}
+    joint += [together] * bool(together)
     by_entry = [i for i in small if i not in problem.constraints.projections]
     directions = Directions.of(problem, dict.fromkeys(by_entry), joint)
     single = directions.singles  # which stand first
     after = {i: slice(single + some.start, single + some.stop) for i, some in rows.items()}
-    return Plan(directions, {**after, **directions.of_inputs})
+    of_all = slice(directions.count - bool(together), directions.count)
+    return Plan(directions, {**after, **directions.of_inputs}, of_all)
 
 
 def _is_dear(problem: Problem, size: Mapping[int, int], small: Sequence[int]) -> bool:
@@ -107,20 +114,25 @@ def _is_dear(problem: Problem, size: Mapping[int, int], small: Sequence[int]) ->
 
 
 def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> Iterator[ByInput]:
-    """Yield the directions of one input: those of all strata, ``PER_STRATUM`` times, in this order."""
+    """Yield the directions of one input: one for each stratum."""
     problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
     labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach, rtol=rtol))
-    for _ in range(PER_STRATUM):
+    every = range(int(labels.max(initial=-1)) + 1)
+    if i in problem.constraints.projections:  # parts of a tangent are none
         drawn = random_direction(x, rng, reach)
-        if i in problem.constraints.projections:  # parts of a tangent are none
-            for stratum in range(int(labels.max(initial=-1)) + 1):
-                yield {i: problem.direction(i, drawn * (labels == stratum))}
-            continue
-        direction = problem.direction(i, drawn)
-        small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
-        kept = small if np.array_equal(small, direction) else direction
-        for stratum in range(int(labels.max(initial=-1)) + 1):
-            yield StratumDirection(i, kept, labels, stratum)
+        for stratum in every:
+            yield {i: problem.direction(i, drawn * (labels == stratum))}
+        return
+    direction = _in_all_entries(problem, i, rng)
+    for stratum in every:
+        yield StratumDirection(i, direction, labels, stratum)
+
+
+def _in_all_entries(problem: Problem, i: int, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Draw a direction in which every entry of an input moves that can."""
+    direction = problem.direction(i, random_direction(problem.value(i), rng, problem.reach(i)))
+    small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
+    return small if np.array_equal(small, direction) else direction
 
 
 def apart_at_kinks(along: Sequence[StratumDirection], at_kink: Mask) -> list[StratumDirection]:
@@ -136,11 +148,9 @@ def apart_at_kinks(along: Sequence[StratumDirection], at_kink: Mask) -> list[Str
     labels = 2 * along[0].labels + at_kink
     found, numbered = np.unique(labels, return_inverse=True)
     numbered = numbered.reshape(labels.shape).astype(labels.dtype)
-    drawn = [d for d in along if d.stratum == 0]
     return [
-        StratumDirection(d.position, d.direction, numbered, stratum, at_kink=bool(label % 2))
-        for d in drawn
-        for stratum, label in enumerate(found.tolist())
+        StratumDirection(along[0].position, along[0].direction, numbered, k, at_kink=bool(label % 2))
+        for k, label in enumerate(found.tolist())
     ]
 
 

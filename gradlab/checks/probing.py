@@ -61,7 +61,8 @@ def probe(
         if one.blunt and one.kinked.any() and isinstance(claims, Claims):
             by_input[k], more = _with_kinks_apart(criteria, claims, one)
             notes = [*notes, *more]
-    return [*by_input, *_at_kinks_together(criteria, rows, claims)], notes
+    of_all = [Probes(None, rows, plan.of_all, 0)] if plan.of_all.start < plan.of_all.stop else []
+    return [*by_input, *of_all, *_at_kinks_together(criteria, rows, claims)], notes
 
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[Probes]:

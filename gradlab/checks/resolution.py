@@ -10,7 +10,7 @@ import numpy as np
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
 from gradlab.checks.ladders import LADDER
-from gradlab.checks.plan import PER_STRATUM, StratumDirection
+from gradlab.checks.plan import StratumDirection
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices
@@ -90,28 +90,25 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
 def _resolution_in_strata(
     probes: Probes, claims: Claims, noticed: Array, limit: float
 ) -> tuple[float | None, int]:
-    """Return the same where random directions move all entries of a stratum, each by another amount."""
+    """Return the same where a random direction moves all entries of a stratum, each by another amount."""
     rows = probes.rows
     worst, too_small = 0.0, 0
     single = rows.directions.singles
     joint = rows.directions.joint[probes.which.start - single : probes.which.stop - single]
     along = [cast(StratumDirection, d) for d in joint]
-    labels, i = along[0].labels.ravel(), along[0].position
-    drawn = [d.direction.ravel() for d in along[:: len(along) // PER_STRATUM]]
+    labels, drawn, i = along[0].labels.ravel(), along[0].direction.ravel(), along[0].position
     gradients = [g[i].ravel() for g in claims.gradients]
-    # By direction, stratum and part: the least that is noticed, and above what a movement matters.
-    least = noticed.reshape(len(drawn), -1, len(gradients))
-    above = limit - least
+    # By stratum and part: the least that is noticed, and above what a movement matters.
+    above = limit - noticed
     for block in blocks(labels.size):
-        label, fixed = labels[block].astype(np.intp), drawn[0][block] == 0
+        label, d = labels[block].astype(np.intp), drawn[block]
         seen = np.full(label.size, -1.0)  # times what is noticed: how much each entry moves; of what matters
-        for k, d in enumerate(drawn):
-            for s, g in enumerate(gradients):
-                moved = np.abs(g[block] * d[block])
-                times = moved / _of_each(label, least[k, :, s])
-                times[~(moved > _of_each(label, above[k, :, s]))] = -1.0
-                np.maximum(seen, times, out=seen)
-        seen[fixed] = 0.0
+        for s, g in enumerate(gradients):
+            moved = np.abs(g[block] * d)
+            times = moved / _of_each(label, noticed[:, s])
+            times[~(moved > _of_each(label, above[:, s]))] = -1.0
+            np.maximum(seen, times, out=seen)
+        seen[d == 0] = 0.0
         too_small += int(np.count_nonzero(seen < 0))
         worst = max(worst, 1 / float(np.where(seen > 0, seen, np.inf).min()))
     return worst or None, too_small

@@ -162,14 +162,16 @@ def reversed_in_memory(value: Any) -> Any:
 
 
 def transposed_in_memory(value: Any) -> Any:
-    """Return an array's twin in Fortran order; of a vector, one that is strided; any other value as it is.
+    """Return an array's twin that is a view, in Fortran order; any other value as it is.
 
-    >>> transposed_in_memory(np.ones((2, 3))).strides
-    (8, 16)
+    That of a vector is strided, from its last entry to its first.
+
+    >>> transposed_in_memory(np.ones((2, 3))).strides, transposed_in_memory(np.ones(3)).strides
+    ((8, 16), (-16,))
     """
-    if type(value) is not np.ndarray or value.ndim < 2:
-        return strided(value)
-    return np.asfortranarray(value)
+    if type(value) is not np.ndarray or value.ndim == 0:
+        return value
+    return value.T.copy().T if value.ndim > 1 else strided(value[::-1])[::-1]
 
 
 def broadcast_in_memory(value: Any) -> Any:

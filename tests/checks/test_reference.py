@@ -360,7 +360,7 @@ def test_budget_that_ends_at_a_kink_leaves_it_open():
         assert report.forward_calls <= calls
         verdicts.append(str(report.verdict))
         if report.inconclusive and calls > 3:
-            assert f"max_calls={calls} left entries unprobed" in report.reason
+            assert f"max_calls={calls} left " in report.reason
     assert set(verdicts) == {"inconclusive", "pass"}
 
 
