@@ -6,6 +6,7 @@ terms cancel is nothing but rounding. What differs is asked about further, so th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
+from gradlab.numerics.scales import blocks
 from gradlab.point.functions import RuleRaised
 from gradlab.point.values import reversed_in_memory
 from gradlab.report import Finding
@@ -162,15 +164,24 @@ def may_differ(eps: float) -> float:
     return max(SAME * float(np.sqrt(eps)), FEW * eps)
 
 
-def close(one: Array, other: Array, rtol: float) -> bool:
-    """Whether two answers are the same, relative to the largest entry of one."""
-    if not one.size or (one == other).all():
-        return True  # by far the most frequent
-    return _largest(one - other) <= rtol * _largest(one)
+def fit_together(one: Array, other: Array, combined: Array, rtol: float) -> bool:
+    """Whether ``U one + C other`` is the combined answer, relative to the largest entry of that."""
+    one, other, combined = one.ravel(), other.ravel(), combined.ravel()
+    off = largest = 0.0
+    for block in blocks(one.size):
+        expected = U * one[block]
+        expected += C * other[block]
+        largest = max(largest, _largest(expected))
+        expected -= combined[block]
+        off = max(off, _largest(expected))
+        if not off < math.inf:
+            return False  # an overflow tells nothing
+    return off <= rtol * largest
 
 
 def _largest(x: Array) -> float:
-    return max(float(x.max()), -float(x.min()))
+    size = max(float(x.max()), -float(x.min()))
+    return size if size == size else math.inf
 
 
 def _backwards(linear: LinearMap, k: int) -> Array | None:

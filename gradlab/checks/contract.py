@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.answers import C, FurtherAnswers, U, close, may_differ
+from gradlab.checks.answers import C, FurtherAnswers, U, fit_together, may_differ
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -107,9 +107,7 @@ def _two_answers(
     other, both = answers
     rtol, right = may_differ(linear.problem.given_eps), set[int]()
     for k in first.keys() & other.keys() & both.keys():
-        expected = U * first[k]
-        expected += C * other[k]
-        if close(expected, both[k], rtol):
+        if fit_together(first[k], other[k], both[k], rtol):
             del other[k], both[k]  # what is right is not kept, and not compared any more
             right.add(k)
     return FurtherAnswers(linear, first, other, both, frozenset(right))

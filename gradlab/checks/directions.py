@@ -6,6 +6,7 @@ moving these entries by their own size does to the contracted output.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from gradlab.numerics import Array, Indices
-from gradlab.numerics.scales import exact_displacement, norm
+from gradlab.numerics.scales import exact_displacement, sum_and_norm
 from gradlab.numerics.table import Evaluate, Table
 from gradlab.point.arguments import Displaced
 from gradlab.point.moves import InputMoves, runs
@@ -104,8 +105,8 @@ class Directions:
             claim[here] = gradients[i].ravel()[self.entries[here]] * self.length[here]
         size = np.abs(claim)
         for row, parts in enumerate(self.joint, start=self.singles):
-            products = [gradients[i] * d for i, d in parts.items()]
-            claim[row], size[row] = sum(float(p.sum()) for p in products), norm(*products)
+            terms = [sum_and_norm(gradients[i], d) for i, d in parts.items()]
+            claim[row], size[row] = sum(total for total, _ in terms), math.hypot(*(size for _, size in terms))
         return claim, size
 
     def by_input(self, problem: Problem, row: int) -> ByInput:

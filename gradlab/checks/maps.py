@@ -118,6 +118,8 @@ class FirstAnswer:
 def backward_map(problem: Problem) -> LinearMap:
     """Return what backward is, from the upstream gradient to the gradients."""
     u = problem.grad_output
+    # Of the same number throughout there is but one in memory.
+    uniform = np.broadcast_to(CONSTANT, u.shape) if u.all() else np.where(u == 0, 0.0, CONSTANT)
 
     def label(i: int, k: int) -> str:
         index = np.unravel_index(k, problem.value(i).shape)
@@ -127,7 +129,7 @@ def backward_map(problem: Problem) -> LinearMap:
         problem,
         role="backward",
         vector=u,
-        uniform=problem.form.rounded(np.where(u == 0, 0.0, CONSTANT)),
+        uniform=problem.form.rounded(uniform),
         call=problem.call_backward,
         read=lambda returned: read_gradients(problem, returned),
         rounded=problem.form.rounded,

@@ -38,7 +38,7 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
         return np.ones_like(magnitude)
     unit = 1.0 if 1 / HUGE < largest < HUGE else largest
     relative = (magnitude if unit == 1.0 else magnitude / unit).ravel()
-    floor = 0.1 * unit * math.sqrt(np.vdot(relative, relative) / relative.size)
+    floor = 0.1 * unit * math.sqrt(_square(relative) / relative.size)
     np.maximum(magnitude, floor, out=magnitude)
     return magnitude
 
@@ -88,16 +88,16 @@ def random_direction(
     Plain signs would cancel on a pair of equal and opposite errors; signs times magnitudes from [1, 2] do
     not. The scale is that of `scales`, or given as ``reach``.
     """
-    length = (scales(x) if reach is None else np.array(reach)).ravel()
-    flat = x.ravel()
+    length = (scales(x) if reach is None else reach).ravel()
+    flat, direction = x.ravel(), np.empty(x.size)
     for block in blocks(x.size):
         d = rng.random(length[block].size)  # `uniform` takes longer
         d *= 2
         d -= 1
         d += np.copysign(1, d)
         d *= length[block]
-        length[block] = exact_displacement(flat[block], d)
-    return length.reshape(x.shape)
+        direction[block] = exact_displacement(flat[block], d)
+    return direction.reshape(x.shape)
 
 
 def blocks(size: int) -> Iterator[slice]:
@@ -110,16 +110,37 @@ def blocks(size: int) -> Iterator[slice]:
         yield slice(start, start + length)
 
 
+def sum_and_norm(one: Array, other: Array) -> tuple[float, float]:
+    """Return the sum and the Euclidean norm of the products of two arrays' entries.
+
+    >>> sum_and_norm(np.array([3.0, 2.0]), np.array([1.0, 2.0]))
+    (7.0, 5.0)
+    """
+    one, other = one.ravel(), other.ravel()
+    total, square = 0.0, 0.0
+    for block in blocks(one.size):
+        products = one[block] * other[block]
+        total += float(products.sum())
+        square += float(np.vdot(products, products))
+    return total, math.sqrt(square) if 1 / HUGE < square < HUGE else norm(one * other)
+
+
 def norm(*vectors: Array) -> float:
     """Return the Euclidean norm of some arrays taken together, without overflow.
 
     >>> norm(np.array([3e300]), np.array([4e300]))
     5e+300
     """
-    square = sum(float(np.vdot(v, v)) for v in vectors)
+    square = sum(map(_square, vectors))
     if 1 / HUGE < square < HUGE:
         return math.sqrt(square)
     largest = max((max(float(v.max()), -float(v.min())) for v in vectors if v.size), default=0.0)
     if largest == 0.0 or not np.isfinite(largest):
         return largest
     return largest * float(np.sqrt(sum(float(np.square(v / largest).sum()) for v in vectors)))
+
+
+def _square(vector: Array) -> float:
+    """Return the sum of squares; of a long vector by blocks, for which BLAS starts no threads."""
+    flat = vector.ravel()
+    return sum(float(np.vdot(flat[block], flat[block])) for block in blocks(flat.size))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices
+from gradlab.numerics.dtypes import widened
 from gradlab.point.arguments import Displaced
 from gradlab.point.functions import OUTSIDE, Functions, RuleRaised
 from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, runs
@@ -226,7 +227,8 @@ class Evaluation(Functions):
         """Yield the arguments of a call at each point; ``None`` outside of the bounds."""
         if isinstance(moves, InputMoves):
             for point in moves.points:
-                yield self._arguments_at(point)
+                still = [i for i in self.arguments.floating if i not in point and self.is_shared(i)]
+                yield self._arguments_at(point, {i: self._unmoved(i) for i in still})
             return
         base = moves.base
         # Calls share their arguments, but for the entry that moves, where forward was seen not to write.
@@ -248,17 +250,32 @@ class Evaluation(Functions):
                 moved.flat[entry] = value
                 yield self._arguments_at({**base, i: moved})
 
-    def _arguments_at(self, displaced: Displaced) -> tuple[list[Any], dict[str, Any]] | None:
-        found = self._arguments_apart(displaced)
+    def _unmoved(self, i: int) -> npt.NDArray[Any]:
+        """Return an input that calls share."""
+        if i not in self._shared:
+            own = self.arguments.values[i]
+            self._shared[i] = np.array(own, dtype=widened(own.dtype) if self.wide else own.dtype)
+        return self._shared[i]
+
+    @cached_property
+    def _shared(self) -> dict[int, npt.NDArray[Any]]:
+        return {}
+
+    def _arguments_at(
+        self, displaced: Displaced, shared: Displaced | None = None
+    ) -> tuple[list[Any], dict[str, Any]] | None:
+        found = self._arguments_apart(displaced, shared)
         return None if found is None else found[1:]
 
-    def _arguments_apart(self, displaced: Displaced) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
+    def _arguments_apart(
+        self, displaced: Displaced, shared: Displaced | None = None
+    ) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
         """Return the leaves of a point on the numerical side, and the arguments of a call with them."""
         try:
             held = self._held(displaced)
         except RuleRaised:
             return None
-        leaves = self.arguments.fresh(held, wide=self.wide)
+        leaves = self.arguments.fresh({**shared, **held} if shared else held, wide=self.wide)
         return leaves, *self._passed(leaves)
 
     @cached_property

@@ -136,9 +136,9 @@ class OutputForm:
         return k, tuple(int(axis) for axis in index)
 
     def rounded(self, vector: Array) -> Array:
-        """Return an upstream gradient as rounded as the outputs' dtypes have it."""
+        """Return an upstream gradient as rounded as the outputs' dtypes have it: itself, where none is."""
         if self.exact:
-            return np.array(vector)
+            return vector
         with np.errstate(over="ignore"):
             upstream = self.upstream(vector)
         return self._read(upstream if self.several else (upstream,))

@@ -322,6 +322,6 @@ def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Arr
 
 def drawn_like(x: npt.NDArray[Any], rng: np.random.Generator) -> Array:
     """Draw numbers between 1 and 2 of either sign, none of them on a grid, in the shape of an array."""
-    drawn = rng.random(x.shape) + 1
-    drawn *= 2.0 * rng.integers(2, size=x.shape) - 1  # `choice` takes twice as long
-    return np.asarray(drawn)
+    drawn = np.asarray(rng.random(x.shape) + 1)
+    drawn *= 2 * np.asarray(rng.integers(2, size=x.shape)) - 1  # `choice` takes twice as long
+    return drawn

@@ -8,11 +8,14 @@ Times are ratios in one run: to a plain loop of central differences where every 
 installed.
 """
 
+import os
 import statistics
 import sys
 import time
 import tracemalloc
 from functools import partial
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # others wait for work in a loop, which is counted as time of the CPU
 
 import numpy as np
 
