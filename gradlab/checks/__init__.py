@@ -2,7 +2,8 @@
 
 The route of a right rule with three entries, where forward is smooth; a reader who follows it has read what
 most calls do, and needs nothing else of ``judge``, and of ``criteria`` and ``numerics.table`` only what these
-functions call. Beside each stands its module, of this package unless another is named.
+functions call. Beside each stands its module, of this package unless another is named. ``gradlab docs engine``
+goes the same way by hand, with numbers.
 
 ::
 
@@ -12,8 +13,7 @@ functions call. Beside each stands its module, of this package unless another is
         FirstAnswer.ask          maps                    calls backward
         run_checks               one_point
           call_again             contract                forward with strided copies, and at another point;
-                                                         backward three times: answers are the same, and
-                                                         linear
+                                                         backward twice: its answers add up
           claims_of              claims                  what backward says
           plan                   plan                    along which directions: here every entry
           probe                  probing
@@ -30,7 +30,7 @@ functions call. Beside each stands its module, of this package unless another is
           compare_answers        answers                 what call_again left to be compared: here nothing
         assemble                 gradlab._assemble       the verdict
 
-    altogether 1 + 2 + 2·3 calls of forward, and 1 + 3 of backward
+    altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
 
 What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what
