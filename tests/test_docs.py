@@ -22,8 +22,8 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 FRAMEWORKS = ("torch", "jax", "autograd")
 
-# pytester forgets what was first loaded within its run, and NumPy must not be loaded twice.
-for module in ("numpy", "scipy.sparse", "hypothesis", "ml_dtypes"):
+# pytester forgets what was first loaded within its run; NumPy must not be loaded twice, nor rules be doubled.
+for module in ("numpy", "scipy.sparse", "hypothesis", "ml_dtypes", "gradlab.rules", "gradlab.networks"):
     importlib.import_module(module)
 
 
