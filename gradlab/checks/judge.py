@@ -100,7 +100,7 @@ def refine(criteria: Criteria, rows: Rows) -> None:
             return
     measure_noise(criteria, rows)
     descend(criteria, rows, coarse)
-    on_stairs = try_suspects(criteria, rows, coarse, look=True)
+    on_stairs = try_suspects(criteria, rows, coarse)
     _descend_stairs(criteria, rows, coarse, on_stairs)
     on_stairs = descend_further(criteria, rows, fine)
     try_suspects(criteria, rows, fine)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import UNMEASURED, Criteria
+from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array
 from gradlab.numerics.table import usual_step
 
+WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
 
@@ -28,20 +29,28 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     for row in np.flatnonzero(bent.any(axis=1)).tolist():
         if criteria.problem.calls_left < 4:
             break
-        settled = _settle_from_close_by(criteria, rows, row, step * CLOSE)
-        if settled and (joint[row] or _straightens(rows, row, step)):
+        close = _close(rows, row, step)
+        settled = _settle_from_close_by(criteria, rows, row, close)
+        if settled and (joint[row] or _straightens(rows, row, close, step)):
             continue
-        slopes = slopes_at(table, row, step * CLOSE)
+        slopes = slopes_at(table, row, close)
         if slopes is not None and slopes.kinked.any():
             judge_kink(criteria, rows, row, slopes)
         elif slopes is not None and not rows.right[row]:
             _accept_from_close_by(criteria, rows, row, slopes.middle, slopes.error_bar)
 
 
-def _straightens(rows: Rows, row: int, step: float) -> bool:
+def _close(rows: Rows, row: int, step: float) -> float:
+    """Return a step close to the point, but no closer than where rounding is a small part of the jump."""
+    jump = np.abs(rows.table.half_jump(step)[row])
+    part = rows.table.rounding(step)[row][jump > 0] / (WELL_KNOWN * jump[jump > 0])
+    return step * float(np.clip(2.0 ** np.ceil(np.log2(part.min())), CLOSE, 1.0))
+
+
+def _straightens(rows: Rows, row: int, close: float, step: float) -> bool:
     """Whether both sides bend less and less towards the point, as curvature does and a kink does not."""
-    near, far = (np.abs(rows.table.half_jump(h)[row]) for h in (step * CLOSE, step))
-    return bool((near <= far / GONE).all())
+    near, far = (np.abs(rows.table.half_jump(h)[row]) for h in (close, step))
+    return close < step and bool((near <= far / GONE).all())
 
 
 def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:
@@ -74,8 +83,10 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     claim, bar = rows.claim[row], slopes.error_bar
     lowest, highest = slopes.lowest, slopes.highest
     direction = rows.directions.by_input(criteria.problem, row)
-    around = slopes_around(criteria.problem, rows.claims.upstreams, direction, criteria.towards)
-    tolerance = bar + criteria.rtol * np.maximum(np.abs(lowest), np.abs(highest))
+    size = np.maximum(np.abs(lowest), np.abs(highest))
+    step = _step_around(rows, row, size)
+    around = slopes_around(criteria.problem, rows.claims.upstreams, direction, criteria.towards, step)
+    tolerance = bar + criteria.rtol * size
     while outside := bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any()):
         slope = next(around, None)
         if slope is None:
@@ -86,4 +97,13 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
     rows.kinked[row], rows.rises[row] = True, slopes.rises
     rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
-    rows.right[row], rows.small[row], rows.wrong[row] = not outside, False, outside
+    narrow = (bar <= np.fmax(COARSE, criteria.rtol) * np.maximum(np.abs(lowest), np.abs(highest))).all()
+    rows.right[row], rows.small[row], rows.wrong[row] = not outside and bool(narrow), False, outside
+
+
+def _step_around(rows: Rows, row: int, size: Array) -> float:
+    """Return the step of differences around a kink: as short as rounding allows, curvature counts least there."""
+    usual = usual_step(rows.table.eps)
+    rounding = rows.table.rounding(usual)[row] * usual
+    noisy = (rounding[size > 0] / (AROUND * size[size > 0])).max(initial=0.0)
+    return float(np.clip(noisy, 4 * np.sqrt(rows.table.eps), usual))

@@ -31,8 +31,7 @@ FARTHER = 16
 GONE = 8  # times smaller: a jump that is no longer there
 HIDDEN = 16  # times its rounding: a jump is no longer seen for certain
 NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
-NEARBY_DISTANCE = 1e-4  # how far away they are
-NEARBY_STEP = 1e-6  # of the differences there, which stay on one side
+NEARBY_DISTANCE = 32  # steps of the differences there: how far away they are, so that most stay on one side
 BENDS = 0.01  # of the slope: a larger half jump at the usual step is looked at; no curvature of order one is
 
 
@@ -158,7 +157,7 @@ def _closest(table: Table, row: int, near: _Look, kinked: npt.NDArray[np.bool_])
 
 
 def slopes_around(
-    problem: Problem, upstreams: Array | None, direction: ByInput, towards: ByInput
+    problem: Problem, upstreams: Array | None, direction: ByInput, towards: ByInput, step: float
 ) -> Iterator[Array]:
     """Yield the derivatives along a direction at points around the kink, of shape ``(s,)`` each.
 
@@ -176,6 +175,8 @@ def slopes_around(
     towards : dict of int to Array
         Where to look first: to the side of each kink whose slope is the analytic one. Where the kinks are
         independent of each other, the analytic gradient is the derivative there.
+    step : float
+        Of the differences.
     """
     rng = np.random.default_rng(0)
     drawn = ({i: random_direction(problem.value(i), rng) for i in problem.wrt} for _ in range(NEARBY))
@@ -183,13 +184,13 @@ def slopes_around(
         if problem.calls_left < 2:
             break
         sides = []
-        for h in (NEARBY_STEP, -NEARBY_STEP):
-            moved = problem.moved(look, NEARBY_DISTANCE)
+        for h in (step, -step):
+            moved = problem.moved(look, NEARBY_DISTANCE * step)
             for i, d in direction.items():
                 moved[i] = np.asarray(moved.get(i, problem.value(i)) + h * d, dtype=problem.value(i).dtype)
             changes = problem.evaluate(moved) - problem.output
             sides.append(changes if upstreams is None else upstreams @ changes)
-        yield (sides[0] - sides[1]) / (2 * NEARBY_STEP)
+        yield (sides[0] - sides[1]) / (2 * step)
 
 
 def _in_order(problem: Problem) -> Iterator[dict[int, Array]]:

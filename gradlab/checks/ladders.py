@@ -28,7 +28,7 @@ DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which
 def closest_steps(rows: Rows, chosen: Indices) -> Array:
     """Return the shortest step at which rounding lets one difference tell which side is right, of each row.
 
-    NaN where that is no closer than the usual step, or where nothing differs.
+    NaN where nothing differs.
     """
     usual = usual_step(rows.table.eps)
     difference = np.abs(rows.claim - rows.value)[chosen]
@@ -36,8 +36,7 @@ def closest_steps(rows: Rows, chosen: Indices) -> Array:
         shorter = rows.table.rounding(usual)[chosen] / (DISCERNING * difference)
         shorter = np.where(np.isfinite(shorter), shorter, -np.inf).max(axis=1)
         steps = usual * 2.0 ** np.ceil(np.log2(np.fmax(shorter, SMALLEST_STEP)))
-    steps = np.fmax(steps, SMALLEST_STEP)
-    return np.where((shorter >= 0) & (steps <= usual / FARTHER), steps, np.nan)
+    return np.where(shorter >= 0, np.fmax(steps, SMALLEST_STEP), np.nan)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Closest:
     Attributes
     ----------
     value, error_bar : Array
-        Shape ``(r, s)``; NaN where no closer look tells anything.
+        Shape ``(r, s)``; NaN where no look from closer than the usual step tells anything.
     """
 
     value: Array
@@ -62,7 +61,8 @@ class Closest:
         """Take the differences, as far as there are calls."""
         value, error_bar = np.full((2, chosen.size, rows.table.parts), np.nan)
         steps = closest_steps(rows, chosen)
-        for step in np.unique(steps[np.isfinite(steps)]).tolist():
+        closer = steps <= usual_step(rows.table.eps) / FARTHER
+        for step in np.unique(steps[closer]).tolist():
             here = steps == step
             rows.table.take(chosen[here], step)
             value[here] = rows.table.central(step)[chosen[here]]

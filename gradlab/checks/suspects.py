@@ -11,18 +11,19 @@ import numpy as np
 
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_kink
-from gradlab.checks.kinks import slopes_at
-from gradlab.checks.ladders import DISCERNING, closest_steps
+from gradlab.checks.kinks import FARTHER, slopes_at
+from gradlab.checks.ladders import CLEAR, DISCERNING, closest_steps
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Indices, Mask
 from gradlab.numerics.ladder import Ladder
+from gradlab.numerics.table import LARGEST_STEP, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
 
-def try_suspects(criteria: Criteria, rows: Rows, steps: list[float], *, look: bool = False) -> Mask:
+def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     """Look closer at suspects, and confirm them by a second ladder, those that differ most first.
 
     Where all of many are wrong, the rest is not looked at one by one.
@@ -37,11 +38,10 @@ def try_suspects(criteria: Criteria, rows: Rows, steps: list[float], *, look: bo
         suspects = np.flatnonzero(rows.suspect)
         differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1)
         chosen = suspects[np.argsort(-differ, kind="stable")[:TRIED]]
-        if look:
-            here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
-            on_stairs |= here
-            rows.suspect &= ~here
-            _look_closer(criteria, rows, chosen[rows.suspect[chosen]])
+        here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
+        on_stairs |= here
+        rows.suspect &= ~here
+        _look_closer(criteria, rows, chosen[rows.suspect[chosen]])
         if rows.suspect[chosen].any():
             _confirm(criteria, rows, chosen[rows.suspect[chosen]], steps)
         if rows.wrong[chosen].all():
@@ -51,20 +51,25 @@ def try_suspects(criteria: Criteria, rows: Rows, steps: list[float], *, look: bo
 
 
 def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
-    """Look at suspects from as close as rounding allows: at a kink, or past it, the claim may be right."""
-    table = rows.table
+    """Look at suspects from as close as rounding allows: at a kink, or past it, the claim may be right.
+
+    Of a noisy function that is as far away as the steps of a ladder, and nothing but a kink is told.
+    """
+    table, usual = rows.table, usual_step(rows.table.eps)
     steps = closest_steps(rows, chosen)
     for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
         difference = np.abs(rows.claim[row] - rows.value[row])
+        noisy = step > usual / FARTHER
+        step = min(step / CLEAR, LARGEST_STEP / FARTHER) if noisy else step
         if np.isnan(step) or criteria.problem.calls_left < 4:
             continue
         slopes = slopes_at(table, row, step)
         if slopes is None:
-            rows.suspect[row] = False
-        elif criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
+            continue
+        if criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
             rows.suspect[row] = False
             judge_kink(criteria, rows, row, slopes)
-        else:
+        elif not noisy:
             gap = np.abs(slopes.middle - rows.value[row])
             allowed = slopes.error_bar + rows.error_bar[row] + DISCERNING * difference
             rows.suspect[row] = bool((gap <= allowed).all())

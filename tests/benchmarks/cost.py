@@ -15,7 +15,9 @@ import time
 import tracemalloc
 from functools import partial
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # others wait for work in a loop, which is counted as time of the CPU
+os.environ["OPENBLAS_NUM_THREADS"] = (
+    "1"  # others wait for work in a loop, which is counted as time of the CPU
+)
 
 import numpy as np
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from judging import judged, states
 
 from gradlab import Verdict, gradcheck
 
@@ -244,3 +245,32 @@ def test_stairs_on_a_slope_are_noise_and_not_kinks(seed):
 
     assert verdict(forward, lambda dy, x: dy * (1 + 0.6 * x), x) != "fail"
     assert verdict(forward, lambda dy, x: dy * np.ones(3), x) == "fail"
+
+
+@pytest.mark.parametrize("bend", [lambda t: np.sin(300 * t) / 300, lambda t: np.expm1(300 * t) / 300])
+def test_kink_that_is_small_beside_curvature_is_one_nevertheless(bend):
+    def forward(x):
+        return x + bend(x - 1) + 0.01 * np.abs(x - 1)
+
+    def state(slope):
+        _, rows = judged(forward, lambda dy, x: dy * slope, np.ones(1))
+        return states(rows)[0]
+
+    assert [state(slope) for slope in (2.0, 2.008, 1.992)] == ["right"] * 3
+    assert [state(slope) for slope in (2.03, 1.97)] == ["wrong"] * 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slopes_at_a_kink_are_told_behind_single_precision(dtype):
+    def forward(x):
+        return (np.abs(x.astype(np.float32)) + np.float32(3)).astype(dtype)
+
+    def verdict(slope):
+        def backward(dy, x):
+            return dy * np.where(x == 0, slope, np.sign(x)).astype(dtype)
+
+        x = np.array([0.0, 1.0, -2.0], dtype=dtype)
+        return gradcheck(forward, backward, x, raise_exception=False).verdict
+
+    assert [verdict(slope) for slope in (-1.0, -0.5, 0.0, 1.0)] == ["pass"] * 4
+    assert [verdict(slope) for slope in (-1.1, 1.2)] == ["fail"] * 2

@@ -45,7 +45,9 @@ def test_stairs_of_some_of_the_terms_are_wider_than_a_ladder_is_high():
         return x + 5.0 * rounded_on_the_way(x)
 
     def state(defect):
-        return first(forward, lambda dy, x: dy * (1 + defect + 10 * x / (1 + x * x)), [1.2254865869647668e-08])
+        return first(
+            forward, lambda dy, x: dy * (1 + defect + 10 * x / (1 + x * x)), [1.2254865869647668e-08]
+        )
 
     assert [state(defect) for defect in (0.0, 1e-6, -1e-6)] == ["right", "wrong", "wrong"]
 
