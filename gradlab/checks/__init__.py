@@ -2,8 +2,8 @@
 
 The route of a right rule with three entries, where forward is smooth; a reader who follows it has read what
 most calls do, and needs nothing else of ``judge``, and of ``criteria`` and ``numerics.table`` only what these
-functions call. Beside each stands its module, of this package unless another is named. ``gradlab docs engine``
-goes the same way by hand, with numbers.
+functions call. Beside each stands its module, of this package unless another is named. The page ``engine`` of
+``gradlab docs`` goes the same way by hand, with numbers.
 
 ::
 
@@ -25,12 +25,27 @@ goes the same way by hand, with numbers.
               Criteria.accept    criteria                settles a right row; noise is not measured for that,
                                                          8 times rounding is taken for it
               look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
-                                                         far less than either
+                                                         less than a hundredth of them
             resolution_of        resolution              what would have been caught
           compare_answers        answers                 what call_again left to be compared: here nothing
         assemble                 gradlab._assemble       the verdict
 
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
+
+Of a row that is wrong, where forward is smooth, ``judge`` goes on.
+
+::
+
+    judge
+      refine                   judge
+        measure_noise          judge           Problem.noise: what forward's values are off by
+        descend                ladders         the first ladder, which makes it a suspect
+        try_suspects           suspects
+          find_stairs          stairs          sees none
+          _look_closer         suspects        one difference from close by says the same
+          _confirm             suspects        so does the second ladder: wrong
+    wrong_gradients            findings        what is said of it
+    _explain                   one_point       locate, find_causes
 
 What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what

@@ -77,16 +77,16 @@ def compare_answers(
         if k in answers.right or not np.isfinite(g).all():
             continue  # what is not finite is told already
         uniform, combined = answers.uniform.get(k), answers.combined.get(k)
-        known = uniform is not None and combined is not None
         allowed = Allowed(linear, k, floor=floor, rounding=rounding)
-        if known and allowed.differ(U * g + C * uniform, combined, g, uniform) is None:
+        both = None if uniform is None or combined is None else (uniform, combined)
+        if both is not None and allowed.differ(U * g + C * both[0], both[1], g, both[0]) is None:
             continue
         # Another argument may make the answer overflow; for the same, it has to be the same.
         again = _backwards(linear, k)
         if again is not None and allowed.differ(g, again) is not None:
             findings.append(_not_the_same(linear, k, g, again, allowed))
-        elif known:
-            findings.append(_not_linear(linear, k, g, uniform, combined, allowed))
+        elif both is not None:
+            findings.append(_not_linear(linear, k, g, *both, allowed))
     return [finding for finding in findings if finding is not None]
 
 
@@ -181,11 +181,11 @@ def fit_together(one: Array, other: Array, combined: Array, rtol: float) -> bool
 
 def _largest(x: Array) -> float:
     size = max(float(x.max()), -float(x.min()))
-    return size if size == size else math.inf
+    return math.inf if math.isnan(size) else size
 
 
 def _backwards(linear: LinearMap, k: int) -> Array | None:
-    """Return an answer once more, of an argument that lies in memory in reverse order, where that is taken."""
+    """Return an answer once more, of an argument that is reversed in memory, where that is taken."""
     try:
         return linear.ask(linear.vector, finite=False, layout=reversed_in_memory).get(k)
     except RuleRaised:

@@ -11,11 +11,11 @@ at which forward was called; and they are linear, backward in the upstream gradi
     f(−2 u + c/2) = −2 f(u) + ½ f(c)      in Fortran order, or from last to first, of inputs that are strided
 
 two calls more tell all that: what is not the same when it is asked again, or adds up, or belongs to another
-point, or depends on the layout, does not fit together then. The contract is looked at in three places: form, shape and dtype by
-`point.returned`, when an answer is read; what is written to, and whether forward repeats itself, here; and so
-is whether answers are equal and linear, as far as they agree to `answers.may_differ` of their largest entry,
-1.5e-10 in float64: these are kept no longer. The rest, mostly none, is compared by `answers.compare_answers`
-once the probes have shown the scale of rounding.
+point, or depends on the layout, does not fit together then. The contract is looked at in three places:
+form, shape and dtype by `point.returned`, when an answer is read; what is written to, and whether forward
+repeats itself, here; and so is whether answers are equal and linear, as far as they agree to
+`answers.may_differ` of their largest entry, 1.5e-10 in float64: these are kept no longer. The rest, mostly
+none, is compared by `answers.compare_answers` once the probes have shown the scale of rounding.
 """
 
 from __future__ import annotations

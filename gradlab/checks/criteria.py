@@ -1,8 +1,12 @@
 r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an error bar :math:`b`.
 
-- *wrong* where :math:`|c - v| > b +` the rounding of the claim + ``rtol`` · size + ``atol``
-- *right* where both agree and :math:`b` is a small part of their size; after one difference, in
-  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size
+- both *differ* where :math:`|c - v| > b +` what cancellation may leave + ``rtol`` · size + ``atol``; wrong is
+  what still does so from close by and along a second ladder, by the rules of ``suspects`` (and, at a kink, of
+  ``judge_kinks``)
+- *right* where they do not, and :math:`b` is a small part of their size, a tenth. After one difference, in
+  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size:
+  no more than 6 ``rtol`` can be hidden then, of which the resolution tells; along many entries, other bars
+  do, as `Criteria.narrow` and `Criteria.accept` say
 - *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence
 
 Where the upstream gradient is in parts, a row is right if one part is, and the others are or cannot matter.
@@ -25,7 +29,7 @@ SHARP = 5  # times rtol: an error bar that is wider is worth more calls
 BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
 ROUNDINGS = 16  # of the largest influence: how far a claim may be off
-NOTHING = 64  # of these: forward cannot show less over a quarter of the scale, and a claim of less is zero
+NOTHING = 64  # of the same: forward cannot show less over a quarter of the scale, and a claim of less is zero
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
 
@@ -61,7 +65,8 @@ class Criteria:
     Attributes
     ----------
     influence : float
-        The largest influence that was seen so far, in which "too small to matter" is measured.
+        The largest influence so far, in which "too small to matter" is measured: of all rows on which both
+        sides agreed, the largest that both claim; where none did, how far any direction moves the outputs.
     towards : dict of int to Array
         From each kink to the side whose slope backward gives; known once all entries were probed.
     """
@@ -118,9 +123,10 @@ class Criteria:
         return np.asarray(most <= self.rtol * self.influence)
 
     def accept(self, rows: Rows, which: Mask) -> None:
-        """Settle rows that agree to ``rtol``, where rounding cannot have made them agree.
+        """Settle rows that agree to ``rtol``, with an error bar that hides little more.
 
-        Along many entries they may agree within rounding alone, where what that hides cannot matter beside others.
+        Along many entries they may agree within rounding alone, where what that hides cannot matter beside
+        others.
         """
         difference = np.abs(rows.claim - rows.value)
         agrees = (difference <= self.tolerance(rows)) & (rows.error_bar <= self.narrow(rows))
@@ -200,8 +206,8 @@ class Criteria:
         exact = rows.claims.in_float64_along(rows.directions.some(wrong))
         allowed = error_bar + self.tolerance(rows)[wrong] / 100
         imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
-        large = self.differs(rows) & (rows.scale > self.rtol * self.influence)
-        matters = large.any(axis=1)[wrong] | rows.strict[wrong]
+        large = np.asarray(self.differs(rows) & (rows.scale > self.rtol * self.influence))
+        matters = large[wrong].any(axis=1) | rows.strict[wrong]
         rows.imprecise[wrong] = imprecise
         rows.small[wrong] = imprecise & ~matters
         rows.wrong[wrong] = ~rows.small[wrong]

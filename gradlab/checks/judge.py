@@ -63,7 +63,7 @@ def judge(
     look_for_kinks(criteria, rows)
     if not np.count_nonzero(rows.open | rows.wrong):  # `any` takes five times as long
         return rows  # by far the most frequent
-    _extrapolate(criteria, rows)
+    _without_truncation(criteria, rows)
     refine(criteria, rows)
     if closer:
         _on_own_scale(criteria, rows)
@@ -125,24 +125,26 @@ def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
     criteria.settle_too_small(rows, rows.open)
 
 
-def _extrapolate(criteria: Criteria, rows: Rows) -> None:
-    """Settle rows that truncation alone keeps open: a second difference tells its leading term."""
+def _without_truncation(criteria: Criteria, rows: Rows) -> None:
+    """Settle rows that truncation alone keeps open: a second, longer difference tells most of it."""
     table, step = rows.table, usual_step(rows.table.eps)
+    longer = step / RATIO
     difference = np.abs(rows.claim - rows.value)
     close = (difference <= rows.error_bar) | (difference < TRUNCATION * rows.scale)
     which = rows.open & close.all(axis=1) & (difference > rows.error_bar).any(axis=1)
     if not which.any() or criteria.problem.calls_left < 2:
         return
-    table.take(np.flatnonzero(which), step / RATIO)
-    value = without_leading_term(table.central(step), table.central(step / RATIO))
-    error_bar = (table.rounding(step) + RATIO**2 * table.rounding(step / RATIO)) / (1 - RATIO**2)
+    table.take(np.flatnonzero(which), longer)
+    value = without_leading_term(table.central(step), table.central(longer))
+    error_bar = (table.rounding(step) + RATIO**2 * table.rounding(longer)) / (1 - RATIO**2)
     criteria.accept_others(rows, which, value, error_bar)
 
 
 def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     """Settle what agrees along a ladder whose error bars know of rounding, not yet of other noise.
 
-    Noise makes nothing agree to ``rtol``; what differs has to wait until it is measured.
+    It may only find rows right: noise makes nothing agree to ``rtol``. What differs is put back as it was,
+    and goes down again once noise is measured, by differences that the table has kept.
     """
     which = rows.open
     before = rows.value.copy(), rows.error_bar.copy()

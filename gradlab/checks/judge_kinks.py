@@ -92,7 +92,7 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
         if slope is None:
             break
         lowest, highest = np.fmin(lowest, slope), np.fmax(highest, slope)
-        tolerance = bar + AROUND * np.maximum(np.abs(lowest), np.abs(highest))
+        tolerance = bar + AROUND * np.maximum(np.abs(lowest), np.abs(highest))  # these know of no curvature
     rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
     rows.kinked[row], rows.rises[row] = True, slopes.rises
@@ -102,7 +102,7 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
 
 
 def _step_around(rows: Rows, row: int, size: Array) -> float:
-    """Return the step of differences around a kink: as short as rounding allows, curvature counts least there."""
+    """Return the step of differences around a kink: as short as rounding allows, because of curvature."""
     usual = usual_step(rows.table.eps)
     rounding = rows.table.rounding(usual)[row] * usual
     noisy = (rounding[size > 0] / (AROUND * size[size > 0])).max(initial=0.0)

@@ -1,6 +1,6 @@
 """What one difference leaves open goes down the same ladder of steps together, level by level.
 
-Longer steps are rounded less, shorter ones step over less. From a quarter of the scale down to the usual step
+Longer steps are rounded less, shorter ones step over less. From an eighth of the scale down to the usual step
 all agrees for most functions. What does not is taken down to the shortest steps that floating point allows,
 and what rounding alone leaves open up to longer ones than the scale.
 """

@@ -1,11 +1,12 @@
 r"""Along which directions a point is probed.
 
-Of small inputs every entry is probed by itself: the table of differences is then the Jacobian. Large ones are
-probed along random directions, whose number does not grow with the size. So that entries of small gradients
-are not drowned by large ones, the entries are sorted into strata of similar influence, each of which has a
-direction of its own; entries whose gradient is exactly zero are a stratum too. That shows a change of any one
-entry, for all of them move. A relative error :math:`\delta` of many cancels along it, to within ``rtol``, with
-a chance of about ``rtol`` / :math:`\delta`: one more direction moves all entries of all large inputs.
+Of small inputs, of up to 1,000 entries, every entry is probed by itself: the table of differences is then
+the Jacobian. Large ones are probed along random directions, whose number does not grow with the size. So
+that entries of small gradients are not drowned by large ones, the entries are sorted into strata of similar
+influence, each of which has a direction of its own; entries whose gradient is exactly zero are a stratum
+too. That shows a change of any one entry, for all of them move. A relative error :math:`\delta` of many
+cancels along it, to within ``rtol``, with a chance of about ``rtol`` / :math:`\delta`: one more direction
+moves all entries of all large inputs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from gradlab.numerics.scales import norm, random_direction
 from gradlab.point.problem import Problem
 
 SMALL = 1000  # entries; up to here every entry is probed by itself
-DEAR = 2**24  # numbers in all calls that small inputs take: beside a large one, they are seldom worth more
+# In all calls that small inputs take: beside a large one, they are seldom worth more.
+MOST_NUMBERS = 2**24
 STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
 LONGEST = 2  # times its own size: how far a random direction moves an entry
@@ -82,24 +84,25 @@ def plan(
     """
     # Every entry of a small input; of a large one, or along tangents, directions in that input alone.
     size = {i: count_movable(problem, i) for i in claims.positions}
-    small = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
-    if probes is None and _is_dear(problem, size, small):  # directions tell less, but of all entries
-        small = [i for i in small if size[i] == 1]
+    singly = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
+    if probes is None and _is_dear(problem, size, singly):  # directions tell less, but of all entries
+        singly = [i for i in singly if size[i] == 1]
     joint: list[ByInput] = []
     rows: dict[int, slice] = {}  # of the joint directions, which move an input
     for i, count in size.items():
         first = len(joint)
-        if i in small and i in problem.constraints.projections:
+        if i in singly and i in problem.constraints.projections:
             joint += along_projections(problem, i)
             if count and len(joint) == first:
                 raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
-        elif i not in small and count:
+        elif i not in singly and count:
             joint += _strata(claims, i, rtol, rng)
         if len(joint) > first:
             rows[i] = slice(first, len(joint))
-    together = {i: _another(problem, i, joint[some.start], rng) for i, some in rows.items() if i not in small}
+    large = {i: joint[some.start] for i, some in rows.items() if i not in singly}
+    together = {i: _another(problem, i, along, rng) for i, along in large.items()}
     joint += [together] * bool(together)
-    by_entry = [i for i in small if i not in problem.constraints.projections]
+    by_entry = [i for i in singly if i not in problem.constraints.projections]
     directions = Directions.of(problem, dict.fromkeys(by_entry), joint)
     single = directions.singles  # which stand first
     nothing = dict.fromkeys(size, slice(0, 0))
@@ -108,11 +111,11 @@ def plan(
     return Plan(directions, {**nothing, **after, **directions.of_inputs}, of_all)
 
 
-def _is_dear(problem: Problem, size: Mapping[int, int], small: Sequence[int]) -> bool:
+def _is_dear(problem: Problem, size: Mapping[int, int], singly: Sequence[int]) -> bool:
     """Whether entries of small inputs take more calls than are left, or long ones beside a large input."""
-    calls = 2 * sum(size[i] for i in small)
+    calls = 2 * sum(size[i] for i in singly)
     numbers = sum(problem.value(i).size for i in size) + problem.output.size
-    return calls + 2 > problem.calls_left or (len(small) < len(size) and calls * numbers > DEAR)
+    return calls + 2 > problem.calls_left or (len(singly) < len(size) and calls * numbers > MOST_NUMBERS)
 
 
 def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> Iterator[ByInput]:
@@ -126,10 +129,10 @@ def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> I
             yield {i: problem.direction(i, drawn * (labels == stratum))}
         return
     direction = problem.direction(i, random_direction(x, rng, reach))
-    small = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
-    direction = small if np.array_equal(small, direction) else direction
+    narrow = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
+    kept = narrow if np.array_equal(narrow, direction) else direction
     for stratum in every:
-        yield StratumDirection(i, direction, labels, stratum)
+        yield StratumDirection(i, kept, labels, stratum)
 
 
 def _another(problem: Problem, i: int, along: ByInput, rng: np.random.Generator) -> Array:

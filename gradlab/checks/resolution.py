@@ -51,7 +51,10 @@ class Noticed:
 def resolution_of(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int, bool]:
     """Return the resolution of an input, how many entries are too small, and whether its probes are blunt."""
     resolution, too_small = _resolution(criteria, probes, noticed)
-    blunt = _is_drowned(criteria, probes) if probes.by_entry else not _is_seen(criteria, probes, noticed)
+    if probes.by_entry:
+        blunt = _is_drowned(criteria, probes)
+    else:
+        blunt = not _would_be_noticed(criteria, probes, noticed)
     return resolution, too_small, blunt
 
 
@@ -137,7 +140,7 @@ def _resolution_along_projections(
     return (float(finite.max()) if finite.size else None), int(small.sum())
 
 
-def _is_seen(criteria: Criteria, probes: Probes, noticed: Noticed) -> bool:
+def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> bool:
     """Whether a change of some entry by all that it is would have been noticed, in each stratum that matters.
 
     What could hide in the others has to be too small to matter. Of entries at a kink, any slope between those

@@ -20,6 +20,9 @@ KEPT = 100_000  # entries of a Jacobian up to which it is kept
 class Rows:
     """What is known about ``r`` directions, and what becomes of each; at first all are open.
 
+    Columns are the ``s`` parts of the upstream gradient: most often one; where outputs are of very different
+    magnitudes, one for those of each, so that none drowns another (`claims.upstreams_by_magnitude`).
+
     Attributes
     ----------
     directions : Directions

@@ -2,7 +2,8 @@
 
 From close by, a kink at the point or beside it shows, and what is shorter than the steps of a ladder. The
 second ladder shares no step with the first. Only what contradicts all of these, by more than the claim itself
-may be rounded, is wrong.
+may be rounded, is wrong; but for suspects of which the 64 worst were all found wrong before, and for kinks,
+where what lies outside of the slopes of both sides is wrong at once.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     steps = closest_steps(rows, chosen)
     for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
         difference = np.abs(rows.claim[row] - rows.value[row])
-        noisy = step > usual / FARTHER
-        step = min(step / CLEAR, LARGEST_STEP / FARTHER) if noisy else step
         if np.isnan(step) or criteria.problem.calls_left < 4:
             continue
-        slopes = slopes_at(table, row, step)
+        noisy = step > usual / FARTHER
+        slopes = slopes_at(table, row, min(step / CLEAR, LARGEST_STEP / FARTHER) if noisy else step)
         if slopes is None:
             continue
+        # Once there is a side `towards` which kinks are, these rows move what was found to be at a kink.
         if criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
             rows.suspect[row] = False
             judge_kink(criteria, rows, row, slopes)

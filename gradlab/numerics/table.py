@@ -239,7 +239,9 @@ class Table:
     def rounding(self, step: float) -> Array:
         """Return what central differences at a step are off by because outputs are: ``(r, s)``, to read only.
 
-        The errors of the outputs are taken as independent of each other.
+        With errors that are independent of each other, ``4 (‖u ∘ noise‖ + eps · how far the contracted
+        outputs move + the height of a stair) / 2h``; of outputs that stay as they are over a longer step, as
+        little as that tells.
         """
         if step not in self._roundings:
             self._roundings[step] = self._rounding(step)

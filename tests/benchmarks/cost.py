@@ -15,9 +15,8 @@ import time
 import tracemalloc
 from functools import partial
 
-os.environ["OPENBLAS_NUM_THREADS"] = (
-    "1"  # others wait for work in a loop, which is counted as time of the CPU
-)
+# Others wait for work in a loop, and that is counted as time of the CPU.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 

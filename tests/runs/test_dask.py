@@ -35,7 +35,7 @@ def twice_too_large(dy, x):
 
 
 class Cluster(distributed.LocalCluster):
-    """May be told of the end of a worker before it is told of its start, as of one that is killed while starting."""
+    """May be told of the end of a worker before it is told of its start: of one killed while starting."""
 
     def _update_worker_status(self, op, msg):
         with contextlib.suppress(KeyError):
