@@ -237,15 +237,17 @@ class Evaluation(Functions):
             yield from [None] * len(moves)
             return
         leaves, positional, keyword = shared
-        own = {i: leaves[i].flat for i, _ in runs(moves.position) if self.is_shared(i)}
-        for i, entry, value in zip(
-            moves.position.tolist(), moves.entries.tolist(), moves.values, strict=True
-        ):
-            if i in own:
-                start, own[i][entry] = own[i][entry], value
-                yield positional, keyword
-                own[i][entry] = start
-            else:
+        for i, mine in runs(moves.position):
+            entries, values = moves.entries[mine].tolist(), moves.values[mine].tolist()
+            if self.is_shared(i):
+                own = leaves[i].flat
+                starts = own[moves.entries[mine]].tolist()
+                for entry, value, start in zip(entries, values, starts, strict=True):
+                    own[entry] = value
+                    yield positional, keyword
+                    own[entry] = start
+                continue
+            for entry, value in zip(entries, values, strict=True):
                 moved = base.get(i, self.value(i)).copy()
                 moved.flat[entry] = value
                 yield self._arguments_at({**base, i: moved})
