@@ -215,10 +215,11 @@ class Criteria:
     def deciding_rtol(self, rows: Rows, which: Indices) -> float:
         """Return the smallest ``rtol`` at which none of some open rows would be open.
 
-        Either its error bar is then narrow enough, or what it may hide too small to matter.
+        Either both sides agree then, with an error bar that is narrow enough, or what it may hide is too small
+        to matter.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            bar = rows.error_bar[which]
+            bar = np.fmax(rows.error_bar, np.abs(rows.claim - rows.value))[which]
             narrow = np.where(bar == 0, 0.0, bar / rows.scale[which])
             most = np.abs(rows.claim[which]) + np.abs(rows.value[which]) + bar
             small = np.where(rows.strict[which, np.newaxis], np.inf, most / self.influence)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import NOTHING, UNMEASURED, Criteria
+from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria
 from gradlab.checks.judge import FAR_STEP, measure_noise, refine
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
@@ -60,8 +60,10 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     rounding, _ = rows.claims.errors_along(rows.directions.some(np.flatnonzero(mine)))
     floor = np.fmax(rounding.max(axis=0), criteria.floor)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
-    # Where the largest influence is no more than its own rounding, nothing that is small is known to be zero.
-    return zero & (NOTHING * criteria.problem.given_eps < 1), floor
+    # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown.
+    most = BLUNT * criteria.influence or np.inf
+    known = NOTHING * criteria.problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
+    return zero & known, floor
 
 
 def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
