@@ -39,6 +39,8 @@ class FurtherAnswers:
         For the argument ``u``.
     uniform, combined : dict of int to Array
         For a uniform ``c`` and for ``U u + C c``, where they are finite.
+    again : dict of int to Array
+        For ``u`` once more, where one of these is not.
     right : set of int
         Where the three fit together to within rounding of their largest entry: of these nothing is kept.
     """
@@ -47,6 +49,7 @@ class FurtherAnswers:
     first: Answer
     uniform: Answer
     combined: Answer
+    again: Answer
     right: AbstractSet[int]
 
 
@@ -81,8 +84,7 @@ def compare_answers(
         both = None if uniform is None or combined is None else (uniform, combined)
         if both is not None and allowed.differ(U * g + C * both[0], both[1], g, both[0]) is None:
             continue
-        # Another argument may make the answer overflow; for the same, it has to be the same.
-        again = _backwards(linear, k)
+        again = answers.again[k] if k in answers.again else asked_backwards(linear, k)
         if again is not None and allowed.differ(g, again) is not None:
             findings.append(_not_the_same(linear, k, g, again, allowed))
         elif both is not None:
@@ -184,7 +186,7 @@ def _largest(x: Array) -> float:
     return math.inf if math.isnan(size) else size
 
 
-def _backwards(linear: LinearMap, k: int) -> Array | None:
+def asked_backwards(linear: LinearMap, k: int) -> Array | None:
     """Return an answer once more, of an argument that is reversed in memory, where that is taken."""
     try:
         return linear.ask(linear.vector, finite=False, layout=reversed_in_memory).get(k)
@@ -197,7 +199,7 @@ def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: Al
     plain = linear.ask(linear.vector).get(k, np.full_like(g, np.nan))
     at = allowed.differ(g, plain)
     if at is None:
-        reverse = _backwards(linear, k)
+        reverse = asked_backwards(linear, k)
         layout = None if reverse is None else _layout_finding(linear, k, g, reverse, allowed)
         return layout or _stale(linear, k, g, again, allowed.differ(g, again) or 0)
     added = _accumulated(linear, k, g, allowed)
@@ -287,7 +289,9 @@ def _not_linear(
     for argument, answer in ((c, uniform), (linear.rounded(U * u + C * c), combined)):
         plain = linear.ask(argument).get(k)
         if plain is not None and allowed.differ(plain, answer) is not None:
-            return _layout_finding(linear, k, plain, answer, allowed)
+            once_more = linear.ask(argument).get(k)
+            if once_more is not None and allowed.differ(plain, once_more) is None:
+                return _layout_finding(linear, k, plain, answer, allowed)
     zero, minus = (linear.ask(t * u).get(k) for t in (0.0, U))
     if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
         if minus is not None and allowed.differ(g, minus) is None:

@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.answers import C, FurtherAnswers, U, fit_together, may_differ
+from gradlab.checks.answers import C, FurtherAnswers, U, asked_backwards, fit_together, may_differ
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.point.functions import ARGUMENTS, RuleRaised
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem
-from gradlab.point.values import broadcast_in_memory, transposed_in_memory
+from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
 
 CALLS = 3  # of forward, at most: again, and contiguous where that differs, and elsewhere
@@ -88,7 +88,7 @@ def _two_answers(
 ) -> FurtherAnswers | Finding:
     u, uniform = linear.vector, linear.uniform
     calls = (
-        (uniform, {"layout": broadcast_in_memory if (u != 0).all() else None}),
+        (uniform, {"layout": broadcast_in_memory if (u != 0).all() else reversed_in_memory}),
         (
             linear.rounded(U * u + C * uniform),
             {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache},
@@ -110,7 +110,18 @@ def _two_answers(
         if fit_together(first[k], other[k], both[k], rtol):
             del other[k], both[k]  # what is right is not kept, and not compared any more
             right.add(k)
-    return FurtherAnswers(linear, first, other, both, frozenset(right))
+    # Another argument may make an answer overflow; that for the same is asked for now: later it may be well.
+    unknown = first.keys() - right - (other.keys() & both.keys())
+    again = {k: answer for k in unknown if (answer := asked_backwards(linear, k)) is not None}
+    return FurtherAnswers(linear, first, other, both, again, frozenset(right))
+
+
+def written_meanwhile(problem: Problem) -> list[Finding]:
+    """Say which inputs forward wrote to at some point beside this one, where calls shared them."""
+    return [
+        Finding("contract", name, "mutates-input", f"forward writes to {name}, which it was given")
+        for name in problem.spoiled()
+    ]
 
 
 def _mutations(problem: Problem) -> Iterator[Finding]:

@@ -136,7 +136,7 @@ class Criteria:
         left = which & rows.open & ~rows.single
         if np.count_nonzero(left):
             hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.influence)
-            agrees |= hidden & left[:, np.newaxis]
+            agrees |= hidden & ~self.cannot_matter(rows) & left[:, np.newaxis]
             self.settle(rows, left, agrees)
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
@@ -215,8 +215,8 @@ class Criteria:
     def deciding_rtol(self, rows: Rows, which: Indices) -> float:
         """Return the smallest ``rtol`` at which none of some open rows would be open.
 
-        Either both sides agree then, with an error bar that is narrow enough, or what it may hide is too small
-        to matter.
+        Either both sides agree then, with an error bar that is narrow enough, or what it may hide is too
+        small to matter.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             bar = np.fmax(rows.error_bar, np.abs(rows.claim - rows.value))[which]

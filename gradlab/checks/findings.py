@@ -51,8 +51,7 @@ def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle
         f"backward gives {worst.analytic:.6g}, {oracle} {'give' if oracle == DIFFERENCES else 'gives'} "
         f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
     )
-    names = ", ".join(problem.names[i] for i in problem.wrt)
-    who = names if probes.position is None else problem.names[probes.position]
+    who = _whose(problem, probes)
     if probes.position is None or worst.index is None:
         kind = "tangent" if probes.position in problem.constraints.projections else "random direction"
         where = f"along {mask.sum()} of {counted(mask.size, kind)}"
@@ -74,8 +73,7 @@ def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, crit
     mask, apart = probes.wrong, Disagreement.of(criteria, probes.rows)
     worst = worst_probe(problem, probes, apart, "jvp")
     outputs = _wrong_outputs(problem, claims, probes, criteria, apart)
-    names = ", ".join(problem.names[i] for i in problem.wrt)
-    who = names if probes.position is None else problem.names[probes.position]
+    who = _whose(problem, probes)
     numbers = (
         f"jvp gives {worst.analytic:.6g}, central differences give "
         f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
@@ -98,6 +96,15 @@ def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, crit
         kind = "jvp-precision"
         message += _digits_lost(problem, probes, "jvp")
     return Finding("jvp", None if probes.position is None else who, kind, message)
+
+
+def _whose(problem: Problem, probes: Probes) -> str:
+    """Name the input that was probed, or all that the wrong ones of joint directions move."""
+    if probes.position is not None:
+        return problem.names[probes.position]
+    rows = probes.rows_where(probes.wrong) - probes.rows.directions.singles
+    moved = {i for k in rows.tolist() for i in probes.rows.directions.joint[k]}
+    return ", ".join(problem.names[i] for i in problem.wrt if i in moved)
 
 
 def _all_probed(problem: Problem, probes: Probes) -> str:

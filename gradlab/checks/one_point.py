@@ -13,7 +13,7 @@ from gradlab.checks.answers import FurtherAnswers, compare_answers, compare_imag
 from gradlab.checks.causes import find_causes, own_causes
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims, claims_of
-from gradlab.checks.contract import call_again
+from gradlab.checks.contract import call_again, written_meanwhile
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.findings import wrong_gradients, wrong_tangents
 from gradlab.checks.found import Compared, Found
@@ -84,6 +84,7 @@ def run_checks(
             problem, firsts["backward"].answer, reference, rtol=rtol, atol=atol, rng=rng
         )
         findings += contradictions
+    findings += written_meanwhile(problem)
     for role, first in firsts.items():
         findings += _compare_answers(first, answers.get(role), compared)
     transpose, more = _compare_transposes(firsts, compared, rtol=rtol)

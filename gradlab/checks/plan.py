@@ -5,8 +5,8 @@ the Jacobian. Large ones are probed along random directions, whose number does n
 that entries of small gradients are not drowned by large ones, the entries are sorted into strata of similar
 influence, each of which has a direction of its own; entries whose gradient is exactly zero are a stratum
 too. That shows a change of any one entry, for all of them move. A relative error :math:`\delta` of many
-cancels along it, to within ``rtol``, with a chance of about ``rtol`` / :math:`\delta`: one more direction
-moves all entries of all large inputs.
+cancels along it, to within ``rtol``, with a chance of about ``rtol`` / :math:`\delta`. So one more direction
+moves all entries of all large inputs; where ``rtol`` is no fine one, every stratum has a second direction.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claimed import Claimed
+from gradlab.checks.criteria import default_rtol
 from gradlab.checks.directions import ByInput, Directions, along_projections, count_movable
 from gradlab.errors import UsageError
 from gradlab.numerics import Array, Mask
@@ -31,6 +32,7 @@ SMALL = 1000  # entries; up to here every entry is probed by itself
 MOST_NUMBERS = 2**24
 STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
+FINE = 1e-5  # rtol, up to which one direction a stratum is enough
 LONGEST = 2  # times its own size: how far a random direction moves an entry
 AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves away from it alone
 
@@ -87,6 +89,7 @@ def plan(
     singly = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
     if probes is None and _is_dear(problem, size, singly):  # directions tell less, but of all entries
         singly = [i for i in singly if size[i] == 1]
+    fine = max(rtol, default_rtol(problem.given_eps)) <= FINE
     joint: list[ByInput] = []
     rows: dict[int, slice] = {}  # of the joint directions, which move an input
     for i, count in size.items():
@@ -96,10 +99,10 @@ def plan(
             if count and len(joint) == first:
                 raise UsageError(f"tangents of {problem.names[i]} leave no direction at this point")
         elif i not in singly and count:
-            joint += _strata(claims, i, rtol, rng)
+            joint += _strata(claims, i, rtol, rng, twice=not fine)
         if len(joint) > first:
             rows[i] = slice(first, len(joint))
-    large = {i: joint[some.start] for i, some in rows.items() if i not in singly}
+    large = {i: joint[some.start] for i, some in rows.items() if i not in singly and fine}
     together = {i: _another(problem, i, along, rng) for i, along in large.items()}
     joint += [together] * bool(together)
     by_entry = [i for i in singly if i not in problem.constraints.projections]
@@ -118,21 +121,26 @@ def _is_dear(problem: Problem, size: Mapping[int, int], singly: Sequence[int]) -
     return calls + 2 > problem.calls_left or (len(singly) < len(size) and calls * numbers > MOST_NUMBERS)
 
 
-def _strata(claims: Claimed, i: int, rtol: float, rng: np.random.Generator) -> Iterator[ByInput]:
-    """Yield the directions of one input: one for each stratum."""
+def _strata(
+    claims: Claimed, i: int, rtol: float, rng: np.random.Generator, *, twice: bool
+) -> Iterator[ByInput]:
+    """Yield the directions of one input: one for each stratum, and perhaps another for each."""
     problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
     labels = apart_at_bounds(problem, i, strata(claims.magnitudes(i), reach, rtol=rtol))
     every = range(int(labels.max(initial=-1)) + 1)
     if i in problem.constraints.projections:  # parts of a tangent are none
-        drawn = random_direction(x, rng, reach)
-        for stratum in every:
-            yield {i: problem.direction(i, drawn * (labels == stratum))}
+        for drawn in (random_direction(x, rng, reach) for _ in range(1 + twice)):
+            for stratum in every:
+                yield {i: problem.direction(i, drawn * (labels == stratum))}
         return
     direction = problem.direction(i, random_direction(x, rng, reach))
     narrow = direction.astype(np.float32)  # rounded to their grid, directions fit in half the memory
     kept = narrow if np.array_equal(narrow, direction) else direction
-    for stratum in every:
-        yield StratumDirection(i, kept, labels, stratum)
+    along = [StratumDirection(i, kept, labels, stratum) for stratum in every]
+    yield from along
+    if twice:
+        other = _another(problem, i, along[0], rng)
+        yield from (StratumDirection(i, other, labels, stratum) for stratum in every)
 
 
 def _another(problem: Problem, i: int, along: ByInput, rng: np.random.Generator) -> Array:
@@ -159,7 +167,9 @@ def apart_at_kinks(along: Sequence[StratumDirection], at_kink: Mask) -> list[Str
     found, numbered = np.unique(labels, return_inverse=True)
     numbered = numbered.reshape(labels.shape).astype(labels.dtype)
     return [
-        StratumDirection(along[0].position, along[0].direction, numbered, k, at_kink=bool(label % 2))
+        StratumDirection(d.position, d.direction, numbered, k, at_kink=bool(label % 2))
+        for d in along
+        if d.stratum == 0
         for k, label in enumerate(found.tolist())
     ]
 

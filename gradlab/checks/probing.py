@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradlab.checks.claimed import Claimed
@@ -51,9 +53,9 @@ def probe(
     if np.count_nonzero(rows.kinked) and criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
     problem = criteria.problem
-    for i in claims.positions:
-        if nothing_was_seen(rows, plan.of_inputs[i]):
-            look_harder(criteria, rows, plan.of_inputs[i])
+    for which in (*(plan.of_inputs[i] for i in claims.positions), plan.of_all):
+        if nothing_was_seen(rows, which):
+            look_harder(criteria, rows, which)
     noticed = Noticed.of(criteria, rows)
     by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
     for k, one in enumerate(by_input):
@@ -61,8 +63,20 @@ def probe(
         if one.blunt and one.kinked.any() and isinstance(claims, Claims):
             by_input[k], more = _with_kinks_apart(criteria, claims, one)
             notes = [*notes, *more]
-    of_all = [Probes(None, rows, plan.of_all, 0)] if plan.of_all.start < plan.of_all.stop else []
-    return [*by_input, *of_all, *_at_kinks_together(criteria, rows, claims)], notes
+    return [*by_input, *_of_all(rows, plan, by_input), *_at_kinks_together(criteria, rows, claims)], notes
+
+
+def _of_all(rows: Rows, plan: Plan, by_input: Sequence[Probes]) -> list[Probes]:
+    """Return the probes in which all large inputs move, where these tell more than those of each."""
+    if not plan.of_all.stop > plan.of_all.start:
+        return []
+    (moved,) = rows.directions.joint[-1:]
+    large = [one for one in by_input if one.position in moved]
+    if not rows.seen[plan.of_all].all():
+        for one in large:
+            one.unprobed = one.size
+    # Of what is open by itself, a sum is known no better.
+    return [] if any(one.undecided for one in large) else [Probes(None, rows, plan.of_all, 0)]
 
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[Probes]:

@@ -22,6 +22,7 @@ from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps
 UNKNOWN = 8  # times a slope: what may hide where no more is known than how far forward moves
 HALVINGS = 8  # of a step, to see whether forward leaves a line by a leap
 SMOOTH = 3  # power of the step with which what is smooth leaves a line at most, once it is seen to
+SEVERAL = 4  # leaps, that a staircase makes where it is looked at from further away
 PART = 8  # of what is left of the line at the step before: a leap is no less
 
 
@@ -118,4 +119,6 @@ def _leap_beside(table: Table, row: int, part: int, slope: float, *, further: bo
         else:
             inside = middle
     leap = off(outside) - off(inside)
+    if further and max(map(off, taken)) < SEVERAL * leap:
+        return 0.0  # one leap is no staircase
     return leap if leap > height / PART else 0.0

@@ -18,6 +18,7 @@ from gradlab.point.arguments import Displaced
 from gradlab.point.functions import OUTSIDE, Functions, RuleRaised
 from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, runs
 from gradlab.point.outputs import split
+from gradlab.point.values import same
 
 __tracebackhide__ = is_deliberate
 
@@ -258,6 +259,18 @@ class Evaluation(Functions):
             own = self.arguments.values[i]
             self._shared[i] = np.array(own, dtype=widened(own.dtype) if self.wide else own.dtype)
         return self._shared[i]
+
+    def spoiled(self) -> Iterator[str]:
+        """Yield the names of inputs that calls shared, and that are not what they were any more."""
+        if self.pace.interrupted:
+            return  # an entry may be where it was moved
+        shared = dict(self._shared)
+        own = self.__dict__.get("_own")
+        if own is not None:
+            shared.update({i: own[0][i] for i in self.arguments.floating if self.is_shared(i)})
+        for i, leaf in shared.items():
+            if not same(self.arguments.values[i], leaf):
+                yield self.arguments.names[i]
 
     @cached_property
     def _shared(self) -> dict[int, npt.NDArray[Any]]:

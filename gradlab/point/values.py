@@ -164,14 +164,21 @@ def reversed_in_memory(value: Any) -> Any:
 def transposed_in_memory(value: Any) -> Any:
     """Return an array's twin that is a view, in Fortran order; any other value as it is.
 
-    That of a vector is strided, from its last entry to its first.
+    That of a vector, or of what is long along one axis alone, goes from its last entry to its first, and has
+    gaps.
 
     >>> transposed_in_memory(np.ones((2, 3))).strides, transposed_in_memory(np.ones(3)).strides
     ((8, 16), (-16,))
     """
     if type(value) is not np.ndarray or value.ndim == 0:
         return value
-    return value.T.copy().T if value.ndim > 1 else strided(value[::-1])[::-1]
+    if sum(length > 1 for length in value.shape) > 1:
+        return value.T.copy().T
+    backwards = (slice(None, None, -1),) * value.ndim
+    room = np.zeros(tuple(2 * length for length in value.shape), dtype=value.dtype)
+    gaps = room[(slice(None, None, 2),) * value.ndim][backwards]
+    gaps[...] = value
+    return gaps
 
 
 def broadcast_in_memory(value: Any) -> Any:

@@ -203,6 +203,14 @@ class TestMemoryLayout:
 
         assert kinds(cube, backward) == {"depends-on-memory-layout"}
 
+    def test_backward_that_reads_a_column_as_if_it_were_contiguous(self):
+        def backward(dy, x):
+            in_memory = np.lib.stride_tricks.as_strided(dy, dy.shape, dy[:1].copy().strides)
+            return cube_backward(in_memory, x)
+
+        x, dy = np.arange(1.0, 7.0)[:, np.newaxis], np.array([[1.0], [0], [2], [1], [1], [1]])
+        assert "depends-on-memory-layout" in kinds(cube, backward, x, grad_output=dy)
+
     @pytest.mark.parametrize("order", ["K", "A"])
     def test_backward_that_reads_memory_in_its_own_order(self, order):
         def backward(dy, x):

@@ -66,3 +66,10 @@ def test_slope_beside_one_leap_is_that_at_the_point(height):
 
 def test_few_high_stairs_are_what_forward_is_meant_to_be():
     assert [first(np.round, lambda dy, x, c=c: c * dy, [10.3]) for c in (0, 1)] == ["small", "wrong"]
+
+
+def test_one_leap_far_away_excuses_nothing():
+    def state(defect):
+        return first(lambda x: 2 * x + 1e-5 * (x > 3), lambda dy, x: 2 * dy * (1 + defect), [1.0])
+
+    assert [state(defect) for defect in (0.0, 4.5e-7)] == ["right", "wrong"]

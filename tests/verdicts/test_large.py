@@ -1,0 +1,89 @@
+"""Inputs of over 1,000 entries, which are probed along random directions."""
+
+import numpy as np
+import pytest
+
+from gradlab import gradcheck
+
+X, W = np.random.default_rng(0).normal(size=(2, 2000))
+
+
+def verdict(forward, backward, *inputs, **options):
+    with np.errstate(all="ignore"):
+        return gradcheck(forward, backward, inputs, raise_exception=False, **options).verdict
+
+
+@pytest.mark.parametrize("forward", [lambda x: 0 * x + 3, lambda x: np.sin(x) ** 2 + np.cos(x) ** 2])
+def test_gradient_that_is_zero_throughout(forward):
+    assert verdict(forward, lambda dy, x: 0 * x, X) == "pass"
+    assert verdict(forward, lambda dy, x: 1e-3 * dy, X) == "fail"
+
+
+@pytest.mark.parametrize("share", [1e-2, 1e-11])
+def test_input_that_hardly_matters_beside_another_is_seen(share):
+    def forward(x, w):
+        return np.sin(x) + share * w**2
+
+    def rule(factor):
+        return lambda dy, x, w: (dy * np.cos(x), factor * dy * 2 * share * w)
+
+    assert [verdict(forward, rule(factor), X, W) for factor in (1.0, -1.0, 2.0)] == ["pass", "fail", "fail"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relative_error_of_all_entries_of_one_input_does_not_cancel(dtype):
+    """Along one direction of it alone, it would in some of these cases."""
+    x, w, error = X.astype(dtype), W.astype(dtype), {np.float32: 2e-2, np.float64: 1e-5}[dtype]
+
+    def wrong(dy, x, w):
+        return (1 + error) * dy * np.cos(x), dtype(0.5) * dy * np.cos(w)
+
+    for seed in range(40):
+        assert verdict(lambda x, w: np.sin(x) + dtype(0.5) * np.sin(w), wrong, x, w, rng=seed) == "fail"
+
+
+def test_sum_of_what_is_open_is_not_called_wrong():
+    every = np.arange(1200)
+    for seed in range(4, 8):
+        rng = np.random.default_rng(seed)
+        x = np.where(every % 2 == 0, 1.0, 1e6) * rng.normal(size=1200)
+        w = np.where(every % 9 == 0, 0, rng.normal(size=1200))
+        right = verdict(
+            lambda x, w: np.log1p(x * x) * np.maximum(w, 0),
+            lambda dy, x, w: (dy * 2 * x / (1 + x * x) * np.maximum(w, 0), dy * np.log1p(x * x) * (w > 0)),
+            x,
+            w,
+            rng=seed,
+        )
+        assert right != "fail"
+
+
+def test_budget_that_leaves_a_direction_out_is_told():
+    for calls in range(4, 9):
+        report = gradcheck(np.sin, lambda dy, x: dy * np.cos(x), X, max_calls=calls, raise_exception=False)
+        assert f"max_calls={calls} left entries unprobed: 2000 in x" in report.reason
+
+
+def test_wrong_direction_of_all_names_what_it_moves():
+    def wrong(dy, x, small):
+        return 1.01 * dy * np.cos(x), np.array([dy.sum()])
+
+    report = gradcheck(lambda x, small: np.sin(x) + small, wrong, (X, W[:1]), raise_exception=False)
+    assert report.failed
+    assert "small" not in report.reason
+
+
+def test_input_that_forward_writes_to_beside_the_point_is_named():
+    most = (np.sin(X) * W).max()
+
+    def forward(x, w):
+        y = np.sin(x) * w
+        if y.max() > most:
+            np.clip(w, -0.1, 0.1, out=w)
+        return y
+
+    report = gradcheck(
+        forward, lambda dy, x, w: (dy * np.cos(x) * w, dy * np.sin(x)), (X, W), raise_exception=False
+    )
+    assert report.findings[0].kind == "mutates-input"
+    assert report.findings[0].input == "w"
