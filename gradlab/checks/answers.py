@@ -6,6 +6,7 @@ terms cancel is nothing but rounding. What differs is asked about further, so th
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -18,11 +19,13 @@ from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks
 from gradlab.point.functions import RuleRaised
+from gradlab.point.problem import Problem
 from gradlab.point.values import reversed_in_memory
 from gradlab.report import Finding
 
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
+ELSEWHERE = 0.3  # times the scale of an entry: another point
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 
@@ -84,7 +87,13 @@ def compare_answers(
         both = None if uniform is None or combined is None else (uniform, combined)
         if both is not None and allowed.differ(U * g + C * both[0], both[1], g, both[0]) is None:
             continue
-        again = answers.again[k] if k in answers.again else asked_backwards(linear, k)
+        try:
+            again = answers.again[k] if k in answers.again else _asked_after_another_point(linear, k)
+        except RuleRaised as error:
+            if linear.problem.calls_left >= 1:  # or no more may be asked
+                message = f"called again at the same point, {error}"
+                findings.append(Finding("contract", linear.input(k), "not-deterministic", message))
+            continue
         if again is not None and allowed.differ(g, again) is not None:
             findings.append(_not_the_same(linear, k, g, again, allowed))
         elif both is not None:
@@ -184,6 +193,19 @@ def fit_together(one: Array, other: Array, combined: Array, rtol: float) -> bool
 def _largest(x: Array) -> float:
     size = max(float(x.max()), -float(x.min()))
     return math.inf if math.isnan(size) else size
+
+
+def _asked_after_another_point(linear: LinearMap, k: int) -> Array | None:
+    """Return an answer once more, after forward was called elsewhere in the dtypes given."""
+    forward_elsewhere(linear.problem)
+    return asked_backwards(linear, k)
+
+
+def forward_elsewhere(problem: Problem) -> None:
+    """Call forward at another point: what backward needs of the first must not be lost by that."""
+    there = {i: problem.direction(i, ELSEWHERE * problem.reach(i)) for i in problem.wrt}
+    with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
+        problem.call_forward(problem.moved(there, 1.0))
 
 
 def asked_backwards(linear: LinearMap, k: int) -> Array | None:

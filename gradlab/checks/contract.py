@@ -20,13 +20,20 @@ none, is compared by `answers.compare_answers` once the probes have shown the sc
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from gradlab.checks.answers import C, FurtherAnswers, U, asked_backwards, fit_together, may_differ
+from gradlab.checks.answers import (
+    C,
+    FurtherAnswers,
+    U,
+    asked_backwards,
+    fit_together,
+    forward_elsewhere,
+    may_differ,
+)
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
@@ -37,7 +44,6 @@ from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transp
 from gradlab.report import Finding
 
 CALLS = 3  # of forward, at most: again, and contiguous where that differs, and elsewhere
-ELSEWHERE = 0.3  # times the scale of an entry: another point
 
 
 def call_again(
@@ -72,7 +78,7 @@ def call_again(
     cache, findings, notes = _forward_again(problem)
     if findings:
         return {}, findings, notes
-    _forward_elsewhere(problem)
+    forward_elsewhere(problem)
     answers = {}
     for role, first in firsts.items():
         found = _two_answers(first.linear, first.answer, cache, notes)
@@ -169,13 +175,6 @@ def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], 
             )
             return None, [Finding("contract", None, "depends-on-memory-layout", message)], refused
     return None, [], refused
-
-
-def _forward_elsewhere(problem: Problem) -> None:
-    """Call forward at another point: what backward needs of the first must not be lost by that."""
-    there = {i: problem.direction(i, ELSEWHERE * problem.reach(i)) for i in problem.wrt}
-    with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
-        problem.call_forward(problem.moved(there, 1.0))
 
 
 def _raised(linear: LinearMap, error: RuleRaised) -> Finding:
