@@ -20,14 +20,13 @@ from gradlab.checks.criteria import COARSE, NOTHING, SHARP, UNMEASURED
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.judge import FAR_STEP
+from gradlab.checks.suspects import OTHER
 from gradlab.checks.watched import BLOCK, Watched
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.noise import rounding_of_values
 from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
-
-OTHER = 5 / 8  # of a direction: for the second ladder
 
 _NONE = np.empty(0, dtype=np.intp)
 

@@ -64,7 +64,7 @@ class Criteria:
 
     Attributes
     ----------
-    influence : float
+    largest_influence : float
         The largest influence so far, in which "too small to matter" is measured: of all rows on which both
         sides agreed, the largest that both claim; where none did, how far any direction moves the outputs.
     towards : dict of int to Array
@@ -73,7 +73,7 @@ class Criteria:
 
     def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
-        self.influence = self._agreed = 0.0
+        self.largest_influence = self._agreed = 0.0
         self.towards: ByInput = {}
         hidden = np.abs(problem.output) <= problem.noise_floor
         self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
@@ -97,8 +97,8 @@ class Criteria:
         Or by as much as the outputs that are nothing but rounding, as long as that is too small to matter
         beside others, if there are any.
         """
-        rounding = left_of_cancelled(self.influence, self.problem.given_eps)
-        return float(max(rounding, min(self._hidden, self.rtol * self.influence), self._floor_of_all))
+        rounding = left_of_cancelled(self.largest_influence, self.problem.given_eps)
+        return float(max(rounding, min(self._hidden, self.rtol * self.largest_influence), self._floor_of_all))
 
     def floor_of_parts(self, rows: Rows) -> Array:
         """Return how far a claim may be off elsewhere: by roundings of the largest influence of its own part.
@@ -120,7 +120,7 @@ class Criteria:
     def cannot_matter(self, rows: Rows, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
         most = np.abs(rows.claim) + np.abs(rows.value) + factor * rows.error_bar
-        return np.asarray(most <= self.rtol * self.influence)
+        return np.asarray(most <= self.rtol * self.largest_influence)
 
     def accept(self, rows: Rows, which: Mask) -> None:
         """Settle rows that agree to ``rtol``, with an error bar that hides little more.
@@ -135,7 +135,7 @@ class Criteria:
         bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
         left = which & rows.open & ~rows.single
         if np.count_nonzero(left):
-            hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.influence)
+            hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.largest_influence)
             agrees |= hidden & ~self.cannot_matter(rows) & left[:, np.newaxis]
             self.settle(rows, left, agrees)
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
@@ -175,7 +175,7 @@ class Criteria:
         agreed = np.where(which[:, np.newaxis] & agrees, np.fmin(np.abs(rows.claim), np.abs(rows.value)), 0.0)
         self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
         # Where every derivative vanishes, what forward does nearby is all that there is.
-        self.influence = self._agreed or float(rows.movement.max(initial=0.0))
+        self.largest_influence = self._agreed or float(rows.movement.max(initial=0.0))
         enough = agrees
         if not agrees[which].all():
             enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
@@ -206,7 +206,7 @@ class Criteria:
         exact = rows.claims.in_float64_along(rows.directions.some(wrong))
         allowed = error_bar + self.tolerance(rows)[wrong] / 100
         imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
-        large = np.asarray(self.differs(rows) & (rows.scale > self.rtol * self.influence))
+        large = np.asarray(self.differs(rows) & (rows.scale > self.rtol * self.largest_influence))
         matters = large[wrong].any(axis=1) | rows.strict[wrong]
         rows.imprecise[wrong] = imprecise
         rows.small[wrong] = imprecise & ~matters
@@ -222,5 +222,5 @@ class Criteria:
             bar = np.fmax(rows.error_bar, np.abs(rows.claim - rows.value))[which]
             narrow = np.where(bar == 0, 0.0, bar / rows.scale[which])
             most = np.abs(rows.claim[which]) + np.abs(rows.value[which]) + bar
-            small = np.where(rows.strict[which, np.newaxis], np.inf, most / self.influence)
+            small = np.where(rows.strict[which, np.newaxis], np.inf, most / self.largest_influence)
         return float(np.nan_to_num(np.fmin(narrow, small), nan=np.inf).max(initial=0.0))

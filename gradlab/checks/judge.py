@@ -161,11 +161,11 @@ def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> N
 def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
     """See which outputs stay as they are over a long step: they add less than their rounding."""
     table, which = rows.table, rows.open
-    if not criteria.influence:
+    if not criteria.largest_influence:
         table.take(np.flatnonzero(which & rows.idle), FAR_STEP)
         which &= ~rows.idle  # what does not move however far the inputs do need not be looked at in between
     for k, step in enumerate((coarse_steps(table.eps)[0], *reversed(LONG_STEPS))):
-        if (k and criteria.influence) or criteria.problem.calls_left < 2 or not which.any():
+        if (k and criteria.largest_influence) or criteria.problem.calls_left < 2 or not which.any():
             break  # something was seen to move
         table.take(np.flatnonzero(which), step, note_still=k == 0)
         rows.movement = np.fmax(rows.movement, table.movement(step))

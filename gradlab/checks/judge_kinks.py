@@ -18,7 +18,7 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     """Look closely where the slopes of both sides of the first difference are not the same."""
     table, step = rows.table, usual_step(rows.table.eps)
     half_jump = np.abs(table.half_jump(step))
-    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.influence)
+    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.largest_influence)
     bent = visible & (half_jump > BENDS * rows.movement)
     joint = ~rows.single
     if np.count_nonzero(joint):

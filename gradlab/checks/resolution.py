@@ -84,7 +84,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
     if probes.by_entry or not isinstance(claims, Claims):  # of jvp, only sums are known
         worst = float(np.fmax.reduce(noticed.relative[which]))
         return None if np.isnan(worst) else worst, int(probes.small.sum())
-    change, limit = noticed.change[which], criteria.rtol * criteria.influence
+    change, limit = noticed.change[which], criteria.rtol * criteria.largest_influence
     if probes.position in claims.problem.constraints.projections:
         return _resolution_along_projections(probes, claims, change, limit)
     return _resolution_in_strata(probes, claims, change, limit)
@@ -148,7 +148,7 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
     What could hide in the others has to be too small to matter. Of entries at a kink, any slope between those
     on both sides is right.
     """
-    rows, limit = probes.rows, criteria.rtol * criteria.influence
+    rows, limit = probes.rows, criteria.rtol * criteria.largest_influence
     seen, hidden = set[int](), set[int]()
     for k in probes.rows_where(probes.right | probes.wrong).tolist():
         direction = rows.directions.joint[k - rows.directions.singles]

@@ -54,7 +54,7 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
             from_afar |= np.abs(claim - table.central(h)[chosen]) <= COARSE * missing
             steepest = np.fmax(steepest, table.secant(h)[chosen])
             reach = np.fmax(reach, table.secant(h)[chosen] * h)
-    limit = criteria.rtol * criteria.influence / UNKNOWN
+    limit = criteria.rtol * criteria.largest_influence / UNKNOWN
     little = missing <= SHARP * criteria.tolerance(rows)[chosen]
     # A claim that contradicts both is wrong; that of a stair itself, as zero is, may be meant so.
     for k, part in np.argwhere((from_afar | little) & (missing > error_bar)).tolist():

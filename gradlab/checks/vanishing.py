@@ -61,7 +61,7 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     floor = np.fmax(rounding.max(axis=0), criteria.floor)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown.
-    most = BLUNT * criteria.influence or np.inf
+    most = BLUNT * criteria.largest_influence or np.inf
     known = NOTHING * criteria.problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
     return zero & known, floor
 
