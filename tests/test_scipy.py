@@ -386,6 +386,12 @@ def test_derivative_that_should_vanish_fails(ask):
         ask()
 
 
+@pytest.mark.parametrize("by", [1, 2])
+def test_overflow_of_an_influence_is_no_agreement(by):
+    report = check_jac(np.exp, lambda x: by * np.diag(np.exp(x)), [709.0, 1.0], raise_exception=False)
+    assert report.verdict == {1: "inconclusive", 2: "fail"}[by]
+
+
 @pytest.mark.parametrize(("off", "passes"), [(1e-7, True), (1e-3, False)])
 def test_halves_of_a_float32_hessian_are_the_same_up_to_rounding(off, passes):
     exact = np.array([[2.0, 1.3], [1.3, -1.0]])

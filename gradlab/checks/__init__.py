@@ -81,6 +81,6 @@ else by what the wrong entries have in common (``descriptions ── partial``).
 differences; ``jacobian`` is a second witness. ``steps`` is for layers.
 
 A Jacobian, as SciPy takes it, answers for every output by itself: ``claimed_jacobian`` reads it,
-``sparsity`` says which unknowns move together, ``columns`` judges it (``watched`` keeps what it looks at),
-``entries`` finds out which are wrong. ``sparse_jacobian`` builds one.
+``sparsity`` says which unknowns move together, ``columns`` judges it by the same ``criteria`` (``watched``
+keeps what it looks at), ``entries`` finds out which are wrong. ``sparse_jacobian`` builds one.
 """

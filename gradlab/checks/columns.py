@@ -12,14 +12,15 @@ not is kept, and calculated with in blocks, so that memory grows with that alone
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, NOTHING, SHARP, UNMEASURED
+from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.judge import FAR_STEP
+from gradlab.checks.rows import Sides
 from gradlab.checks.suspects import OTHER
 from gradlab.checks.watched import BLOCK, Watched
 from gradlab.numerics import Array, Indices, Mask
@@ -34,8 +35,8 @@ Product = Callable[[Array], Array]
 
 
 @dataclass(eq=False)
-class Pairs:
-    """Some pairs of a direction and an output, of a few directions that are evaluated together.
+class Pairs(Sides):
+    """Some ``p`` pairs of a direction and an output, of ``r`` directions that are evaluated together.
 
     Attributes
     ----------
@@ -45,48 +46,38 @@ class Pairs:
         What the outputs do along them.
     row, column : Indices
         Shape ``(p,)``: of each pair, the direction and the output, as ``watched`` counts them.
-    claim, value, error_bar : Array
-        Shape ``(p,)``: what the Jacobian claims, beside what forward shows.
     """
 
     rows: Indices
     watched: Watched
     row: Indices
     column: Indices
-    claim: Array
-    value: Array
-    error_bar: Array
 
     @property
     def output(self) -> Indices:
         """The output of each pair."""
         return np.asarray(self.watched.outputs[self.column])
 
-    @property
-    def scale(self) -> Array:
-        """What a difference is relative to: the larger side."""
-        return np.asarray(np.fmax(np.abs(self.claim), np.nan_to_num(np.abs(self.value))))
-
     def narrowed(self, which: Mask) -> Pairs:
         """Return some of the pairs, which watch no more than they need."""
         rows, row = np.unique(self.row[which], return_inverse=True)
         columns, column = np.unique(self.column[which], return_inverse=True)
-        numbers = (array[which] for array in (self.claim, self.value, self.error_bar))
-        return Pairs(self.rows[rows], self.watched.narrowed(rows, columns), row, column, *numbers)
+        watched = self.watched.narrowed(rows, columns)
+        claim, value, bar = self.claim[which], self.value[which], self.error_bar[which]
+        return Pairs(claim, value, bar, self.rows[rows], watched, row, column)
 
-    def differentiated(
-        self, watched: Watched, noise: Array, enough: Callable[[Array, Array, Array], Mask]
-    ) -> tuple[Array, Array, Array]:
-        """Return derivatives, error bars and kinks; ``enough(claim, value, error_bar)`` needs no better."""
+    def differentiate(self, noise: Array, criteria: Criteria) -> Array:
+        """Take derivatives, as closely as ``criteria`` ask for; return by how much slopes differ at kinks."""
         claims = np.full((self.rows.size, self.watched.outputs.size), np.nan)  # where there is no pair
         claims[self.row, self.column] = self.claim
 
         def known(part: slice, value: Array, bar: Array) -> Mask:
-            return np.asarray(np.isnan(claims[:, part]) | enough(claims[:, part], value, bar))
+            sides = Sides(claims[:, part], value, bar)
+            return np.isnan(sides.claim) | criteria.agrees_to_rtol(sides) | criteria.is_small(sides)
 
-        found = watched.differentiated(noise, rtol=ACCURACY, enough=known)
-        value, bar, half_jump = (array[self.row, self.column] for array in found)
-        return value, bar, half_jump
+        found = self.watched.differentiated(noise, rtol=ACCURACY, enough=known)
+        self.value, self.error_bar, half_jump = (array[self.row, self.column] for array in found)
+        return half_jump
 
 
 @dataclass(eq=False)
@@ -141,7 +132,7 @@ def compare_columns(problem: Problem, product: Product, directions: Directions, 
     for pairs in doubtful:
         judge.two_differences(pairs)
     doubtful = judge.doubtful(doubtful)
-    if not judge.influence:
+    if not judge.criteria.largest_influence:
         doubtful = judge.depending(doubtful)
     outputs = np.unique(np.concatenate([pairs.output for pairs in doubtful])) if doubtful else _NONE
     while doubtful:
@@ -179,17 +170,8 @@ class _Judge:
     """
 
     def __init__(self, problem: Problem, product: Product, found: Comparison, rtol: float) -> None:
-        self.problem, self.product, self.found, self.rtol = problem, product, found, rtol
-        self._agreed = self._largest = 0.0
-        self._rounding = found.noise.copy()
-
-    @property
-    def influence(self) -> float:
-        """The largest agreement.
-
-        Where every derivative vanishes, as at a minimum, what forward does nearby is all that there is.
-        """
-        return self._agreed or self._largest
+        self.problem, self.product, self.found = problem, product, found
+        self.criteria, self._movement = Criteria(problem, rtol=rtol, atol=0.0), np.zeros(1)
 
     def one_difference(self, rows: Indices) -> Pairs:
         """Return the pairs of some directions that one difference does not settle."""
@@ -198,29 +180,29 @@ class _Judge:
         claim = self._claims(directions.joint)
         step, kept = usual_step(problem.eps), []
         for part in watched.blocks():
-            table = watched.table(part, self.found.noise)
+            table = watched.table(part)
             table.take(np.arange(rows.size), step)
             value = table.central(step)
             bar = np.where(np.isfinite(value), table.rounding(step), np.inf)
-            sides = claim[:, part], value, bar
-            self._learn(*sides)
-            nearby = np.nan_to_num(table.secant(step), posinf=0.0)
-            self._largest = max(self._largest, float(nearby.max(initial=0.0)))
-            row, column = np.nonzero(~self._settled(*sides))
-            kept.append((row, column + part.start, *(side[row, column] for side in sides)))
+            sides = Sides(claim[:, part], value, bar)
+            self._movement = np.fmax(self._movement, table.movement(step).max(initial=0.0))
+            self.criteria.learn(sides, self.criteria.agrees_to_rtol(sides), self._movement)
+            row, column = np.nonzero(~self._settled(sides))
+            both = sides.claim, sides.value, sides.error_bar
+            kept.append((row, column + part.start, *(side[row, column] for side in both)))
         row, column, claims, values, bars = (np.concatenate(arrays) for arrays in zip(*kept, strict=True))
-        pairs = Pairs(rows, watched, row, column, claims, values, bars)
+        pairs = Pairs(claims, values, bars, rows, watched, row, column)
         return pairs.narrowed(np.ones(row.size, dtype=bool))
 
     def two_differences(self, pairs: Pairs) -> None:
         """Take the leading term of truncation away."""
         pairs.value = pairs.watched.two_differences()[pairs.row, pairs.column]
         pairs.error_bar = pairs.error_bar / (1 - RATIO**2)
-        self._learn(pairs.claim, pairs.value, pairs.error_bar)
+        self.criteria.learn(pairs, self.criteria.agrees_to_rtol(pairs), self._movement)
 
     def doubtful(self, given: Sequence[Pairs]) -> list[Pairs]:
         """Return the pairs that are not settled."""
-        return _narrowed(given, lambda pairs: ~self._settled(pairs.claim, pairs.value, pairs.error_bar))
+        return _narrowed(given, lambda pairs: ~self._settled(pairs))
 
     def depending(self, given: Sequence[Pairs]) -> list[Pairs]:
         """Return the pairs whose output a very long step moves, or which claim that something does."""
@@ -237,22 +219,18 @@ class _Judge:
 
         Noise that was measured because of others does not count here, so that each stands for itself.
         """
-        value, bar, half_jump = pairs.differentiated(pairs.watched, self._rounding, self._agrees_or_is_small)
-        sides = pairs.claim, value, bar
-        right = self._narrow(*sides) & ~self._differs(*sides) & (half_jump == 0)
-        return np.asarray(~self._settled(*sides, right))
+        rounding = rounding_of_values(self.problem.output[pairs.watched.outputs], self.problem.eps)
+        # Of many outputs, one is off by more than its rounding, and would lead all of them to shorter steps.
+        half_jump = pairs.differentiate(UNMEASURED * rounding, self.criteria)
+        return ~self._settled(pairs, self.criteria.agrees(pairs) & (half_jump == 0), room=1)
 
     def decide(self, pairs: Pairs) -> None:
         """Decide what pairs are, now that noise is known."""
-        value, bar, half_jump = pairs.differentiated(
-            pairs.watched, self.found.noise, self._agrees_or_is_small
-        )
+        half_jump = pairs.differentiate(self.found.noise[pairs.watched.outputs], self.criteria)
         kinked = half_jump > 0
-        told = self._narrow(pairs.claim, value, bar) | (kinked & (bar <= COARSE * half_jump))
-        # At a kink, any slope between those on both sides is right.
-        pairs.value, pairs.error_bar = value, bar + half_jump
-        sides = pairs.claim, pairs.value, pairs.error_bar
-        wrong, small = self._differs(*sides), self._is_small(*sides)
+        told = self.criteria.tells(pairs) | (kinked & (pairs.error_bar <= COARSE * half_jump))
+        pairs.error_bar += half_jump  # at a kink, any slope between those on both sides is right
+        wrong, small = self.criteria.differs(pairs), self.criteria.is_small(pairs)
         if wrong.any():
             suspects = pairs.narrowed(wrong)
             agrees, also_told = self._looked_at_again(suspects)
@@ -263,10 +241,7 @@ class _Judge:
         found.kinked |= bool(kinked.any())
         found.small += int((small & ~told & ~wrong).sum())
         found.open += int(undecided.sum())
-        # Either the error bar is narrow enough, or what it may hide too small to matter.
-        hidden = (np.abs(pairs.claim) + np.abs(pairs.value) + pairs.error_bar) / self.influence
-        needed = np.nan_to_num(np.fmin(pairs.error_bar / pairs.scale, hidden), nan=np.inf)[undecided]
-        found.needed = max(found.needed, float(needed.max(initial=0.0)))
+        found.needed = max(found.needed, self.criteria.deciding_rtol(pairs, undecided))
         if wrong.any():
             found.wrong.append(pairs.narrowed(wrong))
             found.wrong[-1].watched.forget_ladder()
@@ -279,53 +254,26 @@ class _Judge:
         """
         directions = suspects.watched.directions.closer(self.problem) or suspects.watched.directions
         scaled = [{i: OTHER * d[i] for i in d} for d in directions.joint]
-        claim = self._claims(scaled)[suspects.row, suspects.output]
-        watched = Watched(self.problem, Directions.of(self.problem, {}, scaled), suspects.watched.outputs)
-        found = suspects.differentiated(watched, self.found.noise, lambda c, v, b: np.zeros(v.shape, bool))
-        value, bar, half_jump = found
-        sides = claim, value, bar + half_jump
-        return ~self._differs(*sides), self._narrow(*sides) | (half_jump > 0)
+        outputs = suspects.watched.outputs
+        watched = Watched(self.problem, Directions.of(self.problem, {}, scaled), outputs)
+        again = replace(suspects, claim=self._claims(scaled)[suspects.row, suspects.output], watched=watched)
+        half_jump = again.differentiate(self.found.noise[outputs], self.criteria)
+        again.error_bar += half_jump
+        return ~self.criteria.differs(again), self.criteria.tells(again) | (half_jump > 0)
 
     def _claims(self, directions: Sequence[ByInput]) -> Array:
         """Return ``J d`` for some directions, shape ``(r, m)``."""
         return np.stack([np.asarray(self.product(vector(d)), dtype=np.float64).ravel() for d in directions])
 
-    def _learn(self, claim: Array, value: Array, bar: Array) -> None:
-        agreed = np.where(self._agrees(claim, value, bar), np.abs(claim), 0.0)
-        self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
-        self._largest = max(self._largest, float(_size(claim, value).max(initial=0.0)))
+    def _settled(self, sides: Sides, right: Mask | bool = False, room: float = UNMEASURED) -> Mask:
+        """Return where both sides agree, or are too small to matter, and count the latter.
 
-    def _settled(self, claim: Array, value: Array, bar: Array, right: Mask | bool = False) -> Mask:
-        """Return where both sides agree, or are too small to matter, and count the latter."""
-        agrees, small = right | self._agrees(claim, value, bar), self._is_small(claim, value, bar)
-        self.found.small += int((small & ~agrees & ((claim != 0) | (value != 0))).sum())
+        What is settled is not looked at again once noise is known: hence the room for it in error bars.
+        """
+        agrees = right | self.criteria.agrees_to_rtol(sides)
+        small = ~agrees & self.criteria.is_small(sides, factor=room)
+        self.found.small += int((small & (sides.scale > 0)).sum())
         return agrees | small
-
-    def _agrees_or_is_small(self, claim: Array, value: Array, bar: Array) -> Mask:
-        return self._agrees(claim, value, bar) | self._is_small(claim, value, bar)
-
-    def _agrees(self, claim: Array, value: Array, bar: Array) -> Mask:
-        size = _size(claim, value)
-        close = np.abs(claim - value) <= self.rtol * size
-        return np.asarray(close & (bar <= UNMEASURED * SHARP * self.rtol * size))
-
-    def _is_small(self, claim: Array, value: Array, bar: Array) -> Mask:
-        """Return what is too small to matter, unless it certainly differs."""
-        small = np.abs(claim) + np.abs(value) + bar <= self.rtol * self.influence
-        return np.asarray(small & ~self._differs(claim, value, bar))
-
-    def _narrow(self, claim: Array, value: Array, bar: Array) -> Mask:
-        return np.asarray(bar <= max(COARSE, self.rtol) * _size(claim, value))
-
-    def _differs(self, claim: Array, value: Array, bar: Array) -> Mask:
-        # A claim that vanishes is a rounding of the largest, and so may what forward shows be.
-        nothing = NOTHING * self.problem.given_eps * self.influence
-        allowed = bar + self.rtol * _size(claim, value) + np.where(np.abs(value) <= bar, nothing, 0.0)
-        return np.asarray(np.isfinite(bar) & (np.abs(claim - value) > allowed))
-
-
-def _size(claim: Array, value: Array) -> Array:
-    return np.asarray(np.fmax(np.abs(claim), np.nan_to_num(np.abs(value))))
 
 
 def vector(direction: ByInput) -> Array:

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from gradlab.checks.directions import ByInput
-from gradlab.checks.rows import Rows
+from gradlab.checks.rows import Rows, Sides
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.point.problem import Problem
 
@@ -50,10 +50,11 @@ def left_of_cancelled(influence: float, eps: float) -> float:
 class Criteria:
     """What a disagreement is measured by, at one point.
 
-    It settles rows, too: each that is settled may raise the largest influence, by which the others are
-    measured. After one difference `accept` does, where both sides agree to ``rtol`` and the error bar is no
-    more than a few of these; along a ladder, `ladders.descend` by narrower bars; at its end `agrees`, by bars
-    that tell anything at all. All of them end in `settle`.
+    Its formulas are those of any `Sides`, of rows as of the columns of a Jacobian. It settles rows, too: each
+    that is settled may raise the largest influence, by which the others are measured. After one difference
+    `accept` does, where both sides agree to ``rtol`` and the error bar is no more than a few of these; along
+    a ladder, `ladders.descend` by narrower bars; at its end `agrees`, by bars that tell anything at all. All
+    of them end in `settle`.
 
     Parameters
     ----------
@@ -79,16 +80,16 @@ class Criteria:
         self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
         self._floor_of_all = self._hidden if hidden.all() else 0.0
 
-    def tolerance(self, rows: Rows) -> Array:
+    def tolerance(self, sides: Sides) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains."""
-        absolute = (self.atol + self.problem.given_tiny) * rows.directions.divisors[:, np.newaxis]
-        return np.asarray(self.rtol * rows.scale + absolute)
+        absolute = (self.atol + self.problem.given_tiny) * sides.divisors
+        return np.asarray(self.rtol * sides.scale + absolute)
 
-    def differs(self, rows: Rows) -> Mask:
+    def differs(self, sides: Sides) -> Mask:
         """Return where both sides differ by more than the error bar and the tolerance can explain."""
-        rounding = np.where(np.abs(rows.value) <= rows.error_bar, self.floor, self.floor_of_parts(rows))
-        allowed = rows.error_bar + rounding + self.tolerance(rows)
-        return np.asarray(~(np.abs(rows.claim - rows.value) <= allowed) & np.isfinite(rows.error_bar))
+        rounding = np.where(np.abs(sides.value) <= sides.error_bar, self.floor, self.floor_of_parts(sides))
+        allowed = sides.error_bar + rounding + self.tolerance(sides)
+        return np.asarray(~(np.abs(sides.claim - sides.value) <= allowed) & np.isfinite(sides.error_bar))
 
     @property
     def floor(self) -> float:
@@ -100,27 +101,45 @@ class Criteria:
         rounding = left_of_cancelled(self.largest_influence, self.problem.given_eps)
         return float(max(rounding, min(self._hidden, self.rtol * self.largest_influence), self._floor_of_all))
 
-    def floor_of_parts(self, rows: Rows) -> Array:
-        """Return how far a claim may be off elsewhere: by roundings of the largest influence of its own part.
+    def floor_of_parts(self, sides: Sides) -> Array:
+        """Return how far a claim may be off elsewhere: by roundings of what is right in its own part.
 
-        Outputs of other magnitudes are known better than those of the largest. Where each output is a part,
-        one that hardly moves may have been computed from its value, as ``1 - y²`` is.
+        Outputs of other magnitudes are known better than those of the largest.
         """
-        largest = np.where(rows.right[:, np.newaxis], rows.scale, 0.0).max(axis=0, initial=0.0)
-        if rows.table.upstreams is None:
-            largest = np.fmax(largest, np.abs(self.problem.output))
-        return np.asarray(np.fmax(ROUNDINGS * self.problem.given_eps * largest, self._floor_of_all))
+        rounding = ROUNDINGS * self.problem.given_eps * sides.known_of_parts
+        return np.asarray(np.fmax(rounding, self._floor_of_all))
 
-    def agrees(self, rows: Rows) -> Mask:
+    def agrees(self, sides: Sides) -> Mask:
         """Return where both sides agree, with error bars narrow enough to tell something."""
-        enough = np.where(rows.strict, 1 / CERTAIN, COARSE)[:, np.newaxis]
-        narrow = rows.error_bar <= np.fmax(enough, self.rtol) * rows.scale
-        return np.asarray(~self.differs(rows) & narrow)
+        return np.asarray(~self.differs(sides) & self.tells(sides))
 
-    def cannot_matter(self, rows: Rows, *, factor: float = 1.0) -> Mask:
+    def tells(self, sides: Sides) -> Mask:
+        """Return where error bars are narrow enough to tell something."""
+        enough = np.where(sides.strict, 1 / CERTAIN, COARSE)[..., np.newaxis]
+        return np.asarray(sides.error_bar <= np.fmax(enough, self.rtol) * sides.scale)
+
+    def agrees_to_rtol(self, sides: Sides) -> Mask:
+        """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
+        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides)
+        return np.asarray(close & (sides.error_bar <= self.narrow(sides)))
+
+    def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
-        most = np.abs(rows.claim) + np.abs(rows.value) + factor * rows.error_bar
+        most = np.abs(sides.claim) + np.abs(sides.value) + factor * sides.error_bar
         return np.asarray(most <= self.rtol * self.largest_influence)
+
+    def is_small(self, sides: Sides, *, factor: float = 1.0) -> Mask:
+        """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
+        return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
+
+    def learn(self, sides: Sides, agrees: Mask, movement: Array) -> None:
+        """Take the largest influence from where both sides agree.
+
+        Where every derivative vanishes, what forward does nearby, ``movement``, is all that there is.
+        """
+        agreed = np.where(agrees, np.fmin(np.abs(sides.claim), np.abs(sides.value)), 0.0)
+        self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
+        self.largest_influence = self._agreed or float(movement.max(initial=0.0))
 
     def accept(self, rows: Rows, which: Mask) -> None:
         """Settle rows that agree to ``rtol``, with an error bar that hides little more.
@@ -128,8 +147,7 @@ class Criteria:
         Along many entries they may agree within rounding alone, where what that hides cannot matter beside
         others.
         """
-        difference = np.abs(rows.claim - rows.value)
-        agrees = (difference <= self.tolerance(rows)) & (rows.error_bar <= self.narrow(rows))
+        difference, agrees = np.abs(rows.claim - rows.value), self.agrees_to_rtol(rows)
         self.settle(rows, which, agrees)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
         bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
@@ -150,11 +168,11 @@ class Criteria:
         rows.value = np.where(still, before[0], rows.value)
         rows.error_bar = np.where(still, before[1], rows.error_bar)
 
-    def narrow(self, rows: Rows) -> Array:
+    def narrow(self, sides: Sides) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
-        single = rows.single[:, np.newaxis]
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
-        return np.where(single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT)) * rows.scale
+        enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
+        return enough[..., np.newaxis] * sides.scale
 
     def _unmeasured(self, rows: Rows) -> Array | float:
         """Return how many times its rounding an error bar may be, as long as noise was not measured.
@@ -172,13 +190,10 @@ class Criteria:
 
         What is ``doubtful``, because something else contradicts it, does not count as hidden.
         """
-        agreed = np.where(which[:, np.newaxis] & agrees, np.fmin(np.abs(rows.claim), np.abs(rows.value)), 0.0)
-        self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
-        # Where every derivative vanishes, what forward does nearby is all that there is.
-        self.largest_influence = self._agreed or float(rows.movement.max(initial=0.0))
+        self.learn(rows, which[:, np.newaxis] & agrees, rows.movement)
         enough = agrees
         if not agrees[which].all():
-            enough = agrees | (self.cannot_matter(rows) & ~self.differs(rows) & ~np.asarray(doubtful))
+            enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful))
         settled = which & enough.all(axis=1)
         rows.right |= settled & (agrees & (rows.scale > 0)).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
@@ -206,21 +221,21 @@ class Criteria:
         exact = rows.claims.in_float64_along(rows.directions.some(wrong))
         allowed = error_bar + self.tolerance(rows)[wrong] / 100
         imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
-        large = np.asarray(self.differs(rows) & (rows.scale > self.rtol * self.largest_influence))
+        large = self.differs(rows) & (rows.scale > self.rtol * self.largest_influence)
         matters = large[wrong].any(axis=1) | rows.strict[wrong]
         rows.imprecise[wrong] = imprecise
         rows.small[wrong] = imprecise & ~matters
         rows.wrong[wrong] = ~rows.small[wrong]
 
-    def deciding_rtol(self, rows: Rows, which: Indices) -> float:
-        """Return the smallest ``rtol`` at which none of some open rows would be open.
+    def deciding_rtol(self, sides: Sides, which: Indices | Mask) -> float:
+        """Return the smallest ``rtol`` at which none of some that are open would be.
 
         Either both sides agree then, with an error bar that is narrow enough, or what it may hide is too
         small to matter.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            bar = np.fmax(rows.error_bar, np.abs(rows.claim - rows.value))[which]
-            narrow = np.where(bar == 0, 0.0, bar / rows.scale[which])
-            most = np.abs(rows.claim[which]) + np.abs(rows.value[which]) + bar
-            small = np.where(rows.strict[which, np.newaxis], np.inf, most / self.largest_influence)
-        return float(np.nan_to_num(np.fmin(narrow, small), nan=np.inf).max(initial=0.0))
+            bar = np.fmax(sides.error_bar, np.abs(sides.claim - sides.value))
+            narrow = np.where(bar == 0, 0.0, bar / sides.scale)
+            most = np.abs(sides.claim) + np.abs(sides.value) + bar
+            small = np.where(np.expand_dims(sides.strict, -1), np.inf, most / self.largest_influence)
+        return float(np.nan_to_num(np.fmin(narrow, small)[which], nan=np.inf).max(initial=0.0))

@@ -186,7 +186,7 @@ class _Search:
         if self._two_suffice:
             value = watched.two_differences()
         else:
-            value, _, _ = watched.differentiated(self.noise, rtol=ACCURACY)
+            value, _, _ = watched.differentiated(self.noise[outputs], rtol=ACCURACY)
         return np.asarray(np.asarray(self.product(d)).ravel()[outputs] - value[0])
 
 

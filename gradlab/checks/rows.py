@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -14,10 +13,43 @@ from gradlab.numerics.table import Table, usual_step
 from gradlab.point.problem import Problem
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept
+LARGEST = float(np.finfo(np.float64).max)  # relative to an overflow, any two numbers would agree
 
 
 @dataclass(eq=False)
-class Rows:
+class Sides:
+    """What is claimed, beside what forward shows: what a verdict is made of.
+
+    Attributes
+    ----------
+    claim, value, error_bar : Array
+        Of one shape. Where forward shows nothing, the error bar is infinite.
+    divisors : Array or float
+        What a derivative has to be divided by to be that of the entry.
+    single, strict : array of bool, or bool
+        Which move one entry alone, and which have to be found right: nothing else was seen of their input.
+    """
+
+    claim: Array
+    value: Array
+    error_bar: Array
+    divisors: Array | float = field(init=False, default=1.0)
+    single: Mask | bool = field(init=False, default=True)
+    strict: Mask | bool = field(init=False, default=False)
+
+    @property
+    def scale(self) -> Array:
+        """What a disagreement is relative to: the larger side. Lengths in the inputs are `scales`."""
+        return np.fmin(np.fmax(np.abs(self.claim), np.abs(self.value)), LARGEST)
+
+    @property
+    def known_of_parts(self) -> Array | float:
+        """How large what was found right is in the same part; by default, each is a part of its own."""
+        return 0.0
+
+
+@dataclass(eq=False)
+class Rows(Sides):
     """What is known about ``r`` directions, and what becomes of each; at first all are open.
 
     Columns are the ``s`` parts of the upstream gradient: most often one; where outputs are of very different
@@ -52,8 +84,6 @@ class Rows:
         A row that is none of these four is open.
     imprecise : array of bool, shape (r,)
         What is wrong only in the dtype given.
-    strict : array of bool, shape (r,)
-        Which have to be found right: nothing else was seen of their input.
     kinked : array of bool, shape (r,)
         At which a kink was found.
     rises : array of bool, shape (r,)
@@ -64,10 +94,7 @@ class Rows:
 
     directions: Directions
     claims: Claimed
-    claim: Array
     size: Array
-    value: Array
-    error_bar: Array
     movement: Array
     table: Table
     middle: Array = field(init=False)
@@ -77,6 +104,7 @@ class Rows:
     suspect: Mask = field(init=False)
     wrong: Mask = field(init=False)
     imprecise: Mask = field(init=False)
+    single: Mask = field(init=False)
     strict: Mask = field(init=False)
     kinked: Mask = field(init=False)
     rises: Mask = field(init=False)
@@ -84,16 +112,13 @@ class Rows:
 
     def __post_init__(self) -> None:
         """Begin with all rows open, and no kink."""
+        self.divisors = self.directions.divisors[:, np.newaxis]
+        self.single = np.arange(self.directions.count) < self.directions.singles
         self.middle, self.swing = np.zeros((2, *self.claim.shape))
         none = np.zeros((8, self.directions.count), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
         self.imprecise, self.strict, self.kinked, self.rises = none[4:]
         self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
-
-    @cached_property
-    def single(self) -> Mask:
-        """Which rows move one entry alone."""
-        return np.arange(self.directions.count) < self.directions.singles
 
     @property
     def seen(self) -> Mask:
@@ -102,8 +127,19 @@ class Rows:
 
     @property
     def scale(self) -> Array:
-        """What a disagreement is relative to: the larger side. Lengths in the inputs are `scales`."""
-        return np.fmax(self.size, np.abs(self.value))
+        """What a disagreement is relative to: the larger side; of a claim, its terms."""
+        return np.fmin(np.fmax(self.size, np.abs(self.value)), LARGEST)
+
+    @property
+    def known_of_parts(self) -> Array:
+        """How large what was found right is in each part, shape ``(s,)``.
+
+        Where each output is a part, one that hardly moves may have been computed from its value, as
+        ``1 - y²`` is.
+        """
+        largest = np.where(self.right[:, np.newaxis], self.scale, 0.0).max(axis=0, initial=0.0)
+        own = 0.0 if self.table.upstreams is not None else np.abs(self.table.output)
+        return np.asarray(np.fmax(largest, own))
 
     @property
     def idle(self) -> Mask:

@@ -55,16 +55,15 @@ class Watched:
         for start in range(0, self.outputs.size, size):
             yield slice(start, start + size)
 
-    def table(self, part: slice, noise: Array) -> Table:
-        """Return a table of the outputs of a block; ``noise`` is what each of all outputs may be off by."""
+    def table(self, part: slice, noise: Array | None = None) -> Table:
+        """Return a table of a block of the outputs; ``noise``, shape ``(k,)``, is what they may be off by."""
 
         def evaluate(rows: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
             up, down = self.sides(rows, step)
             yield rows, up[rows, part], down[rows, part]
 
-        outputs = self.outputs[part]
-        output, eps = self.problem.output[outputs], self.problem.eps
-        return Table(self.directions.count, evaluate, None, output, eps, noise=noise[outputs])
+        output, noise = self.problem.output[self.outputs[part]], None if noise is None else noise[part]
+        return Table(self.directions.count, evaluate, None, output, self.problem.eps, noise=noise)
 
     def differentiated(
         self, noise: Array, *, rtol: float, enough: Enough | None = None
@@ -74,7 +73,7 @@ class Watched:
         Parameters
         ----------
         noise : Array
-            Shape ``(m,)``: what each of all outputs may be off by.
+            Shape ``(k,)``: what each output may be off by.
         rtol : float
             The error bar that is narrow enough, relative to what an output does nearby.
         enough : callable, optional

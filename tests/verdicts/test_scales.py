@@ -4,6 +4,8 @@ import numpy as np
 from scipy import special
 from tables import NOT_FAIL, NOT_PASS, Row, agree, each_of, normal
 
+from gradlab import gradcheck
+
 
 def attention(q, k, v):
     return special.softmax(40 * q @ k.T, axis=-1) @ v
@@ -155,6 +157,7 @@ EDGES = [
     edge("root", np.sqrt, lambda x: 0.5 / np.sqrt(x), [1e-10, 1.0]),
     edge("clipped root", lambda x: np.sqrt(np.maximum(x, 0)), lambda x: 0.5 / np.sqrt(x), [1e-8, 0.7]),
     edge("logarithm", lambda x: np.log(np.clip(x, 1e-12, None)), lambda x: 1 / x, [1e-9, 0.5, 2.0]),
+    edge("exponential, of which an influence overflows", np.exp, np.exp, [709.0]),
 ]
 
 
@@ -176,3 +179,10 @@ def test_below_the_smallest_normal_number_is_zero(forward, backward, row, expect
 @each_of(EDGES)
 def test_next_to_the_edge_of_the_domain(forward, backward, row, expected):
     agree(forward, backward, row, expected)
+
+
+def test_slope_beyond_all_numbers_agrees_with_none():
+    report = gradcheck(
+        lambda x: 1e308 * np.tanh(1e9 * x), lambda dy, x: dy, [np.zeros(1)], raise_exception=False
+    )
+    assert not report.passed
