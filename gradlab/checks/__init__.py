@@ -37,9 +37,12 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on.
 ::
 
     judge
+      _without_truncation      judge           a second, longer difference, where that may explain it
       refine                   judge
+        _take_a_long_step      judge           which outputs stay as they are; here none
+        _descend_unmeasured    judge           the first ladder, which may only find rows right yet
         measure_noise          judge           Problem.noise: what forward's values are off by
-        descend                ladders         the first ladder, which makes it a suspect
+        descend                ladders         the same ladder, which makes it a suspect
         try_suspects           suspects
           find_stairs          stairs          sees none
           _look_closer         suspects        one difference from close by says the same

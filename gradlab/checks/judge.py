@@ -143,8 +143,9 @@ def _without_truncation(criteria: Criteria, rows: Rows) -> None:
 def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     """Settle what agrees along a ladder whose error bars know of rounding, not yet of other noise.
 
-    It may only find rows right: noise makes nothing agree to ``rtol``. What differs is put back as it was,
-    and goes down again once noise is measured, by differences that the table has kept.
+    A trial at no cost: the same ladder is read again, from differences that the table has kept, once noise is
+    measured. Until then it may only find rows right, for noise makes nothing agree to ``rtol``; what differs
+    is put back as it was.
     """
     which = rows.open
     before = rows.value.copy(), rows.error_bar.copy()
@@ -159,7 +160,10 @@ def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> N
 
 
 def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
-    """See which outputs stay as they are over a long step: they add less than their rounding."""
+    """See which outputs stay as they are over a long step: they add less than their rounding.
+
+    It is the first step of the ladder, taken ahead; longer ones are, where nothing was seen to move.
+    """
     table, which = rows.table, rows.open
     if not criteria.largest_influence:
         table.take(np.flatnonzero(which & rows.idle), FAR_STEP)
