@@ -24,6 +24,7 @@ from gradlab.point.tangents import joined, parted, rounded
 from gradlab.report import Finding
 
 Answer = dict[int, Array]  # gradients by the position of their input, or tangents by that of their output
+LARGE = 10_000  # numbers
 CONSTANT = 1.5  # every entry of another argument, on the scale of the first
 
 
@@ -118,8 +119,9 @@ class FirstAnswer:
 def backward_map(problem: Problem) -> LinearMap:
     """Return what backward is, from the upstream gradient to the gradients."""
     u = problem.grad_output
-    # Of the same number throughout there is but one in memory.
-    uniform = np.broadcast_to(CONSTANT, u.shape) if u.all() else np.where(u == 0, 0.0, CONSTANT)
+    # Of the same number throughout there is but one in memory, where that matters.
+    large = u.size > LARGE and u.all()
+    uniform = np.broadcast_to(CONSTANT, u.shape) if large else np.where(u == 0, 0.0, CONSTANT)
 
     def label(i: int, k: int) -> str:
         index = np.unravel_index(k, problem.value(i).shape)
