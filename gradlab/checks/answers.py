@@ -304,10 +304,11 @@ def _not_linear(
 ) -> Finding | None:
     """Say why the answers for two arguments do not add up to that for their sum."""
     u, c = linear.vector, linear.uniform
-    if linear.problem.cached:  # the third answer is that of another call of forward
-        changed = _accumulated(linear, k, g, allowed) or _changed(linear, k, g, allowed)
-        if changed is not None:
-            return changed
+    # With a cache, the third answer is that of another call of forward; without, one may agree by chance.
+    added = _accumulated(linear, k, g, allowed) if linear.problem.cached else None
+    changed = added or _changed(linear, k, g, allowed)
+    if changed is not None:
+        return changed
     for argument, answer in ((c, uniform), (linear.rounded(U * u + C * c), combined)):
         plain = linear.ask(argument).get(k)
         if plain is not None and allowed.differ(plain, answer) is not None:
