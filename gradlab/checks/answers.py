@@ -25,8 +25,8 @@ from gradlab.report import Finding
 
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
-ELSEWHERE = 0.3  # times the scale of an entry: another point
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
+ELSEWHERE = 0.3  # times the scale of an entry: another point
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 
 

@@ -4,9 +4,9 @@ r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an 
   what still does so from close by and along a second ladder, by the rules of ``suspects`` (and, at a kink, of
   ``judge_kinks``)
 - *right* where they do not, and :math:`b` is a small part of their size, a tenth. After one difference, in
-  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size:
-  no more than 6 ``rtol`` can be hidden then, of which the resolution tells; along many entries, other bars
-  do, as `Criteria.narrow` and `Criteria.accept` say
+  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size;
+  along many entries, other bars do, as `Criteria.narrow` and `Criteria.accept` say. What may hide behind
+  these is told by ``resolution``
 - *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence
 
 Where the upstream gradient is in parts, a row is right if one part is, and the others are or cannot matter.

@@ -11,6 +11,7 @@ from gradlab.numerics import Array
 from gradlab.numerics.table import usual_step
 
 WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
+SHORTEST = 4  # square roots of a rounding: of a step around a kink, where there is no other noise
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
 
@@ -106,4 +107,4 @@ def _step_around(rows: Rows, row: int, size: Array) -> float:
     usual = usual_step(rows.table.eps)
     rounding = rows.table.rounding(usual)[row] * usual
     noisy = (rounding[size > 0] / (AROUND * size[size > 0])).max(initial=0.0)
-    return float(np.clip(noisy, 4 * np.sqrt(rows.table.eps), usual))
+    return float(np.clip(noisy, SHORTEST * np.sqrt(rows.table.eps), usual))

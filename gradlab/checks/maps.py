@@ -24,7 +24,7 @@ from gradlab.point.tangents import joined, parted, rounded
 from gradlab.report import Finding
 
 Answer = dict[int, Array]  # gradients by the position of their input, or tangents by that of their output
-LARGE = 10_000  # numbers
+LARGE = 10_000  # numbers: less is made sooner than shared
 CONSTANT = 1.5  # every entry of another argument, on the scale of the first
 
 

@@ -39,7 +39,7 @@ AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves awa
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    r"""Along which directions a point is probed.
+    """Along which directions a point is probed.
 
     Attributes
     ----------

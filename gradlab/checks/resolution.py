@@ -101,9 +101,9 @@ def _resolution_in_strata(
     along = [cast(StratumDirection, d) for d in joint]
     labels, drawn, i = along[0].labels.ravel(), along[0].direction.ravel(), along[0].position
     gradients = [g[i].ravel() for g in claims.gradients]
-    # By stratum and part: the least that is noticed, and above what a movement matters. Entries move as far
-    # along a second direction as along the first, or all but.
-    noticed = noticed.reshape(sum(d.stratum == 0 for d in along), -1, len(gradients)).min(axis=0)
+    # By stratum and part, along the first direction of each: the least that is noticed, and above what a
+    # movement matters. Along a second one an entry may move half as far.
+    noticed = noticed[: int(labels.max()) + 1]
     above = limit - noticed
     for block in blocks(labels.size):
         label, d = labels[block].astype(np.intp), drawn[block]
