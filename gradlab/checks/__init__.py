@@ -22,8 +22,8 @@ functions call. Beside each stands its module, of this package unless another is
                                                          entry, its size or a tenth of the root mean square
                                                          of all (numerics.scales); to there by way of
                                                          Directions.evaluate and gradlab.point.evaluation
-              Criteria.accept    criteria                settles a right row; noise is not measured for that,
-                                                         8 times rounding is taken for it
+              Criteria.accept    criteria                settles a right row by its bar of rounding, and keeps
+                                                         8 times that, as other noise was not measured
               look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
                                                          less than a hundredth of them
             resolution_of        resolution              what would have been caught
@@ -39,9 +39,10 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on.
     judge
       _without_truncation      judge           a second, longer difference, where that may explain it
       refine                   judge
-        _take_a_long_step      judge           which outputs stay as they are; here none
+        _take_a_long_step      judge           the first step of the ladder: outputs that it does not move
+                                               cannot be rounded differently over shorter ones; here none
         _descend_unmeasured    judge           the first ladder, which may only find rows right yet
-        measure_noise          judge           Problem.noise: what forward's values are off by
+        measure_noise          criteria        Problem.noise: what forward's values are off by
         descend                ladders         the same ladder, which makes it a suspect
         try_suspects           suspects
           find_stairs          stairs          sees none

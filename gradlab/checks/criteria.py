@@ -7,7 +7,8 @@ r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an 
   `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size;
   along many entries, other bars do, as `Criteria.narrow` and `Criteria.accept` say. What may hide behind
   these is told by ``resolution``
-- *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence
+- *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence, and both
+  sides do not differ
 
 Where the upstream gradient is in parts, a row is right if one part is, and the others are or cannot matter.
 """
@@ -21,6 +22,7 @@ import numpy as np
 from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Rows, Sides
 from gradlab.numerics import Array, Indices, Mask
+from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
 
 CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be noticed for certain
@@ -95,8 +97,8 @@ class Criteria:
     def floor(self) -> float:
         """How far a claim may be off where forward shows nothing: by roundings of the largest influence.
 
-        Or by as much as the outputs that are nothing but rounding, as long as that is too small to matter
-        beside others, if there are any.
+        Or by what outputs below the noise floor contribute: as far as that is too small to matter beside
+        others, if there are any.
         """
         rounding = left_of_cancelled(self.largest_influence, self.problem.given_eps)
         return float(max(rounding, min(self._hidden, self.rtol * self.largest_influence), self._floor_of_all))
@@ -132,6 +134,20 @@ class Criteria:
         """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
         return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
 
+    def measure_noise(self, rows: Rows) -> None:
+        """Measure what forward's values are off by, and see whether what was settled still is."""
+        table = rows.table
+        if table.noise_is_measured:
+            return
+        table.know_noise(self.problem.noise)
+        rows.steepest = np.fmax.reduce([table.movement(step) for step in table.steps])
+        wider = table.rounding(usual_step(table.eps))
+        kinked = rows.kinked[:, np.newaxis]
+        rows.error_bar = np.where(kinked, rows.error_bar, np.fmax(rows.error_bar, wider))
+        wide = (rows.error_bar > COARSE * rows.scale) & ~self.cannot_matter(rows)
+        rows.right &= ~wide.any(axis=1) | rows.kinked
+        rows.small &= self.cannot_matter(rows).all(axis=1)
+
     def learn(self, sides: Sides, agrees: Mask, movement: Array) -> None:
         """Take the largest influence from where both sides agree.
 
@@ -141,14 +157,14 @@ class Criteria:
         self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
         self.largest_influence = self._agreed or float(movement.max(initial=0.0))
 
-    def accept(self, rows: Rows, which: Mask) -> None:
+    def accept(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that agree to ``rtol``, with an error bar that hides little more.
 
         Along many entries they may agree within rounding alone, where what that hides cannot matter beside
         others.
         """
         difference, agrees = np.abs(rows.claim - rows.value), self.agrees_to_rtol(rows)
-        self.settle(rows, which, agrees)
+        self.settle(rows, which, agrees, doubtful)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
         bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
         left = which & rows.open & ~rows.single
@@ -190,7 +206,7 @@ class Criteria:
 
         What is ``doubtful``, because something else contradicts it, does not count as hidden.
         """
-        self.learn(rows, which[:, np.newaxis] & agrees, rows.movement)
+        self.learn(rows, which[:, np.newaxis] & agrees, rows.steepest)
         enough = agrees
         if not agrees[which].all():
             enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful))
@@ -198,9 +214,9 @@ class Criteria:
         rows.right |= settled & (agrees & (rows.scale > 0)).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
 
-    def settle_too_small(self, rows: Rows, which: Mask) -> None:
+    def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
-        self.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool))
+        self.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool), doubtful)
 
     def find_imprecise(self, rows: Rows, wrong: Indices, error_bar: Array) -> None:
         """Mark which wrong rows are right in float64, and settle those that are too small to matter.

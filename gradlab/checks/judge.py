@@ -70,20 +70,6 @@ def judge(
     return rows
 
 
-def measure_noise(criteria: Criteria, rows: Rows) -> None:
-    """Measure what forward's values are off by, and see whether what was settled still is."""
-    table = rows.table
-    if table.noise_is_measured:
-        return
-    table.know_noise(criteria.problem.noise)
-    rows.movement = np.fmax.reduce([table.movement(step) for step in table.steps])
-    wider = table.rounding(usual_step(table.eps))
-    rows.error_bar = np.where(rows.kinked[:, np.newaxis], rows.error_bar, np.fmax(rows.error_bar, wider))
-    wide = (rows.error_bar > COARSE * rows.scale) & ~criteria.cannot_matter(rows)
-    rows.right &= ~wide.any(axis=1) | rows.kinked
-    rows.small &= criteria.cannot_matter(rows).all(axis=1)
-
-
 def refine(criteria: Criteria, rows: Rows) -> None:
     """Settle what the first difference leaves open, as far as forward can be resolved."""
     if not rows.open.any():
@@ -98,7 +84,7 @@ def refine(criteria: Criteria, rows: Rows) -> None:
         _descend_unmeasured(criteria, rows, coarse)
         if not (rows.open & ~rows.idle).any():
             return
-    measure_noise(criteria, rows)
+    criteria.measure_noise(rows)
     descend(criteria, rows, coarse)
     on_stairs = try_suspects(criteria, rows, coarse)
     _descend_stairs(criteria, rows, coarse, on_stairs)
@@ -162,9 +148,9 @@ def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> N
 def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
     """See which outputs stay as they are over a long step: they add less than their rounding.
 
-    It is the first step of the ladder, taken ahead; longer ones are, where nothing was seen to move.
+    It is the first step of the ladder, taken ahead; then 1/2, 2 and 8, until something is seen to move.
     """
-    table, which = rows.table, rows.open
+    table, which, moves = rows.table, rows.open, np.zeros(rows.claim.shape, dtype=bool)
     if not criteria.largest_influence:
         table.take(np.flatnonzero(which & rows.idle), FAR_STEP)
         which &= ~rows.idle  # what does not move however far the inputs do need not be looked at in between
@@ -172,16 +158,19 @@ def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
         if (k and criteria.largest_influence) or criteria.problem.calls_left < 2 or not which.any():
             break  # something was seen to move
         table.take(np.flatnonzero(which), step, note_still=k == 0)
-        rows.movement = np.fmax(rows.movement, table.movement(step))
-        criteria.settle_too_small(rows, which)
+        rows.steepest = np.fmax(rows.steepest, table.movement(step))
+        # What hardly moves over the usual step, and does over this one, may be on a stair.
+        moves |= np.abs(table.central(step)) > criteria.rtol * criteria.largest_influence
+        criteria.settle_too_small(rows, which, moves)
     narrower = np.where(np.isfinite(rows.value), table.rounding(usual_step(table.eps)), np.inf)
     rows.error_bar = np.where(which[:, np.newaxis], narrower, rows.error_bar)
-    criteria.accept(rows, which)
+    criteria.accept(rows, which, moves)
 
 
 def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     """Judge what is open or wrong once more, every entry on the scale of its own magnitude."""
-    chosen = np.flatnonzero((rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & rows.single))
+    undecided = (rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & rows.single)
+    chosen = np.flatnonzero(undecided & ~rows.table.on_stairs)  # which no shorter step leaves
     nearer = rows.directions.some(chosen).closer(criteria.problem) if chosen.size else None
     if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
         return

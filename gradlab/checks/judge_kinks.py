@@ -7,7 +7,8 @@ import numpy as np
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
 from gradlab.checks.rows import Rows
-from gradlab.numerics import Array
+from gradlab.checks.stairs import rests_on_a_stair
+from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import usual_step
 
 WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
@@ -18,16 +19,8 @@ AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curva
 def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     """Look closely where the slopes of both sides of the first difference are not the same."""
     table, step = rows.table, usual_step(rows.table.eps)
-    half_jump = np.abs(table.half_jump(step))
-    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.largest_influence)
-    bent = visible & (half_jump > BENDS * rows.movement)
     joint = ~rows.single
-    if np.count_nonzero(joint):
-        # Of many entries that move, those at a kink may be few: the difference is then off by as little.
-        bent |= visible & (joint & rows.open)[:, np.newaxis] & criteria.differs(rows)
-        # Where many agree nevertheless, a closer look tells nothing more: the jump is most often curvature.
-        bent &= (rows.open | rows.single)[:, np.newaxis]
-    for row in np.flatnonzero(bent.any(axis=1)).tolist():
+    for row in np.flatnonzero(_bent(criteria, rows)).tolist():
         if criteria.problem.calls_left < 4:
             break
         close = _close(rows, row, step)
@@ -39,6 +32,20 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
             judge_kink(criteria, rows, row, slopes)
         elif slopes is not None and not rows.right[row]:
             _accept_from_close_by(criteria, rows, row, slopes.middle, slopes.error_bar)
+
+
+def _bent(criteria: Criteria, rows: Rows) -> Mask:
+    """Return along which rows the slopes of both sides differ by more than rounding and usual curvature."""
+    half_jump = np.abs(rows.table.half_jump(usual_step(rows.table.eps)))
+    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.largest_influence)
+    bent = visible & (half_jump > BENDS * rows.steepest)
+    joint = ~rows.single
+    if np.count_nonzero(joint):
+        # Of many entries that move, those at a kink may be few: the difference is then off by as little.
+        bent |= visible & (joint & rows.open)[:, np.newaxis] & criteria.differs(rows)
+        # Where many agree nevertheless, a closer look tells nothing more: the jump is most often curvature.
+        bent &= (rows.open | rows.single)[:, np.newaxis]
+    return np.asarray(bent.any(axis=1))
 
 
 def _close(rows: Rows, row: int, step: float) -> float:
@@ -57,8 +64,8 @@ def _straightens(rows: Rows, row: int, close: float, step: float) -> bool:
 def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:
     """Settle a row by one difference from close by, if possible: there fewer entries are beside a kink.
 
-    Nor does a single entry stay settled where that contradicts: a function that bends so much varies over so
-    little that the first difference may agree by chance.
+    A single entry that is settled is opened again where that contradicts: a function that bends so much
+    varies over so little that the first difference may agree by chance.
     """
     rows.table.take(np.array([row]), step)
     value, bar = rows.table.central(step)[row], rows.table.rounding(step)[row]
@@ -75,7 +82,10 @@ def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float)
 
 def _accept_from_close_by(criteria: Criteria, rows: Rows, row: int, value: Array, error_bar: Array) -> bool:
     """Settle a row by what forward shows close by, past a kink that the first difference straddles."""
+    before = rows.value[row].copy(), rows.error_bar[row].copy()
     criteria.accept_others(rows, np.arange(rows.right.size) == row, value, error_bar)
+    if rows.small[row] and row < rows.directions.singles and rests_on_a_stair(rows.table, row):
+        rows.small[row], (rows.value[row], rows.error_bar[row]) = False, before
     return not rows.open[row]
 
 

@@ -160,7 +160,7 @@ def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     ladder = Ladder(table, chosen)
     for step in steps:
         ladder.add(step)
-        rows.movement[chosen] = np.fmax(rows.movement[chosen], table.movement(step)[chosen])
+        rows.steepest[chosen] = np.fmax(rows.steepest[chosen], table.movement(step)[chosen])
     narrower = np.zeros(rows.value.shape, dtype=bool)
     gap = np.abs(ladder.value - rows.value[chosen])
     narrower[chosen] = ladder.error_bar < rows.error_bar[chosen]

@@ -203,7 +203,7 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         size=np.abs(claim),
         value=value,
         error_bar=np.zeros_like(claim),
-        movement=np.broadcast_to(output, claim.shape).copy(),
+        steepest=np.broadcast_to(output, claim.shape).copy(),
         table=table,
     )
     rows.error_bar = _rounding(rows, exact)

@@ -65,10 +65,10 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     lies on both sides of the value; hence four error bars, and the tolerance on top. (At a kink, it has to
     leave the slopes between both sides, too.)
     """
-    # A probe that one difference settled would, had it disagreed, have had the error bar of a ladder: hence
-    # no resolution is below 1.4 rtol.
+    # Had it disagreed, a probe that one difference settled would have gone down a ladder, whose error bar is
+    # a tenth of rtol: hence no resolution is below 1.4 rtol.
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * rows.scale)
-    # And what agrees with the first difference is not asked further, however far that is off.
+    # And a row that is settled at once may hide as much as the first difference is off, by truncation.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows)
     off = np.abs(rows.table.central(step) - rows.value)
     asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows))

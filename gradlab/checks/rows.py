@@ -68,7 +68,7 @@ class Rows(Sides):
         rounding alone at first; of what one difference settled, in `Criteria.accept`, it is the larger of 8
         roundings and of what both sides still differ by. After a second ladder it has the rounding of the
         claim in it.
-    movement : Array
+    steepest : Array
         Shape ``(r, s)``: the steepest secant seen so far, as far as it is no rounding: `Table.movement`.
     table : Table
         The differences.
@@ -78,7 +78,7 @@ class Rows(Sides):
         Which are right: both sides agree, with an error bar that is narrow enough to tell.
     small : array of bool, shape (r,)
         Which are too small to matter: claim, value and error bar together are below ``rtol`` of the largest
-        influence.
+        influence, and both sides do not differ.
     suspect, wrong : arrays of bool, shape (r,)
         Which differ by more than the error bar explains: before and after a second ladder has confirmed it.
         A row that is none of these four is open.
@@ -95,7 +95,7 @@ class Rows(Sides):
     directions: Directions
     claims: Claimed
     size: Array
-    movement: Array
+    steepest: Array
     table: Table
     middle: Array = field(init=False)
     swing: Array = field(init=False)
@@ -153,7 +153,7 @@ class Rows(Sides):
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
         """Put what is known of other rows in the place of some of these, which are ``longer`` by a factor."""
-        for name in ("claim", "size", "value", "error_bar", "movement", "middle", "swing"):
+        for name in ("claim", "size", "value", "error_bar", "steepest", "middle", "swing"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
         for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
             getattr(self, name)[into] = getattr(other, name)[which]
@@ -187,6 +187,6 @@ def first_differences(
         size=size,
         value=value,
         error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
-        movement=table.movement(step),
+        steepest=table.movement(step),
         table=table,
     )

@@ -2,28 +2,32 @@
 
 What is rounded on the way to an output, as ``1 + x²`` is in ``log(1 + x²)``, makes stairs that are far higher
 than the rounding of the output itself. The shortest steps show one stair, and nothing of the slope of all;
-longer ones show the slope, as well as the height of a stair allows. A kink beside the point looks alike, but
-there the shortest steps are right: forward leaves the line continuously.
+longer ones show the slope, as well as the height of a stair allows, and some show no step at all. A kink
+beside the point looks alike, but there the shortest steps are right: forward leaves the line continuously.
 
-Of a part of an output's terms, stairs may be wider than a ladder is high, and the slope that they hide little
-more than ``rtol`` of all: where no more than that is missing, a leap further off explains it, too.
+Stairs that are as high as what `ROUNDED` allows are taken for rounding. Higher ones may be what forward is
+meant to be, as of ``round(x, 3)``, and have the slope of one stair: none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, SHARP, Criteria
+from gradlab.checks.criteria import COARSE, Criteria
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.noise import COARSEST
-from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps
+from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table, usual_step
 
-UNKNOWN = 8  # times a slope: what may hide where no more is known than how far forward moves
-HALVINGS = 8  # of a step, to see whether forward leaves a line by a leap
+ROUNDED = 1 / 3  # power of eps: leaps of one, or of an output that is larger, up to which they are rounding
+FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
+LOOKED = 16  # parts of a row, where outputs are judged by themselves
+HALVINGS = 12  # of a step, to see whether forward leaves a line by a leap
 SMOOTH = 3  # power of the step with which what is smooth leaves a line at most, once it is seen to
 SEVERAL = 4  # leaps, that a staircase makes where it is looked at from further away
-PART = 8  # of what is left of the line at the step before: a leap is no less
+PART = 64  # of what is left of the line at the step before: a leap is no less
 
 
 def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, error_bar: Array) -> Mask:
@@ -43,40 +47,63 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     Returns
     -------
     array of bool, shape (r,)
-        Of all rows.
+        Of all rows; these are open.
     """
-    table, found = rows.table, np.zeros(rows.right.shape, dtype=bool)
-    claim, (reach, steepest) = rows.claim[chosen], np.zeros((2, *value.shape))
-    missing, from_afar = np.abs(claim - value), np.zeros(value.shape, dtype=bool)
-    steps = coarse_steps(table.eps)
-    for h in steps:
-        if h in table.steps:
-            from_afar |= np.abs(claim - table.central(h)[chosen]) <= COARSE * missing
-            steepest = np.fmax(steepest, table.secant(h)[chosen])
-            reach = np.fmax(reach, table.secant(h)[chosen] * h)
-    limit = criteria.rtol * criteria.largest_influence / UNKNOWN
-    little = missing <= SHARP * criteria.tolerance(rows)[chosen]
-    # A claim that contradicts both is wrong; that of a stair itself, as zero is, may be meant so.
-    for k, part in np.argwhere((from_afar | little) & (missing > error_bar)).tolist():
-        row = int(chosen[k])
-        height = _leap_beside(table, row, part, float(value[k, part]), further=bool(little[k, part]))
-        if not from_afar[k, part] and missing[k, part] > WHOLE * height / (2 * steps[0]):
-            continue  # more than the leap explains
-        if height > COARSEST * reach[k, part]:
-            # Few stairs may be what forward is meant to be. Where they cannot matter, they tell no slope.
-            negligible = max(abs(float(claim[k, part])), float(steepest[k, part])) <= limit
-            height = float(reach[k, part]) if negligible else 0.0
-        if height:
-            table.note_stairs(row, part, height)
-            found[row] = True
+    table, highest = rows.table, _rounded(rows.table)
+    heights, doubtful = np.zeros(rows.claim.shape), np.zeros(rows.claim.shape, dtype=bool)
+    missing = np.abs(rows.claim[chosen] - value)
+    doubtful[chosen] = missing > error_bar + criteria.tolerance(rows)[chosen]
+    # The slope of a stair may be claimed, as zero is, where another was seen from farther away.
+    gap = np.abs(rows.value[chosen] - value)
+    doubtful[chosen] |= gap > error_bar + COARSE * np.fmax(np.abs(value), np.abs(rows.value[chosen]))
+    missing = np.fmax(missing, gap)
+    for k, row in enumerate(chosen.tolist()):
+        parts = np.flatnonzero(doubtful[row])
+        for part in parts[np.argsort(-missing[k, parts], kind="stable")[:LOOKED]].tolist():
+            height = _leap_beside(table, row, part, value[k, part], missing[k, part], highest[part])
+            heights[row, part] = height
+    # What does not move at all may be on a stair that is too wide to be seen: as high as those of others.
+    still = (table.secant(usual_step(table.eps)) == 0) & (doubtful | rows.small[:, np.newaxis])
+    shared = heights.max(axis=0)
+    for part in np.flatnonzero((shared == 0) & (still & doubtful).any(axis=0)).tolist():
+        shared[part] = _leap_of_another(rows, part, highest[part])
+    explained = still & (np.abs(rows.claim) * LONG_STEPS[0] <= shared)
+    heights = np.where(explained, np.fmax(heights, shared), heights)
+    for row, part in np.argwhere(heights > 0).tolist():
+        table.note_stairs(row, part, heights[row, part])
+    found = np.asarray((heights > 0).any(axis=1))
+    rows.small &= ~found
     return found
 
 
-def _leap_beside(table: Table, row: int, part: int, slope: float, *, further: bool) -> float:
+def _leap_of_another(rows: Rows, part: int, highest: float) -> float:
+    """Return by how much forward leaps along the row that moves least of all that do."""
+    moved = np.where(rows.steepest[:, part] > 0, rows.steepest[:, part], np.inf)
+    row = int(np.argmin(moved))
+    if not np.isfinite(moved[row]):
+        return 0.0
+    slope = rows.table.central(usual_step(rows.table.eps))[row, part]
+    return _leap_beside(rows.table, row, part, float(slope), 0.0, highest)
+
+
+def rests_on_a_stair(table: Table, row: int) -> bool:
+    """Whether forward, which does not move along a row, leaps by a rounding where it does."""
+    highest = _rounded(table)
+    return any(_leap_beside(table, row, part, 0.0, 0.0, highest[part]) > 0 for part in range(table.parts))
+
+
+def _rounded(table: Table) -> Array:
+    """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
+    sizes: Array = table.eps**ROUNDED * np.fmax(np.abs(table.output), 1.0)
+    return sizes if table.upstreams is None else np.abs(table.upstreams * sizes).max(axis=1, initial=0.0)
+
+
+def _leap_beside(table: Table, row: int, part: int, slope: float, missing: float, highest: float) -> float:
     """Return by how much forward leaps where it leaves the straight line that it is close to the point.
 
     At a kink beside the point it leaves the line continuously, and the answer is zero; at the end of a stair,
-    by the stair's height.
+    by the stair's height, on one side at least. It is zero, too, for leaps that do not explain what is
+    missing, and for one alone.
 
     Parameters
     ----------
@@ -88,37 +115,64 @@ def _leap_beside(table: Table, row: int, part: int, slope: float, *, further: bo
         The upstream gradient.
     slope : float
         Of the line, as the shortest steps have it.
-    further : bool
-        Whether to look further away than any step that was taken, too.
+    missing : float
+        How far that is from what it may be.
+    highest : float
+        Leap that is rounding.
     """
+    taken = {h for h, sides in table.steps.items() if np.isfinite(sides.up[row, part])}
+    steps = sorted({*taken, *LONG_STEPS, *FAR_STEPS})
+    lines = (_Line(table, row, part, slope, move) for move in MOVES)
+    return max(line.leap(steps, missing, highest) for line in lines)
 
-    def off(h: float) -> float:
-        table.take(np.array([row]), h)
-        sides = table.steps[h]
-        distance = abs(sides.up[row, part] - h * slope), abs(sides.down[row, part] + h * slope)
-        return float(np.nan_to_num(distance, nan=0.0).max())
 
-    def rounding(h: float) -> float:
-        return float(table.rounding(h)[row, part]) * h
+# Of each side by itself, for there may be a kink on the other; and of both, where curvature cancels.
+MOVES: tuple[Callable[[Changes], Array], ...] = (
+    lambda sides: sides.up,
+    lambda sides: -sides.down,
+    lambda sides: (sides.up - sides.down) / 2,
+)
 
-    taken = sorted(h for h, sides in table.steps.items() if np.isfinite(sides.up[row, part]))
-    if further:
-        taken += [h for h in reversed(LONG_STEPS) if h > taken[-1]]
-    outside = next((h for h in taken if off(h) > 4 * rounding(h)), None)
-    if outside is None or outside == taken[0]:
-        return 0.0
-    height, inside = off(outside), max(h for h in taken if h < outside)
-    if height <= (outside / inside) ** SMOOTH * (off(inside) + rounding(inside)):
-        return 0.0
-    for _ in range(HALVINGS):
-        if off(outside) - off(inside) <= height / PART:
-            return 0.0
-        middle = (inside + outside) / 2
-        if off(middle) > height / 4:
-            outside = middle
+
+@dataclass(frozen=True)
+class _Line:
+    """A straight line through the point, beside one part of what forward does along a row."""
+
+    table: Table
+    row: int
+    part: int
+    slope: float
+    move: Callable[[Changes], Array]
+
+    def off(self, h: float) -> float:
+        """How far forward is off the line at a step; zero where it has no value."""
+        self.table.take(np.array([self.row]), h)
+        distance = self.move(self.table.steps[h])[self.row, self.part] - h * self.slope
+        return float(np.nan_to_num(abs(distance), nan=0.0))
+
+    def left(self, h: float) -> bool:
+        """Whether that is more than rounding."""
+        return self.off(h) > WHOLE * float(self.table.rounding(h)[self.row, self.part]) * h
+
+    def leap(self, steps: list[float], missing: float, highest: float) -> float:
+        """By how much forward leaps where it leaves the line, as in `_leap_beside`."""
+        inside = 0.0
+        for outside in steps:
+            # A staircase as steep as is missing would have been left for the next stair before.
+            if missing * min(inside, LONG_STEPS[0]) > highest:
+                return 0.0
+            if self.left(outside):
+                break
+            inside = outside
         else:
-            inside = middle
-    leap = off(outside) - off(inside)
-    if further and max(map(off, taken)) < SEVERAL * leap:
-        return 0.0  # one leap is no staircase
-    return leap if leap > height / PART else 0.0
+            return 0.0
+        height = self.off(outside)
+        if not inside or height <= (outside / inside) ** SMOOTH * self.off(inside):
+            return 0.0
+        for _ in range(HALVINGS):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if self.left(middle) else (middle, outside)
+        leap = self.off(outside) - self.off(inside)
+        if not height / PART < leap <= highest or missing * min(inside, LONG_STEPS[0]) > leap:
+            return 0.0
+        return leap if any(self.off(h) >= SEVERAL * leap for h in steps) else 0.0

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria
-from gradlab.checks.judge import FAR_STEP, measure_noise, refine
+from gradlab.checks.judge import FAR_STEP, refine
 from gradlab.checks.rows import Rows
+from gradlab.checks.stairs import rests_on_a_stair
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, coarse_steps, usual_step
 
@@ -37,11 +38,12 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     moves = rows.table.movement(usual_step(rows.table.eps)).any(axis=1)
     certain = zero & moves & criteria.cannot_matter(rows, factor=UNMEASURED).all(axis=1)
     if not (criteria.problem.noise_is_known or certain[mine].all()):
-        measure_noise(criteria, rows)
+        criteria.measure_noise(rows)
     refine(criteria, rows)
     open_ = mine & rows.open & zero
     if open_.any():  # nothing at all was seen to move
         rows.small |= open_ & _stays(rows, open_, floor)
+    _open_stairs(rows, mine & rows.small & ~rows.idle & ~moves, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size and not _one_is_right(criteria, rows, claimed):
         rows.small &= ~(mine & ~zero)
@@ -53,6 +55,15 @@ def _settle_idle(rows: Rows, mine: Mask) -> None:
     rows.table.take(np.flatnonzero(idle), FAR_STEP)
     tried = np.isfinite(rows.table.secant(FAR_STEP)).all(axis=1)
     rows.small |= idle & rows.idle & tried
+
+
+def _open_stairs(rows: Rows, still: Mask, floor: Array) -> None:
+    """Open rows that do not move where they are on a stair, as one of them shows, of rounding on the way."""
+    if not still.any():
+        return
+    one = np.arange(still.size) == int(np.argmax(still))
+    if not _stays(rows, one, floor).any() and rests_on_a_stair(rows.table, int(np.argmax(still))):
+        rows.small &= ~still
 
 
 def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Array]:

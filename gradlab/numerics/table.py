@@ -73,7 +73,7 @@ def fine_steps(eps: float) -> list[float]:
 
 
 @dataclass
-class Sides:
+class Changes:
     """What the contracted outputs did at one step, for every row; NaN where they were not evaluated.
 
     Attributes
@@ -112,7 +112,7 @@ class Table:
         As above.
     noise_is_measured : bool
         Whether it is more than the rounding that is assumed: ``eps`` times the outputs.
-    steps : dict of float to Sides
+    steps : dict of float to Changes
         What was evaluated.
     seen, moved : arrays of bool, shape (r,)
         Which rows were evaluated at all, and along which an output was not the same at some step.
@@ -133,7 +133,7 @@ class Table:
     ) -> None:
         self.count, self.evaluate, self.upstreams = count, evaluate, upstreams
         self.output, self.eps = output, eps
-        self.steps: dict[float, Sides] = {}
+        self.steps: dict[float, Changes] = {}
         self.slopes: dict[float, Array] = {}
         self.seen, self.moved = np.zeros((2, count), dtype=bool)
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
@@ -160,7 +160,7 @@ class Table:
         has a slope of at most its rounding over ``h``.
         """
         if step not in self.steps:
-            self.steps[step] = Sides(*np.full((2, self.count, self.parts), np.nan))
+            self.steps[step] = Changes(*np.full((2, self.count, self.parts), np.nan))
         sides = self.steps[step]
         rows = rows[np.isnan(sides.up[rows]).any(axis=1)]
         if not rows.size:
@@ -185,6 +185,11 @@ class Table:
         """Note that along a row the contracted outputs rise by leaps of some height: it adds to rounding."""
         self._stairs[row, part] = height
         self._roundings.clear()
+
+    @property
+    def on_stairs(self) -> npt.NDArray[np.bool_]:
+        """Along which rows the outputs were found to rise by leaps, shape ``(r,)``."""
+        return np.isin(np.arange(self.count), [row for row, _ in self._stairs])
 
     def remembering(self, evaluate: Evaluate) -> Evaluate:
         """Return the same function, which takes from this table what that knows of every output already."""

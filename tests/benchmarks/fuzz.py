@@ -26,6 +26,7 @@ import gradlab
 # difference reaches the default rtol (1e-12 of rounding leaves a derivative good to about 1e-8).
 CONDITION = {np.dtype(np.float64): 3e3, np.dtype(np.float32): 1e3}
 FADED = 1e-2  # what rounding may do to the output in float32; sin(1e15) is lost in float64 as well
+NEAREST = 2.0**-33  # of the scale: no difference shows what varies over less
 SHARP = 1e4  # influence over what a move of 10 % does: tanh(1e10 x) at 0 is a step to any difference
 TOO_SMALL = 10  # times rtol and the largest influence: what cannot matter, whatever the scale of an entry
 EQUAL_EVERY, WITNESS_EVERY = 20, 50  # trials
@@ -287,9 +288,28 @@ def draw_trial(rng, oracle):
         influences = [influence(g, x).max(initial=0) for g, x in zip(gradients, inputs, strict=True)]
         if not max(influences) <= SHARP * moves if any(told) else rng.random() < 0.8:  # few of constants
             continue
+        if _is_isolated(vjp, dy, inputs, gradients):
+            continue
         if all(_clear(steps, inputs, k, g, rounding, told=told[k]) for k, g in enumerate(gradients)):
             right = tuple(np.asarray(g, x.dtype) for g, x in zip(gradients, inputs, strict=True))
             return Trial(steps, inputs, dy, vjp, right, told, nearby[0])
+
+
+def _is_isolated(vjp, dy, inputs, gradients):
+    """Whether a gradient is that of nothing but the point: it is not between those on both sides of it.
+
+    At ``x = 0``, ``x + arctan(1e20 * x) / 1e20`` has a slope of 2, and of 1 as far as anything shows; and
+    what an oracle makes of ``relu(x) + min(x, 0)`` there is no slope of it, which is 1 everywhere.
+    """
+    rng = np.random.default_rng(0)  # its own: what else is drawn does not depend on it
+    steps = [NEAREST * _rms(x) * rng.normal(size=x.shape) for x in inputs]
+    sides = [vjp(dy, *(x + t * h for x, h in zip(inputs, steps, strict=True))) for t in (1, -1)]
+    for x, g, *both in zip(inputs, gradients, *sides, strict=True):
+        outside = np.fmax(np.fmin(*both) - g, g - np.fmax(*both))
+        apart = 1e-6 * np.fmax(np.abs(g), np.fmax(*map(np.abs, both)))
+        if np.any((outside > apart) & (influence(outside, x) > 1e-6 * np.linalg.norm(influence(g, x)))):
+            return True
+    return False
 
 
 def _rounding(steps, inputs, dy):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from judging import judged, states
 
+from gradlab import gradcheck
+
 
 def first(forward, backward, x, **options):
     """Return what becomes of the first entry."""
@@ -73,3 +75,69 @@ def test_one_leap_far_away_excuses_nothing():
         return first(lambda x: 2 * x + 1e-5 * (x > 3), lambda dy, x: 2 * dy * (1 + defect), [1.0])
 
     assert [state(defect) for defect in (0.0, 4.5e-7)] == ["right", "wrong"]
+
+
+# Each returns what its rounding leaves of a small number: all, a few stairs, or nothing at all.
+ROUNDED_ON_THE_WAY = {
+    "log(1 + x^2)": (rounded_on_the_way, lambda x: 2 * x / (1 + x * x)),
+    "log(cosh(x))": (lambda x: np.log(np.cosh(x)), np.tanh),
+    "sqrt(1 + x^2) - 1": (lambda x: np.sqrt(1 + x * x) - 1, lambda x: x / np.sqrt(1 + x * x)),
+    "1 - cos(x)": (lambda x: 1 - np.cos(x), np.sin),
+    "(1 + x)^3 - 1": (lambda x: (1 + x) ** 3 - 1, lambda x: 3 * (1 + x) ** 2),
+    "sigmoid(x) - 1/2": (lambda x: 1 / (1 + np.exp(-x)) - 0.5, lambda x: 0.25 / np.cosh(x / 2) ** 2),
+}
+
+
+@pytest.mark.parametrize("x", [3e-7, -4.6578616e-8, 1.5e-8, 1.24e-9, -1.117857e-11, 8.162293e-11])
+@pytest.mark.parametrize("name", ROUNDED_ON_THE_WAY)
+def test_what_rounding_on_the_way_hides_is_neither_wrong_nor_zero(name, x):
+    forward, slope = ROUNDED_ON_THE_WAY[name]
+
+    def verdict(factor):
+        def backward(dy, x):
+            return dy * factor * slope(x)
+
+        return str(gradcheck(forward, backward, np.array([x]), raise_exception=False).verdict)
+
+    assert verdict(1.0) != "fail"
+    assert verdict(0.0) != "pass"
+
+
+@pytest.mark.parametrize("x", [3.22885198e-09, -2.75873764e-12])
+def test_stair_beside_a_kink_is_not_called_wrong(x):
+    def forward(x):
+        return np.maximum(rounded_on_the_way(x), np.minimum(x, -x))
+
+    report = gradcheck(forward, lambda dy, x: dy * 2 * x, np.array([x]), raise_exception=False)
+    assert not report.failed
+
+
+def test_what_never_moves_may_be_on_a_stair_of_its_neighbours():
+    def forward(x):  # whichever of the first two moves, the other is zero
+        y = rounded_on_the_way(x)
+        return np.minimum(y[0], y[1]) + y[2]
+
+    def backward(dy, x):
+        return dy * 2 * x * np.array([1, 0, 1])
+
+    x = np.array([1e-9, 2e-9, 4e-8])
+    assert not gradcheck(forward, backward, x, raise_exception=False).failed
+
+
+@pytest.mark.parametrize(
+    ("forward", "x"),
+    [
+        (lambda x: np.maximum(x, 0.0), -3e-9),  # it leaves zero continuously
+        (lambda x: 1.0 * (x > 0), -3.0),  # by one leap, far higher than any rounding
+        (lambda x: np.round(x, 3), 0.10023),
+        (lambda x: 0 * x, 1.0),
+    ],
+    ids=["dead relu", "threshold", "three decimals", "zero"],
+)
+def test_what_is_constant_close_to_the_point_has_the_slope_zero(forward, x):
+    def verdict(slope):
+        return gradcheck(
+            forward, lambda dy, x: slope * dy * np.ones_like(x), np.array([x]), raise_exception=False
+        ).verdict
+
+    assert [str(verdict(slope)) for slope in (0.0, 1e-3, 1.0)] == ["pass", "fail", "fail"]
