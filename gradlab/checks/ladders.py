@@ -25,13 +25,14 @@ CLEAR, VERY_CLEAR = 1e-2, 1e-9
 DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which side is right
 
 
-def closest_steps(rows: Rows, chosen: Indices) -> Array:
+def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
     """Return the shortest step at which rounding lets one difference tell which side is right, of each row.
 
-    NaN where nothing differs.
+    In the parts where both sides differ, if there are any. NaN where nothing differs.
     """
-    usual = usual_step(rows.table.eps)
-    difference = np.abs(rows.claim - rows.value)[chosen]
+    usual, differs = usual_step(rows.table.eps), criteria.differs(rows)[chosen]
+    asked = differs | ~differs.any(axis=1, keepdims=True)
+    difference = np.where(asked, np.abs(rows.claim - rows.value)[chosen], 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         shorter = rows.table.rounding(usual)[chosen] / (DISCERNING * difference)
         shorter = np.where(np.isfinite(shorter), shorter, -np.inf).max(axis=1)
@@ -57,10 +58,10 @@ class Closest:
     error_bar: Array
 
     @classmethod
-    def of(cls, rows: Rows, chosen: Indices) -> Closest:
+    def of(cls, criteria: Criteria, rows: Rows, chosen: Indices) -> Closest:
         """Take the differences, as far as there are calls."""
         value, error_bar = np.full((2, chosen.size, rows.table.parts), np.nan)
-        steps = closest_steps(rows, chosen)
+        steps = closest_steps(criteria, rows, chosen)
         closer = steps <= usual_step(rows.table.eps) / FARTHER
         for step in np.unique(steps[closer]).tolist():
             here = steps == step
@@ -129,7 +130,7 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     if not chosen.size:
         return on_stairs
     value, bar = rows.value[chosen], rows.error_bar[chosen]
-    claim, closest = rows.claim[chosen], Closest.of(rows, chosen)
+    claim, closest = rows.claim[chosen], Closest.of(criteria, rows, chosen)
     ladder = Ladder(table, chosen)
     for step in steps:
         going = ~ladder.exhausted | closest.contradicts(ladder, claim)

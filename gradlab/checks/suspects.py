@@ -57,7 +57,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     Of a noisy function that is as far away as the steps of a ladder, and nothing but a kink is told.
     """
     table, usual = rows.table, usual_step(rows.table.eps)
-    steps = closest_steps(rows, chosen)
+    steps = closest_steps(criteria, rows, chosen)
     for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
         difference = np.abs(rows.claim[row] - rows.value[row])
         if np.isnan(step) or criteria.problem.calls_left < 4:

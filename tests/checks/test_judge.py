@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from judging import judged, states
 
+from gradlab import gradcheck
 from gradlab.point.resources import Resources
 
 
@@ -121,3 +122,16 @@ class TestBudget:
         criteria, rows = judged(forward, lambda dy, x: -dy * np.sin(x), X, resources=limited)
         assert criteria.problem.forward_calls <= max_calls
         assert not rows.wrong.any()
+
+
+def test_each_part_is_looked_at_from_as_close_as_it_takes():
+    def forward(x):
+        return np.stack([1.7 * x, np.sin(x)])
+
+    def backward(dy, x):  # rounded where it is large: that part is known from farther away
+        return (dy[0] * 1.7 + dy[1] * np.cos(x)).astype(np.float32)
+
+    x = np.array([1.0112396e8, 1.0521597e8], np.float32)
+    dy = np.array([[1.3, -0.7], [1.1, 1.2]], np.float32)
+    report = gradcheck(forward, backward, x, grad_output=dy, raise_exception=False)
+    assert not report.failed
