@@ -63,12 +63,16 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
             height = _leap_beside(table, row, part, value[k, part], missing[k, part], highest[part])
             heights[row, part] = height
     # What does not move at all may be on a stair that is too wide to be seen: as high as those of others.
-    still = (table.secant(usual_step(table.eps)) == 0) & (doubtful | rows.small[:, np.newaxis])
+    still = table.secant(usual_step(table.eps)) == 0
     shared = heights.max(axis=0)
     for part in np.flatnonzero((shared == 0) & (still & doubtful).any(axis=0)).tolist():
         shared[part] = _leap_of_another(rows, part, highest[part])
-    explained = still & (np.abs(rows.claim) * LONG_STEPS[0] <= shared)
+    explained = still & doubtful & (np.abs(rows.claim) * LONG_STEPS[0] <= shared)
     heights = np.where(explained, np.fmax(heights, shared), heights)
+    # Nor is it certain, beside stairs, that it is too small to matter.
+    beside = still & rows.small[:, np.newaxis] & (heights > 0).any(axis=0)
+    for row, part in np.argwhere(beside)[:LOOKED].tolist():
+        heights[row, part] = _leap_beside(table, row, part, 0.0, 0.0, highest[part])
     for row, part in np.argwhere(heights > 0).tolist():
         table.note_stairs(row, part, heights[row, part])
     found = np.asarray((heights > 0).any(axis=1))
