@@ -16,17 +16,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.criteria import COARSE, SHARP, Criteria
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table, usual_step
+from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table, coarse_steps, usual_step
 
-ROUNDED = 1 / 3  # power of eps: leaps of one, or of an output that is larger, up to which they are rounding
+# Power of eps: leaps of that part of one, or of an output that is larger, may be rounding.
+ROUNDED = 1 / 3
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
 LOOKED = 16  # parts of a row, where outputs are judged by themselves
 HALVINGS = 12  # of a step, to see whether forward leaves a line by a leap
 SMOOTH = 3  # power of the step with which what is smooth leaves a line at most, once it is seen to
 SEVERAL = 4  # leaps, that a staircase makes where it is looked at from further away
+NONE = 0.0, 0.0  # a slope of zero, that is no estimate
 PART = 64  # of what is left of the line at the step before: a leap is no less
 
 
@@ -49,19 +51,25 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     array of bool, shape (r,)
         Of all rows; these are open.
     """
-    table, highest = rows.table, _rounded(rows.table)
+    table, highest, of_one = rows.table, _rounded(rows.table), _rounded(rows.table, power=1.0)
+    tolerance = criteria.tolerance(rows)[chosen]
     heights, doubtful = np.zeros(rows.claim.shape), np.zeros(rows.claim.shape, dtype=bool)
     missing = np.abs(rows.claim[chosen] - value)
-    doubtful[chosen] = missing > error_bar + criteria.tolerance(rows)[chosen]
+    doubtful[chosen] = missing > error_bar + tolerance
     # The slope of a stair may be claimed, as zero is, where another was seen from farther away.
     gap = np.abs(rows.value[chosen] - value)
     doubtful[chosen] |= gap > error_bar + COARSE * np.fmax(np.abs(value), np.abs(rows.value[chosen]))
     missing = np.fmax(missing, gap)
+    # Beside terms that are smooth no leap is seen; where little is missing, one rounding may explain it.
+    slight = doubtful[chosen] & ~table.on_stairs[chosen, np.newaxis] & (missing <= SHARP * tolerance)
+    slight &= missing * coarse_steps(table.eps)[0] <= WHOLE * of_one
+    heights[chosen] = np.where(slight, of_one, 0.0)
     for k, row in enumerate(chosen.tolist()):
         parts = np.flatnonzero(doubtful[row])
         for part in parts[np.argsort(-missing[k, parts], kind="stable")[:LOOKED]].tolist():
-            height = _leap_beside(table, row, part, value[k, part], missing[k, part], highest[part])
-            heights[row, part] = height
+            slope = value[k, part], error_bar[k, part]
+            leap = _leap_beside(table, row, part, slope, missing[k, part], highest[part])
+            heights[row, part] = max(heights[row, part], leap)
     # What does not move at all may be on a stair that is too wide to be seen: as high as those of others.
     still = table.secant(usual_step(table.eps)) == 0
     shared = heights.max(axis=0)
@@ -72,7 +80,7 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     # Nor is it certain, beside stairs, that it is too small to matter.
     beside = still & rows.small[:, np.newaxis] & (heights > 0).any(axis=0)
     for row, part in np.argwhere(beside)[:LOOKED].tolist():
-        heights[row, part] = _leap_beside(table, row, part, 0.0, 0.0, highest[part])
+        heights[row, part] = _leap_beside(table, row, part, NONE, 0.0, highest[part])
     for row, part in np.argwhere(heights > 0).tolist():
         table.note_stairs(row, part, heights[row, part])
     found = np.asarray((heights > 0).any(axis=1))
@@ -86,23 +94,26 @@ def _leap_of_another(rows: Rows, part: int, highest: float) -> float:
     row = int(np.argmin(moved))
     if not np.isfinite(moved[row]):
         return 0.0
-    slope = rows.table.central(usual_step(rows.table.eps))[row, part]
-    return _leap_beside(rows.table, row, part, float(slope), 0.0, highest)
+    usual = usual_step(rows.table.eps)
+    slope = rows.table.central(usual)[row, part], rows.table.rounding(usual)[row, part]
+    return _leap_beside(rows.table, row, part, slope, 0.0, highest)
 
 
 def rests_on_a_stair(table: Table, row: int) -> bool:
     """Whether forward, which does not move along a row, leaps by a rounding where it does."""
     highest = _rounded(table)
-    return any(_leap_beside(table, row, part, 0.0, 0.0, highest[part]) > 0 for part in range(table.parts))
+    return any(_leap_beside(table, row, part, NONE, 0.0, highest[part]) > 0 for part in range(table.parts))
 
 
-def _rounded(table: Table) -> Array:
+def _rounded(table: Table, power: float = ROUNDED) -> Array:
     """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
-    sizes: Array = table.eps**ROUNDED * np.fmax(np.abs(table.output), 1.0)
+    sizes: Array = table.eps**power * np.fmax(np.abs(table.output), 1.0)
     return sizes if table.upstreams is None else np.abs(table.upstreams * sizes).max(axis=1, initial=0.0)
 
 
-def _leap_beside(table: Table, row: int, part: int, slope: float, missing: float, highest: float) -> float:
+def _leap_beside(
+    table: Table, row: int, part: int, slope: tuple[float, float], missing: float, highest: float
+) -> float:
     """Return by how much forward leaps where it leaves the straight line that it is close to the point.
 
     At a kink beside the point it leaves the line continuously, and the answer is zero; at the end of a stair,
@@ -117,8 +128,8 @@ def _leap_beside(table: Table, row: int, part: int, slope: float, missing: float
         The direction.
     part : int
         The upstream gradient.
-    slope : float
-        Of the line, as the shortest steps have it.
+    slope : (float, float)
+        Of the line, as the shortest steps have it, and what that may be off by.
     missing : float
         How far that is from what it may be.
     highest : float
@@ -145,18 +156,19 @@ class _Line:
     table: Table
     row: int
     part: int
-    slope: float
+    slope: tuple[float, float]
     move: Callable[[Changes], Array]
 
     def off(self, h: float) -> float:
         """How far forward is off the line at a step; zero where it has no value."""
         self.table.take(np.array([self.row]), h)
-        distance = self.move(self.table.steps[h])[self.row, self.part] - h * self.slope
+        distance = self.move(self.table.steps[h])[self.row, self.part] - h * self.slope[0]
         return float(np.nan_to_num(abs(distance), nan=0.0))
 
     def left(self, h: float) -> bool:
-        """Whether that is more than rounding."""
-        return self.off(h) > WHOLE * float(self.table.rounding(h)[self.row, self.part]) * h
+        """Whether that is more than rounding, and more than the slope may be off by."""
+        rounding = float(self.table.rounding(h)[self.row, self.part])
+        return self.off(h) > (WHOLE * rounding + self.slope[1]) * h
 
     def leap(self, steps: list[float], missing: float, highest: float) -> float:
         """By how much forward leaps where it leaves the line, as in `_leap_beside`."""

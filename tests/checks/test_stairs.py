@@ -152,3 +152,17 @@ def test_neighbours_that_do_not_matter_are_no_stairs():
 
     report = gradcheck(forward, backward, np.array([-1.0, 1.5e-6, -2e-6]), raise_exception=False)
     assert report.passed
+
+
+@pytest.mark.parametrize("x", [-7.503888976201423e-08, 3.111357797702733e-07, -2.204716571581345e-07])
+def test_stairs_beside_curvature_are_not_called_wrong(x):
+    def forward(x):
+        return x + rounded_on_the_way(x) + 3e6 * x * x
+
+    def state(defect):
+        def backward(dy, x):
+            return dy * (1 + defect) * (1 + 2 * x / (1 + x * x) + 6e6 * x)
+
+        return first(forward, backward, [x])
+
+    assert [state(defect) for defect in (0.0, 1e-4)] == ["right", "wrong"]
