@@ -23,7 +23,7 @@ functions call. Beside each stands its module, of this package unless another is
                                                          of all (numerics.scales); to there by way of
                                                          Directions.evaluate and gradlab.point.evaluation
               Criteria.accept    criteria                settles a right row by its bar of rounding, and keeps
-                                                         8 times that, as other noise was not measured
+                                                         8 times that, or what both sides differ by
               look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
                                                          less than a hundredth of them
             resolution_of        resolution              what would have been caught
@@ -39,8 +39,8 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on.
     judge
       _without_truncation      judge           a second, longer difference, where that may explain it
       refine                   judge
-        _take_a_long_step      judge           the first step of the ladder: outputs that it does not move
-                                               cannot be rounded differently over shorter ones; here none
+        _take_a_long_step      judge           the first step of the ladder: outputs that stay as they are
+                                               over it add less rounding over shorter ones; here all move
         _descend_unmeasured    judge           the first ladder, which may only find rows right yet
         measure_noise          criteria        Problem.noise: what forward's values are off by
         descend                ladders         the same ladder, which makes it a suspect

@@ -88,7 +88,11 @@ class Criteria:
         return np.asarray(self.rtol * sides.scale + absolute)
 
     def differs(self, sides: Sides) -> Mask:
-        """Return where both sides differ by more than the error bar and the tolerance can explain."""
+        """Return where both sides differ by more than the error bar and the tolerance can explain.
+
+        And by more than the claim may be rounded: relative to all, where forward shows nothing at all, else
+        to what is right in the same part.
+        """
         rounding = np.where(np.abs(sides.value) <= sides.error_bar, self.floor, self.floor_of_parts(sides))
         allowed = sides.error_bar + rounding + self.tolerance(sides)
         return np.asarray(~(np.abs(sides.claim - sides.value) <= allowed) & np.isfinite(sides.error_bar))

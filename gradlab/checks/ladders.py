@@ -110,7 +110,7 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
             break
         ladder.add(step, going)
         _read(rows, ladder)
-        compare(np.where(single, VERY_CLEAR, CLEAR))  # of an entry, the report tells what forward shows
+        compare(np.where(single, VERY_CLEAR, CLEAR))  # the report states the value of an entry
     compare(CLEAR)
     # What longer steps tell is known no better than the usual one agrees with them.
     gap, left = np.where(np.isfinite(first), np.abs(rows.value - first) - off, np.inf), among & rows.open
