@@ -122,7 +122,15 @@ class Criteria:
     def tells(self, sides: Sides) -> Mask:
         """Return where error bars are narrow enough to tell something."""
         enough = np.where(sides.strict, 1 / CERTAIN, COARSE)[..., np.newaxis]
-        return np.asarray(sides.error_bar <= np.fmax(enough, self.rtol) * sides.scale)
+        return np.asarray(self.uncertainty(sides) <= np.fmax(enough, self.rtol) * sides.scale)
+
+    def uncertainty(self, sides: Sides) -> Array:
+        """Return the error bar, and where forward shows nothing, what a claim may be off by, too.
+
+        There a claim of as much as rounding is not told from none, however narrow the error bar is.
+        """
+        rounding = np.where(np.abs(sides.value) <= sides.error_bar, self.floor, 0.0)
+        return np.asarray(sides.error_bar + rounding)
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
         """Return where both sides agree to ``rtol``, with an error bar that hides little more."""

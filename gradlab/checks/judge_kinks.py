@@ -108,8 +108,11 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
     rows.kinked[row], rows.rises[row] = True, slopes.rises
     rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
-    narrow = (bar <= np.fmax(COARSE, criteria.rtol) * np.maximum(np.abs(lowest), np.abs(highest))).all()
-    rows.right[row], rows.small[row], rows.wrong[row] = not outside and bool(narrow), False, outside
+    size = np.maximum(np.abs(lowest), np.abs(highest))
+    told = bar < np.fmax(COARSE, criteria.rtol) * size
+    negligible = size + bar <= criteria.rtol * criteria.largest_influence
+    narrow = bool(told.any() and (told | negligible).all())
+    rows.right[row], rows.small[row], rows.wrong[row] = not outside and narrow, False, outside
 
 
 def _step_around(rows: Rows, row: int, size: Array) -> float:

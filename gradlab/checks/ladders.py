@@ -93,7 +93,8 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     def compare(enough: Array | float) -> None:
         gap = np.where(np.isfinite(first), np.abs(rows.value - first), 0.0)
         spare, difference = rows.error_bar + off, np.abs(rows.claim - rows.value)
-        agrees = ~criteria.differs(rows) & (rows.error_bar <= LADDER * criteria.rtol * rows.scale)
+        narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.scale
+        agrees = ~criteria.differs(rows) & narrow
         allowed = off + criteria.tolerance(rows) + np.where(np.abs(first) <= off, criteria.floor, 0.0)
         contradicted = np.abs(rows.claim - first) > allowed
         criteria.settle(rows, among, agrees & (gap <= spare + criteria.tolerance(rows)), contradicted)

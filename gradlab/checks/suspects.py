@@ -60,8 +60,8 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     steps = closest_steps(criteria, rows, chosen)
     for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
         difference = np.abs(rows.claim[row] - rows.value[row])
-        if np.isnan(step) or criteria.problem.calls_left < 4:
-            continue
+        if np.isnan(step) or table.on_stairs[row] or criteria.problem.calls_left < 4:
+            continue  # from close by, a stair is flat, and looks like a kink at its end
         noisy = step > usual / FARTHER
         slopes = slopes_at(table, row, min(step / CLEAR, LARGEST_STEP / FARTHER) if noisy else step)
         if slopes is None:

@@ -166,3 +166,30 @@ def test_stairs_beside_curvature_are_not_called_wrong(x):
         return first(forward, backward, [x])
 
     assert [state(defect) for defect in (0.0, 1e-4)] == ["right", "wrong"]
+
+
+def test_claim_of_as_much_as_rounding_is_not_right_where_forward_shows_nothing():
+    x = np.array([5.9169529e-06, 3.8546896e-06], np.float32)
+
+    def forward(x):  # one of float32 as far as both
+        return np.log(np.cosh(x.astype(np.float32)))
+
+    def verdict(first):
+        factors = np.array([first, 1], np.float32)
+        report = gradcheck(forward, lambda dy, x: factors * dy * np.tanh(x), x, raise_exception=False)
+        return str(report.verdict)
+
+    assert [verdict(factor) for factor in (1, 0, 2)] == ["inconclusive"] * 3
+
+
+def test_end_of_a_stair_is_no_kink():
+    def forward(x):
+        return (1e3 * (1 - np.cos(x.astype(np.float32)))).astype(np.float32)
+
+    def backward(dy, x):
+        return (dy * 1e3 * np.sin(x) * np.array([0.5, 1])).astype(np.float32)
+
+    x = np.array([-0.00413338, 0.00402494], np.float32)
+    report = gradcheck(forward, backward, x, raise_exception=False)
+    assert not report.passed
+    assert not any("kink" in note for note in report.notes)
