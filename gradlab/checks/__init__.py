@@ -39,14 +39,14 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on.
     judge
       _without_truncation      judge           a second, longer difference, where that may explain it
       refine                   judge
-        _take_a_long_step      judge           the first step of the ladder: outputs that stay as they are
-                                               over it add less rounding over shorter ones; here all move
+        _take_a_long_step      judge           the first step of the ladder: outputs that it does not move
+                                               add less rounding at shorter steps; that may be enough
         _descend_unmeasured    judge           the first ladder, which may only find rows right yet
         measure_noise          criteria        Problem.noise: what forward's values are off by
         descend                ladders         the same ladder, which makes it a suspect
         try_suspects           suspects
           find_stairs          stairs          sees none
-          _look_closer         suspects        one difference from close by says the same
+          _look_closer         suspects        a look from close by says the same
           _confirm             suspects        so does the second ladder: wrong
     wrong_gradients            findings        what is said of it
     _explain                   one_point       locate, find_causes
