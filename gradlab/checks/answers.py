@@ -17,6 +17,7 @@ import numpy as np
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
+from gradlab.numerics.noise import scatter
 from gradlab.numerics.scales import blocks
 from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
@@ -27,6 +28,10 @@ U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
 ELSEWHERE = 0.3  # times the scale of an entry: another point
+# Times an argument: equally spaced on both sides of one, as noise is looked for. Closer by, what an answer is
+# rounded to is the same, as a stair is.
+TIMES = [1 + k / 16 for k in range(9)], [1 - 0.73 * k / 16 for k in range(9)]
+MOST = 10_000  # entries that are looked at for that
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 
 
@@ -148,7 +153,7 @@ class Allowed:
         self.same = may_differ(eps)
         self.floor = floor / self.scale
 
-    def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
+    def differ(self, one: Array, other: Array, *terms: Array, scatter: float = 0.0) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.
 
         Parameters
@@ -157,6 +162,8 @@ class Allowed:
             The answers, of one shape.
         *terms : Array
             What they are sums of, where they are sums.
+        scatter : float
+            What an answer scatters by when its argument does, where that was asked, as an influence.
         """
         if not one.size:
             return None
@@ -166,7 +173,8 @@ class Allowed:
         if not (excess > 0).any():
             return None
         # Rounding is of one size throughout an answer, though at some entries it happens to be none.
-        excess -= CANCELLED * float((self.rounding(self.k) * self.scale).max(initial=0.0)) / self.scale
+        rounding = float((self.rounding(self.k) * self.scale).max(initial=0.0))
+        excess -= CANCELLED * max(rounding, scatter) / self.scale
         return int(np.argmax(excess)) if (excess > 0).any() else None
 
 
@@ -304,30 +312,50 @@ def _not_linear(
 ) -> Finding | None:
     """Say why the answers for two arguments do not add up to that for their sum."""
     u, c = linear.vector, linear.uniform
+    arguments = (u, g), (c, uniform), (linear.rounded(U * u + C * c), combined)
     # With a cache, the third answer is that of another call of forward; without, one may agree by chance.
     added = _accumulated(linear, k, g, allowed) if linear.problem.cached else None
     changed = added or _changed(linear, k, g, allowed)
     if changed is not None:
         return changed
-    for argument, answer in ((c, uniform), (linear.rounded(U * u + C * c), combined)):
+    for argument, answer in arguments[1:]:
         plain = linear.ask(argument).get(k)
         if plain is not None and allowed.differ(plain, answer) is not None:
             once_more = linear.ask(argument).get(k)
             if once_more is not None and allowed.differ(plain, once_more) is None:
                 return _layout_finding(linear, k, plain, answer, allowed)
+    most = max(_scatter(linear, k, *of, allowed) for of in arguments)
     zero, minus = (linear.ask(t * u).get(k) for t in (0.0, U))
-    if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
-        if minus is not None and allowed.differ(g, minus) is None:
+    if zero is not None and allowed.differ(np.zeros_like(g), zero, g, scatter=most) is not None:
+        if minus is not None and allowed.differ(g, minus, scatter=most) is None:
             message = f"{linear.what(k)} does not depend on {linear.argument}: multiply by it"
             return Finding("contract", linear.input(k), f"ignores-{linear.word}", message)
         worst = int(np.argmax(np.abs(zero)))
         what = f"for {linear.argument} = 0 it is {zero.flat[worst]:.6g}, expected 0"
         return _nonlinear(linear, k, what, worst)
-    if minus is not None and (at := allowed.differ(U * g, minus)) is not None:
+    if minus is not None and (at := allowed.differ(U * g, minus, scatter=most)) is not None:
         what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
         return _nonlinear(linear, k, what, at)
-    where = allowed.differ(U * g + C * uniform, combined, g, uniform)
+    where = allowed.differ(U * g + C * uniform, combined, g, uniform, scatter=most)
     return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
+
+
+def _scatter(linear: LinearMap, k: int, argument: Array, answer: Array, allowed: Allowed) -> float:
+    """Return by how much an answer scatters when its argument is multiplied by one number after another.
+
+    In ``p (u - Σ u p)``, the gradient of a softmax, that is by as much as ``u`` is rounded, however small
+    ``p`` is. What is not linear does not scatter.
+    """
+    if not answer.size:
+        return 0.0
+    some = slice(None, None, -(-answer.size // MOST))
+
+    def answered(t: float) -> Array:
+        return linear.ask(t * argument).get(k, t * answer).ravel()[some] / t
+
+    off = scatter([np.stack([answered(t) for t in side]) for side in TIMES])
+    scale = np.broadcast_to(allowed.scale, answer.shape).ravel()[some]
+    return float((off * scale).max())
 
 
 def _layout_finding(
