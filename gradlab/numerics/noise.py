@@ -54,6 +54,7 @@ SAFETY = 3  # standard deviations that an error bar is to cover
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
+ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -121,16 +122,21 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             scattered = np.where(loud, 0.0, scattered)
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
-    unclear = few | (grid > COARSEST * reach)
+    unclear, lost = few | (grid > COARSEST * reach), np.zeros_like(few)
     if lines and unclear.any():
         afar = [value for value in map(lines[0], AFAR) if value is not None]
         if afar:
             seen = np.stack([output, *afar])
             also, distinct = binary_grid(seen)
-            reach = np.fmax(reach, np.fmax.reduce(np.abs(seen)))
+            size = np.abs(seen)
+            # Digits that are lost beside something large are lost of all values alike; else a floating-point
+            # number has finer ones the smaller it is, unlike what was rounded to whole numbers on purpose.
+            least = np.fmin.reduce(np.where(size > 0, size, np.inf))
+            reach = np.where(few, ENDING * least, np.fmax(reach, np.fmax.reduce(size)))
+            lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             few &= distinct < DISTINCT
-    told = ~few & (grid <= COARSEST * reach) & (grid > 2 * np.spacing(np.abs(output)))
+    told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
     noise = np.fmax(noise, np.where(told, grid, 0.0))  # NaN, at the edge of a domain, shows nothing
     if output.size < MANY:
         return noise
