@@ -72,7 +72,8 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
             judge_kink(criteria, rows, row, slopes)
         elif not noisy:
             gap = np.abs(slopes.middle - rows.value[row])
-            allowed = slopes.error_bar + rows.error_bar[row] + DISCERNING * difference
+            # Halfway to the claim, it straddles what is closer still.
+            allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
             rows.suspect[row] = bool((gap <= allowed).all())
 
 
