@@ -30,7 +30,7 @@ FEW = 8  # roundings of it, where these are more: of what backward computes, and
 ELSEWHERE = 0.3  # times the scale of an entry: another point
 # Times an argument: equally spaced on both sides of one, as noise is looked for. Closer by, what an answer is
 # rounded to is the same, as a stair is.
-TIMES = [1 + k / 16 for k in range(9)], [1 - 0.73 * k / 16 for k in range(9)]
+TIMES = [1 + k / 64 for k in range(9)], [1 - 0.73 * k / 64 for k in range(9)]
 MOST = 10_000  # entries that are looked at for that
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 

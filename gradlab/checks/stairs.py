@@ -21,8 +21,8 @@ from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table, coarse_steps, usual_step
 
-# Power of eps: leaps of that part of one, or of an output that is larger, may be rounding.
-ROUNDED = 1 / 2
+# Power of eps: leaps of that part of one, 5e-7, or of an output that is larger, may be rounding.
+ROUNDED = 2 / 5
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
 LOOKED = 16  # parts of a row, where outputs are judged by themselves
 HALVINGS = 12  # of a step, to see whether forward leaves a line by a leap

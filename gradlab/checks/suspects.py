@@ -103,7 +103,23 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.error_bar[chosen] = bar + rounding
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
-    wrong = certain[chosen].any(axis=1) & ~searched
+    wrong = certain[chosen].any(axis=1) & ~searched & ~_supported(criteria, rows, chosen)
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
+
+
+def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
+    """Return along which suspects a difference from closer by contradicts the ladder, and not the claim.
+
+    Of a kink beside the point, whose jump is little more than rounding, no ladder of short steps tells.
+    """
+    table, supported = rows.table, np.zeros(chosen.size, dtype=bool)
+    claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
+    for step in table.steps:
+        if step >= usual_step(table.eps):
+            continue
+        there, off = table.central(step)[chosen], table.rounding(step)[chosen]
+        agrees = np.abs(claim - there) <= off + criteria.tolerance(rows)[chosen]
+        supported |= (agrees & (np.abs(value - there) > off + bar)).any(axis=1)
+    return supported

@@ -303,3 +303,39 @@ class TestAccumulated:
 
         found = kinds(forward, lambda dy, slope: dy * slope, cached=True)
         assert found == ({"accumulated"} if added else set())
+
+
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def d_softmax(dy, x):
+    p = softmax(x)
+    return p * (dy - (dy * p).sum())
+
+
+@pytest.mark.parametrize("x", [[0.0, 22.0], [0.0, 20.0, 1.0], [28.778, 1.533, -8.909], [0.0, 30.0]])
+def test_what_is_rounded_as_the_upstream_gradient_is_linear(x):
+    report = gradcheck(softmax, d_softmax, np.array(x), raise_exception=False)
+    assert not report.findings
+
+
+def test_normalization_of_two_numbers_is_linear():
+    def forward(x):
+        return (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-8)
+
+    def backward(dy, x):
+        s = np.sqrt(x.var(0) + 1e-8)
+        h = (x - x.mean(0)) / s
+        return (dy - dy.mean(0) - h * (dy * h).mean(0)) / s
+
+    assert not gradcheck(forward, backward, np.array([[1.0, 2], [6, -4]]), raise_exception=False).findings
+
+
+@pytest.mark.parametrize("change", [lambda dy: dy + 1e-9 * dy**2, lambda dy: np.clip(dy, -1.5, 1.5), np.tanh])
+def test_what_is_not_linear_does_not_scatter(change):
+    report = gradcheck(
+        softmax, lambda dy, x: d_softmax(change(dy), x), np.array([0.5, 1.0, -0.3]), raise_exception=False
+    )
+    assert "nonlinear-in-upstream" in {finding.kind for finding in report.findings}

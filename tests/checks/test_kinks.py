@@ -284,3 +284,21 @@ def test_kink_of_one_part_is_told_though_the_other_shows_nothing():
     with np.errstate(all="ignore"):
         _, rows = judged(relu, lambda dy, x: dy * (x > 0), x)
     assert states(rows)[0] == "right"
+
+
+@pytest.mark.parametrize("x", [[4.15642819882917e-07, 100.0], [-4.4e-5, 1e4]])
+def test_second_derivative_that_jumps_beside_the_point(x):
+    def forward(x):
+        return np.sum(np.maximum(x, 0) ** 2)
+
+    assert verdict(forward, lambda dy, x: 2 * dy * np.maximum(x, 0), np.array(x)) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("weight", "w"), [(1e-3, [2.1370507923480078e-06, 1000.0]), (1e-4, [13040.0, 0.28, -0.007])]
+)
+def test_small_kink_beside_a_large_loss_is_not_called_wrong(weight, w):
+    def forward(w):
+        return np.sum((w - 1) ** 2) + weight * np.sum(np.abs(w))
+
+    assert verdict(forward, lambda dy, w: dy * (2 * (w - 1) + weight * np.sign(w)), np.array(w)) != "fail"

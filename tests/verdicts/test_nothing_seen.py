@@ -205,3 +205,17 @@ def test_reason_says_that_nothing_moves():
         raise_exception=False,
     )
     assert report.reason == "whatever the gradient of x is, too little moves to see it"
+
+
+@pytest.mark.parametrize(
+    ("forward", "x"),
+    [
+        (lambda x: np.sum(np.round(x) ** 2), [4.45]),
+        (np.floor, [64.3]),
+        (np.round, [130.2]),
+        (lambda x: np.floor(4 * x) / 4, [20.1]),
+        (lambda x: 1e3 * np.mean(np.round(x)), [0.13, -0.13, 0.64, 0.1, -0.54]),
+    ],
+)
+def test_whole_numbers_are_no_rounding(forward, x):
+    assert gradcheck(forward, lambda dy, x: 0 * x, np.array(x), raise_exception=False).passed
