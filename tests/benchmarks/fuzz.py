@@ -27,6 +27,7 @@ import gradlab
 CONDITION = {np.dtype(np.float64): 3e3, np.dtype(np.float32): 1e3}
 FADED = 1e-2  # what rounding may do to the output in float32; sin(1e15) is lost in float64 as well
 NEAREST = 2.0**-33  # of the scale: no difference shows what varies over less
+MOST_AT_KINKS = 50  # entries that are looked at on both sides
 SHARP = 1e4  # influence over what a move of 10 % does: tanh(1e10 x) at 0 is a step to any difference
 TOO_SMALL = 10  # times rtol and the largest influence: what cannot matter, whatever the scale of an entry
 EQUAL_EVERY, WITNESS_EVERY = 20, 50  # trials
@@ -395,11 +396,27 @@ def broken(trial, k, backward, report):
     floor = TOO_SMALL * max(1e-7, math.sqrt(eps)) if getattr(result, "too_small", 0) else 8 * eps
     matters = influence(np.maximum(np.abs(right), np.abs(wrong)), x) >= floor * largest
     changed = (wrong != right) & matters
+    if any(f"a kink at {result.name}" in note for note in report.notes):
+        changed &= ~_between_sides(trial, k, wrong, changed)
     change = (np.abs(wrong - right) / np.abs(right))[changed].max(initial=0)
     if result.resolution is None and any(f"a kink at {result.name}" in note for note in report.notes):
         return ""  # nothing is promised: any slope between those on both sides is right, zero too
     resolution = result.resolution or 0  # none: all is said to be zero
     return f"changed by {change:.2e} beside a resolution of {resolution:.2e}" if change > resolution else ""
+
+
+def _between_sides(trial, k, gradient, which):
+    """Return which entries of a gradient of input k, of some, lie between those on both sides of them."""
+    x, between = trial.inputs[k], np.zeros(which.shape, dtype=bool)
+    for index in np.argwhere(which)[:MOST_AT_KINKS]:
+        at, sides = tuple(index), []
+        for step in (NEAREST, -NEAREST):
+            moved = [np.array(y, dtype=float) for y in trial.inputs]
+            moved[k][at] += step * _rms(x)
+            sides.append(float(trial.vjp(trial.grad_output, *moved)[k][at]))
+        bent = 1e-6 * max(map(abs, sides))
+        between[at] = min(sides) - bent <= gradient[at] <= max(sides) + bent
+    return between
 
 
 def disagreement(trial):
