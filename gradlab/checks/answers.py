@@ -344,7 +344,8 @@ def _scatter(linear: LinearMap, k: int, argument: Array, answer: Array, allowed:
     """Return by how much an answer scatters when its argument is multiplied by one number after another.
 
     In ``p (u - Σ u p)``, the gradient of a softmax, that is by as much as ``u`` is rounded, however small
-    ``p`` is. What is not linear does not scatter.
+    ``p`` is. What is not linear does not scatter; and what scatters by more than some roundings of the
+    outputs that the argument weighs was rounded to a narrower dtype.
     """
     if not answer.size:
         return 0.0
@@ -355,7 +356,9 @@ def _scatter(linear: LinearMap, k: int, argument: Array, answer: Array, allowed:
 
     off = scatter([np.stack([answered(t) for t in side]) for side in TIMES])
     scale = np.broadcast_to(allowed.scale, answer.shape).ravel()[some]
-    return float((off * scale).max())
+    output = np.abs(linear.problem.output)
+    outputs = (np.abs(argument) * output).sum() if linear.role == "backward" else output.max(initial=0.0)
+    return float(min((off * scale).max(), CANCELLED * linear.problem.given_eps * outputs))
 
 
 def _layout_finding(

@@ -339,3 +339,11 @@ def test_what_is_not_linear_does_not_scatter(change):
         softmax, lambda dy, x: d_softmax(change(dy), x), np.array([0.5, 1.0, -0.3]), raise_exception=False
     )
     assert "nonlinear-in-upstream" in {finding.kind for finding in report.findings}
+
+
+def test_what_is_rounded_to_float32_on_the_way_is_not_linear():
+    def backward(dy, x):
+        return (np.float32(dy) * np.float32(np.cos(x))).astype(float)
+
+    report = gradcheck(np.sin, backward, np.array([0.3, -0.7, 0.9]), raise_exception=False)
+    assert report.failed
