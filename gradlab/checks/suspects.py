@@ -72,7 +72,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
             judge_kink(criteria, rows, row, slopes)
         elif not noisy:
             gap = np.abs(slopes.middle - rows.value[row])
-            # Halfway to the claim, it straddles what is closer still.
+            # A look halfway to the claim confirms neither: it may straddle a kink that is closer still.
             allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
             rows.suspect[row] = bool((gap <= allowed).all())
 

@@ -103,7 +103,8 @@ class Ladder:
         Where a function has values on one side only, they are the derivatives of that side.
         """
         (value, rough), (bar, rough_bar) = self._central.value, self._central.error_bar
-        # Where the second derivative jumps, and beside which side of the point, no step tells that is longer.
+        # Odd powers of the step stand for a second derivative that jumps at the point. It may jump beside it,
+        # within the shortest step, and what that shows is then as right.
         rough_bar = rough_bar + np.abs(rough - np.nan_to_num(self._finest, nan=np.inf))
         better = (rough_bar < MUCH * bar) & (np.abs(rough - value) <= bar)
         value, bar = np.where(better, rough, value), np.where(better, rough_bar, bar)
