@@ -22,7 +22,8 @@ from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table, coarse_steps, usual_step
 
 # Power of eps: leaps of that part of one, 5.5e-7, or of an output that is larger, may be rounding. At 1/2,
-# the slope of stairs of 3e-7 was called wrong; at 1/3, that of 1e-6 · floor(x) was not known to be zero.
+# the slope of stairs of 3e-7 was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as
+# that of 1e-6 · floor(x) still is not.
 ROUNDED = 2 / 5
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
 LOOKED = 16  # parts of a row, where outputs are judged by themselves
