@@ -8,28 +8,33 @@ then tested for being wrong throughout, or at every k-th slice. The product of t
 reported, once a probe of the rest agrees and single entries in it do not.
 
 A single wrong entry, which is what is found most often, needs no search: with the entries of a direction
-weighted by the two digits of their index, in base √n, the disagreements are to that of the direction itself
-as the digits of the wrong one.
+weighted by a digit of their index, the disagreement is to that of the direction itself as the digit of the
+wrong one. The base is as large as one difference can tell digits apart: √n most often, which takes two.
+
+One difference tells most at a step of its own. What truncation does along the direction is known from the
+ladders that condemned it, and so is rounding; the step is the one at which both together are least.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge import judge
 from gradlab.checks.probes import Probes
 from gradlab.checks.regions import describe_parts, describe_region
+from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.scales import exact_displacement
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.scales import exact_displacement, grid_digits
+from gradlab.numerics.table import LARGEST_STEP, Table, usual_step
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
 
@@ -37,6 +42,9 @@ STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong 
 SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
 ONE_SIDED = (16, 4, 1)  # times the usual step: a ladder where one difference has one side alone
+CLEAR = 8  # times what one difference is off by, or its direction is rounded by: one unit of a digit
+APART = 0.25  # of a unit: what is further from a whole digit is none
+HALVINGS = 8  # of a known step, to find the one at which a difference is known best
 BARS_APART = 4  # error bars of one difference, by which both sides have to differ
 
 
@@ -63,15 +71,13 @@ class Region:
     derivatives: Array | None = None
 
 
-def locate(criteria: Criteria, claims: Claimed, probes: Probes) -> Region | None:
+def locate(criteria: Criteria, probes: Probes) -> Region | None:
     """Return the wrong entries of one input, or ``None`` where they could not be told apart.
 
     Parameters
     ----------
     criteria : Criteria
         Of the point.
-    claims : Claimed
-        What backward returned, or what jvp returns along directions.
     probes : Probes
         Of one input, some of them wrong.
     """
@@ -89,11 +95,10 @@ def locate(criteria: Criteria, claims: Claimed, probes: Probes) -> Region | None
         mask.flat[at] = True
         largest.flat[at] = np.where((numeric <= bar).all(axis=1), most, np.inf)
         return Region(mask, _in_words(problem, position, mask, x), not probes.unprobed, largest[mask])
-    direction = probes.wrong_direction()
-    if direction is None:
+    row = probes.widest_wrong
+    if row is None:
         return None
-    outputs = _wrong_outputs(criteria, claims, probes)
-    search = _Search(criteria, claims, position, direction[position], outputs)
+    search = _Search(criteria, probes.rows, row, position, _wrong_outputs(criteria, probes))
     return search.single_entry() or search.run()
 
 
@@ -107,41 +112,45 @@ def _in_words(problem: Problem, position: int, mask: Mask, values: Array | None 
 class _Search:
     """Restricts one direction to parts of its entries, and asks whether both sides still agree."""
 
-    def __init__(
-        self,
-        criteria: Criteria,
-        claims: Claimed,
-        position: int,
-        direction: Array,
-        outputs: Mask | None,
-    ) -> None:
-        self.criteria, self.claims, self.position = criteria, claims, position
-        self.problem, self.direction, self.outputs = criteria.problem, direction, outputs
+    def __init__(self, criteria: Criteria, rows: Rows, row: int, position: int, outputs: Mask | None) -> None:
+        self.criteria, self.claims, self.position = criteria, rows.claims, position
+        self.problem, self.outputs = criteria.problem, outputs
         self.x: Array = self.problem.value(position)
+        self.direction: Array = rows.directions.joint[row - rows.directions.singles][position]
+        self.whole, self.bar = rows.claim[row] - rows.value[row], rows.error_bar[row]
+        if outputs is not None:
+            self.whole = np.where(outputs, self.whole, 0.0)
+        self.part = int(np.argmax(np.abs(self.whole) - self.bar))
+        self.step, self.off = _sharpest_step(rows.table, row, self.part)
 
     def single_entry(self) -> Region | None:
         """Return the one wrong entry, if there is only one."""
-        base = int(np.ceil(np.sqrt(self.x.size)))
-        digits = np.divmod(np.arange(self.x.size).reshape(self.x.shape), base)
-        # Directions are rounded to a grid, as every other: 0 to 1 in steps of 1/base.
-        whole, bar = self._disagreement(self.direction)
-        found = []
-        for digit in digits:
-            weighted = exact_displacement(self.x, self.direction * ((digit + 1) / (base + 1)))
-            part, _ = self._disagreement(np.where(self.direction != 0, weighted, 0.0))
-            s = int(np.argmax(np.abs(whole) - bar))
-            found.append(part[s] / whole[s] * (base + 1) - 1 if whole[s] else np.nan)
-        if not (np.abs(found - np.round(found)) < 0.25).all():
+        x, direction, whole = self.x, self.direction, self.whole[self.part]
+        # Directions are rounded to a grid, as every other, and the weights of digits with them.
+        finest = 2.0 ** grid_digits(x.dtype) / CLEAR
+        off = max(self.off[self.part], self.bar[self.part])
+        largest = min(abs(whole) / (CLEAR * off) if off else math.inf, finest)
+        if largest < 2 or x.size < 2:
             return None
-        entry = round(found[0]) * base + round(found[1])
-        if not 0 <= entry < self.x.size or not self.direction.flat[entry]:
+        count = math.ceil(math.log(x.size) / math.log(largest))
+        base = math.ceil(x.size ** (1 / count))
+        entry, left = 0, np.arange(x.size)
+        for k in reversed(range(count)):
+            digit, left = np.divmod(left, base**k)
+            weighted = exact_displacement(x, direction * ((digit.reshape(x.shape) + 1) / (base + 1)))
+            part, _ = self._disagreement(np.where(direction != 0, weighted, 0.0))
+            found = part[self.part] / whole * (base + 1) - 1
+            if not abs(found - np.round(found)) < APART:
+                return None  # of several entries, no digit is whole
+            entry += round(found) * base**k
+        if not 0 <= entry < x.size or not direction.flat[entry]:
             return None
-        index = np.unravel_index(entry, self.x.shape)
-        mask = np.zeros(self.x.shape, dtype=bool)
+        index = np.unravel_index(entry, x.shape)
+        mask = np.zeros(x.shape, dtype=bool)
         mask[index] = True
         if self._disagrees(~mask) or not self._is_wrong(np.array(index), certainly=True):
             return None
-        return Region(mask, _in_words(self.problem, self.position, mask, self.x), exact=True)
+        return Region(mask, _in_words(self.problem, self.position, mask, x), exact=True)
 
     def run(self) -> Region | None:
         """Return the wrong entries, or ``None`` where they lie in no pattern that was looked for."""
@@ -204,17 +213,19 @@ class _Search:
         return bool((np.abs(disagreement) > bar).any())
 
     def _disagreement(self, direction: Array) -> tuple[Array, Array]:
-        return self._one_difference(Directions.of(self.problem, {}, [{self.position: direction}]))
+        part = Directions.of(self.problem, {}, [{self.position: direction}])
+        return self._one_difference(part, self.step, self.off)
 
-    def _one_difference(self, directions: Directions) -> tuple[Array, Array]:
+    def _one_difference(
+        self, directions: Directions, step: float, off: Array | float = 0.0
+    ) -> tuple[Array, Array]:
         """Return by how much both sides differ along a direction, by one difference, and what explains it."""
         problem, claims = self.problem, self.claims
         table = directions.table(problem, claims.upstreams, noise=problem.noise)
-        step = usual_step(problem.eps)
         table.take(np.zeros(1, dtype=np.intp), step)
         claim, size = (of[0] for of in claims.along(directions))
         scale = np.fmax(size, np.nan_to_num(table.secant(step)[0]))
-        value, bar = table.central(step), BARS_APART * table.rounding(step)
+        value, bar = table.central(step), BARS_APART * np.fmax(table.rounding(step), off)
         if np.isnan(value).any():  # one side has no values: truncation is not small by itself then
             ladder = Ladder(table, np.zeros(1, dtype=np.intp))
             for h in ONE_SIDED:
@@ -233,17 +244,35 @@ class _Search:
         entry = Directions.of(self.problem, {self.position: np.array([flat])})
         if certainly:
             return bool(judge(self.criteria, entry, self.claims).wrong[0])
-        disagreement, bar = self._one_difference(entry)
+        disagreement, bar = self._one_difference(entry, usual_step(self.problem.eps))
         return bool((np.abs(disagreement) > bar).any())
 
 
-def _wrong_outputs(criteria: Criteria, claims: Claimed, probes: Probes) -> Mask | None:
+def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
     """Return which outputs have a wrong tangent; ``None`` where outputs are contracted."""
     rows = probes.rows
-    if claims.upstreams is not None:
+    if rows.claims.upstreams is not None:
         return None
     differ = ~(np.abs(rows.claim - rows.value) <= rows.error_bar + criteria.tolerance(rows))
     return np.asarray(differ[probes.which][probes.wrong].any(axis=0))
+
+
+def _sharpest_step(table: Table, row: int, part: int) -> tuple[float, Array]:
+    """Return the step at which one difference along a row is known best, and what it is off by there.
+
+    What truncation is at a step, the next longer one tells; it shrinks with the square of the step.
+    """
+    known = sorted((h for h in table.steps if np.isfinite(table.central(h)[row]).all()), reverse=True)
+    best, least = (usual_step(table.eps), table.rounding(usual_step(table.eps))[row]), np.inf
+    for longer, step in itertools.pairwise(known):
+        apart = np.abs(table.central(longer)[row] - table.central(step)[row])
+        truncation = np.fmax(apart, table.rounding(step)[row]) / ((longer / step) ** 2 - 1)
+        for half in range(HALVINGS):
+            h = step / 2**half
+            off = truncation / 4**half + table.rounding(h)[row]
+            if h <= LARGEST_STEP and off[part] < least:
+                best, least = (h, off), off[part]
+    return best
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Indices, Mask
 
@@ -107,9 +106,13 @@ class Probes:
         """Return the flat index of the entry that the ``k``-th probe moves."""
         return int(self.rows.directions.entries[self.which.start + k])
 
-    def wrong_direction(self) -> ByInput | None:
-        """Return, of the joint directions that contradict backward, the one that moves the most entries."""
-        single = self.rows.directions.singles
-        wrong = [k for k in self.rows_where(self.wrong).tolist() if k >= single]
-        found = [self.rows.directions.joint[k - single] for k in wrong]
-        return max(found, key=lambda parts: sum(int((d != 0).sum()) for d in parts.values()), default=None)
+    @property
+    def widest_wrong(self) -> int | None:
+        """The row, of the joint directions that contradict backward, that moves the most entries."""
+        directions = self.rows.directions
+        wrong = [k for k in self.rows_where(self.wrong).tolist() if k >= directions.singles]
+
+        def moved(row: int) -> int:
+            return sum(int(np.count_nonzero(d)) for d in directions.joint[row - directions.singles].values())
+
+        return max(wrong, key=moved, default=None)

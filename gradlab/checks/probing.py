@@ -63,11 +63,20 @@ def probe(
         if one.blunt and one.kinked.any() and isinstance(claims, Claims):
             by_input[k], more = _with_kinks_apart(criteria, claims, one)
             notes = [*notes, *more]
-    return [*by_input, *_of_all(rows, plan, by_input), *_at_kinks_together(criteria, rows, claims)], notes
+    return [
+        *by_input,
+        *_of_all(criteria, claims, rows, plan, by_input),
+        *_at_kinks_together(criteria, rows, claims),
+    ], notes
 
 
-def _of_all(rows: Rows, plan: Plan, by_input: Sequence[Probes]) -> list[Probes]:
-    """Return the probes in which all large inputs move, where these tell more than those of each."""
+def _of_all(
+    criteria: Criteria, claims: Claimed, rows: Rows, plan: Plan, by_input: Sequence[Probes]
+) -> list[Probes]:
+    """Return the probes in which all large inputs move, where these tell more than those of each.
+
+    Of what they alone show to be wrong, it is asked which of the inputs it is.
+    """
     if not plan.of_all.stop > plan.of_all.start:
         return []
     (moved,) = rows.directions.joint[-1:]
@@ -76,7 +85,17 @@ def _of_all(rows: Rows, plan: Plan, by_input: Sequence[Probes]) -> list[Probes]:
         for one in large:
             one.unprobed = one.size
     # Of what is open by itself, a sum is known no better.
-    return [] if any(one.undecided for one in large) else [Probes(None, rows, plan.of_all, 0)]
+    if any(one.undecided for one in large):
+        return []
+    together = Probes(None, rows, plan.of_all, 0)
+    if not together.wrong.any() or any(one.wrong.any() for one in large):
+        return [together]
+    if len(large) > 1:
+        alone = [{i: moved[i]} for i in moved]
+        rows = judge(criteria, Directions.of(criteria.problem, {}, alone), claims)
+    first = rows.directions.count - len(moved)
+    each = (Probes(i, rows, slice(k, k + 1), moved[i].size) for k, i in enumerate(moved, start=first))
+    return [one for one in each if one.wrong.any()] or [together]
 
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[Probes]:

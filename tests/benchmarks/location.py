@@ -34,9 +34,9 @@ def located(forward, backward, *inputs):
     """Return the report, and how many calls of forward each search took."""
     counts = []
 
-    def counted(criteria, claims, probes):
+    def counted(criteria, probes):
         before = criteria.problem.forward_calls
-        region = locate(criteria, claims, probes)
+        region = locate(criteria, probes)
         counts.append(criteria.problem.forward_calls - before)
         return region
 

@@ -190,12 +190,44 @@ def test_both_inputs_that_are_wrong_are_located_each_by_itself():
 def test_entry_is_named_within_the_calls_of_the_contract(k, monkeypatch):
     counts = []
 
-    def counted(criteria, claims, probes):
+    def counted(criteria, probes):
         before = criteria.problem.forward_calls
-        region = locate(criteria, claims, probes)
+        region = locate(criteria, probes)
         counts.append(criteria.problem.forward_calls - before)
         return region
 
     monkeypatch.setattr(gradlab.checks.one_point, "locate", counted)
     assert check(k, VECTOR, 1.01).inputs[0].wrong_entries == ((k,),)
     assert 0 < sum(counts) <= 100
+
+
+@pytest.mark.parametrize("seed", [79, 183, 355, 1096])
+def test_entry_that_only_the_direction_of_all_inputs_shows_is_named(seed):
+    """Along the direction of its own input alone, what it is off by is below rtol of that."""
+    x, w = np.random.default_rng(0).normal(size=(2, 1200))
+
+    def backward(u, x, w):
+        dx, dw = u * 2 * x / x.size, u * 3 * w**2 / w.size
+        dw[seed] *= 1 + 1e-5
+        return dx, dw
+
+    def forward(x, w):
+        return np.mean(x * x + w**3)
+
+    report = gradcheck(forward, backward, (x, w), rng=seed, raise_exception=False)
+    assert [result.verdict for result in report.inputs] == ["pass", "fail"]
+    assert [finding.input for finding in report.findings] == ["w"]
+    assert report.inputs[1].wrong_entries == ((seed,),)
+
+
+@pytest.mark.parametrize("seed", [12, 32, 93])
+def test_entry_that_only_the_second_direction_shows_is_named(seed):
+    x = np.random.default_rng(0).normal(size=2000)
+
+    def backward(u, x):
+        dx = u * 2 * x / x.size
+        dx[6 * seed] *= 1 + 1e-5
+        return dx
+
+    report = gradcheck(lambda x: np.mean(x * x), backward, x, rng=seed, raise_exception=False)
+    assert report.inputs[0].wrong_entries == ((6 * seed,),)
