@@ -12,8 +12,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from gradlab.checks.columns import Product
 from gradlab.checks.directions import Directions
-from gradlab.checks.plan import StratumDirection, apart_at_bounds, strata
 from gradlab.checks.sparsity import canonical, confined, full_rows, group, look_up
+from gradlab.checks.strata import StratumDirection, apart_at_bounds, strata
 from gradlab.errors import UsageError
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import random_direction
@@ -134,7 +134,7 @@ class ClaimedJacobian:
         labels, each = group(self.value, sums=n > SMALL) if self.sparse else np.arange(n), 1
         if not self.by_entry:  # as of any large input, a stratum of entries of similar influence at a time
             size = np.ones(n) if self.operator else np.abs(self.value).max(axis=0)
-            labels, each = strata([size], reach), DIRECTIONS
+            (labels, _), each = strata([size], reach), DIRECTIONS
         if self.sparse or not self.by_entry:
             labels = apart_at_bounds(problem, i, labels)
         drawn = [problem.direction(i, random_direction(x, rng, reach)) for _ in range(each)]

@@ -12,14 +12,17 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions, count_movable
 from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import judge
-from gradlab.checks.plan import Plan, StratumDirection, apart_at_kinks
+from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, resolution_of
 from gradlab.checks.rows import Rows
+from gradlab.checks.strata import StratumDirection, apart
 from gradlab.checks.vanishing import look_harder, nothing_was_seen
+from gradlab.numerics import Mask
 from gradlab.numerics.table import Table
 from gradlab.words import counted
 
+FEWEST = 16  # calls that two strata take apart, if they are worth it
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 
 
@@ -60,8 +63,9 @@ def probe(
     by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
     for k, one in enumerate(by_input):
         one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
-        if one.blunt and one.kinked.any() and isinstance(claims, Claims):
-            by_input[k], more = _with_kinks_apart(criteria, claims, one)
+        along = _hides_others(claims, one)
+        if along:
+            by_input[k], more = _told_apart(criteria, claims, one, along)
             notes = [*notes, *more]
     return [
         *by_input,
@@ -109,19 +113,35 @@ def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[
     return [Probes(None, joint_rows, slice(0, len(joint)), 0)]
 
 
-def _with_kinks_apart(criteria: Criteria, claims: Claims, one: Probes) -> tuple[Probes, list[str]]:
-    """Probe a large input once more, entries at a kink apart: what these leave open hides no other then."""
-    problem, single = criteria.problem, one.rows.directions.singles
-    along = one.rows.directions.joint[one.which.start - single : one.which.stop - single]
-    strata = [d for d in along if isinstance(d, StratumDirection)]
-    if one.position is None or not strata or len(strata) < len(along):
-        return one, []
-    at_kink = claims.leaping(one.position)
-    rows = judge(criteria, Directions.of(problem, {}, apart_at_kinks(strata, at_kink)), claims)
+def _hides_others(claims: Claimed, one: Probes) -> Sequence[StratumDirection]:
+    """Return the directions of an input along which too little is told, if others would tell more."""
+    single = one.rows.directions.singles
+    joint = one.rows.directions.joint[one.which.start - single : one.which.stop - single]
+    along = [d for d in joint if isinstance(d, StratumDirection)]
+    if one.by_entry or not along or len(along) < len(joint):
+        return ()
+    at_kinks = one.blunt and one.kinked.any() and isinstance(claims, Claims)
+    too_little = one.undecided or not (one.right | one.wrong).any()
+    may_tell = any(d.joined for d in along) and claims.problem.calls_left >= FEWEST
+    return along if at_kinks or (too_little and may_tell) else ()
+
+
+def _told_apart(
+    criteria: Criteria, claims: Claimed, one: Probes, along: Sequence[StratumDirection]
+) -> tuple[Probes, list[str]]:
+    """Probe a large input once more, strata apart, and entries at a kink: what these hide, others do not."""
+    problem, notes = criteria.problem, list[str]()
+    assert one.position is not None
+    at_kink: Mask | bool = False
+    if one.kinked.any() and isinstance(claims, Claims):
+        at_kink = claims.leaping(one.position)
+        count = counted(int(at_kink.sum()), "entry", "entries")
+        notes = [f"{count} of {problem.names[one.position]}, at a kink, were compared only all together"]
+    rows = judge(criteria, Directions.of(problem, {}, apart(along, at_kink)), claims)
+    noticed = Noticed.of(criteria, rows)
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
-    noticed, count = Noticed.of(criteria, rows), counted(int(at_kink.sum()), "entry", "entries")
     again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
-    return again, [f"{count} of {problem.names[one.position]}, at a kink, were compared only all together"]
+    return again, notes
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
 from gradlab.checks.ladders import LADDER
-from gradlab.checks.plan import StratumDirection
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
+from gradlab.checks.strata import StratumDirection
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
@@ -101,9 +101,10 @@ def _resolution_in_strata(
     along = [cast(StratumDirection, d) for d in joint]
     labels, drawn, i = along[0].labels.ravel(), along[0].direction.ravel(), along[0].position
     gradients = [g[i].ravel() for g in claims.gradients]
-    # By stratum and part, along the first direction of each: the least that is noticed, and above what a
-    # movement matters. Along a second one an entry may move half as far.
-    noticed = noticed[: int(labels.max()) + 1]
+    # By stratum and part, along the first direction that moves each: the least that is noticed, and above
+    # what a movement matters. Along a second one an entry may move half as far.
+    first = {label: (k, part) for k, d in reversed([*enumerate(along)]) for label, part in d.moved.items()}
+    noticed = np.stack([noticed[k] / part for _, (k, part) in sorted(first.items())])
     above = limit - noticed
     for block in blocks(labels.size):
         label, d = labels[block].astype(np.intp), drawn[block]
@@ -152,15 +153,15 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
     seen, hidden = set[int](), set[int]()
     for k in probes.rows_where(probes.right | probes.wrong).tolist():
         direction = rows.directions.joint[k - rows.directions.singles]
-        stratum, at_kink = 0, False
+        strata, at_kink = {0}, False
         if isinstance(direction, StratumDirection):
-            stratum, at_kink = direction.stratum, direction.at_kink
-        if stratum in seen:
+            strata, at_kink = {*direction.moved}, direction.at_kink
+        if strata <= seen:
             continue
         if (noticed.change[k] <= rows.claims.largest(direction, rows.claim[k])).any():
-            seen.add(stratum)
+            seen |= strata
         elif (noticed.change[k] > limit).all() and not at_kink:
-            hidden.add(stratum)
+            hidden |= strata
     return hidden <= seen and bool(seen or not (probes.right | probes.wrong).any())
 
 

@@ -72,9 +72,12 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
             judge_kink(criteria, rows, row, slopes)
         elif not noisy:
             gap = np.abs(slopes.middle - rows.value[row])
-            # A look halfway to the claim confirms neither: it may straddle a kink that is closer still.
+            # A look halfway to the claim confirms neither: it may straddle a kink that is closer still. Nor does
+            # one that is nearer to the claim, however wide its error bar is.
             allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
-            rows.suspect[row] = bool((gap <= allowed).all())
+            nearer = gap <= np.abs(slopes.middle - rows.claim[row])
+            confirms = (gap <= allowed) & (nearer | ~criteria.differs(rows)[row])
+            rows.suspect[row] = bool(confirms.all())
 
 
 def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:

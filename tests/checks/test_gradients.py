@@ -1,4 +1,4 @@
-"""Strata, budgets, precision, resolution: what the probes are made to see."""
+"""Budgets, precision, resolution: what the probes are made to see."""
 
 from functools import partial
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from gradlab import Verdict, gradcheck
-from gradlab.checks.plan import strata
 from gradlab.numerics.table import usual_step
 
 
@@ -16,21 +15,6 @@ def normal(size, seed=0):
 
 def tanh_backward(dy, x):
     return dy * (1 - np.tanh(x) ** 2)
-
-
-def test_strata_keep_similar_weights_together_and_zeros_apart():
-    weight = np.array([[1.0, 0.3, 2e-4], [0.0, 1e-5, 1e-30]])
-    np.testing.assert_array_equal(strata([weight], np.ones((2, 3))), [[0, 0, 1], [3, 1, 2]])
-    np.testing.assert_array_equal(strata([np.ones((2, 3))], weight), [[0, 0, 1], [3, 1, 2]])
-    np.testing.assert_array_equal(strata([np.zeros(3)], np.ones(3)), [0, 0, 0])
-    number = np.array(2.0)
-    np.testing.assert_array_equal(strata([number, -number], np.ones(())), 0)
-
-
-def test_entries_that_cannot_matter_have_no_stratum_of_their_own():
-    weight = np.array([1.0, 1e-4, 1e-8, 1e-10, 0.0])
-    np.testing.assert_array_equal(strata([weight], np.ones(5)), [0, 1, 2, 3, 4])
-    np.testing.assert_array_equal(strata([weight], np.ones(5), rtol=1e-7), [0, 1, 2, 2, 3])
 
 
 @pytest.mark.parametrize("claim", [1e-12, 0.0])
