@@ -72,8 +72,8 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
             judge_kink(criteria, rows, row, slopes)
         elif not noisy:
             gap = np.abs(slopes.middle - rows.value[row])
-            # A look halfway to the claim confirms neither: it may straddle a kink that is closer still. Nor does
-            # one that is nearer to the claim, however wide its error bar is.
+            # A look halfway to the claim confirms neither: it may straddle a kink that is closer still. Nor
+            # does one that is nearer to the claim, however wide its error bar is.
             allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
             nearer = gap <= np.abs(slopes.middle - rows.claim[row])
             confirms = (gap <= allowed) & (nearer | ~criteria.differs(rows)[row])
