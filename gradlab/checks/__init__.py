@@ -27,7 +27,7 @@ functions call. Beside each stands its module, of this package unless another is
               look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
                                                          less than a hundredth of them
             resolution_of        resolution              what would have been caught
-          compare_answers        answers                 what call_again left to be compared: here nothing
+          compare_answers        breaches                what call_again left to be compared: here nothing
         assemble                 gradlab._assemble       the verdict
 
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
@@ -61,7 +61,7 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
 
 ::
 
-    contract ── answers            called again: nothing written to, the same answer, linear in the argument;
+    contract ── answers, breaches  called again: nothing written to, the same answer, linear in the argument;
                                    compared at the end, when the rounding at the point is known
     claims, tangent_claims         what backward, or jvp, says along directions, and how far that is rounded;
                                    ``claimed`` is what both are

@@ -15,7 +15,7 @@ point, or depends on the layout, does not fit together then. The contract is loo
 form, shape and dtype by `point.returned`, when an answer is read; what is written to, and whether forward
 repeats itself, here; and so is whether answers are equal and linear, as far as they agree to
 `answers.may_differ` of their largest entry, 1.5e-10 in float64: these are kept no longer. The rest, mostly
-none, is compared by `answers.compare_answers` once the probes have shown the scale of rounding.
+none, is compared by `breaches.compare_answers` once the probes have shown the scale of rounding.
 """
 
 from __future__ import annotations

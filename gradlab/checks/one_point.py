@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.checks.answers import FurtherAnswers, compare_answers, compare_imaginary_parts
+from gradlab.checks.answers import FurtherAnswers
+from gradlab.checks.breaches import compare_answers, compare_imaginary_parts
 from gradlab.checks.causes import find_causes, own_causes
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims, claims_of
