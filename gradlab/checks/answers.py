@@ -104,7 +104,7 @@ class Allowed:
         self.same = may_differ(eps)
         self.floor = floor / self.scale
 
-    def differ(self, one: Array, other: Array, *terms: Array, scatter: float = 0.0) -> int | None:
+    def differ(self, one: Array, other: Array, *terms: Array, rounding: float = 0.0) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.
 
         Parameters
@@ -113,8 +113,8 @@ class Allowed:
             The answers, of one shape.
         *terms : Array
             What they are sums of, where they are sums.
-        scatter : float
-            What an answer scatters by when its argument does, where that was asked, as an influence.
+        rounding : float
+            What forward is rounded by, where that was asked, as an influence.
         """
         if not one.size:
             return None
@@ -124,6 +124,6 @@ class Allowed:
         if not (excess > 0).any():
             return None
         # Rounding is of one size throughout an answer, though at some entries it happens to be none.
-        rounding = float((self.rounding(self.k) * self.scale).max(initial=0.0))
-        excess -= CANCELLED * max(rounding, scatter) / self.scale
+        scatter = float((self.rounding(self.k) * self.scale).max(initial=0.0))
+        excess -= max(CANCELLED * scatter, rounding) / self.scale
         return int(np.argmax(excess)) if (excess > 0).any() else None
