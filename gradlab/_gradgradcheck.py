@@ -15,9 +15,9 @@ from gradlab.checks.claims import claims_of, noise_floor
 from gradlab.checks.maps import Answer
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.calls import signature_of
-from gradlab.point.functions import RuleRaised
 from gradlab.point.matching import match
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import Resources
 from gradlab.point.returned import read_gradients
 from gradlab.point.values import describe

@@ -20,8 +20,8 @@ from gradlab.checks.entries import WrongEntries, wrong_entries
 from gradlab.checks.sparsity import read_pattern
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.values import describe
 from gradlab.report import Entry, Finding, InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up

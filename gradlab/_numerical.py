@@ -11,9 +11,9 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.jacobian import ACCURACY, full_jacobian
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.ladder import differentiate
-from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import gradient_from_pairs
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.rule import TORCH
 
 __tracebackhide__ = is_deliberate

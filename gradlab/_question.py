@@ -25,8 +25,8 @@ from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.one_point import run_checks
 from gradlab.errors import GradientError, Interrupted, UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import UNLIMITED, Resources
 from gradlab.point.values import describe
 from gradlab.report import Finding, Origin, Report

@@ -11,8 +11,8 @@ from gradlab.checks.jacobian import contract, full_jacobian
 from gradlab.checks.maps import Answer, LinearMap, backward_map, jvp_map
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.tangents import parted
 from gradlab.report import Finding
 from gradlab.rule import Rule

@@ -18,8 +18,8 @@ from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.scales import blocks
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.values import reversed_in_memory
 
 U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows

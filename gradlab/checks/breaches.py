@@ -22,7 +22,7 @@ from gradlab.checks.answers import (
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.point.functions import RuleRaised
+from gradlab.point.raised import RuleRaised
 from gradlab.report import Finding
 
 # Roundings of the outputs, an influence: where an entry is 30 times as large as what it varies over, as that

@@ -20,8 +20,8 @@ from gradlab.numerics import Array, Mask
 from gradlab.numerics.noise import SAFETY, close_places, scatter
 from gradlab.numerics.scales import scales
 from gradlab.numerics.table import usual_step
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem, drawn_like, noise_direction
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together

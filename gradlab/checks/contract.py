@@ -37,9 +37,10 @@ from gradlab.checks.answers import (
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.point.functions import ARGUMENTS, RuleRaised
+from gradlab.point.derivatives import ARGUMENTS
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
 

@@ -17,9 +17,9 @@ from gradlab.checks.directions import ByInput, Directions, along_projections, mo
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.ladder import differentiate
 from gradlab.numerics.scales import random_direction
-from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import in_real_numbers, raw_gradients
 
 Numbers: TypeAlias = npt.NDArray[Any]  # real or complex ones

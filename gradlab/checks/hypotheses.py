@@ -19,8 +19,8 @@ from gradlab.checks.evidence import Evidence, Numbers
 from gradlab.checks.factors import factor_in_words, fitted_factor, near, summed_counts
 from gradlab.checks.terms import Term, fitted_coefficient, terms
 from gradlab.numerics import Array, Indices
-from gradlab.point.functions import RuleRaised
 from gradlab.point.pairs import as_pairs
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import raw_gradients
 from gradlab.rule import JAX, TORCH
 

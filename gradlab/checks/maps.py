@@ -17,7 +17,7 @@ import numpy as np
 
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction, scales
-from gradlab.point.functions import ARGUMENTS
+from gradlab.point.derivatives import ARGUMENTS
 from gradlab.point.problem import Problem
 from gradlab.point.returned import imaginary_parts, read_gradients, read_tangents
 from gradlab.point.tangents import joined, parted, rounded

@@ -32,8 +32,8 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import scales
 from gradlab.numerics.table import WHOLE
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_gradients
 from gradlab.report import Finding
 from gradlab.rule import Rule

@@ -24,8 +24,8 @@ from gradlab.pictures.data import Comparison, Pictures
 from gradlab.pictures.jacobians import jacobian_pairs
 from gradlab.pictures.known import Point, table_of
 from gradlab.pictures.probes import ENTRIES, SIDE, Grid, grid_of
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_gradients
 from gradlab.report import REFERENCE, Report, Verdict
 from gradlab.rule import Rule

@@ -13,8 +13,8 @@ from gradlab.numerics import Array
 from gradlab.pictures.data import JacobianPair
 from gradlab.pictures.known import Point
 from gradlab.pictures.probes import grid_of
-from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import OutputForm
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_gradients
 from gradlab.report import Verdict
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices
 from gradlab.point.evaluation import Evaluation
-from gradlab.point.functions import OUTSIDE
 from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, chunks
 from gradlab.point.outputs import split
 from gradlab.point.pairs import as_pairs
+from gradlab.point.raised import OUTSIDE
 from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate

@@ -15,9 +15,10 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.dtypes import widened
 from gradlab.point.arguments import Displaced
-from gradlab.point.functions import OUTSIDE, Functions, RuleRaised
+from gradlab.point.derivatives import Derivatives
 from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, runs
 from gradlab.point.outputs import split
+from gradlab.point.raised import OUTSIDE, RuleRaised
 from gradlab.point.values import same
 
 __tracebackhide__ = is_deliberate
@@ -28,7 +29,7 @@ DOUBLE = np.dtype(np.float64)
 MEMORY = 2**21  # numbers, 16 MiB: of what is evaluated once and asked for again
 
 
-class Evaluation(Functions):
+class Evaluation(Derivatives):
     """The functions under test, evaluated to be differenced; `Problem` says what the attributes are.
 
     The way of a call: ``Table.take`` → ``Directions.evaluate`` → `evaluate_entries` (or `evaluate`) →

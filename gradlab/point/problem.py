@@ -17,10 +17,10 @@ from gradlab.numerics.noise import At, close_places, output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.evaluation import Evaluation
-from gradlab.point.functions import RuleRaised
 from gradlab.point.moves import InputMoves
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
+from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import UNLIMITED, Resources
 from gradlab.rule import TORCH
 

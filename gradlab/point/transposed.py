@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.point.functions import RuleRaised
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_tangents
 
 

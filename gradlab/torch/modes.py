@@ -10,7 +10,7 @@ from typing import Any
 from gradlab._framework import report_of, summed
 from gradlab._question import Question
 from gradlab.errors import UsageError, is_deliberate
-from gradlab.point.functions import RuleRaised
+from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import Resources
 from gradlab.point.values import describe
 from gradlab.report import Finding, Report, Verdict

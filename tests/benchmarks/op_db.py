@@ -23,7 +23,7 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
 
-from gradlab.point.functions import RuleRaised
+from gradlab.point.raised import RuleRaised
 from gradlab.torch import gradcheck, gradgradcheck
 from gradlab.torch.beside import Beside
 from gradlab.torch.functions import point_of

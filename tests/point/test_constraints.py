@@ -6,8 +6,8 @@ import pytest
 from gradlab import UsageError, gradcheck, tangents
 from gradlab.checks.directions import along_projections
 from gradlab.point.bounds import Box
-from gradlab.point.functions import RuleRaised
 from gradlab.point.problem import Problem
+from gradlab.point.raised import RuleRaised
 
 X = np.array([0.0, 1.0, 2.0])
 

@@ -41,7 +41,7 @@ class TestFixture:
         )
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["E*KeyError: 'mine'", "E*backward raised KeyError: 'mine'"])
-        result.stdout.no_fnmatch_line("*functions.py*")
+        result.stdout.no_fnmatch_line("*derivatives.py*")
         result.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
     def test_malformed_question_is_told_at_the_callers_line(self, run):
