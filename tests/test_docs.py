@@ -23,7 +23,14 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 FRAMEWORKS = ("torch", "jax", "autograd")
 
 # pytester forgets what was first loaded within its run; NumPy must not be loaded twice, nor rules be doubled.
-for module in ("numpy", "scipy.sparse.linalg", "hypothesis", "ml_dtypes", "gradlab.rules", "gradlab.networks"):
+for module in (
+    "numpy",
+    "scipy.sparse.linalg",
+    "hypothesis",
+    "ml_dtypes",
+    "gradlab.rules",
+    "gradlab.networks",
+):
     importlib.import_module(module)
 
 

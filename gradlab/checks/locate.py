@@ -33,7 +33,6 @@ from gradlab.checks.regions import describe_parts, describe_region
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.scales import exact_displacement, grid_digits
 from gradlab.numerics.table import LARGEST_STEP, Table, usual_step
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
@@ -42,7 +41,7 @@ STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong 
 SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
 ONE_SIDED = (16, 4, 1)  # times the usual step: a ladder where one difference has one side alone
-CLEAR = 8  # times what one difference is off by, or its direction is rounded by: one unit of a digit
+CLEAR = 8  # times what one difference is off by, or its points are rounded by: one unit of a digit
 APART = 0.25  # of a unit: what is further from a whole digit is none
 HALVINGS = 8  # of a known step, to find the one at which a difference is known best
 BARS_APART = 4  # error bars of one difference, by which both sides have to differ
@@ -117,19 +116,19 @@ class _Search:
         self.problem, self.outputs = criteria.problem, outputs
         self.x: Array = self.problem.value(position)
         self.direction: Array = rows.directions.joint[row - rows.directions.singles][position]
-        self.whole, self.bar = rows.claim[row] - rows.value[row], rows.error_bar[row]
+        gap = rows.claim[row] - rows.value[row]
         if outputs is not None:
-            self.whole = np.where(outputs, self.whole, 0.0)
-        self.part = int(np.argmax(np.abs(self.whole) - self.bar))
-        self.step, self.off = _sharpest_step(rows.table, row, self.part)
+            gap = np.where(outputs, gap, 0.0)
+        # The column that shows it best, what it shows, and what that is off by.
+        self.column = int(np.argmax(np.abs(gap) - rows.error_bar[row]))
+        self.step, self.off = _sharpest_step(rows.table, row, self.column)
+        self.whole = float(gap[self.column])
+        self.bar = float(max(self.off[self.column], rows.error_bar[row, self.column]))
 
     def single_entry(self) -> Region | None:
         """Return the one wrong entry, if there is only one."""
-        x, direction, whole = self.x, self.direction, self.whole[self.part]
-        # Directions are rounded to a grid, as every other, and the weights of digits with them.
-        finest = 2.0 ** grid_digits(x.dtype) / CLEAR
-        off = max(self.off[self.part], self.bar[self.part])
-        largest = min(abs(whole) / (CLEAR * off) if off else math.inf, finest)
+        x, direction = self.x, self.direction
+        largest = min(abs(self.whole) / self.bar if self.bar else math.inf, self._resolved()) / CLEAR
         if largest < 2 or x.size < 2:
             return None
         count = math.ceil(math.log(x.size) / math.log(largest))
@@ -137,9 +136,8 @@ class _Search:
         entry, left = 0, np.arange(x.size)
         for k in reversed(range(count)):
             digit, left = np.divmod(left, base**k)
-            weighted = exact_displacement(x, direction * ((digit.reshape(x.shape) + 1) / (base + 1)))
-            part, _ = self._disagreement(np.where(direction != 0, weighted, 0.0))
-            found = part[self.part] / whole * (base + 1) - 1
+            weighed, _ = self._disagreement(direction * ((digit.reshape(x.shape) + 1) / (base + 1)))
+            found = weighed[self.column] / self.whole * (base + 1) - 1
             if not abs(found - np.round(found)) < APART:
                 return None  # of several entries, no digit is whole
             entry += round(found) * base**k
@@ -152,6 +150,12 @@ class _Search:
             return None
         return Region(mask, _in_words(self.problem, self.position, mask, x), exact=True)
 
+    def _resolved(self) -> float:
+        """Return in how many parts a movement by one step can be told, for points are rounded."""
+        x, moved = np.abs(self.x), np.abs(self.direction)
+        grid = np.finfo(x.dtype).eps * np.fmax(x, moved)
+        return float((self.step * moved / grid).min(initial=math.inf, where=moved > 0))
+
     def run(self) -> Region | None:
         """Return the wrong entries, or ``None`` where they lie in no pattern that was looked for."""
         inside = np.ones(self.x.shape, dtype=bool)
@@ -161,7 +165,9 @@ class _Search:
             inside &= _along(self._wrong_slices(axis, inside), axis, self.x.ndim)
         moved = self.direction != 0
         candidates = np.argwhere(inside & moved)
-        if self._disagrees(~inside) or not self._is_wrong(candidates[0], certainly=True):
+        if not candidates.size or self._disagrees(~inside):
+            return None
+        if not self._is_wrong(candidates[0], certainly=True):
             return None
         # The direction moves one stratum of the entries: are those of the others wrong as well?
         others = np.argwhere(inside & ~moved)
@@ -213,8 +219,8 @@ class _Search:
         return bool((np.abs(disagreement) > bar).any())
 
     def _disagreement(self, direction: Array) -> tuple[Array, Array]:
-        part = Directions.of(self.problem, {}, [{self.position: direction}])
-        return self._one_difference(part, self.step, self.off)
+        restricted = Directions.of(self.problem, {}, [{self.position: direction}])
+        return self._one_difference(restricted, self.step, self.off)
 
     def _one_difference(
         self, directions: Directions, step: float, off: Array | float = 0.0
@@ -257,8 +263,8 @@ def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
     return np.asarray(differ[probes.which][probes.wrong].any(axis=0))
 
 
-def _sharpest_step(table: Table, row: int, part: int) -> tuple[float, Array]:
-    """Return the step at which one difference along a row is known best, and what it is off by there.
+def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
+    """Return the step at which one difference along a row is known best, and its uncertainty: ``(s,)``.
 
     What truncation is at a step, the next longer one tells; it shrinks with the square of the step.
     """
@@ -270,8 +276,8 @@ def _sharpest_step(table: Table, row: int, part: int) -> tuple[float, Array]:
         for half in range(HALVINGS):
             h = step / 2**half
             off = truncation / 4**half + table.rounding(h)[row]
-            if h <= LARGEST_STEP and off[part] < least:
-                best, least = (h, off), off[part]
+            if h <= LARGEST_STEP and off[column] < least:
+                best, least = (h, off), off[column]
     return best
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import Criteria
-from gradlab.checks.directions import Directions, count_movable
+from gradlab.checks.directions import ByInput, Directions, count_movable
 from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import Plan
@@ -22,7 +22,6 @@ from gradlab.numerics import Mask
 from gradlab.numerics.table import Table
 from gradlab.words import counted
 
-FEWEST = 16  # calls that two strata take apart, if they are worth it
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 
 
@@ -45,7 +44,8 @@ def probe(
     Returns
     -------
     probes : list of Probes
-        One for each input, and one for directions in several of them at once.
+        One for each input, a second where that of all inputs shows it to be wrong, and one for directions in
+        several of them at once.
     notes : list of str
         What is worth knowing about how.
     """
@@ -63,10 +63,13 @@ def probe(
     by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
     for k, one in enumerate(by_input):
         one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
-        along = _hides_others(claims, one)
+        along, at_kink = _to_be_told_apart(claims, one)
         if along:
-            by_input[k], more = _told_apart(criteria, claims, one, along)
-            notes = [*notes, *more]
+            by_input[k] = _told_apart(criteria, claims, one, along, at_kink)
+        if np.any(at_kink):
+            count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
+            who = criteria.problem.names[claims.positions[k]]
+            notes = [*notes, f"{count} of {who}, at a kink, were compared only all together"]
     return [
         *by_input,
         *_of_all(criteria, claims, rows, plan, by_input),
@@ -94,12 +97,20 @@ def _of_all(
     together = Probes(None, rows, plan.of_all, 0)
     if not together.wrong.any() or any(one.wrong.any() for one in large):
         return [together]
-    if len(large) > 1:
+    return _wrong_alone(criteria, claims, rows, moved) or [together]
+
+
+def _wrong_alone(criteria: Criteria, claims: Claimed, rows: Rows, moved: ByInput) -> list[Probes]:
+    """Return further probes of the inputs that are wrong by themselves along the last direction of all.
+
+    What is right or open there tells nothing that the input's own probes do not.
+    """
+    if len(moved) > 1:
         alone = [{i: moved[i]} for i in moved]
         rows = judge(criteria, Directions.of(criteria.problem, {}, alone), claims)
     first = rows.directions.count - len(moved)
     each = (Probes(i, rows, slice(k, k + 1), moved[i].size) for k, i in enumerate(moved, start=first))
-    return [one for one in each if one.wrong.any()] or [together]
+    return [one for one in each if one.wrong.any()]
 
 
 def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[Probes]:
@@ -113,35 +124,31 @@ def _at_kinks_together(criteria: Criteria, rows: Rows, claims: Claimed) -> list[
     return [Probes(None, joint_rows, slice(0, len(joint)), 0)]
 
 
-def _hides_others(claims: Claimed, one: Probes) -> Sequence[StratumDirection]:
-    """Return the directions of an input along which too little is told, if others would tell more."""
+def _to_be_told_apart(claims: Claimed, one: Probes) -> tuple[Sequence[StratumDirection], Mask | bool]:
+    """Return the directions of a large input whose strata, and entries at a kink, tell more by themselves.
+
+    None where they tell enough, or it is wrong already. And which entries are at a kink.
+    """
     single = one.rows.directions.singles
     joint = one.rows.directions.joint[one.which.start - single : one.which.stop - single]
     along = [d for d in joint if isinstance(d, StratumDirection)]
-    if one.by_entry or not along or len(along) < len(joint):
-        return ()
-    at_kinks = one.blunt and one.kinked.any() and isinstance(claims, Claims)
-    too_little = one.undecided or not (one.right | one.wrong).any()
-    may_tell = any(d.joined for d in along) and claims.problem.calls_left >= FEWEST
-    return along if at_kinks or (too_little and may_tell) else ()
+    if one.by_entry or one.position is None or not along or len(along) < len(joint):
+        return (), False
+    if one.blunt and one.kinked.any() and isinstance(claims, Claims):
+        return along, claims.leaping(one.position)
+    settled = one.wrong.any() or (one.right.any() and not one.undecided)
+    return () if settled or not any(d.joined for d in along) else along, False
 
 
 def _told_apart(
-    criteria: Criteria, claims: Claimed, one: Probes, along: Sequence[StratumDirection]
-) -> tuple[Probes, list[str]]:
+    criteria: Criteria, claims: Claimed, one: Probes, along: Sequence[StratumDirection], at_kink: Mask | bool
+) -> Probes:
     """Probe a large input once more, strata apart, and entries at a kink: what these hide, others do not."""
-    problem, notes = criteria.problem, list[str]()
-    assert one.position is not None
-    at_kink: Mask | bool = False
-    if one.kinked.any() and isinstance(claims, Claims):
-        at_kink = claims.leaping(one.position)
-        count = counted(int(at_kink.sum()), "entry", "entries")
-        notes = [f"{count} of {problem.names[one.position]}, at a kink, were compared only all together"]
-    rows = judge(criteria, Directions.of(problem, {}, apart(along, at_kink)), claims)
+    rows = judge(criteria, Directions.of(criteria.problem, {}, apart(along, at_kink)), claims)
     noticed = Noticed.of(criteria, rows)
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
     again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
-    return again, notes
+    return one if again.unprobed else again
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:

@@ -153,15 +153,17 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
     seen, hidden = set[int](), set[int]()
     for k in probes.rows_where(probes.right | probes.wrong).tolist():
         direction = rows.directions.joint[k - rows.directions.singles]
-        strata, at_kink = {0}, False
+        at_kink, each = False, [(0, 1.0, direction)]
         if isinstance(direction, StratumDirection):
-            strata, at_kink = {*direction.moved}, direction.at_kink
-        if strata <= seen:
-            continue
-        if (noticed.change[k] <= rows.claims.largest(direction, rows.claim[k])).any():
-            seen |= strata
-        elif (noticed.change[k] > limit).all() and not at_kink:
-            hidden |= strata
+            at_kink, each = direction.at_kink, [*direction.each()]
+        for stratum, part, alone in each:
+            if stratum in seen:
+                continue
+            change = noticed.change[k] / part
+            if (change <= rows.claims.largest(alone, rows.claim[k])).any():
+                seen.add(stratum)
+            elif (change > limit).all() and not at_kink:
+                hidden.add(stratum)
     return hidden <= seen and bool(seen or not (probes.right | probes.wrong).any())
 
 

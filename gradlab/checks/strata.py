@@ -29,7 +29,9 @@ STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
 LONGEST = 2  # times its own size: how far a random direction moves an entry
 AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves away from it alone
-DAMPED = 2.0**-10  # about 1/STRATUM, and exact: how far the upper one of two strata moves that are joined
+# About 1/STRATUM: how far the upper one of two strata moves that are joined. Steps down to 2⁻²⁶ are exact so;
+# below, points are rounded, by less than 2⁻¹⁶ of the movement.
+DAMPED = 2.0**-10
 
 
 class StratumDirection(ByInput):
@@ -67,6 +69,14 @@ class StratumDirection(ByInput):
     def moved(self) -> dict[int, float]:
         """Which strata move, and how far: as parts of the direction in all entries."""
         return {self.stratum: 1.0, self.stratum - 1: DAMPED} if self.joined else {self.stratum: 1.0}
+
+    def each(self) -> Iterator[tuple[int, float, ByInput]]:
+        """Yield each stratum that moves, how far, and the direction in it alone that moves it all the way."""
+        for stratum, part in self.moved.items():
+            alone = StratumDirection(
+                self.position, self.direction, self.labels, stratum, at_kink=self.at_kink
+            )
+            yield stratum, part, alone
 
     def __getitem__(self, position: int) -> Array:
         if position != self.position:
@@ -150,7 +160,9 @@ def along_strata(
     problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
     gradients = claims.magnitudes(i)
     labels, levels = strata(gradients, reach, rtol=rtol)
-    labels = apart_at_bounds(problem, i, labels)
+    bounded = i in problem.constraints.boxes
+    if bounded:
+        labels = apart_at_bounds(problem, i, labels)
     every = range(int(labels.max(initial=-1)) + 1)
     if i in problem.constraints.projections:  # parts of a tangent are none
         for drawn in (random_direction(x, rng, reach) for _ in range(1 + twice)):
@@ -164,18 +176,22 @@ def along_strata(
         directions = (kept, another(problem, i, StratumDirection(i, kept, labels, 0), rng))
         yield from (StratumDirection(i, d, labels, stratum) for d in directions for stratum in every)
         return
-    may_join = len(levels) > 1 and i not in problem.constraints.boxes
-    may_join = may_join and _rounding_leaves_room(claims, gradients[0], kept, rtol)
+    neighbours = set[int]()  # strata that are one factor below the one before
+    if not bounded and len(every) > 1 and _rounding_leaves_room(claims, gradients[0], kept, rtol):
+        neighbours = {k for k in every[1:] if levels[k] == levels[k - 1] + 1 < STRATA}
     k = 0
     while k < len(every):
-        joined = may_join and k + 1 < len(levels) and levels[k + 1] == levels[k] + 1 < STRATA
+        joined = k + 1 in neighbours
         k += joined
         yield StratumDirection(i, kept, labels, k, joined=joined)
         k += 1
 
 
 def _rounding_leaves_room(claims: Claimed, gradient: Array, direction: npt.NDArray[Any], rtol: float) -> bool:
-    """Whether rounding is below rtol of what all entries do that move `DAMPED`; and nothing is in parts."""
+    """Whether one difference would tell all entries together to rtol, if each of them moved `DAMPED`.
+
+    False where the upstream gradient is in parts: of these, `gradient` is the first only.
+    """
     problem = claims.problem
     if claims.upstreams is None or len(claims.upstreams) > 1:
         return False

@@ -57,7 +57,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     Of a noisy function that is as far away as the steps of a ladder, and nothing but a kink is told.
     """
     table, usual = rows.table, usual_step(rows.table.eps)
-    steps = closest_steps(criteria, rows, chosen)
+    steps, agreeing = closest_steps(criteria, rows, chosen), ~criteria.differs(rows)
     for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
         difference = np.abs(rows.claim[row] - rows.value[row])
         if np.isnan(step) or table.on_stairs[row] or criteria.problem.calls_left < 4:
@@ -75,8 +75,8 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
             # A look halfway to the claim confirms neither: it may straddle a kink that is closer still. Nor
             # does one that is nearer to the claim, however wide its error bar is.
             allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
-            nearer = gap <= np.abs(slopes.middle - rows.claim[row])
-            confirms = (gap <= allowed) & (nearer | ~criteria.differs(rows)[row])
+            nearer_to_value = gap <= np.abs(slopes.middle - rows.claim[row])
+            confirms = (gap <= allowed) & (nearer_to_value | agreeing[row])
             rows.suspect[row] = bool(confirms.all())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,23 +56,15 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     >>> bool((x + h * d) - x == h * d), bool(abs(d - 1 / 3) < 1e-4)
     (True, True)
     """
+    digits = max(int(limits(x.dtype).nmant) - FINEST_DIGITS, DIGITS)  # that are kept
     with np.errstate(all="ignore"):
         # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
         coarse = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)
-        coarse *= 2.0 ** (DOUBLE_DIGITS - grid_digits(x.dtype))
+        coarse *= 2.0 ** (DOUBLE_DIGITS - digits)
         rounded = d + coarse
         rounded -= coarse
         exact = np.isfinite(rounded) & (rounded != 0)
     return np.asarray(rounded if exact.all() else np.where(exact, rounded, d))
-
-
-def grid_digits(dtype: np.dtype[Any]) -> int:
-    """Return how many binary digits a displacement keeps that is rounded to its grid.
-
-    >>> grid_digits(np.dtype(np.float64)), grid_digits(np.dtype(np.float32))
-    (16, 10)
-    """
-    return max(int(limits(dtype).nmant) - FINEST_DIGITS, DIGITS)
 
 
 def finest_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:

@@ -112,6 +112,23 @@ def test_steps_that_are_whole_periods_do_not_hide_what_is_shorter(periods):
     assert [state(factor) for factor in (1.0, 0.0, 1.01, 2.0)] == ["right", "wrong", "wrong", "wrong"]
 
 
+@pytest.mark.parametrize("seed", [28, 41, 73, 78])
+def test_look_that_is_too_wide_to_tell_confirms_nothing(seed):
+    """From afar ``sin`` is not seen, and from close by what the offset rounds off looks like a kink."""
+
+    def forward(x):
+        v = x + 192931658.6
+        return v + np.sqrt(1 + np.exp(2 * np.sin(v)))
+
+    def backward(dy, x):
+        v = x + 192931658.6
+        e = np.exp(2 * np.sin(v))
+        return dy * (1 + e * np.cos(v) / np.sqrt(1 + e))
+
+    x = 4e5 * np.random.default_rng(seed).normal(size=8)
+    assert gradcheck(forward, backward, x, raise_exception=False).verdict != "fail"
+
+
 class TestBudget:
     @pytest.mark.parametrize("max_calls", range(1, 40))
     def test_it_is_kept_and_a_right_row_is_never_wrong(self, max_calls):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+import gradlab.checks.one_point
 from gradlab import gradcheck
 from gradlab.checks.claims import claims_of
+from gradlab.checks.locate import locate
 from gradlab.checks.maps import FirstAnswer, backward_map
 from gradlab.checks.strata import DAMPED, along_strata, strata
 from gradlab.point.problem import Problem
@@ -23,8 +25,8 @@ def of_levels(*levels, size=1200):
     )
 
 
-def directions(forward, backward, x, rtol=1e-7):
-    problem = Problem(forward, backward, x, rng=np.random.default_rng(0))
+def directions(forward, backward, x, rtol=1e-7, **options):
+    problem = Problem(forward, backward, x, rng=np.random.default_rng(0), **options)
     first = FirstAnswer.ask(backward_map(problem))
     claims = claims_of(problem, first.answer)
     return [*along_strata(claims, 0, rtol, np.random.default_rng(0), twice=False)]
@@ -78,29 +80,65 @@ def test_what_is_joined(levels, rtol, offset, joined):
     assert (sum((np.abs(d[0]) >= DAMPED).astype(int) for d in found) == 1).all()
 
 
-@pytest.mark.parametrize("k", [0, 599, 600, 1199])
-def test_one_wrong_entry_of_joined_strata_is_caught_as_promised_and_named(k):
+def test_zeros_and_entries_that_have_bounds_are_not_joined():
+    weight = np.repeat([1.0, 0.0], 600)
+    forward, backward = weighted(weight)
+    assert [d.joined for d in directions(forward, backward, signs(1200))] == [False, False]
     forward, backward = weighted(of_levels(0, 1))
-    x = signs(1200)
+    bounded = directions(forward, backward, signs(1200), bounds=(-1, 5))
+    assert len(bounded) > 1
+    assert not any(d.joined for d in bounded)
+
+
+@pytest.mark.parametrize("k", [0, 599, 600, 1199])
+def test_one_wrong_entry_of_joined_strata_is_caught_and_named(k, monkeypatch):
+    forward, backward = weighted(of_levels(0, 1))
+    x, calls = signs(1200), []
     report = gradcheck(forward, backward, x)
     assert report.forward_calls == 7
     assert report.inputs[0].resolution < 5e-3
+
+    def counted(criteria, probes):
+        before = criteria.problem.forward_calls
+        region = locate(criteria, probes)
+        calls.append(criteria.problem.forward_calls - before)
+        return region
 
     def wrong(dy, x):
         dx = backward(dy, x)
         dx[k] *= 1.005
         return dx
 
+    monkeypatch.setattr(gradlab.checks.one_point, "locate", counted)
     report = gradcheck(forward, wrong, x, raise_exception=False)
     assert report.inputs[0].wrong_entries == ((k,),)
+    assert max(calls) <= 55  # most of them to confirm that one
+
+
+@pytest.mark.parametrize("k", [1, 300, 599, 600, 1199])
+def test_resolution_is_that_of_the_entry_that_moves_least(k):
+    weight = np.r_[1.0, np.full(599, 2e-3), np.full(600, 9e-4)]  # of the upper stratum, 2e-3 of the largest
+    forward, backward = weighted(weight)
+    x = signs(1200)
+
+    def wrong(dy, x):
+        dx = backward(dy, x)
+        dx[k] *= 1 + 4 * resolution
+        return dx
+
+    resolution = gradcheck(forward, backward, x).inputs[0].resolution
+    assert gradcheck(forward, wrong, x, raise_exception=False).failed
+
+
+def lost_in(offset):
+    """Return a rule whose output is rounded, on the way, to what an offset leaves of it."""
+    return lambda weight: lambda x: (np.sin(x) * weight).sum() + offset - offset
 
 
 def test_strata_are_told_apart_where_noise_hides_one_of_both():
     """What is known by itself is not hidden by what cannot be told."""
-    weight = of_levels(0, 1)
-
-    def forward(x):
-        return (np.sin(x) * weight).sum() + 1e9 - 1e9  # rounded to 1e-7, which the value does not show
+    weight, x = of_levels(0, 1), signs(1200)
+    forward = lost_in(1e9)(weight)
 
     def right(dy, x):
         return dy * np.cos(x) * weight
@@ -110,6 +148,30 @@ def test_strata_are_told_apart_where_noise_hides_one_of_both():
         dx[0] *= 1.5
         return dx
 
-    x = signs(1200)
-    assert gradcheck(forward, right, x, raise_exception=False).verdict != "fail"
+    assert gradcheck(forward, right, x).passed
     assert gradcheck(forward, wrong, x, raise_exception=False).failed
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stratum_that_is_hidden_beside_one_that_is_not_is_no_pass(seed):
+    weight, x = np.r_[1.0, np.full(1199, 1.2e-6)], signs(1200)
+
+    def wrong(dy, x):
+        dx = dy * np.cos(x) * weight
+        dx[5] *= 3
+        return dx
+
+    assert not gradcheck(lost_in(1e8)(weight), wrong, x, rng=seed, raise_exception=False).passed
+
+
+@pytest.mark.parametrize("calls", [92, 96, 100, 104, 108])
+def test_no_budget_loses_a_failure_that_was_found(calls):
+    weight, x = of_levels(0, 1, 2), signs(1200)
+
+    def wrong(dy, x):
+        dx = dy * np.cos(x) * weight
+        dx[0] *= 1.5
+        return dx
+
+    report = gradcheck(lost_in(1e8)(weight), wrong, x, rng=0, max_calls=calls, raise_exception=False)
+    assert report.failed
