@@ -6,8 +6,8 @@ import numpy as np
 
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
+from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
-from gradlab.checks.stairs import rests_on_a_stair
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import usual_step
 

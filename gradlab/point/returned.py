@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab.numerics import Array
-from gradlab.numerics.dtypes import is_complex, is_floating, is_storage, limits, loses_digits, widened
+from gradlab.numerics.dtypes import is_floating, is_storage, limits, widened
+from gradlab.point.defects import (
+    defect_of_gradient,
+    defect_of_tangent,
+    is_complex_array,
+    is_numeric,
+    misfit,
+    of_a_constant,
+)
 from gradlab.point.matching import PLAIN, match
 from gradlab.point.nonfinite import about_gradient
 from gradlab.point.outputs import flatten
 from gradlab.point.pairs import gradient_as_pairs, with_partners
 from gradlab.point.problem import Problem
-from gradlab.point.trees import items_of
-from gradlab.point.values import describe, is_number, same
+from gradlab.point.values import describe
 from gradlab.report import Finding
 from gradlab.words import counted
-
-JAX_ZERO = np.dtype([("float0", "V")])  # of JAX's gradients of integers, which hold nothing
 
 
 def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], list[Finding]]:
@@ -51,21 +54,21 @@ def read_gradients(problem: Problem, returned: Any) -> tuple[dict[int, Array], l
         What is wrong with the others.
     """
     found = match(problem.arguments, returned)
-    findings = [_misfit(problem, name, what) for name, what in found.misfits]
+    findings = [misfit(problem, name, what) for name, what in found.misfits]
     gradients: dict[int, Array] = {}
     floating, wrt, paired = problem.arguments.floating, problem.wrt, problem.arguments.paired
     for i, gradient in found.gradients.items():
         if i not in floating:
-            findings += _of_a_constant(problem, i, gradient)
+            findings += of_a_constant(problem, i, gradient)
         if i not in wrt:
             continue
         x = problem.arguments.value(i)
         if i not in problem.fixed and not paired[i] and _is_plain(gradient, x.shape, x.dtype):
             gradients[i] = np.array(gradient, order="C")
             continue
-        finding = _defect(_gradient_of(problem, i), gradient)
+        finding = defect_of_gradient(problem, i, gradient)
         if finding is not None and finding.kind == "not-finite" and _accepted(problem, i, gradient):
-            finding = _defect(_gradient_of(problem, i), gradient)
+            finding = defect_of_gradient(problem, i, gradient)
         if finding is not None:
             findings.append(finding)
         # A gradient of another shape with as many entries can still be compared: is it only the shape?
@@ -127,10 +130,10 @@ def read_tangents(problem: Problem, returned: Any) -> tuple[dict[int, Array], li
         if problem.left_out is None and _is_plain(tangent, form.shapes[k], form.dtypes[k]):
             tangents[k] = np.array(tangent, order="C")
             continue
-        finding = _defect(_tangent_of(problem, k), tangent)
+        finding = defect_of_tangent(problem, k, tangent)
         if finding is not None:
             findings.append(finding)
-        real = _is_numeric(tangent, booleans=False) and not _is_complex(tangent)
+        real = is_numeric(tangent, booleans=False) and not is_complex_array(tangent)
         if real and np.size(tangent) == form.sizes[k]:
             tangents[k] = np.array(tangent, dtype=np.float64).reshape(form.shapes[k])
             if problem.left_out is not None:
@@ -158,7 +161,7 @@ def raw_gradients(problem: Problem, returned: Any) -> dict[int, npt.NDArray[Any]
     raw = {
         i: np.array(by_position[i], dtype=widened(np.asarray(by_position[i]).dtype))
         for i in problem.wrt
-        if i in by_position and _is_numeric(by_position[i])
+        if i in by_position and is_numeric(by_position[i])
     }
     for i, mask in problem.fixed.items():
         own = problem.by_entry(i, mask)
@@ -187,141 +190,6 @@ def imaginary_parts(problem: Problem, returned: Any) -> dict[int, Array]:
     return found
 
 
-def _misfit(problem: Problem, name: str, what: str) -> Finding:
-    message = f"gradient of {name} {what}" if name else f"backward {what}"
-    return Finding("contract", name if name in problem.names else None, "gradient-count", message)
-
-
-def _of_a_constant(problem: Problem, i: int, gradient: Any) -> Iterator[Finding]:
-    name, value = problem.names[i], problem.arguments.values[i]
-    # A number by itself would be taken for its gradient; in a copy of the inputs with the gradients put in,
-    # it is what stood there.
-    may_be_kept = i not in problem.arguments.tree.children or not _is_numeric(value)
-    if _is_zero(gradient) or (may_be_kept and _is_same_constant(gradient, value)):
-        return
-    numbers = np.atleast_1d(gradient) if _is_numeric(gradient) else np.zeros(1)
-    where = tuple(int(k) for k in np.argwhere(numbers)[0]) if numbers.any() else ()
-    what = describe(gradient)
-    if where:
-        at = f" at {[*where]}" if np.ndim(gradient) else ""
-        what = f"{numbers[where]:.6g}{at}"
-    message = f"gradient of {name} is {what}; expected None or zeros, because {name} is {describe(value)}"
-    yield Finding("contract", name, "gradient-of-constant", message)
-
-
-def _is_zero(gradient: Any) -> bool:
-    """Whether a gradient says that there is none: ``None``, zeros, or containers of these."""
-    items = items_of(gradient)
-    if items is not None:
-        return all(map(_is_zero, items.values()))
-    if gradient is None or getattr(gradient, "dtype", None) == JAX_ZERO:
-        return True
-    return _is_numeric(gradient) and not np.any(gradient)
-
-
-def _is_same_constant(gradient: Any, value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return isinstance(gradient, np.ndarray) and same(gradient, value)
-    try:
-        return bool(gradient is value or (type(gradient) is type(value) and gradient == value))
-    except Exception:  # it cannot be compared
-        return False
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """What one gradient, or one tangent of an output, has to be like.
-
-    Attributes
-    ----------
-    word : str
-        ``gradient`` or ``tangent``: the first word of the kinds of findings.
-    of : str
-        Whose it is.
-    input : str or None
-        The input that findings name.
-    shape, dtype
-        Of the array.
-    plain : bool
-        Whether it is that of a Python number, which takes on the precision of what it meets.
-    real : bool
-        Whether it may not be complex.
-    label : callable
-        Names one entry.
-    constant : array of bool or None
-        Which entries are not looked at.
-    """
-
-    word: str
-    of: str
-    input: str | None
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    plain: bool
-    real: bool
-    label: Callable[[tuple[int, ...]], str]
-    constant: npt.NDArray[np.bool_] | None
-
-
-def _gradient_of(problem: Problem, i: int) -> _Expected:
-    name, value = problem.names[i], problem.arguments.values[i]
-    fixed = problem.by_entry(i, problem.fixed[i]) if i in problem.fixed else None
-    return _Expected(
-        "gradient",
-        name,
-        name,
-        problem.arguments.shape(i),
-        np.asarray(value).dtype,
-        plain=type(value) in (float, complex),
-        real=False,  # that of a real input may have an imaginary part that is nothing but rounding
-        label=lambda index: problem.arguments.label(i, index),
-        constant=fixed,
-    )
-
-
-def _tangent_of(problem: Problem, k: int) -> _Expected:
-    form = problem.form
-    return _Expected(
-        "tangent",
-        form.name(k),
-        None,
-        form.shapes[k],
-        form.dtypes[k],
-        plain=False,
-        real=True,
-        label=lambda index: form.label(k, index),
-        constant=form.parted(problem.left_out)[k] if problem.left_out is not None else None,
-    )
-
-
-def _defect(expected: _Expected, array: Any) -> Finding | None:
-    """Say what is wrong with what was returned in the place of one array."""
-    word, shape, dtype = expected.word, expected.shape, expected.dtype
-
-    def finding(kind: str, message: str) -> Finding:
-        return Finding("contract", expected.input, kind, f"{word} of {expected.of} {message}")
-
-    if array is None:
-        return finding(f"{word}-none", f"is None; expected an array of shape {shape}")
-    masked = isinstance(array, np.ma.MaskedArray)
-    if not _is_numeric(array, booleans=False) or masked or (expected.real and _is_complex(array)):
-        given = f"{'masked: ' if masked else ''}{describe(array)}"
-        return finding(f"{word}-dtype", f"is {given}; expected a {dtype} array")
-    array = np.asarray(array)
-    if array.shape != shape:
-        return finding(f"{word}-shape", f"has shape {array.shape}; expected {shape}, that of {expected.of}")
-    finite = np.isfinite(array)
-    if expected.constant is not None:
-        finite |= expected.constant
-    if not finite.all():
-        index = tuple(int(k) for k in np.argwhere(~finite)[0])
-        count = counted(int((~finite).sum()), "entry", "entries")
-        return finding("not-finite", f"is {array[index]} at {expected.label(index)} ({count} not finite)")
-    if is_floating(array.dtype) and not expected.plain and loses_digits(array.dtype, dtype):
-        return finding(f"{word}-dtype", f"is {array.dtype}, and {expected.of} is {dtype}: digits are lost")
-    return None
-
-
 def _accepted(problem: Problem, i: int, gradient: Any) -> bool:
     """Take entries that are not finite for constants where outputs are left out; return whether they are."""
     if problem.left_out is None or problem.fixed_is_final:
@@ -337,15 +205,6 @@ def _accepted(problem: Problem, i: int, gradient: Any) -> bool:
     return True
 
 
-def _is_complex(array: Any) -> bool:
-    return is_complex(np.asarray(array).dtype)
-
-
 def _comparable(problem: Problem, i: int, gradient: Any) -> bool:
     same_size = np.size(gradient) == math.prod(problem.arguments.shape(i))
-    return _is_numeric(gradient, booleans=False) and bool(same_size)
-
-
-def _is_numeric(gradient: Any, *, booleans: bool = True) -> bool:
-    """Whether a gradient is a number, or an array of them."""
-    return is_number(gradient) and (booleans or np.asarray(gradient).dtype.kind != "b")
+    return is_numeric(gradient, booleans=False) and bool(same_size)
