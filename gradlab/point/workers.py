@@ -16,17 +16,14 @@ import itertools
 import logging
 import os
 import pickle
-import platform
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +33,7 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Indices
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.moves import Moves, Outputs, chunks
+from gradlab.point.there import MISSING, Answer, Said, Told, Unusable, evaluate_item, evaluate_there
 from gradlab.point.values import describe, text_of
 from gradlab.words import counted
 
@@ -47,69 +45,9 @@ TOGETHER = 2  # tries of all points at once; then one point at a time, so that i
 ALONE = 2  # tries of a point by itself
 GRACE = 30.0  # seconds after which nothing has been heard of calls that should have timed out
 IDLE = 60  # seconds after which processes end that have nothing to do
-MISSING = "the problem is not here yet"
 EXTRA = "pip install 'gradlab-verify[workers]'"
 
 logger = logging.getLogger("gradlab")
-_here = threading.local()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a process says of some points: their outputs, and how long that took."""
-
-    outputs: Outputs
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """Why a process cannot evaluate anything: what it lacks, and where it is."""
-
-    machine: str
-    why: str
-
-
-Said: TypeAlias = Answer | Unusable | str
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a process says of one of the items that a function like `map` was given."""
-
-    number: int
-    said: Said
-
-
-def evaluate_there(digest: bytes, payload: bytes | None, moves: Moves | None, serial: int) -> Said:
-    """Evaluate some points, in whatever process this is called.
-
-    Parameters
-    ----------
-    digest, payload : bytes
-        The evaluating half of a problem, pickled, and the digest by which it is known after the first time.
-    moves : Moves
-        The points.
-    serial : int
-        Tells equal tasks apart, for executors that take them for one, as Dask's does.
-    """
-    known: tuple[bytes, Evaluation] | None = getattr(_here, "known", None)  # of this thread alone
-    if known is None or known[0] != digest:
-        if payload is None:
-            return MISSING
-        try:
-            known = _here.known = (digest, pickle.loads(payload))
-        except Exception as error:  # a module that is not there, or is another one
-            return Unusable(platform.node(), f"{type(error).__name__}: {text_of(error)}")
-    assert moves is not None
-    started = time.perf_counter()
-    found = known[1].gathered(moves)
-    return Answer(found, time.perf_counter() - started)
-
-
-def _there(task: tuple[int, bytes, bytes, Moves]) -> Told:
-    number, digest, payload, moves = task
-    return Told(number, evaluate_there(digest, payload, moves, serial=0))
 
 
 def block_size(points: int, call_seconds: float, workers: int) -> int:
@@ -199,7 +137,7 @@ class Workers:
         tasks = [(k, self._digest, self._payload, moves.some(block)) for k, block in left.items()]
         gave = ""
         try:
-            given = self._map(_there, tasks)
+            given = self._map(evaluate_item, tasks)
             for one in given if isinstance(given, Iterable) else [given]:
                 if not isinstance(one, Told) or one.number not in left:
                     gave = describe(one)

@@ -18,7 +18,8 @@ from gradlab.point.moves import EntryMoves
 from gradlab.point.problem import Problem
 from gradlab.point.resources import Resources
 from gradlab.point.sources import evaluating_half
-from gradlab.point.workers import Unusable, Workers, _local_pool, evaluate_there
+from gradlab.point.there import Unusable, evaluate_there
+from gradlab.point.workers import Workers, _local_pool
 
 loky = pytest.importorskip("loky", reason="the processes of workers=2 are those of loky")
 
