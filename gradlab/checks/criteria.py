@@ -152,7 +152,7 @@ class Criteria:
         if table.noise_is_measured:
             return
         table.know_noise(self.problem.noise)
-        rows.steepest = np.fmax.reduce([table.movement(step) for step in table.steps])
+        rows.learn_movement()
         wider = table.rounding(usual_step(table.eps))
         kinked = rows.kinked[:, np.newaxis]
         rows.error_bar = np.where(kinked, rows.error_bar, np.fmax(rows.error_bar, wider))
@@ -218,7 +218,7 @@ class Criteria:
 
         What is ``doubtful``, because something else contradicts it, does not count as hidden.
         """
-        self.learn(rows, which[:, np.newaxis] & agrees, rows.steepest)
+        self.learn(rows, which[:, np.newaxis] & agrees, rows.movement)
         enough = agrees
         if not agrees[which].all():
             enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful))

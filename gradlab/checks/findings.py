@@ -173,7 +173,7 @@ class Disagreement:
         """Compare both sides along all rows."""
         difference, scale = np.abs(rows.claim - rows.value), rows.scale
         # A derivative that vanishes is compared on the scale of what forward does nearby.
-        scale = np.where(scale > rows.error_bar, scale, np.fmax(scale, rows.steepest))
+        scale = np.where(scale > rows.error_bar, scale, np.fmax(scale, rows.movement))
         with np.errstate(divide="ignore", invalid="ignore"):
             error = np.where(difference == 0, 0.0, difference / scale)
         error[np.isnan(error)] = np.inf

@@ -158,7 +158,7 @@ def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
         if (k and criteria.largest_influence) or criteria.problem.calls_left < 2 or not which.any():
             break  # something was seen to move
         table.take(np.flatnonzero(which), step, note_still=k == 0)
-        rows.steepest = np.fmax(rows.steepest, table.movement(step))
+        rows.learn_movement()
         # What hardly moves over the usual step, and does over this one, may be on a stair.
         moves |= np.abs(table.central(step)) > criteria.rtol * criteria.largest_influence
         criteria.settle_too_small(rows, which, moves)

@@ -38,7 +38,7 @@ def _bent(criteria: Criteria, rows: Rows) -> Mask:
     """Return along which rows the slopes of both sides differ by more than rounding and usual curvature."""
     half_jump = np.abs(rows.table.half_jump(usual_step(rows.table.eps)))
     visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.largest_influence)
-    bent = visible & (half_jump > BENDS * rows.steepest)
+    bent = visible & (half_jump > BENDS * rows.nearby)
     joint = ~rows.single
     if np.count_nonzero(joint):
         # Of many entries that move, those at a kink may be few: the difference is then off by as little.

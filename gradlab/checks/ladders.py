@@ -162,7 +162,7 @@ def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     ladder = Ladder(table, chosen)
     for step in steps:
         ladder.add(step)
-        rows.steepest[chosen] = np.fmax(rows.steepest[chosen], table.movement(step)[chosen])
+    rows.learn_movement()
     narrower = np.zeros(rows.value.shape, dtype=bool)
     gap = np.abs(ladder.value - rows.value[chosen])
     narrower[chosen] = ladder.error_bar < rows.error_bar[chosen]

@@ -203,9 +203,9 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         size=np.abs(claim),
         value=value,
         error_bar=np.zeros_like(claim),
-        steepest=np.broadcast_to(output, claim.shape).copy(),
         table=table,
     )
+    rows.nearby = np.broadcast_to(output, claim.shape).copy()
     rows.error_bar = _rounding(rows, exact)
     return rows
 

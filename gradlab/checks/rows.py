@@ -9,7 +9,7 @@ import numpy as np
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import Table, usual_step
+from gradlab.numerics.table import LARGEST_STEP, Table, usual_step
 from gradlab.point.problem import Problem
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept
@@ -68,8 +68,10 @@ class Rows(Sides):
         rounding alone at first; of what one difference settled, in `Criteria.accept`, it is the larger of 8
         roundings and of what both sides still differ by. After a second ladder it has the rounding of the
         claim in it.
-    steepest : Array
-        Shape ``(r, s)``: the steepest secant seen so far, as far as it is no rounding: `Table.movement`.
+    nearby, afar : Array
+        Shape ``(r, s)``: how steep forward is over the longest step that was taken up to a quarter of the
+        scale, and at most over longer ones, as far as that is no rounding: `Table.movement`. At a jump it is
+        the steeper the shorter the step.
     table : Table
         The differences.
     middle, swing : Array
@@ -95,8 +97,9 @@ class Rows(Sides):
     directions: Directions
     claims: Claimed
     size: Array
-    steepest: Array
     table: Table
+    nearby: Array = field(init=False)
+    afar: Array = field(init=False)
     middle: Array = field(init=False)
     swing: Array = field(init=False)
     right: Mask = field(init=False)
@@ -115,6 +118,7 @@ class Rows(Sides):
         self.divisors = self.directions.divisors[:, np.newaxis]
         self.single = np.arange(self.directions.count) < self.directions.singles
         self.middle, self.swing = np.zeros((2, *self.claim.shape))
+        self.learn_movement()
         none = np.zeros((8, self.directions.count), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
         self.imprecise, self.strict, self.kinked, self.rises = none[4:]
@@ -129,6 +133,24 @@ class Rows(Sides):
     def scale(self) -> Array:
         """What a disagreement is relative to: the larger side; of a claim, its terms."""
         return np.fmin(np.fmax(self.size, np.abs(self.value)), LARGEST)
+
+    def learn_movement(self) -> None:
+        """Take from the table how far forward moves, over all steps that were taken."""
+        self.nearby, self.afar = np.zeros((2, *self.claim.shape))
+        for step in sorted(self.table.steps):
+            moved = self.table.movement(step)
+            if step <= LARGEST_STEP:
+                self.nearby = np.where(np.isnan(self.table.secant(step)), self.nearby, moved)
+            else:
+                self.afar = np.fmax(self.afar, moved)
+
+    @property
+    def movement(self) -> Array:
+        """How steep forward is nearby; from farther away only if nothing at all moves there.
+
+        What it does far away, as an exponential may, is no scale for what it does here.
+        """
+        return self.nearby if np.count_nonzero(self.nearby) else self.afar
 
     @property
     def known_of_parts(self) -> Array:
@@ -153,7 +175,7 @@ class Rows(Sides):
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
         """Put what is known of other rows in the place of some of these, which are ``longer`` by a factor."""
-        for name in ("claim", "size", "value", "error_bar", "steepest", "middle", "swing"):
+        for name in ("claim", "size", "value", "error_bar", "nearby", "afar", "middle", "swing"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
         for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
             getattr(self, name)[into] = getattr(other, name)[which]
@@ -187,6 +209,5 @@ def first_differences(
         size=size,
         value=value,
         error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
-        steepest=table.movement(step),
         table=table,
     )

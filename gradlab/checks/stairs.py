@@ -91,7 +91,8 @@ def _of_another(rows: Rows, still: Mask, heights: Array) -> Array:
 
 def _leap_of_what_moves_least(rows: Rows, part: int) -> float:
     """Return by how much forward leaps along the row that moves least of all that do."""
-    moved = np.where(rows.steepest[:, part] > 0, rows.steepest[:, part], np.inf)
+    moved = np.fmax(rows.nearby, rows.afar)[:, part]
+    moved = np.where(moved > 0, moved, np.inf)
     row = int(np.argmin(moved))
     if not np.isfinite(moved[row]):
         return 0.0

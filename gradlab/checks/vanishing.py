@@ -98,8 +98,8 @@ def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
         if not which.any():
             break
         table.take(np.flatnonzero(which), step)
-        secant = table.secant(step)
-        seen = which & np.isfinite(secant).all(axis=1)
+        secant, sides = table.secant(step), table.steps[step]
+        seen = which & np.isfinite(sides.up + sides.down).all(axis=1)  # what overflows on one side moves
         stays |= seen & ~(secant > floor + table.rounding(step)).any(axis=1)
         which = which & ~seen
     return stays

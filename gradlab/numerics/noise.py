@@ -127,8 +127,10 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
         afar = [value for value in map(lines[0], AFAR) if value is not None]
         if afar:
             seen = np.stack([output, *afar])
-            also, distinct = binary_grid(seen)
+            also, _ = binary_grid(seen)
             size = np.abs(seen)
+            # What is so large that its own digits end above a grid is a multiple of it whatever it is.
+            distinct = _distinct(np.where(np.spacing(size) < also, seen, output))
             # Digits that are lost beside something large are lost of all values alike; else a floating-point
             # number has finer ones the smaller it is, unlike what was rounded to whole numbers on purpose.
             least = np.fmin.reduce(np.where(size > 0, size, np.inf))
@@ -212,8 +214,13 @@ def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
         digits = (np.abs(mantissa) * 2.0**53).astype(np.int64)
         lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
         grid = np.where(digits != 0, lowest, np.inf).min(axis=0)
-        distinct = (np.diff(np.sort(known, axis=0), axis=0) != 0).sum(axis=0) + 1
-    return np.where(np.isfinite(grid), grid, 0.0), distinct
+    return np.where(np.isfinite(grid), grid, 0.0), _distinct(known)
+
+
+def _distinct(values: Array) -> npt.NDArray[np.int_]:
+    """Return how many different values each component has."""
+    with np.errstate(all="ignore"):
+        return np.asarray((np.diff(np.sort(values, axis=0), axis=0) != 0).sum(axis=0) + 1)
 
 
 def _leaps(at: At, output: Array, height: Array) -> bool:
