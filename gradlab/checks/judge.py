@@ -92,7 +92,6 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     try_suspects(criteria, rows, fine)
     _descend_stairs(criteria, rows, coarse, on_stairs)
     ascend(criteria, rows, [*LONG_STEPS, *coarse])
-    try_suspects(criteria, rows, [*LONG_STEPS, *coarse])
     _leave_in_doubt(criteria, rows)
 
 

@@ -155,7 +155,11 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
 
 
 def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
-    """Take rows that rounding leaves open up to longer steps: beside 1e16, 1 is seen over a step of 8."""
+    """Take rows that rounding leaves open up to longer steps: beside 1e16, 1 is seen over a step of 8.
+
+    These may find a row right, and no more: what is bounded, as a sine is, hardly rises over several times
+    the scale, whatever its slope is.
+    """
     table, chosen = rows.table, np.flatnonzero(rows.open & np.isfinite(rows.error_bar).all(axis=1))
     if not chosen.size or criteria.problem.calls_left < 2 * len(LONG_STEPS) * chosen.size:
         return
@@ -170,9 +174,6 @@ def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     rows.value[narrower] = ladder.value[narrower[chosen]]
     rows.error_bar[narrower] = ladder.error_bar[narrower[chosen]]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
-    differs = narrower & criteria.differs(rows)
-    differs &= rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value)
-    rows.suspect |= rows.open & differs.any(axis=1)
 
 
 def _read(rows: Rows, ladder: Ladder) -> None:

@@ -220,18 +220,19 @@ class _Search:
 
     def _disagreement(self, direction: Array) -> tuple[Array, Array]:
         restricted = Directions.of(self.problem, {}, [{self.position: direction}])
-        return self._one_difference(restricted, self.step, self.off)
+        return self._one_difference(restricted)
 
-    def _one_difference(
-        self, directions: Directions, step: float, off: Array | float = 0.0
-    ) -> tuple[Array, Array]:
-        """Return by how much both sides differ along a direction, by one difference, and what explains it."""
-        problem, claims = self.problem, self.claims
+    def _one_difference(self, directions: Directions) -> tuple[Array, Array]:
+        """Return by how much both sides differ along a direction, by one difference, and what explains it.
+
+        What the whole direction is off by, a part of it may be.
+        """
+        problem, claims, step = self.problem, self.claims, self.step
         table = directions.table(problem, claims.upstreams, noise=problem.noise)
         table.take(np.zeros(1, dtype=np.intp), step)
         claim, size = (of[0] for of in claims.along(directions))
         scale = np.fmax(size, np.nan_to_num(table.secant(step)[0]))
-        value, bar = table.central(step), BARS_APART * np.fmax(table.rounding(step), off)
+        value, bar = table.central(step), BARS_APART * np.fmax(table.rounding(step), self.off)
         if np.isnan(value).any():  # one side has no values: truncation is not small by itself then
             ladder = Ladder(table, np.zeros(1, dtype=np.intp))
             for h in ONE_SIDED:
@@ -250,7 +251,7 @@ class _Search:
         entry = Directions.of(self.problem, {self.position: np.array([flat])})
         if certainly:
             return bool(judge(self.criteria, entry, self.claims).wrong[0])
-        disagreement, bar = self._one_difference(entry, usual_step(self.problem.eps))
+        disagreement, bar = self._one_difference(entry)
         return bool((np.abs(disagreement) > bar).any())
 
 
@@ -266,16 +267,19 @@ def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
 def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
     """Return the step at which one difference along a row is known best, and its uncertainty: ``(s,)``.
 
-    What truncation is at a step, the next longer one tells; it shrinks with the square of the step.
+    What truncation is at a step, the next longer one tells; it shrinks with the square of the step. Where it
+    happens to cancel, it does so along the whole direction alone: the most that any step has told counts.
     """
     known = sorted((h for h in table.steps if np.isfinite(table.central(h)[row]).all()), reverse=True)
     best, least = (usual_step(table.eps), table.rounding(usual_step(table.eps))[row]), np.inf
+    curved = np.zeros(table.parts)  # truncation over the square of the step
     for longer, step in itertools.pairwise(known):
         apart = np.abs(table.central(longer)[row] - table.central(step)[row])
         truncation = np.fmax(apart, table.rounding(step)[row]) / ((longer / step) ** 2 - 1)
+        curved = np.fmax(curved, truncation / step**2)
         for half in range(HALVINGS):
             h = step / 2**half
-            off = truncation / 4**half + table.rounding(h)[row]
+            off = curved * h**2 + table.rounding(h)[row]
             if h <= LARGEST_STEP and off[column] < least:
                 best, least = (h, off), off[column]
     return best

@@ -231,3 +231,20 @@ def test_entry_that_only_the_second_direction_shows_is_named(seed):
 
     report = gradcheck(lambda x: np.mean(x * x), backward, x, rng=seed, raise_exception=False)
     assert report.inputs[0].wrong_entries == ((6 * seed,),)
+
+
+@pytest.mark.parametrize("factor", [1.5, 1.01])
+@pytest.mark.parametrize("bad", [[5, 77], [5, 77, 800, 1500]])
+@pytest.mark.parametrize("u", [30, 3000])
+def test_entries_that_are_right_are_not_named_where_one_difference_is_off_by_truncation(u, bad, factor):
+    x = np.random.default_rng(0).normal(size=2000)
+
+    def backward(dy, x):
+        dx = u * dy * np.cos(u * x)
+        dx[bad] *= factor
+        return dx
+
+    report = gradcheck(lambda x: np.sin(u * x).sum(), backward, x, raise_exception=False)
+    assert report.failed
+    assert {index[0] for index in report.inputs[0].wrong_entries} <= set(bad)
+    assert report.inputs[0].wrong_count <= len(bad)
