@@ -27,6 +27,9 @@ SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
 ELSEWHERE = 0.3  # times the scale of an entry: another point
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
+# Roundings of the outputs, an influence: where an entry is 30 times as large as what it varies over, as that
+# of a softmax, terms that cancel leave as many more. At 64, one of 200 confident ones was called nonlinear.
+UNSEEN = 4096
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,12 @@ class Allowed:
     """By how much two answers about the input or output ``k`` may differ."""
 
     def __init__(self, linear: LinearMap, k: int, *, floor: float, rounding: Callable[[int], Array]) -> None:
-        self.k, self.rounding, self.scale = k, rounding, linear.to_influence(k)
-        eps = linear.problem.given_eps
-        self.same = may_differ(eps)
+        self.linear, self.k, self.rounding = linear, k, rounding
+        self.scale = linear.to_influence(k)
+        self.same = may_differ(linear.problem.given_eps)
         self.floor = floor / self.scale
 
-    def differ(self, one: Array, other: Array, *terms: Array, rounding: float = 0.0) -> int | None:
+    def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.
 
         Parameters
@@ -113,17 +116,36 @@ class Allowed:
             The answers, of one shape.
         *terms : Array
             What they are sums of, where they are sums.
-        rounding : float
-            What forward is rounded by, where that was asked, as an influence.
         """
         if not one.size:
             return None
         sizes = [np.abs(term).max(initial=0.0, where=np.isfinite(term)) for term in (one, other, *terms)]
         excess = np.abs(one - other) - self.same * float(max(sizes)) - self.floor
         excess = np.where(np.isnan(excess), np.inf, excess)
-        if not (excess > 0).any():
-            return None
-        # Rounding is of one size throughout an answer, though at some entries it happens to be none.
-        scatter = float((self.rounding(self.k) * self.scale).max(initial=0.0))
-        excess -= max(CANCELLED * scatter, rounding) / self.scale
+        # What takes more to find out is asked for only where it decides.
+        for allowed in (self._scatter, self._rounding_of_outputs, self._noise_of_outputs):
+            if not (excess > 0).any():
+                return None
+            excess -= allowed() / self.scale
         return int(np.argmax(excess)) if (excess > 0).any() else None
+
+    def _scatter(self) -> float:
+        """Return what may be left where terms cancel: of one size, though at some entries it is none."""
+        return CANCELLED * float((self.rounding(self.k) * self.scale).max(initial=0.0))
+
+    def _rounding_of_outputs(self) -> float:
+        """Return what the outputs are rounded by that the answers weigh: forward shows no less of these.
+
+        In ``p (u - Σ u p)``, the gradient of a softmax, it is rounded as ``u`` is, however small ``p`` is.
+        """
+        return UNSEEN * self.linear.problem.given_eps * self._weighed(np.abs(self.linear.problem.output))
+
+    def _noise_of_outputs(self) -> float:
+        """Return the same, of outputs that are nothing but rounding themselves."""
+        return CANCELLED * self._weighed(self.linear.problem.noise)
+
+    def _weighed(self, outputs: Array) -> float:
+        u, c = self.linear.vector, self.linear.uniform
+        if self.linear.role == "backward":
+            return float(((np.abs(U * u) + np.abs(C * c)) * outputs).sum())
+        return float(outputs.max(initial=0.0))

@@ -25,10 +25,6 @@ from gradlab.numerics import Array
 from gradlab.point.raised import RuleRaised
 from gradlab.report import Finding
 
-# Roundings of the outputs, an influence: where an entry is 30 times as large as what it varies over, as that
-# of a softmax, terms that cancel leave as many more. At 64, one of 200 confident ones was called nonlinear.
-UNSEEN = 4096
-
 
 def compare_answers(
     answers: FurtherAnswers, *, floor: float, rounding: Callable[[int], Array]
@@ -219,30 +215,19 @@ def _not_linear(
             once_more = linear.ask(argument).get(k)
             if once_more is not None and allowed.differ(plain, once_more) is None:
                 return _layout_finding(linear, k, plain, answer, allowed)
-    rounding = max(_rounding_of_outputs(linear, argument) for argument, _ in arguments)
     zero, minus = (linear.ask(t * u).get(k) for t in (0.0, U))
-    if zero is not None and allowed.differ(np.zeros_like(g), zero, g, rounding=rounding) is not None:
-        if minus is not None and allowed.differ(g, minus, rounding=rounding) is None:
+    if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
+        if minus is not None and allowed.differ(g, minus) is None:
             message = f"{linear.what(k)} does not depend on {linear.argument}: multiply by it"
             return Finding("contract", linear.input(k), f"ignores-{linear.word}", message)
         worst = int(np.argmax(np.abs(zero)))
         what = f"for {linear.argument} = 0 it is {zero.flat[worst]:.6g}, expected 0"
         return _nonlinear(linear, k, what, worst)
-    if minus is not None and (at := allowed.differ(U * g, minus, rounding=rounding)) is not None:
+    if minus is not None and (at := allowed.differ(U * g, minus)) is not None:
         what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
         return _nonlinear(linear, k, what, at)
-    where = allowed.differ(U * g + C * uniform, combined, g, uniform, rounding=rounding)
+    where = allowed.differ(U * g + C * uniform, combined, g, uniform)
     return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
-
-
-def _rounding_of_outputs(linear: LinearMap, argument: Array) -> float:
-    """Return what the outputs that an argument weighs are rounded by: forward shows no less of an answer.
-
-    In ``p (u - Σ u p)``, the gradient of a softmax, an answer is rounded as ``u`` is, however small it is.
-    """
-    output = np.abs(linear.problem.output)
-    outputs = (np.abs(argument) * output).sum() if linear.role == "backward" else output.max(initial=0.0)
-    return float(UNSEEN * linear.problem.given_eps * outputs)
 
 
 def _layout_finding(
