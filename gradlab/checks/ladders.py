@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.kinks import FARTHER
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
@@ -81,25 +81,32 @@ class Closest:
 def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | None = None) -> None:
     """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect.
 
-    What the ladder says must not be contradicted by the first difference, whose step is the shortest.
+    What the ladder says must not be contradicted by the first difference, whose step is the shortest, nor by
+    one from closer by, where a row was looked at from there.
     """
     among = rows.open if which is None else rows.open & which
     table, chosen = rows.table, np.flatnonzero(among)
-    first, off = table.central(steps[-1]), table.rounding(steps[-1])
+    looks = _looks(rows, steps[-1])
     ladder = Ladder(table, chosen)
     single = rows.single[:, np.newaxis]
     rows.error_bar[chosen] = np.inf
 
+    def apart() -> Array:
+        """How far the ladder is from what is closer, beyond what that may be off by."""
+        return np.asarray(np.fmax.reduce([np.abs(rows.value - there) - off for there, off in looks]))
+
     def compare(enough: Array | float) -> None:
-        gap = np.where(np.isfinite(first), np.abs(rows.value - first), 0.0)
-        spare, difference = rows.error_bar + off, np.abs(rows.claim - rows.value)
+        gap, difference = np.nan_to_num(apart(), nan=0.0), np.abs(rows.claim - rows.value)
         narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.scale
         agrees = ~criteria.differs(rows) & narrow
-        allowed = off + criteria.tolerance(rows) + np.where(np.abs(first) <= off, criteria.floor, 0.0)
-        contradicted = np.abs(rows.claim - first) > allowed
-        criteria.settle(rows, among, agrees & (gap <= spare + criteria.tolerance(rows)), contradicted)
+        contradicted = np.zeros(gap.shape, dtype=bool)
+        for there, off in looks:
+            allowed = off + criteria.tolerance(rows) + np.where(np.abs(there) <= off, criteria.floor, 0.0)
+            contradicted |= np.abs(rows.claim - there) > allowed
+        agrees &= gap <= rows.error_bar + criteria.tolerance(rows)
+        criteria.settle(rows, among, agrees, contradicted)
         differs = criteria.differs(rows) & (rows.error_bar <= enough * difference)
-        differs &= gap <= spare + CLEAR * difference
+        differs &= gap <= rows.error_bar + CLEAR * difference
         differs[chosen] &= ~ladder.grows
         rows.suspect |= rows.open & among & differs.any(axis=1)
 
@@ -113,10 +120,21 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
         _read(rows, ladder)
         compare(np.where(single, VERY_CLEAR, CLEAR))  # the report states the value of an entry
     compare(CLEAR)
-    # What longer steps tell is known no better than the usual one agrees with them.
-    gap, left = np.where(np.isfinite(first), np.abs(rows.value - first) - off, np.inf), among & rows.open
+    # What longer steps tell is known no better than shorter ones agree with them.
+    gap, left = np.nan_to_num(apart(), nan=np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
     criteria.settle(rows, left, criteria.agrees(rows))
+
+
+def _looks(rows: Rows, longest: float) -> list[tuple[Array, Array]]:
+    """Return what single differences show over steps up to some length, and what they are off by."""
+    table = rows.table
+    spare = 1 if table.noise_is_measured else UNMEASURED  # from closer by, noise is the larger
+    return [
+        (table.central(h), table.rounding(h) * (1 if h == longest else spare))
+        for h in table.steps
+        if h <= longest
+    ]
 
 
 def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
