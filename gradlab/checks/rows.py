@@ -70,8 +70,8 @@ class Rows(Sides):
         claim in it.
     nearby, afar : Array
         Shape ``(r, s)``: how steep forward is over the longest step that was taken up to a quarter of the
-        scale, and at most over longer ones, as far as that is no rounding: `Table.movement`. At a jump it is
-        the steeper the shorter the step.
+        scale, and over the first beyond at which anything moves, as far as that is no rounding:
+        `Table.movement`. At a jump it is the steeper the shorter the step.
     table : Table
         The differences.
     middle, swing : Array
@@ -141,8 +141,8 @@ class Rows(Sides):
             moved = self.table.movement(step)
             if step <= LARGEST_STEP:
                 self.nearby = np.where(np.isnan(self.table.secant(step)), self.nearby, moved)
-            else:
-                self.afar = np.fmax(self.afar, moved)
+            elif not np.count_nonzero(self.afar):
+                self.afar = moved
 
     @property
     def movement(self) -> Array:

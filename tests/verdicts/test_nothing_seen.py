@@ -219,3 +219,64 @@ def test_reason_says_that_nothing_moves():
 )
 def test_whole_numbers_are_no_rounding(forward, x):
     assert gradcheck(forward, lambda dy, x: 0 * x, np.array(x), raise_exception=False).passed
+
+
+@pytest.mark.parametrize("x", [[0.5, -100.0], np.linspace(-60, 1, 30)])
+@pytest.mark.parametrize("offset", [-1.0, 1.0])
+def test_what_forward_does_far_away_is_no_scale_for_what_it_does_here(x, offset):
+    """Over a long step an exponential is 1e300 times as large, and a multiple of any number."""
+
+    def verdict(factor):
+        backward = lambda dy, x: factor * dy * np.exp(x)  # noqa: E731
+        return gradcheck(lambda x: np.exp(x) + offset, backward, np.asarray(x), raise_exception=False).verdict
+
+    assert [verdict(factor) for factor in (1, 2, -1, 0)] == ["pass", "fail", "fail", "fail"]
+
+
+@pytest.mark.parametrize("factor", [1, 10, -5])
+def test_across_a_jump_nothing_is_seen_whatever_rtol_is(factor):
+    def backward(dy, y, x):
+        r = x * x + y * y
+        return factor * dy * x / r, -dy * y / r
+
+    inputs = np.array([0.0]), np.array([-1e8])
+    assert gradcheck(np.arctan2, backward, inputs, rtol=1e-3, raise_exception=False).inconclusive
+
+
+def test_what_overflows_on_one_side_moves():
+    x = np.array([1.5, 1.7, 1.2])
+    assert not gradcheck(lambda x: 1e16 + np.exp(x), lambda dy, x: 0 * x, x, raise_exception=False).passed
+
+
+@pytest.mark.parametrize("x", [[1000.007], [1000.007, 999.996, 1000.012]])
+def test_top_of_a_narrow_bell_is_not_flat(x):
+    def bell(x):
+        return np.exp(-(((x - 1000) / 0.01) ** 2) / 2)
+
+    def backward(dy, x):
+        return -dy * bell(x) * (x - 1000) / 1e-4
+
+    assert gradcheck(bell, backward, np.array(x)).passed
+    assert not gradcheck(bell, lambda dy, x: 0 * x, np.array(x), raise_exception=False).passed
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, -1.0])
+@pytest.mark.parametrize(
+    ("offset", "dtype", "size"), [(1e5, np.float32, 30), (1e13, np.float64, 300), (1e12, np.float64, 2000)]
+)
+def test_sum_of_sines_beside_an_offset(offset, dtype, size, factor):
+    """Over several times the scale a sine hardly rises, whatever its slope is: that condemns nothing."""
+
+    def forward(x):
+        return np.float64(dtype(offset) + np.sin(x.astype(dtype)).sum())
+
+    x = np.random.default_rng(2).normal(size=size)
+    report = gradcheck(forward, lambda dy, x: factor * dy * np.cos(x), x, raise_exception=False)
+    assert not (report.failed if factor == 1 else report.passed)
+
+
+def test_constant_of_terms_that_cancel_is_told():
+    for seed in range(5):
+        x = np.random.default_rng(seed).normal(size=6)
+        backward = lambda dy, x: dy * (3 * x * x / (x * x * x) - 3 * x**3 / x**4)  # noqa: E731
+        assert gradcheck(lambda x: x**3 / (x * x * x), backward, x).passed
