@@ -221,7 +221,7 @@ class Criteria:
         self.learn(rows, which[:, np.newaxis] & agrees, rows.movement)
         enough = agrees
         if not agrees[which].all():
-            enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful))
+            enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
         settled = which & enough.all(axis=1)
         rows.right |= settled & (agrees & (rows.scale > 0)).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict

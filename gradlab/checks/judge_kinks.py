@@ -32,6 +32,8 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
             judge_kink(criteria, rows, row, slopes)
         elif slopes is not None and not rows.right[row]:
             _accept_from_close_by(criteria, rows, row, slopes.middle, slopes.error_bar)
+        if _bends_more(rows, row, close, step):
+            rows.unresolved[row], rows.small[row] = True, False
 
 
 def _bent(criteria: Criteria, rows: Rows) -> Mask:
@@ -59,6 +61,12 @@ def _straightens(rows: Rows, row: int, close: float, step: float) -> bool:
     """Whether both sides bend less and less towards the point, as curvature does and a kink does not."""
     near, far = (np.abs(rows.table.half_jump(h)[row]) for h in (close, step))
     return close < step and bool((near <= far / GONE).all())
+
+
+def _bends_more(rows: Rows, row: int, close: float, step: float) -> bool:
+    """Whether both sides bend more and more towards the point, as on what is narrower than any step."""
+    near, far = (np.abs(rows.table.half_jump(h)[row]) for h in (close, step))
+    return close < step and bool((near > GONE * far).any())
 
 
 def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float) -> bool:

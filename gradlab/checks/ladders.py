@@ -42,7 +42,7 @@ def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
 
 @dataclass(frozen=True)
 class Closest:
-    """What one difference of each row shows from as close to the point as rounding allows.
+    """What one difference of each row shows from as close to the point as rounding allows, or as was looked.
 
     What varies within less than the steps of a ladder does not show there: of ``x + sin(x)``, nothing but
     ``x`` is left at steps that are multiples of the period. A ladder has not ended as long as what is closer
@@ -62,7 +62,12 @@ class Closest:
         """Take the differences, as far as there are calls."""
         value, error_bar = np.full((2, chosen.size, rows.table.parts), np.nan)
         steps = closest_steps(criteria, rows, chosen)
-        closer = steps <= usual_step(rows.table.eps) / FARTHER
+        usual = usual_step(rows.table.eps)
+        for step in sorted((h for h in rows.table.steps if h < usual), reverse=True):  # those that are known
+            known = np.isnan(steps)[:, np.newaxis] & np.isfinite(rows.table.central(step)[chosen])
+            value = np.where(known, rows.table.central(step)[chosen], value)
+            error_bar = np.where(known, rows.table.rounding(step)[chosen], error_bar)
+        closer = steps <= usual / FARTHER
         for step in np.unique(steps[closer]).tolist():
             here = steps == step
             rows.table.take(chosen[here], step)
@@ -104,6 +109,7 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
             allowed = off + criteria.tolerance(rows) + np.where(np.abs(there) <= off, criteria.floor, 0.0)
             contradicted |= np.abs(rows.claim - there) > allowed
         agrees &= gap <= rows.error_bar + criteria.tolerance(rows)
+        contradicted[chosen] |= ladder.grows
         criteria.settle(rows, among, agrees, contradicted)
         differs = criteria.differs(rows) & (rows.error_bar <= enough * difference)
         differs &= gap <= rows.error_bar + CLEAR * difference
@@ -163,11 +169,14 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     closer = np.where(gap <= ladder.error_bar + bar, ladder.error_bar < bar, sharp)
     rows.value[chosen] = np.where(closer, ladder.value, value)
     rows.error_bar[chosen] = np.where(closer, ladder.error_bar, bar)
-    open_ = rows.open & ~on_stairs
-    criteria.settle(rows, open_, criteria.agrees(rows))
+    open_, doubtful = rows.open & ~on_stairs, np.zeros(rows.claim.shape, dtype=bool)
+    doubtful[chosen] = ladder.grows | closest.contradicts(ladder, claim)[:, np.newaxis]
+    rows.unresolved[chosen] &= ladder.grows.any(axis=1)
+    criteria.settle(rows, open_, criteria.agrees(rows), doubtful)
     differs = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
-    # Differences that still grow at the end belong to a slope without end, or to something shorter.
-    differs[chosen] &= ~ladder.grows & ~closest.contradicts(ladder, claim)[:, np.newaxis]
+    differs &= (
+        ~doubtful
+    )  # what still grows at the end belongs to a slope without end, or to something shorter
     rows.suspect |= open_ & rows.open & differs.any(axis=1)
     return on_stairs
 

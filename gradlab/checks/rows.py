@@ -88,6 +88,9 @@ class Rows(Sides):
         What is wrong only in the dtype given.
     kinked : array of bool, shape (r,)
         At which a kink was found.
+    unresolved : array of bool, shape (r,)
+        Along which forward bends the more the closer to the point: what is narrower than any step hides, and
+        nothing is too small to matter.
     rises : array of bool, shape (r,)
         At a kink, whether the slope is higher on the far side.
     kinked_outputs : array of bool, shape (m,)
@@ -110,6 +113,7 @@ class Rows(Sides):
     single: Mask = field(init=False)
     strict: Mask = field(init=False)
     kinked: Mask = field(init=False)
+    unresolved: Mask = field(init=False)
     rises: Mask = field(init=False)
     kinked_outputs: Mask = field(init=False)
 
@@ -119,9 +123,9 @@ class Rows(Sides):
         self.single = np.arange(self.directions.count) < self.directions.singles
         self.middle, self.swing = np.zeros((2, *self.claim.shape))
         self.learn_movement()
-        none = np.zeros((8, self.directions.count), dtype=bool)
+        none = np.zeros((9, self.directions.count), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
-        self.imprecise, self.strict, self.kinked, self.rises = none[4:]
+        self.imprecise, self.strict, self.kinked, self.unresolved, self.rises = none[4:]
         self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
 
     @property

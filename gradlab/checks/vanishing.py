@@ -40,7 +40,7 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     if not (criteria.problem.noise_is_known or certain[mine].all()):
         criteria.measure_noise(rows)
     refine(criteria, rows)
-    open_ = mine & rows.open & zero
+    open_ = mine & rows.open & zero & ~rows.movement.any(axis=1)
     if open_.any():  # nothing at all was seen to move
         rows.small |= open_ & _stays(rows, open_, floor)
     _open_stairs(rows, mine & rows.small & ~rows.idle & ~moves, floor)

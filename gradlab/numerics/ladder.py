@@ -84,8 +84,15 @@ class Ladder:
 
     @property
     def grows(self) -> npt.NDArray[np.bool_]:
-        """Where differences still grow at the shortest steps, by more than rounding: towards no known end."""
-        return np.asarray(np.abs(self._finest) > STEEPER * np.abs(self._before) + self._last)
+        """Where differences still grow at the shortest steps, by more than rounding: towards no known end.
+
+        Or the part that is the same on both sides, as beside a pole that is closer than the shortest step.
+        """
+        central = np.abs(self._finest) > STEEPER * np.abs(self._before) + self._last
+        if len(self._half_jumps) < PATIENCE:
+            return np.asarray(central)
+        (before, _), (finest, off) = self._half_jumps[-2:]
+        return np.asarray(central | (np.abs(finest) > STEEPER * np.abs(before) + off))
 
     @property
     def half_jump(self) -> Array:

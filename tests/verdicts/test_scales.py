@@ -1,6 +1,7 @@
 """Entries of all sizes in one input: saturated, flat, steep, at the edge of a domain, below all numbers."""
 
 import numpy as np
+import pytest
 from scipy import special
 from tables import NOT_FAIL, NOT_PASS, Row, agree, each_of, normal
 
@@ -186,3 +187,33 @@ def test_slope_beyond_all_numbers_agrees_with_none():
         lambda x: 1e308 * np.tanh(1e9 * x), lambda dy, x: dy, [np.zeros(1)], raise_exception=False
     )
     assert not report.passed
+
+
+NARROW = {
+    "edge of a root": (
+        lambda x, e: np.sqrt(np.maximum(1 - x * x, 0)),
+        lambda x, e: -x / np.sqrt((1 - x) * (1 + x)),
+        -1.0,
+    ),
+    "pole": (lambda x, e: 1 / (1 - x), lambda x, e: 1 / (1 - x) ** 2, -1.0),
+    "arctanh": (lambda x, e: np.arctanh(x), lambda x, e: 1 / (1 - x * x), -1.0),
+    "bell": (
+        lambda x, e: np.exp(-(((x - 1) / e) ** 2)),
+        lambda x, e: -2 * (x - 1) / e**2 * np.exp(-(((x - 1) / e) ** 2)),
+        0.7,
+    ),
+}
+
+
+@pytest.mark.parametrize("e", [1e-6, 1e-8, 1e-10, 1e-11, 1e-12])
+@pytest.mark.parametrize(("forward", "slope", "at"), NARROW.values(), ids=NARROW)
+def test_what_varies_over_less_than_any_step_is_neither_wrong_nor_flat(forward, slope, at, e):
+    x = np.array([1 + at * e])
+
+    def verdict(factor):
+        backward = lambda dy, x: dy * factor * slope(x, e)  # noqa: E731
+        with np.errstate(all="ignore"):
+            return gradcheck(lambda x: forward(x, e), backward, x, raise_exception=False).verdict
+
+    assert verdict(1) != "fail"
+    assert verdict(0) != "pass"
