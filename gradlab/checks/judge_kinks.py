@@ -105,15 +105,17 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     size = np.maximum(np.abs(lowest), np.abs(highest))
     step = _step_around(rows, row, size)
     around = slopes_around(criteria.problem, rows.claims.upstreams, direction, criteria.towards, step)
-    tolerance = bar + criteria.rtol * size
+    tolerance, spare = bar + criteria.rtol * size, np.zeros_like(size)
     while outside := bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any()):
         slope = next(around, None)
         if slope is None:
             break
         lowest, highest = np.fmin(lowest, slope), np.fmax(highest, slope)
-        tolerance = bar + AROUND * np.maximum(np.abs(lowest), np.abs(highest))  # these know of no curvature
+        spare = AROUND * np.maximum(np.abs(lowest), np.abs(highest))  # for these know of no curvature
+        tolerance = bar + spare
     rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
+    rows.room[row] = highest - lowest + 2 * spare
     rows.kinked[row], rows.rises[row] = True, slopes.rises
     rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
     size = np.maximum(np.abs(lowest), np.abs(highest))

@@ -250,6 +250,7 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
         shown = judge(criteria, rows.directions.some(asked), rows.claims)
         kinked = asked[shown.kinked]
         rows.kinked[kinked], rows.swing[kinked] = True, shown.swing[shown.kinked]
+        rows.room[kinked] = shown.room[shown.kinked]
         # Of the slopes between those on both sides, the reference gives one.
         rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
         rows.right[asked[shown.right & shown.kinked]] = True

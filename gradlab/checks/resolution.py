@@ -25,7 +25,7 @@ class Noticed:
     Attributes
     ----------
     change : Array
-        Shape ``(r, s)``: along each row; at a kink, more than all slopes between both sides.
+        Shape ``(r, s)``: along each row; at a kink, more than all claims that are right.
     relative : Array
         Shape ``(r,)``: that relative to the claim, the least over all parts; NaN where nothing was found
         right or wrong.
@@ -37,7 +37,7 @@ class Noticed:
     @classmethod
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
-        change, size = _noticed_by(criteria, rows) + rows.swing, np.abs(rows.claim)
+        change, size = _noticed_by(criteria, rows) + rows.room, np.abs(rows.claim)
         ratio = np.where(size > 0, change / size, np.nan)
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
             small = criteria.cannot_matter(rows)

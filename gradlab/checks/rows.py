@@ -74,8 +74,9 @@ class Rows(Sides):
         `Table.movement`. At a jump it is the steeper the shorter the step.
     table : Table
         The differences.
-    middle, swing : Array
-        Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, and how far apart they are.
+    middle, swing, room : Array
+        Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, how far apart they are, and how far
+        apart two claims may be of which both are right.
     right : array of bool, shape (r,)
         Which are right: both sides agree, with an error bar that is narrow enough to tell.
     small : array of bool, shape (r,)
@@ -105,6 +106,7 @@ class Rows(Sides):
     afar: Array = field(init=False)
     middle: Array = field(init=False)
     swing: Array = field(init=False)
+    room: Array = field(init=False)
     right: Mask = field(init=False)
     small: Mask = field(init=False)
     suspect: Mask = field(init=False)
@@ -121,7 +123,7 @@ class Rows(Sides):
         """Begin with all rows open, and no kink."""
         self.divisors = self.directions.divisors[:, np.newaxis]
         self.single = np.arange(self.directions.count) < self.directions.singles
-        self.middle, self.swing = np.zeros((2, *self.claim.shape))
+        self.middle, self.swing, self.room = np.zeros((3, *self.claim.shape))
         self.learn_movement()
         none = np.zeros((9, self.directions.count), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
@@ -179,7 +181,7 @@ class Rows(Sides):
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
         """Put what is known of other rows in the place of some of these, which are ``longer`` by a factor."""
-        for name in ("claim", "size", "value", "error_bar", "nearby", "afar", "middle", "swing"):
+        for name in ("claim", "size", "value", "error_bar", "nearby", "afar", "middle", "swing", "room"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
         for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
             getattr(self, name)[into] = getattr(other, name)[which]
