@@ -107,7 +107,7 @@ class Allowed:
         self.same = may_differ(linear.problem.given_eps)
         self.floor = floor / self.scale
 
-    def differ(self, one: Array, other: Array, *terms: Array) -> int | None:
+    def differ(self, one: Array, other: Array, *terms: Array, of_others: bool = False) -> int | None:
         """Return where two answers differ by more than rounding can, or ``None``.
 
         Parameters
@@ -116,6 +116,9 @@ class Allowed:
             The answers, of one shape.
         *terms : Array
             What they are sums of, where they are sums.
+        of_others : bool
+            Whether they are those for other arguments, which are rounded in other ways; else they differ only
+            where sums are taken in another order.
         """
         if not one.size:
             return None
@@ -123,7 +126,8 @@ class Allowed:
         excess = np.abs(one - other) - self.same * float(max(sizes)) - self.floor
         excess = np.where(np.isnan(excess), np.inf, excess)
         # What takes more to find out is asked for only where it decides.
-        for allowed in (self._scatter, self._rounding_of_outputs, self._noise_of_outputs):
+        outputs = (self._rounding_of_outputs, self._noise_of_outputs) if of_others else ()
+        for allowed in (self._scatter, *outputs):
             if not (excess > 0).any():
                 return None
             excess -= allowed() / self.scale

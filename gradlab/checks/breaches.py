@@ -216,17 +216,17 @@ def _not_linear(
             if once_more is not None and allowed.differ(plain, once_more) is None:
                 return _layout_finding(linear, k, plain, answer, allowed)
     zero, minus = (linear.ask(t * u).get(k) for t in (0.0, U))
-    if zero is not None and allowed.differ(np.zeros_like(g), zero, g) is not None:
-        if minus is not None and allowed.differ(g, minus) is None:
+    if zero is not None and allowed.differ(np.zeros_like(g), zero, g, of_others=True) is not None:
+        if minus is not None and allowed.differ(g, minus, of_others=True) is None:
             message = f"{linear.what(k)} does not depend on {linear.argument}: multiply by it"
             return Finding("contract", linear.input(k), f"ignores-{linear.word}", message)
         worst = int(np.argmax(np.abs(zero)))
         what = f"for {linear.argument} = 0 it is {zero.flat[worst]:.6g}, expected 0"
         return _nonlinear(linear, k, what, worst)
-    if minus is not None and (at := allowed.differ(U * g, minus)) is not None:
+    if minus is not None and (at := allowed.differ(U * g, minus, of_others=True)) is not None:
         what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
         return _nonlinear(linear, k, what, at)
-    where = allowed.differ(U * g + C * uniform, combined, g, uniform)
+    where = allowed.differ(U * g + C * uniform, combined, g, uniform, of_others=True)
     return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LARGEST_STEP, Table, usual_step
+from gradlab.numerics.table import LARGEST_STEP, LONG_STEPS, Table, usual_step
 from gradlab.point.problem import Problem
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept
@@ -70,8 +70,8 @@ class Rows(Sides):
         claim in it.
     nearby, afar : Array
         Shape ``(r, s)``: how steep forward is over the longest step that was taken up to a quarter of the
-        scale, and over the first beyond at which anything moves, as far as that is no rounding:
-        `Table.movement`. At a jump it is the steeper the shorter the step.
+        scale, and over the first beyond, up to 8 times it, at which anything moves, as far as that is no
+        rounding: `Table.movement`. At a jump it is the steeper the shorter the step.
     table : Table
         The differences.
     middle, swing, room : Array
@@ -147,7 +147,7 @@ class Rows(Sides):
             moved = self.table.movement(step)
             if step <= LARGEST_STEP:
                 self.nearby = np.where(np.isnan(self.table.secant(step)), self.nearby, moved)
-            elif not np.count_nonzero(self.afar):
+            elif step <= LONG_STEPS[0] and not np.count_nonzero(self.afar):
                 self.afar = moved
 
     @property

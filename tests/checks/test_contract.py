@@ -358,3 +358,36 @@ def test_what_is_rounded_to_float32_on_the_way_is_not_linear():
 
     report = gradcheck(np.sin, backward, np.array([0.3, -0.7, 0.9]), raise_exception=False)
     assert report.failed
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_cache_in_a_buffer_is_seen_to_be_overwritten_however_little_that_changes(scale):
+    buffer = np.empty((5, 2))
+
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    def forward(x, w, shared):
+        z = x @ w
+        kept = buffer if shared else np.empty((5, 2))
+        kept[...] = z
+        return sigmoid(z), (x, w, kept)
+
+    def backward(dy, cache):
+        x, w, z = cache
+        dz = dy * sigmoid(z) * sigmoid(-z)
+        return dz @ w.T, x.T @ dz
+
+    inputs = (
+        scale * np.random.default_rng(0).normal(size=(5, 3)),
+        np.random.default_rng(1).normal(size=(3, 2)),
+    )
+    for shared in (False, True):
+        report = gradcheck(
+            lambda x, w, shared=shared: forward(x, w, shared),
+            backward,
+            inputs,
+            cached=True,
+            raise_exception=False,
+        )
+        assert ("cache-overwritten" in {finding.kind for finding in report.findings}) == shared

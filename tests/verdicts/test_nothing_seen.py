@@ -280,3 +280,12 @@ def test_constant_of_terms_that_cancel_is_told():
         x = np.random.default_rng(seed).normal(size=6)
         backward = lambda dy, x: dy * (3 * x * x / (x * x * x) - 3 * x**3 / x**4)  # noqa: E731
         assert gradcheck(lambda x: x**3 / (x * x * x), backward, x).passed
+
+
+@pytest.mark.parametrize("offset", [1e16, 1e17])
+def test_what_forward_does_a_million_times_as_far_away_is_no_scale(offset):
+    x = 1 + np.random.default_rng(0).random(3)
+    report = gradcheck(
+        lambda x: offset + np.sum(x * x), lambda dy, x: 0 * x, x, rtol=1e-3, raise_exception=False
+    )
+    assert not report.passed
