@@ -146,7 +146,7 @@ class Allowed:
 
     def _noise_of_outputs(self) -> float:
         """Return the same, of outputs that are nothing but rounding themselves."""
-        return CANCELLED * self._weighed(self.linear.problem.noise)
+        return CANCELLED * self._weighed(self.linear.problem.given_noise)
 
     def _weighed(self, outputs: Array) -> float:
         u, c = self.linear.vector, self.linear.uniform

@@ -249,8 +249,11 @@ class Criteria:
         exact = rows.claims.in_float64_along(rows.directions.some(wrong))
         allowed = error_bar + self.tolerance(rows)[wrong] / 100
         imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
-        outputs = float(np.abs(self.problem.grad_output * self.problem.output).sum())
-        seen = np.abs(rows.claim - rows.value) > left_of_cancelled(outputs, self.problem.given_eps)
+        off = self.problem.given_eps * np.abs(self.problem.output) + self.problem.given_noise
+        hidden = NOTHING * float(
+            (np.abs(self.problem.grad_output) * off).sum()
+        )  # by what forward is rounded by
+        seen = np.abs(rows.claim - rows.value) > hidden
         large = self.differs(rows) & seen & (rows.scale > self.rtol * self.largest_influence)
         matters = large[wrong].any(axis=1) | rows.strict[wrong]
         rows.imprecise[wrong] = imprecise

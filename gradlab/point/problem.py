@@ -279,6 +279,11 @@ class Problem(Evaluation):
         """
         return self.noise_of(np.arange(self.output.size))
 
+    @property
+    def given_noise(self) -> Array:
+        """What each output may be off by in the dtype given, where `noise` is that of a wider one."""
+        return np.asarray(self.noise * (self.given_eps / self.eps))
+
     def noise_of(self, outputs: npt.NDArray[np.intp], *, leaps: bool = True) -> Array:
         """Measure what some outputs may be off by: of a few among many, that takes less of everything.
 

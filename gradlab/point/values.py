@@ -137,16 +137,17 @@ def like(original: Any, value: npt.NDArray[Any]) -> Any:
 
 
 def strided(value: Any) -> Any:
-    """Return an array's twin that is not contiguous in memory; any other value as it is.
+    """Return an array's twin with gaps in memory, where it lies in Fortran order; any other value as it is.
 
-    >>> strided(np.ones((2, 3))).flags.contiguous
-    False
+    >>> strided(np.ones((2, 3))).strides
+    (16, 32)
     """
     if type(value) is not np.ndarray or value.ndim == 0:
         return value
-    room = np.zeros((*value.shape[:-1], 2 * value.shape[-1]), dtype=value.dtype)
-    room[..., ::2] = value
-    return room[..., ::2]
+    room = np.zeros((*value.shape[:0:-1], 2 * value.shape[0]), dtype=value.dtype)
+    twin: npt.NDArray[Any] = room[..., ::2].T
+    twin[...] = value
+    return twin
 
 
 def reversed_in_memory(value: Any) -> Any:

@@ -391,3 +391,14 @@ def test_cache_in_a_buffer_is_seen_to_be_overwritten_however_little_that_changes
             raise_exception=False,
         )
         assert ("cache-overwritten" in {finding.kind for finding in report.findings}) == shared
+
+
+@pytest.mark.parametrize("order", ["C", "K"])
+def test_forward_that_reads_its_inputs_as_they_lie_in_memory_is_told(order):
+    def forward(x):
+        return np.sin(x.ravel(order).reshape(x.shape))
+
+    x = np.random.default_rng(0).normal(size=(4, 5))
+    report = gradcheck(forward, lambda dy, x: dy * np.cos(x), x, raise_exception=False)
+    kinds = {finding.kind for finding in report.findings}
+    assert kinds == ({"depends-on-memory-layout"} if order == "K" else set())

@@ -259,3 +259,34 @@ def test_what_scatters_as_much_as_all_that_there_is_is_not_called_zero(factor):
     assert report.inconclusive
     if factor != 1:
         assert "no rtol would decide" in report.reason
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_outputs_that_are_rounding_may_depend_on_the_order_of_sums(dtype):
+    def backward(dy, x, a):
+        return 0 * x, dy * (np.outer(x, x) - np.outer(x, x).T)
+
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        inputs = rng.normal(size=4).astype(dtype), rng.normal(size=(4, 4)).astype(dtype)
+        report = gradcheck(lambda x, a: x @ (a - a.T) @ x, backward, inputs, raise_exception=False)
+        assert not report.failed
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_gradient_that_is_rounding_of_terms_that_cancel_is_linear(dtype):
+    def of_mean(dy, x):
+        g = dtype(1e8) * dy / dtype(6)
+        return (g - (g * np.ones((6, 1), dtype)).sum(0) / dtype(6)) * np.ones((6, 1), dtype)
+
+    for seed in range(8):
+        x = np.random.default_rng(seed).normal(size=(6, 3)).astype(dtype)
+        right = gradcheck(lambda x: dtype(1e8) * (x - x.mean(0)).mean(0), of_mean, x, raise_exception=False)
+        assert not right.failed
+        right = gradcheck(
+            lambda x: np.log(np.exp(x)) - x,
+            lambda dy, x: dy * np.exp(x) / np.exp(x) - dy,
+            x,
+            raise_exception=False,
+        )
+        assert not right.failed
