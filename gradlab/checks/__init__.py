@@ -66,13 +66,14 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
     claims, tangent_claims         what backward, or jvp, says along directions, and how far that is rounded;
                                    ``claimed`` is what both are
     plan ── directions             along which directions: every entry, or random ones
-         ── strata                   of those in large inputs: entries of similar influence
+         ── strata                 of those in large inputs: entries of similar influence
     probing                        the judge asked along all of them; the result of each input
       judge ── criteria              when a row is right, wrong or too small to matter
         rows                           first differences
         judge_kinks ── kinks           at a kink: what lies between the slopes of both sides is right
         ladders                        what is open: Richardson extrapolation, to the end of resolution
         suspects                       what looks wrong: from close by, and along a second ladder
+        stairs ── leaps                what is rounded on the way, and hides the slope
       vanishing                      an input of which nothing was seen: zero, or too small to tell
       probes ── resolution           the rows of one input, and what would have been caught there
       joint_kinks                    entries at kinks, moved together

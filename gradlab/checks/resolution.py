@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -81,8 +82,10 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
     which, claims = probes.which, probes.rows.claims
     if probes.unprobed or not probes.count:
         return None, 0
-    if probes.by_entry or not isinstance(claims, Claims):  # of jvp, only sums are known
+    if probes.by_entry or not isinstance(claims, Claims):
         worst = float(np.fmax.reduce(noticed.relative[which]))
+        if not probes.by_entry:
+            worst *= math.sqrt(probes.size)  # of jvp, only sums are known: of entries that contribute alike
         return None if np.isnan(worst) else worst, int(probes.small.sum())
     change, limit = noticed.change[which], criteria.rtol * criteria.largest_influence
     if probes.position in claims.problem.constraints.projections:

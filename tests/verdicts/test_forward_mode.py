@@ -273,6 +273,18 @@ class TestLarge:
             assert report.inputs[0].wrong_entries == ((17, 33),)
             assert "output[17, :]" in report.reason
 
+    def test_resolution_is_that_of_one_entry(self):
+        x = RNG.choice([-1.0, 1.0], size=20_000)
+        resolution = check(lambda t, x: np.cos(x) * t, np.sin, inputs=x).inputs[0].resolution
+
+        def wrong(t, x):
+            t = t.copy()
+            t[7] *= 1 + 4 * resolution
+            return np.cos(x) * t
+
+        assert resolution < 0.1
+        assert check(wrong, np.sin, inputs=x).failed
+
     def test_one_wrong_output_is_named(self):
         x = RNG.normal(size=5000)
 
