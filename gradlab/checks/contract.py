@@ -192,9 +192,16 @@ def _raised(linear: LinearMap, error: RuleRaised) -> Finding:
 
 
 def _is_noise(problem: Problem, one: Array, other: Array) -> bool:
-    """Whether outputs differ by no more than what nearby ones scatter by: sums are taken in another order."""
-    same_shape = one.shape == other.shape
-    return same_shape and bool((np.abs(one - other) <= CANCELLED * problem.given_noise).all())
+    """Whether outputs differ by no more than what nearby ones scatter by: sums are taken in another order.
+
+    And by next to nothing beside the inputs: what is random scatters, too.
+    """
+    if one.shape != other.shape:
+        return False
+    apart = np.abs(one - other)
+    inputs = max(float(np.abs(problem.value(i)).max(initial=0.0)) for i in problem.wrt)
+    little = bool((apart <= np.sqrt(problem.given_eps) * inputs).all())
+    return little and bool((apart <= CANCELLED * problem.given_noise).all())
 
 
 def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:
