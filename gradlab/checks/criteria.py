@@ -233,7 +233,8 @@ class Criteria:
     def find_imprecise(self, rows: Rows, wrong: Indices, error_bar: Array) -> None:
         """Mark which wrong rows are right in float64, and settle those that are too small to matter.
 
-        Digits that are lost of a derivative that nobody sees beside others are no defect.
+        Digits that are lost of a derivative that nobody sees beside others are no defect, nor is what forward
+        is rounded by where that shows no derivative at all.
 
         Parameters
         ----------
@@ -250,10 +251,9 @@ class Criteria:
         allowed = error_bar + self.tolerance(rows)[wrong] / 100
         imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
         off = self.problem.given_eps * np.abs(self.problem.output) + self.problem.given_noise
-        hidden = NOTHING * float(
-            (np.abs(self.problem.grad_output) * off).sum()
-        )  # by what forward is rounded by
-        seen = np.abs(rows.claim - rows.value) > hidden
+        hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
+        nothing = np.abs(rows.value) <= rows.error_bar
+        seen = ~nothing | (np.abs(rows.claim - rows.value) > hidden)
         large = self.differs(rows) & seen & (rows.scale > self.rtol * self.largest_influence)
         matters = large[wrong].any(axis=1) | rows.strict[wrong]
         rows.imprecise[wrong] = imprecise
