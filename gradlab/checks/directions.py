@@ -169,6 +169,8 @@ class Directions:
 
         def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
             for alone in (True, False):
+                if not (self.singles if alone else self.joint):
+                    continue
                 left = which[(which < self.singles) == alone]
                 while left.size:
                     rows = left[: self._at_once(problem, alone, output.size)]

@@ -143,9 +143,11 @@ class Rows(Sides):
     def learn_movement(self) -> None:
         """Take from the table how far forward moves, over all steps that were taken."""
         self.nearby, self.afar = np.zeros((2, *self.claim.shape))
-        for step in sorted(self.table.steps):
+        for k, step in enumerate(sorted(self.table.steps)):
             moved = self.table.movement(step)
-            if step <= LARGEST_STEP:
+            if k == 0:
+                self.nearby = moved  # none where it was not taken
+            elif step <= LARGEST_STEP:
                 self.nearby = np.where(np.isnan(self.table.secant(step)), self.nearby, moved)
             elif step <= LONG_STEPS[0] and not np.count_nonzero(self.afar):
                 self.afar = moved

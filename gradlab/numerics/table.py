@@ -159,12 +159,13 @@ class Table:
         With ``note_still``, it is noted which outputs stay as they are: what does not move over a step ``h``
         has a slope of at most its rounding over ``h``.
         """
-        if step not in self.steps:
+        if step in self.steps:
+            rows = rows[np.isnan(self.steps[step].up[rows]).any(axis=1)]
+        else:
             self.steps[step] = Changes(*np.full((2, self.count, self.parts), np.nan))
-        sides = self.steps[step]
-        rows = rows[np.isnan(sides.up[rows]).any(axis=1)]
         if not rows.size:
             return
+        sides = self.steps[step]
         self._roundings.clear()
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
@@ -179,7 +180,9 @@ class Table:
                     self._still[row] = step, (a == 0) & (b == 0)
             del plus, minus  # as large as the outputs: before the next are evaluated
         for side in (sides.up, sides.down):
-            side[~np.isfinite(side)] = np.nan
+            finite = np.isfinite(side)
+            if not finite.all():
+                side[~finite] = np.nan
 
     def note_stairs(self, row: int, part: int, height: float) -> None:
         """Note that along a row the contracted outputs rise by leaps of some height: it adds to rounding."""
