@@ -16,7 +16,7 @@ from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import CLEAR, DISCERNING, closest_steps
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
-from gradlab.numerics import Indices, Mask
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.ladder import Ladder
 from gradlab.numerics.table import LARGEST_STEP, usual_step
 
@@ -65,6 +65,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
         noisy = step > usual / FARTHER
         slopes = slopes_at(table, row, min(step / CLEAR, LARGEST_STEP / FARTHER) if noisy else step)
         if slopes is None:
+            rows.suspect[row] = noisy or _same_on_one_side(rows, row, min(step * FARTHER, usual), difference)
             continue
         # Once there is a side `towards` which kinks are, these rows move what was found to be at a kink.
         if criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
@@ -78,6 +79,16 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
             nearer_to_value = gap <= np.abs(slopes.middle - rows.claim[row])
             confirms = (gap <= allowed) & (nearer_to_value | agreeing[row])
             rows.suspect[row] = bool(confirms.all())
+
+
+def _same_on_one_side(rows: Rows, row: int, step: float, difference: Array) -> bool:
+    """Whether one side, where the other has no values, has the slope of the ladder from close by, too."""
+    rows.table.take(np.array([row]), step)
+    sides = rows.table.steps[step]
+    slope = np.where(np.isfinite(sides.up[row]), sides.up[row], -sides.down[row]) / step
+    off = 2 * rows.table.rounding(step)[row] + rows.error_bar[row]
+    allowed = np.fmax(off, DISCERNING * difference)
+    return not (np.abs(slope - rows.value[row]) > allowed).any()  # of what has no value nothing is told
 
 
 def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:

@@ -1,10 +1,11 @@
 """Inputs that may not be every array of their shape: bounds, and tangents."""
 
 import numpy as np
+import pytest
 from scipy import special
 from tables import NOT_FAIL, NOT_PASS, Row, agree, each_of, normal
 
-from gradlab import tangents
+from gradlab import gradcheck, tangents
 
 FROM_ZERO = {"bounds": (0, None)}
 WIDE = np.random.default_rng(0).uniform(0, 3, 3000)
@@ -222,3 +223,27 @@ def test_bounds(forward, backward, row, expected):
 @each_of(ALONG_TANGENTS)
 def test_tangents(forward, backward, row, expected):
     agree(forward, backward, row, expected)
+
+
+@pytest.mark.parametrize("seed", [3433615, 0, 1, 2])
+def test_side_that_is_alone_is_looked_at_from_close_by(seed):
+    """Over the steps of a ladder the wave is not seen, only the straight line below it."""
+    w = np.random.default_rng(seed).normal(size=(3, 4))
+    x = np.array([0.4, -1e3, -1e3, -1e3])
+    bounds = np.array([0.1, -1e3 - 1e-12, -1050, -1001]), np.array([0.4, -1e3 + 1e-6, -1e3 + 1e-6, -999])
+
+    def verdict(factor):
+        def backward(dy, x):
+            return factor * (w.T @ (dy * np.cos(w @ x)) + 0.5 * dy.sum())
+
+        return gradcheck(
+            lambda x: np.sin(w @ x) + 0.5 * x.sum(),
+            backward,
+            x,
+            bounds=bounds,
+            probes="directions",
+            raise_exception=False,
+        ).verdict
+
+    assert verdict(1) != "fail"
+    assert verdict(-1) == verdict(3) == "fail"
