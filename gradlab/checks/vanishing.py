@@ -71,8 +71,12 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     rounding, _ = rows.claims.errors_along(rows.directions.some(np.flatnonzero(mine)))
     floor = np.fmax(rounding.max(axis=0), criteria.floor)
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
-    # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown.
-    most = BLUNT * criteria.largest_influence or np.inf
+    # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown;
+    # where nothing moves at all, by as much as the outputs themselves.
+    problem = criteria.problem
+    upstream, outputs = np.abs(problem.grad_output), np.abs(problem.output)
+    most = BLUNT * criteria.largest_influence
+    most = most or float((upstream * (BLUNT * outputs + NOTHING * problem.given_noise)).sum())
     known = NOTHING * criteria.problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
     return zero & known, floor
 

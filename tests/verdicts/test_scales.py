@@ -217,3 +217,17 @@ def test_what_varies_over_less_than_any_step_is_neither_wrong_nor_flat(forward, 
 
     assert verdict(1) != "fail"
     assert verdict(0) != "pass"
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0, 10.0])
+def test_claims_that_scatter_as_much_as_they_are_large_are_not_zero(factor):
+    """Every step is many periods long, and every difference noise."""
+    w = 1e-11
+    x = 1 + w * np.array([0.7, 1.3, 0.4])
+    report = gradcheck(
+        lambda x: np.sin((x - 1) / w),
+        lambda dy, x: factor * dy * np.cos((x - 1) / w) / w,
+        x,
+        raise_exception=False,
+    )
+    assert not (report.failed if factor == 1 else report.passed)
