@@ -42,7 +42,9 @@ def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
 
 @dataclass(frozen=True)
 class Closest:
-    """What one difference of each row shows from as close to the point as rounding allows, or as was looked.
+    """What one difference of each row shows from as close to the point as rounding allows.
+
+    Where both sides do not differ, from as close as the row was looked at before, if it was.
 
     What varies within less than the steps of a ladder does not show there: of ``x + sin(x)``, nothing but
     ``x`` is left at steps that are multiples of the period. A ladder has not ended as long as what is closer
@@ -174,9 +176,8 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     rows.unresolved[chosen] &= ladder.grows.any(axis=1)
     criteria.settle(rows, open_, criteria.agrees(rows), doubtful)
     differs = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
-    differs &= (
-        ~doubtful
-    )  # what still grows at the end belongs to a slope without end, or to something shorter
+    # What still grows at the end belongs to a slope without end, or to something shorter.
+    differs &= ~doubtful
     rows.suspect |= open_ & rows.open & differs.any(axis=1)
     return on_stairs
 

@@ -40,7 +40,7 @@ from gradlab.point.problem import Problem
 STRIDES = (2, 3, 4)  # that are looked for between the first and the last wrong slice
 SAMPLE = 16  # single entries that are probed to confirm a region
 FEW = 32  # entries of a region that are probed one by one where it is wrong in part
-ONE_SIDED = (16, 4, 1)  # times the usual step: a ladder where one difference has one side alone
+ONE_SIDED = (16, 4, 1)  # times the step of the search: a ladder where one difference has one side alone
 CLEAR = 8  # times what one difference is off by, or its points are rounded by: one unit of a digit
 APART = 0.25  # of a unit: what is further from a whole digit is none
 HALVINGS = 8  # of a known step, to find the one at which a difference is known best
