@@ -8,15 +8,17 @@ beside that, and decides nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
 from gradlab.checks.criteria import COARSEST_RTOL
-from gradlab.checks.findings import worst_probe
+from gradlab.checks.findings import Disagreement, worst_probe
 from gradlab.checks.found import Compared, Found
 from gradlab.checks.locate import Region
 from gradlab.checks.probes import Probes
+from gradlab.checks.rows import Rows
 from gradlab.point.problem import Problem
 from gradlab.report import InputResult, Origin, Report, Verdict
 from gradlab.words import counted, rounded_up
@@ -42,8 +44,13 @@ def assemble(
         for one in found.compared:
             for p in one.probes:
                 by_input.setdefault(p.position, []).append((one, p))
-        inputs = tuple(_input_result(problem, i, found, by_input.get(i, [])) for i in problem.wrt)
-        reason = _undecided_reason(problem, found.compared)  # none where all is decided
+        rows = {p.rows: one.criteria for one in found.compared for p in one.probes}
+        apart = {of: Disagreement.of(criteria, of) for of, criteria in rows.items()}
+        blind = {p for one in found.compared for p in one.probes if p.unprobed or p.undecided}
+        inputs = tuple(
+            [_input_result(problem, i, found, by_input.get(i, []), apart, blind) for i in problem.wrt]
+        )
+        reason = _undecided_reason(problem, found.compared, blind)  # none where all is decided
         if not reason and problem.pace.interrupted:
             reason = "Ctrl-C ended it before all was compared"
         calls = (problem.forward_calls, problem.backward_calls, problem.jvp_calls)
@@ -73,9 +80,18 @@ def assemble(
 
 
 def _input_result(
-    problem: Problem, position: int, found: Found, probed: Sequence[tuple[Compared, Probes]]
+    problem: Problem,
+    position: int,
+    found: Found,
+    probed: Sequence[tuple[Compared, Probes]],
+    apart: Mapping[Rows, Disagreement],
+    blind: AbstractSet[Probes],
 ) -> InputResult:
-    """Return what was found about one input, by backward, by jvp, or by both."""
+    """Return what was found about one input, by backward, by jvp, or by both.
+
+    How far both sides are ``apart`` is told by the tables that its probes are rows of; ``blind`` ones tell
+    too little.
+    """
     seen = [(one, p) for one, p in probed if p.probed]
     # Of backward and jvp, the one that is wrong is told of, or else the first.
     wrong_ones = [(one, p) for one, p in seen if np.count_nonzero(p.wrong)]
@@ -83,10 +99,10 @@ def _input_result(
     region = compared.regions.get(position) if compared is not None else None
     x = problem.value(position)
     wrong = _wrong_entries(own, region, x.shape) if wrong_ones else []
-    worst = [worst_probe(problem, p, one.disagreements[p.rows], one.role) for one, p in wrong_ones or seen]
+    worst = [worst_probe(problem, p, apart[p.rows], one.role) for one, p in wrong_ones or seen]
     return InputResult(
         name=problem.names[position],
-        verdict=_verdict_on_input(problem.names[position], [p for _, p in probed], found),
+        verdict=_verdict_on_input(problem.names[position], [p for _, p in probed], found, blind),
         size=x.size,
         probed=own.probed if own is not None and own.by_entry else 0,
         wrong_count=int(region.mask.sum()) if region is not None else len(wrong),
@@ -99,7 +115,7 @@ def _input_result(
     )
 
 
-def _verdict_on_input(name: str, own: Sequence[Probes], found: Found) -> Verdict:
+def _verdict_on_input(name: str, own: Sequence[Probes], found: Found, blind: AbstractSet[Probes]) -> Verdict:
     """Return the verdict on one input, of which ``own`` are the probes."""
     findings = found.findings
     # That backward and jvp do not fit together says nothing of an input, once it is known where.
@@ -108,8 +124,8 @@ def _verdict_on_input(name: str, own: Sequence[Probes], found: Found) -> Verdict
     if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
         return Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
     # Backward and jvp must each have probed it.
-    blind = len(own) < max(1, len(found.compared)) or any(p.unprobed or p.undecided for p in own)
-    return Verdict.INCONCLUSIVE if blind else Verdict.PASS
+    told = len(own) >= max(1, len(found.compared)) and blind.isdisjoint(own)
+    return Verdict.PASS if told else Verdict.INCONCLUSIVE
 
 
 def _wrong_entries(
@@ -132,19 +148,21 @@ def _wrong_along_projections(problem: Problem, probes: Probes | None) -> str:
     return f"along {wrong.sum()} of {counted(wrong.size, 'tangent')}" if wrong.any() else ""
 
 
-def _undecided_reason(problem: Problem, compared: Sequence[Compared]) -> str:
+def _undecided_reason(problem: Problem, compared: Sequence[Compared], blind: AbstractSet[Probes]) -> str:
     """Say why nothing more is known; an empty string when every probe tells."""
     if not compared:
         return f"the gradient of {', '.join(problem.names[i] for i in problem.wrt)} could not be compared"
-    return next(filter(None, (_why_undecided(problem, one) for one in compared)), "")
+    return next(filter(None, [_why_undecided(problem, one, blind) for one in compared]), "")
 
 
-def _why_undecided(problem: Problem, compared: Compared) -> str:
+def _why_undecided(problem: Problem, compared: Compared, blind: AbstractSet[Probes]) -> str:
     probes = compared.probes
     probed = {p.position for p in probes}
     missing = [problem.names[i] for i in problem.wrt if i not in probed]
     if missing:
         return f"the gradient of {', '.join(missing)} could not be compared"
+    if blind.isdisjoint(probes):
+        return ""
     left_out = [
         f"{p.unprobed} in {problem.names[p.position]}"
         for p in probes
@@ -153,8 +171,6 @@ def _why_undecided(problem: Problem, compared: Compared) -> str:
     if left_out:
         return f"{problem.budget} left entries unprobed: {', '.join(left_out)}"
     undecided = [p for p in probes if p.undecided]
-    if not undecided:
-        return ""
     count = sum(int(p.open.sum()) for p in undecided)
     names = ", ".join(
         "joint directions" if p.position is None else problem.names[p.position] for p in undecided

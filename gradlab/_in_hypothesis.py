@@ -16,8 +16,7 @@ from collections.abc import Iterator
 TRACER = "hypothesis.internal.scrutineer"
 
 
-@contextlib.contextmanager
-def aside() -> Iterator[None]:
+def aside() -> contextlib.AbstractContextManager[None]:
     """Keep what happens from the deadline and the tracer of the Hypothesis test that is running, if one is.
 
     Hypothesis has no public way to say so. Where it is not as expected, nothing is done, and the message of
@@ -25,9 +24,11 @@ def aside() -> Iterator[None]:
     """
     hypothesis = sys.modules.get("hypothesis")
     running = getattr(hypothesis, "currently_in_test_context", bool)
-    if not running():
-        yield
-        return
+    return _aside() if running() else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
     started = time.perf_counter()
     try:
         with _untraced():

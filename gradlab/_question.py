@@ -93,8 +93,8 @@ class Question:
         """The name in reports."""
         return self.name or str(getattr(self.forward, "__name__", type(self.forward).__name__))
 
-    def ready_at(self, inputs: Any, grad_output: Any, rng: np.random.Generator) -> Problem:
-        """Make a point ready, calling ``forward``; ``rng`` draws the upstream gradient if none is given."""
+    def ready_at(self, inputs: Any, grad_output: Any, seed: int) -> Problem:
+        """Make a point ready, calling ``forward``; ``seed`` draws the upstream gradient if none is given."""
         return Problem(
             self.forward,
             self.backward,
@@ -106,7 +106,7 @@ class Question:
             bounds=self.bounds,
             tangents=self.tangents,
             grad_output=grad_output,
-            rng=rng,
+            seed=seed,
             resources=self.resources,
             convention=self.convention,
             noise_floor=self.noise_floor,
@@ -125,13 +125,12 @@ def _check_point(
     question: Question, inputs: Any, *, grad_output: Any, seed: int
 ) -> tuple[Report, BaseException | None]:
     started = time.perf_counter()
-    generator = np.random.default_rng(seed)
     original: BaseException | None = None
     problem: Problem | None = None
     rtol = question.rtol
     try:
-        problem = question.ready_at(inputs, grad_output, generator)
-        firsts = _first_answers(problem, question, generator)
+        problem = question.ready_at(inputs, grad_output, seed)
+        firsts = _first_answers(problem, question, seed)
         # After these: what they return may be known less precisely than the inputs and outputs are.
         rtol = question.rtol or default_rtol(problem.given_eps)
         reference = question.reference
@@ -146,7 +145,7 @@ def _check_point(
                 explain=question.explain,
                 jacobian=question.jacobian,
                 reference=None if reference is None else as_reference(reference, question.convention),
-                rng=generator,
+                seed=seed,
             )
     except RuleRaised as raised:
         original = raised.__cause__
@@ -184,7 +183,7 @@ class _Pictured(Origin):
         resources = replace(self.question.resources, max_calls=None, max_seconds=None, interruptible=False)
         question = replace(self.question, resources=resources)
         try:
-            problem = question.ready_at(self.inputs, self.grad_output, np.random.default_rng(self.seed))
+            problem = question.ready_at(self.inputs, self.grad_output, self.seed)
         except (RuleRaised, UsageError) as error:  # it did not, when the report was made
             return Pictures(notes=(f"no pictures: {error}",))
         roles = [role for role in ("backward", "jvp") if getattr(question, role) is not None]
@@ -200,13 +199,13 @@ class _Pictured(Origin):
             )
 
 
-def _first_answers(problem: Problem, question: Question, rng: np.random.Generator) -> dict[str, FirstAnswer]:
+def _first_answers(problem: Problem, question: Question, seed: int) -> dict[str, FirstAnswer]:
     """Call backward and jvp at the point, those that there are, and read what they return."""
     maps = []
     if question.backward is not None:
         maps.append(backward_map(problem))
     if question.jvp is not None:
-        maps.append(jvp_map(problem, rng))
+        maps.append(jvp_map(problem, np.random.default_rng((seed, 1))))
     return {linear.role: FirstAnswer.ask(linear) for linear in maps}
 
 

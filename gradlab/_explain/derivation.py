@@ -67,7 +67,7 @@ def prepare(
             cached=rule.cached,
             convention=rule.convention,
             grad_output=grad_output,
-            rng=np.random.default_rng(seed),
+            seed=seed,
         )
         maps = [backward_map(problem)] if rule.backward is not None else []
         maps += [jvp_map(problem, np.random.default_rng([seed, 1]))] if rule.jvp is not None else []

@@ -75,7 +75,7 @@ def asked_backwards(linear: LinearMap, k: int) -> Array | None:
 
 def may_differ(eps: float) -> float:
     """Return by how much of their largest entry two answers may differ."""
-    return max(SAME * float(np.sqrt(eps)), FEW * eps)
+    return max(SAME * math.sqrt(eps), FEW * eps)
 
 
 def fit_together(one: Array, other: Array, combined: Array, rtol: float) -> bool:
@@ -94,7 +94,7 @@ def fit_together(one: Array, other: Array, combined: Array, rtol: float) -> bool
 
 
 def _largest(x: Array) -> float:
-    size = max(float(x.max()), -float(x.min()))
+    size = float(np.abs(x).max())
     return math.inf if math.isnan(size) else size
 
 

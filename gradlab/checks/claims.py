@@ -6,6 +6,7 @@ differences serves all parts, and only backward is called once for each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -222,9 +223,10 @@ def upstreams_by_magnitude(problem: Problem) -> Array:
     """Return the parts of the upstream gradient, one for outputs of similar magnitude: shape ``(s, m)``."""
     u = problem.grad_output
     size = np.abs(u * problem.output)
-    size[np.abs(problem.output) <= problem.noise_floor] = 0.0  # no magnitude at all
+    if problem.noise_floor is not None:
+        size[np.abs(problem.output) <= problem.noise_floor] = 0.0  # no magnitude at all
     largest = float(size.max(initial=0.0))
-    if not largest or not np.isfinite(largest):
+    if not 0 < largest < math.inf:
         return u[np.newaxis]
     if np.count_nonzero((size > 0) & (size < largest / SPREAD)) < FEW * size.size:
         return u[np.newaxis]  # no magnitude of their own

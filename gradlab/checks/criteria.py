@@ -78,14 +78,19 @@ class Criteria:
         self.problem, self.rtol, self.atol = problem, rtol, atol
         self.largest_influence = self._agreed = 0.0
         self.towards: ByInput = {}
-        hidden = np.abs(problem.output) <= problem.noise_floor
-        self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
-        self._floor_of_all = self._hidden if hidden.all() else 0.0
+        self._hidden = self._floor_of_all = 0.0
+        if problem.noise_floor is not None:
+            hidden = np.abs(problem.output) <= problem.noise_floor
+            self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
+            self._floor_of_all = self._hidden if hidden.all() else 0.0
 
-    def tolerance(self, sides: Sides) -> Array:
-        """Return the disagreement that the caller does not care about, or that underflow explains."""
+    def tolerance(self, sides: Sides, scale: Array | None = None) -> Array:
+        """Return the disagreement that the caller does not care about, or that underflow explains.
+
+        Here, and in `narrow`, ``scale`` is that of both sides, if it is known already.
+        """
         absolute = (self.atol + self.problem.given_tiny) * sides.divisors
-        return np.asarray(self.rtol * sides.scale + absolute)
+        return np.asarray(self.rtol * (sides.scale if scale is None else scale) + absolute)
 
     def differs(self, sides: Sides) -> Mask:
         """Return where both sides differ by more than the error bar and the tolerance can explain.
@@ -134,8 +139,9 @@ class Criteria:
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
         """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
-        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides)
-        return np.asarray(close & (sides.error_bar <= self.narrow(sides)))
+        scale = sides.scale
+        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides, scale)
+        return np.asarray(close & (sides.error_bar <= self.narrow(sides, scale)))
 
     def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
@@ -165,7 +171,7 @@ class Criteria:
 
         Where every derivative vanishes, what forward does nearby, ``movement``, is all that there is.
         """
-        agreed = np.where(agrees, np.fmin(np.abs(sides.claim), np.abs(sides.value)), 0.0)
+        agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))[agrees]
         self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
         self.largest_influence = self._agreed or float(movement.max(initial=0.0))
 
@@ -179,8 +185,8 @@ class Criteria:
         self.settle(rows, which, agrees, doubtful)
         # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
         bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
-        left = which & rows.open & ~rows.single
-        if np.count_nonzero(left):
+        if rows.directions.joint:
+            left = which & rows.open & ~rows.single
             hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.largest_influence)
             agrees |= hidden & ~self.cannot_matter(rows) & left[:, np.newaxis]
             self.settle(rows, left, agrees)
@@ -196,11 +202,11 @@ class Criteria:
         rows.value = np.where(still, before[0], rows.value)
         rows.error_bar = np.where(still, before[1], rows.error_bar)
 
-    def narrow(self, sides: Sides) -> Array:
+    def narrow(self, sides: Sides, scale: Array) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
-        return enough[..., np.newaxis] * sides.scale
+        return np.asarray(enough[..., np.newaxis] * scale)
 
     def _unmeasured(self, rows: Rows) -> Array | float:
         """Return how many times its rounding an error bar may be, as long as noise was not measured.
@@ -218,12 +224,13 @@ class Criteria:
 
         What is ``doubtful``, because something else contradicts it, does not count as hidden.
         """
-        self.learn(rows, which[:, np.newaxis] & agrees, rows.movement)
+        agreed = which[:, np.newaxis] & agrees
+        self.learn(rows, agreed, rows.movement)
         enough = agrees
-        if not agrees[which].all():
+        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:
             enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
         settled = which & enough.all(axis=1)
-        rows.right |= settled & (agrees & (rows.scale > 0)).any(axis=1)
+        rows.right |= settled & (agreed & (rows.scale > 0)).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
 
     def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,12 +39,32 @@ class Directions:
         Shape ``(e,)``: how far it moves, in units of the step.
     joint : tuple of mapping
         For each of the others, the displacement of every input that moves, by position.
+    singles, count : int
+        How many of the directions are single entries, and how many there are.
+    of_inputs : dict of int to slice
+        Which of the single entries are those of each input: they stand together.
+    divisors : Array
+        What a derivative along each has to be divided by to be that of the entry; 1 for joint ones.
     """
 
     position: Indices
     entries: Indices
     length: Array
     joint: tuple[ByInput, ...] = ()
+    singles: int = field(init=False)
+    count: int = field(init=False)
+    of_inputs: dict[int, slice] = field(init=False)
+    divisors: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep what follows from these, which is asked for again and again."""
+        singles, joint = self.entries.size, len(self.joint)
+        vars(self).update(
+            singles=singles,
+            count=singles + joint,
+            of_inputs=dict(runs(self.position)),
+            divisors=np.concatenate([self.length, np.ones(joint)]) if joint else self.length,
+        )
 
     @classmethod
     def of(
@@ -64,31 +83,11 @@ class Directions:
             return cls(nothing, nothing, np.empty(0), tuple(joint))
         return cls(np.concatenate(position), np.concatenate(index), np.concatenate(length), tuple(joint))
 
-    @property
-    def singles(self) -> int:
-        """How many of the directions are single entries."""
-        return self.entries.size
-
-    @property
-    def count(self) -> int:
-        """How many directions there are."""
-        return self.entries.size + len(self.joint)
-
-    @cached_property
-    def of_inputs(self) -> dict[int, slice]:
-        """Which of the single entries are those of each input: they stand together."""
-        return dict(runs(self.position))
-
     def some(self, which: Indices) -> Directions:
         """Return some of the directions, in ascending order of ``which``."""
         alone = which[which < self.singles]
         joint = tuple(self.joint[k - self.singles] for k in which[which >= self.singles].tolist())
         return Directions(self.position[alone], self.entries[alone], self.length[alone], joint)
-
-    @cached_property
-    def divisors(self) -> Array:
-        """What a derivative along each has to be divided by to be that of the entry; 1 for joint ones."""
-        return np.concatenate([self.length, np.ones(len(self.joint))])
 
     def project(self, gradients: ByInput) -> Array:
         """Return ``⟨g, d⟩`` for each direction."""
@@ -168,10 +167,11 @@ class Directions:
         output = problem.evaluate(dict(base)) if base else problem.output
 
         def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
-            for alone in (True, False):
-                if not (self.singles if alone else self.joint):
-                    continue
-                left = which[(which < self.singles) == alone]
+            parts = [(True, which)]
+            if self.joint:
+                parts = [(True, which[which < self.singles]), (False, which[which >= self.singles])]
+            for alone, part in parts:
+                left = part
                 while left.size:
                     rows = left[: self._at_once(problem, alone, output.size)]
                     if not rows.size:

@@ -124,17 +124,16 @@ def _wrong_outputs(
     problem: Problem, claims: TangentClaims, probes: Probes, criteria: Criteria, apart: Disagreement
 ) -> npt.NDArray[np.bool_]:
     """Return which outputs have a wrong tangent along some row, shape ``(m,)``."""
-    rows = probes.rows
-    if claims.by_output:
-        return np.asarray(apart.wrong[probes.which].any(axis=0))
-    # Of a contraction, its outputs are looked at by themselves, along the worst direction.
+    # A row is condemned by the first of its outputs, when others are known less: along the worst direction,
+    # each is looked at by itself.
     k, _ = apart.worst(probes)
-    direction = rows.directions.some(np.array([probes.which.start + k]))
+    direction = probes.rows.directions.some(np.array([probes.which.start + k]))
     every = TangentClaims(problem, None, claims.positions)
     tangent, size = (of[0] for of in every.along(direction))
     numeric, bar = (of[0] * direction.divisors[0] for of in columns_of(problem, direction))
     allowed = bar + criteria.rtol * np.fmax(size, np.abs(numeric))
-    return np.asarray(~(np.abs(tangent - numeric) <= allowed) & np.isfinite(bar))
+    wrong = np.asarray(~(np.abs(tangent - numeric) <= allowed) & np.isfinite(bar))
+    return wrong | apart.wrong[probes.which].any(axis=0) if claims.by_output else wrong
 
 
 def _outputs_in_words(problem: Problem, wrong: npt.NDArray[np.bool_]) -> str:
@@ -169,13 +168,14 @@ class Disagreement:
     outputs: Array
 
     @classmethod
+    @np.errstate(divide="ignore", invalid="ignore")
     def of(cls, criteria: Criteria, rows: Rows) -> Disagreement:
         """Compare both sides along all rows."""
         difference, scale = np.abs(rows.claim - rows.value), rows.scale
         # A derivative that vanishes is compared on the scale of what forward does nearby.
         scale = np.where(scale > rows.error_bar, scale, np.fmax(scale, rows.movement))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            error = np.where(difference == 0, 0.0, difference / scale)
+        error = difference / scale
+        error[difference == 0] = 0.0
         error[np.isnan(error)] = np.inf
         wrong = rows.wrong[:, np.newaxis]
         outputs = np.abs(criteria.problem.output)
@@ -183,14 +183,14 @@ class Disagreement:
             error = np.where(criteria.cannot_matter(rows), 0.0, error)
             wrong = wrong & ~(difference <= rows.error_bar + criteria.tolerance(rows))
         else:
-            total = (outputs * np.abs(criteria.problem.grad_output)).sum()
+            total = np.vdot(outputs, np.abs(criteria.problem.grad_output))
             outputs = np.full(error.shape[1], total)
         return cls(error, scale, wrong, outputs)
 
     def worst(self, probes: Probes) -> tuple[int, int]:
         """Return which of some probes disagrees most, a wrong one if there is one, and in which part."""
         error, wrong = self.error[probes.which], self.wrong[probes.which]
-        if wrong.any():
+        if np.count_nonzero(wrong):
             error = np.where(wrong, error, -1.0)
         # Of errors that are alike the first is taken, so that rounding does not choose.
         first = int((error >= ALIKE * min(error.max(), LARGEST)).argmax())

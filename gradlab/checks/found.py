@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import Criteria
-from gradlab.checks.findings import Disagreement
 from gradlab.checks.locate import Region
 from gradlab.checks.probes import Probes
-from gradlab.checks.rows import Rows
 from gradlab.report import DIFFERENCES, Cause, Finding
 
 
@@ -43,12 +40,6 @@ class Compared:
     def wrong(self) -> bool:
         """Whether some probe contradicts it."""
         return any(p.wrong.any() for p in self.probes)
-
-    @cached_property
-    def disagreements(self) -> dict[Rows, Disagreement]:
-        """How far both sides are apart, in each table that probes are rows of."""
-        tables = dict.fromkeys(p.rows for p in self.probes)
-        return {rows: Disagreement.of(self.criteria, rows) for rows in tables}
 
 
 @dataclass(frozen=True)

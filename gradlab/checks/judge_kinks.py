@@ -20,7 +20,7 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
     """Look closely where the slopes of both sides of the first difference are not the same."""
     table, step = rows.table, usual_step(rows.table.eps)
     joint = ~rows.single
-    for row in np.flatnonzero(_bent(criteria, rows)).tolist():
+    for row in _bent(criteria, rows).nonzero()[0].tolist():
         if criteria.problem.calls_left < 4:
             break
         close = _close(rows, row, step)

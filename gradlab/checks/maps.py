@@ -82,8 +82,10 @@ class LinearMap:
 
     def ask(self, vector: Array, *, finite: bool = True, **how: Any) -> Answer:
         """Return what the function makes of an argument, where it can be compared, and is ``finite``."""
-        answer, _ = self.read(self.call(vector, **how))
-        return {k: a for k, a in answer.items() if not finite or np.isfinite(a).all()}
+        answer, findings = self.read(self.call(vector, **how))
+        if not (finite and findings):
+            return answer  # of what is not finite there is a finding
+        return {k: a for k, a in answer.items() if np.isfinite(a).all()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +123,7 @@ def backward_map(problem: Problem) -> LinearMap:
     u = problem.grad_output
     # Of the same number throughout there is but one in memory, where that matters.
     large = u.size > LARGE and u.all()
-    uniform = np.broadcast_to(CONSTANT, u.shape) if large else np.where(u == 0, 0.0, CONSTANT)
+    uniform = np.broadcast_to(CONSTANT, u.shape) if large else CONSTANT * (u != 0)
 
     def label(i: int, k: int) -> str:
         index = np.unravel_index(k, problem.value(i).shape)

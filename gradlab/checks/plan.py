@@ -53,7 +53,7 @@ def plan(
     *,
     rtol: float = 0.0,
     probes: str | None = None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> Plan:
     """Choose the directions along which every input is probed.
 
@@ -67,7 +67,7 @@ def plan(
         The part of all influence below which an entry needs no stratum of its own.
     probes : {"entries", "directions", None}
         How; by size for ``None``.
-    rng : numpy.random.Generator
+    seed : int
         Draws the random directions.
 
     Raises
@@ -80,6 +80,12 @@ def plan(
     singly = [i for i in size if probes == "entries" or (probes is None and problem.value(i).size <= SMALL)]
     if probes is None and _is_dear(problem, size, singly):  # directions tell less, but of all entries
         singly = [i for i in singly if size[i] == 1]
+    by_entry = [i for i in singly if i not in problem.constraints.projections]
+    nothing = dict.fromkeys(size, slice(0, 0))
+    if len(by_entry) == len(size):
+        directions = Directions.of(problem, dict.fromkeys(by_entry))
+        return Plan(directions, {**nothing, **directions.of_inputs}, slice(0, 0))
+    rng = np.random.default_rng((seed, 3))
     fine = max(rtol, default_rtol(problem.given_eps)) <= FINE
     joint: list[ByInput] = []
     rows: dict[int, slice] = {}  # of the joint directions, which move an input
@@ -96,10 +102,8 @@ def plan(
     large = {i: joint[some.start] for i, some in rows.items() if i not in singly and fine}
     together = {i: another(problem, i, along, rng) for i, along in large.items()}
     joint += [together] * bool(together)
-    by_entry = [i for i in singly if i not in problem.constraints.projections]
     directions = Directions.of(problem, dict.fromkeys(by_entry), joint)
     single = directions.singles  # which stand first
-    nothing = dict.fromkeys(size, slice(0, 0))
     after = {i: slice(single + some.start, single + some.stop) for i, some in rows.items()}
     of_all = slice(directions.count - bool(together), directions.count)
     return Plan(directions, {**nothing, **after, **directions.of_inputs}, of_all)
@@ -107,6 +111,7 @@ def plan(
 
 def _is_dear(problem: Problem, size: Mapping[int, int], singly: Sequence[int]) -> bool:
     """Whether entries of small inputs take more calls than are left, or long ones beside a large input."""
-    calls = 2 * sum(size[i] for i in singly)
-    numbers = sum(problem.value(i).size for i in size) + problem.output.size
-    return calls + 2 > problem.calls_left or (len(singly) < len(size) and calls * numbers > MOST_NUMBERS)
+    calls = 2 * sum([size[i] for i in singly])
+    if len(singly) == len(size) or calls + 2 > problem.calls_left:
+        return calls + 2 > problem.calls_left
+    return calls * (sum(problem.value(i).size for i in size) + problem.output.size) > MOST_NUMBERS

@@ -66,7 +66,7 @@ def probe(
         along, at_kink = _to_be_told_apart(claims, one)
         if along:
             by_input[k] = _told_apart(criteria, claims, one, along, at_kink)
-        if np.any(at_kink):
+        if np.count_nonzero(at_kink):
             count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
             who = criteria.problem.names[claims.positions[k]]
             notes = [*notes, f"{count} of {who}, at a kink, were compared only all together"]

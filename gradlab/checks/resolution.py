@@ -39,14 +39,15 @@ class Noticed:
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
         change, size = _noticed_by(criteria, rows) + rows.room, np.abs(rows.claim)
-        ratio = np.where(size > 0, change / size, np.nan)
+        ratio = change / size
+        ratio[size == 0] = np.nan
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
             small = criteria.cannot_matter(rows)
             relative = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
         else:
             relative = np.fmin.reduce(ratio, axis=1, initial=np.nan)
-        known = (rows.right | rows.wrong) & np.isfinite(relative)
-        return cls(change, np.where(known, relative, np.nan))
+        relative[~((rows.right | rows.wrong) & np.isfinite(relative))] = np.nan
+        return cls(change, relative)
 
 
 def resolution_of(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int, bool]:
@@ -68,12 +69,14 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     """
     # Had it disagreed, a probe that one difference settled would have gone down a ladder, whose error bar is
     # a tenth of rtol: hence no resolution is below 1.4 rtol.
-    bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * rows.scale)
+    scale = rows.scale
+    bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * scale)
     # And a row that is settled at once may hide as much as the first difference is off, by truncation.
-    step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows)
+    step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, scale)
     off = np.abs(rows.table.central(step) - rows.value)
-    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows))
-    least = np.where(asked | np.isnan(off), 0.0, off + tolerance)
+    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows, scale))
+    least = off + tolerance
+    least[asked | np.isnan(off)] = 0.0
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 
 
@@ -86,7 +89,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
         worst = float(np.fmax.reduce(noticed.relative[which]))
         if not probes.by_entry:
             worst *= math.sqrt(probes.size)  # of jvp, only sums are known: of entries that contribute alike
-        return None if np.isnan(worst) else worst, int(probes.small.sum())
+        return None if math.isnan(worst) else worst, int(np.count_nonzero(probes.small))
     change, limit = noticed.change[which], criteria.rtol * criteria.largest_influence
     if probes.position in claims.problem.constraints.projections:
         return _resolution_along_projections(probes, claims, change, limit)

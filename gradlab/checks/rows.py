@@ -167,7 +167,7 @@ class Rows(Sides):
         Where each output is a part, one that hardly moves may have been computed from its value, as
         ``1 - y²`` is.
         """
-        largest = np.where(self.right[:, np.newaxis], self.scale, 0.0).max(axis=0, initial=0.0)
+        largest = self.scale[self.right].max(axis=0, initial=0.0)
         own = 0.0 if self.table.upstreams is not None else np.abs(self.table.output)
         return np.asarray(np.fmax(largest, own))
 
@@ -210,12 +210,14 @@ def first_differences(
     table.take(np.arange(directions.count), step)
     claim, size = claims.along(directions)
     value = table.central(step)
+    error_bar = table.rounding(step).copy()
+    error_bar[~np.isfinite(value)] = np.inf
     return Rows(
         directions=directions,
         claims=claims,
         claim=claim,
         size=size,
         value=value,
-        error_bar=np.where(np.isfinite(value), table.rounding(step), np.inf),
+        error_bar=error_bar,
         table=table,
     )

@@ -22,7 +22,7 @@ INSISTED = 8  # entries that are looked at of an input of which nothing was seen
 def nothing_was_seen(rows: Rows, which: slice) -> bool:
     """Whether all rows of an input were evaluated, and none is right or wrong."""
     right = rows.right[which]
-    told = not right.size or right.any() or rows.wrong[which].any()
+    told = not right.size or np.count_nonzero(right) or np.count_nonzero(rows.wrong[which])
     return not told and bool(rows.seen[which].all())
 
 

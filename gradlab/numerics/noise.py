@@ -59,6 +59,7 @@ DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
 MANY, UNLIKE = 100, 0.1
+SUBNORMAL = float(np.finfo(np.float64).smallest_subnormal)
 BLOCK = 4096  # components at a time: differences of a large output would be many times its size
 
 At = Callable[[float], "Array | None"]
@@ -149,7 +150,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
 
 def rounding_of_values(output: Array, eps: float) -> Array:
     """Return the rounding of a function's values: relative, but no less than that of subnormal numbers."""
-    return np.asarray(eps * np.abs(output) + np.finfo(np.float64).smallest_subnormal)
+    return np.asarray(eps * np.abs(output) + SUBNORMAL)
 
 
 def scatter(sides: Sequence[Array]) -> Array:

@@ -15,7 +15,7 @@ HUGE = 1e100  # squares of what is below can be summed, and above its inverse
 FINEST_DIGITS = 36
 FINEST = 2.0**-FINEST_DIGITS  # of which every step in float64 is a multiple
 BLOCK, SHORTEST = 8192, 1024  # entries
-DOUBLE_DIGITS = np.finfo(np.float64).nmant
+DOUBLE_DIGITS = int(np.finfo(np.float64).nmant)
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
 
 
@@ -43,6 +43,7 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     return magnitude
 
 
+@np.errstate(all="ignore")
 def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     """Round a displacement so that ``x ± hd`` is exact for every step ``h`` that is used.
 
@@ -57,14 +58,14 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     (True, True)
     """
     digits = max(int(limits(x.dtype).nmant) - FINEST_DIGITS, DIGITS)  # that are kept
-    with np.errstate(all="ignore"):
-        # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
-        coarse = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)
-        coarse *= 2.0 ** (DOUBLE_DIGITS - digits)
-        rounded = d + coarse
-        rounded -= coarse
-        exact = np.isfinite(rounded) & (rounded != 0)
-    return np.asarray(rounded if exact.all() else np.where(exact, rounded, d))
+    # To add a number is to round to its own grid: that of the points, times 2 to the digits of the steps.
+    coarse = np.abs(np.asarray(x, dtype=np.float64)) + np.abs(d)
+    coarse *= 2.0 ** (DOUBLE_DIGITS - digits)
+    rounded = d + coarse
+    rounded -= coarse
+    exact = np.isfinite(rounded) & (rounded != 0)
+    every = np.count_nonzero(exact) == exact.size
+    return np.asarray(rounded if every else np.where(exact, rounded, d))
 
 
 def finest_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.noise import rounding_of_values
+from gradlab.numerics.noise import SUBNORMAL, rounding_of_values
 
 # Evaluates some rows at a step, a block of them at a time: yields which rows, and the changes of all outputs
 # on both sides, of shape (rows, m) each; not finite where the function has no value.
@@ -140,7 +140,7 @@ class Table:
         self.noise, self.noise_is_measured = rounding_of_values(output, eps), False
         self._stairs: dict[tuple[int, int], float] = {}
         self._roundings: dict[float, Array] = {}  # what `rounding` returned, until more is known
-        self._square: tuple[Array, Array] | None = None
+        self._square: tuple[Array, Array, Array] | None = None
         if noise is not None:
             self.know_noise(noise)
         if keep:
@@ -169,9 +169,8 @@ class Table:
         self._roundings.clear()
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
-            up, down = self._contract(plus), self._contract(minus)
-            sides.up[block], sides.down[block] = up, down
-            self.moved[block] |= _moved(up, plus) | _moved(down, minus)
+            sides.up[block], sides.down[block] = up, _ = self._contract(plus), self._contract(minus)
+            self.moved[block] |= _moved(up, plus, minus)
             if step in self.slopes:
                 self.slopes[step][block] = (plus - minus) / (2 * step)
             if note_still:
@@ -181,7 +180,7 @@ class Table:
             del plus, minus  # as large as the outputs: before the next are evaluated
         for side in (sides.up, sides.down):
             finite = np.isfinite(side)
-            if not finite.all():
+            if np.count_nonzero(finite) < finite.size:
                 side[~finite] = np.nan
 
     def note_stairs(self, row: int, part: int, height: float) -> None:
@@ -222,8 +221,8 @@ class Table:
     def _contract(self, changes: Array) -> Array:
         if self.upstreams is None:
             return changes
-        # Each row by itself, unlike BLAS: its bits do not depend on how many come at a time.
-        return np.asarray(np.einsum("rm,sm->rs", changes, self.upstreams))
+        # Each row by itself, unlike a product of matrices: its bits do not depend on how many come at a time.
+        return np.asarray(np.vecdot(changes[:, np.newaxis], self.upstreams))
 
     def central(self, step: float) -> Array:
         """Return the central differences at a step, shape ``(r, s)``."""
@@ -257,18 +256,17 @@ class Table:
         return self._roundings[step]
 
     def _rounding(self, step: float) -> Array:
-        shorter = {row: (step / h, mask) for row, (h, mask) in self._still.items() if h > step}
+        shorter = [(row, step / h, mask) for row, (h, mask) in self._still.items() if h > step]
         if self.upstreams is None:
             values = np.full((self.count, self.parts), self.noise)
-            for row, (part, mask) in shorter.items():
+            for row, part, mask in shorter:
                 values[row, mask] *= part
         else:
-            square, largest = self._squares(self.upstreams)
-            moving = np.full((self.count, self.parts), square.sum(axis=1))
-            for row, (part, mask) in shorter.items():
+            square, total, largest = self._squares(self.upstreams)
+            values = np.full((self.count, self.parts), largest * np.sqrt(total))
+            for row, part, mask in shorter:
                 quiet = square @ mask
-                moving[row] = np.maximum(moving[row] - quiet, 0.0) + quiet * part**2
-            values = largest * np.sqrt(moving)
+                values[row] = largest * np.sqrt(np.maximum(total - quiet, 0.0) + quiet * part**2)
         if step in self.steps:
             values += self.eps * np.fmax(self.secant(step) * step, 0.0)
         for place, height in self._stairs.items():
@@ -276,13 +274,14 @@ class Table:
         values *= WHOLE / (2 * step)
         return values
 
-    def _squares(self, upstreams: Array) -> tuple[Array, Array]:
-        """Return the squares of ``u ∘ noise`` relative to the largest of each upstream, and that."""
+    def _squares(self, upstreams: Array) -> tuple[Array, Array, Array]:
+        """Return the squares of ``u ∘ noise`` relative to the largest of a part, their sums, and that."""
         if self._square is None:
             size = np.abs(upstreams) * self.noise
             largest = size.max(axis=1, initial=0.0)
-            size /= np.where(largest > 0, largest, 1.0)[:, np.newaxis]
-            self._square = np.square(size, out=size), largest
+            size /= np.fmax(largest, SUBNORMAL)[:, np.newaxis]
+            square = np.square(size, out=size)
+            self._square = square, square.sum(axis=1), largest
         return self._square
 
 
@@ -292,11 +291,11 @@ def without_leading_term(shorter: Array, longer: Array) -> Array:
     return np.where(np.isfinite(extrapolated), extrapolated, shorter)
 
 
-def _moved(contracted: Array, changes: Array) -> npt.NDArray[np.bool_]:
-    """Return along which rows an output is not the same; NaN counts as a move."""
-    # Most often enough, and nothing as long as the outputs has to be looked at.
+def _moved(contracted: Array, *sides: Array) -> npt.NDArray[np.bool_]:
+    """Return along which rows an output is not the same on some side; NaN counts as a move."""
+    # Most often what one side is contracted to is enough: nothing as long as the outputs is looked at.
     moved: npt.NDArray[np.bool_] = np.asarray(contracted.any(axis=1))
-    if not moved.all():
+    if np.count_nonzero(moved) < moved.size:
         still = np.flatnonzero(~moved)
-        moved[still] = changes[still].any(axis=1)
+        moved[still] = np.logical_or.reduce([changes[still].any(axis=1) for changes in sides])
     return moved

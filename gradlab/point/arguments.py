@@ -46,6 +46,8 @@ class Arguments:
         The leaves, arrays and containers as private copies.
     floating, wrt : tuple of int
         The positions of the floating-point and complex leaves, and of those that are differentiated.
+    in_real_numbers : dict of int to array
+        The floating-point and complex leaves as arrays of real numbers, as of `value`.
     paired : tuple of bool
         Which leaves are complex: wherever leaves are compared or displaced, their entries are pairs.
     fixed : dict of int to array of bool
@@ -77,18 +79,20 @@ class Arguments:
         self._form, arguments, given = arrange(forward, inputs)
         self.by_keyword = self._form == "keyword"
         leaves: Leaves = []
-        children = tuple(flatten(*item, leaves) for item in zip(arguments, given, strict=True))
+        children = tuple([flatten(*item, leaves) for item in zip(arguments, given, strict=True)])
         self.tree = Node("", arguments, arguments, children, list)
-        self.flat = all(isinstance(child, int) for child in children)
-        self.names = tuple(name for name, _ in leaves)
+        self.flat = Node not in map(type, children)
+        self.names = tuple([name for name, _ in leaves])
         for name, value in leaves:
             _check_kind(name, value)
-        self._keep(private(value) for _, value in leaves)
+        self._keep([private(value) for _, value in leaves])
         self.paired = tuple(
-            floating and is_complex(np.asarray(value).dtype)
-            for floating, value in zip(self._is_floating, self.values, strict=True)
+            [
+                floating and is_complex(np.asarray(value).dtype)
+                for floating, value in zip(self._is_floating, self.values, strict=True)
+            ]
         )
-        self.floating = tuple(i for i, floating in enumerate(self._is_floating) if floating)
+        self.floating = tuple(self.in_real_numbers)
         self.wrt = self._resolve(wrt)
         self._check_inputs()
 
@@ -97,13 +101,13 @@ class Arguments:
         self.values = tuple(leaves)
         self._copiers = tuple(map(copier, self.values))
         self._is_floating = tuple(map(is_floating, self.values))
-        self._in_real_numbers = {
+        self.in_real_numbers = {
             i: as_pairs(self.values[i]) for i, floating in enumerate(self._is_floating) if floating
         }
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one leaf as an array of real numbers in its own precision, to read, not to write."""
-        return self._in_real_numbers[position]
+        return self.in_real_numbers[position]
 
     def shape(self, position: int) -> tuple[int, ...]:
         """Return the shape of one leaf, as the caller sees it."""
@@ -166,8 +170,8 @@ class Arguments:
 
     def passed(self, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments of a call, in the caller's nesting."""
-        arguments = self._nested(leaves)
-        keyword = {name: private(value) for name, value in self.kwargs.items()}
+        arguments = leaves if self.flat else self._nested(leaves)
+        keyword = {name: private(value) for name, value in self.kwargs.items()} if self.kwargs else {}
         if self.by_keyword:
             return [], dict(zip(self.tree.keys, arguments, strict=True)) | keyword
         return arguments, keyword
@@ -272,7 +276,9 @@ class Arguments:
 
 def _check_kind(name: str, value: Any) -> None:
     """Refuse a leaf that is neither differentiated nor certain to be a constant."""
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+    if isinstance(value, np.ndarray):
+        if not value.dtype.hasobject:
+            return
         raise UsageError(
             f"input {name} is {describe(value)}, and what its entries are cannot be known; expected an array "
             f"of numbers: convert it with np.asarray({name}, dtype=float), or give a list of arrays"
@@ -297,12 +303,12 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
     >>> arrange(lambda x, w: x @ w, (1.0, 2.0))
     ('positional', ('x', 'w'), [1.0, 2.0])
     """
+    if isinstance(inputs, tuple | list):
+        return "positional", names_of(forward, len(inputs)), list(inputs)
     if isinstance(inputs, Mapping):
         if not all(isinstance(name, str) for name in inputs):
             raise UsageError("inputs is a dict whose keys are not all strings; expected names of arguments")
         return "keyword", tuple(inputs), list(inputs.values())
-    if isinstance(inputs, tuple | list):
-        return "positional", names_of(forward, len(inputs)), list(inputs)
     if isinstance(inputs, np.ndarray) or is_floating(inputs) or is_foreign(inputs) or is_record(inputs):
         return "single", names_of(forward, 1), [inputs]
     raise UsageError(

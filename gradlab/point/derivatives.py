@@ -170,17 +170,18 @@ class Derivatives(Functions):
     ) -> Any:
         """Call backward or jvp with its own argument, and then the inputs or the cache."""
         __tracebackhide__ = True  # what passes here was raised by the function under test
-        displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in (displaced or {}).items()}
+        if displaced:
+            displaced = {i: np.array(x, self.arguments.value(i).dtype) for i, x in displaced.items()}
         before = flatten(leaves_of_argument) if watch else None
         positional, keyword, leaves = self._given(
-            self._held(displaced), wide=wide, scattered=scattered, cache=cache
+            self._held(displaced or {}), wide=wide, scattered=scattered, cache=cache
         )
         arrays = _arrays_in(positional[0]) if watch and self._cached else []
         kept = [array.copy() for array in arrays]
         elsewhere = bool(displaced) or wide or scattered
         returned = self._ask(role, argument, positional, keyword, elsewhere=elsewhere)
         if before is not None:
-            if not np.array_equal(before, flatten(leaves_of_argument)):
+            if not same(before, flatten(leaves_of_argument)):
                 self.changed.append((role, ARGUMENTS[role]))
             if not self._cached:
                 self._watch(role, leaves, positional, keyword)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,13 +41,17 @@ class Evaluation(Derivatives):
     source: Source | None = None  # of what is not evaluated here, one point after the other
     at_once: int = 1  # points that keep the source busy
     _memory: dict[bytes, Array] | None = None
+    _shared: dict[int, npt.NDArray[Any]] | None = None  # inputs that calls share
+    _own: tuple[list[Any], list[Any], dict[str, Any]] | None = (
+        None  # all arguments of a call that shares them
+    )
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one input as the numerical side sees it, in real numbers, to read, not to write.
 
         Entries that are not finite are zero here, so that the scale of the others can be told.
         """
-        value = self.arguments.value(position)
+        value = self.arguments.in_real_numbers[position]
         if position in self.fixed:
             value = np.where(np.isfinite(value), value, np.zeros_like(value))
         return value.astype(np.float64) if self.wide else value
@@ -94,7 +97,7 @@ class Evaluation(Derivatives):
             Shape ``(k, m)``: for each entry, what `evaluate_moves` returns; NaN outside of the bounds.
         """
         base = dict(displaced or {})
-        targets = np.empty((entries.size, 2), dtype=self._number)
+        targets = np.empty((entries.size, 2), dtype=self._number())
         inside = None
         for i, mine in runs(position):
             x = self._held({i: base.get(i, self.value(i))})[i]
@@ -104,7 +107,7 @@ class Evaluation(Derivatives):
                 inside = np.ones(targets.shape, dtype=bool) if inside is None else inside
                 box = self.constraints.boxes[i]
                 inside[mine] = box.holds_entries(entries[mine, np.newaxis], targets[mine])
-        moves = EntryMoves(np.repeat(position, 2), np.repeat(entries, 2), targets.ravel(), base)
+        moves = EntryMoves(position.repeat(2), entries.repeat(2), targets.ravel(), base)
         if inside is None or inside.all():
             values = self.evaluate_moves(moves)
         else:
@@ -113,11 +116,10 @@ class Evaluation(Derivatives):
             values[inside.ravel()] = self.evaluate_moves(moves.some(np.flatnonzero(inside)))
         return values[0::2], values[1::2]
 
-    @cached_property
     def _number(self) -> np.dtype[Any]:
-        """The dtype in which new values of single entries are written down: none of them is rounded by it."""
-        own = [self.value(i).dtype for i in self.wrt]
-        return np.result_type(np.float64, *(dtype for dtype in own if dtype.kind == "f"))
+        """Return the dtype in which new values of single entries are written down, rounded by none of it."""
+        own = {self.value(i).dtype for i in self.wrt}
+        return np.result_type(DOUBLE, *[dtype for dtype in own if dtype.kind == "f"])
 
     def evaluate_moves(self, moves: Moves) -> Array:
         """Evaluate ``forward`` on the numerical side at points beside this one.
@@ -153,10 +155,10 @@ class Evaluation(Derivatives):
         return np.array(rows, dtype=np.float64).reshape(len(keys), self.form.size)
 
     def _evaluated(self, moves: Moves) -> Array:
-        count = len(moves)
+        count = asked = len(moves)
         if not self.pace.unlimited:
             count = int(max(0, min(self.calls_left, count)))
-        wanted = moves if count == len(moves) else moves.some(np.arange(count))
+        wanted = moves if count == asked else moves.some(np.arange(count))
         started = time.perf_counter()
         try:
             found = self.gathered(wanted)
@@ -169,8 +171,8 @@ class Evaluation(Derivatives):
         if count:
             self.pace.measured(time.perf_counter() - started, count - found.read)
             self.forward_calls += count
-        if count < len(moves):
-            nothing = np.tile(self._no_value(), (len(moves) - count, 1))
+        if count < asked:
+            nothing = np.tile(self._no_value(), (asked - count, 1))
             values = np.concatenate([values, nothing])
             obstacles = {**obstacles, count: f"{self.budget} was reached"}
         for _, why in sorted(obstacles.items()) if obstacles else ():
@@ -199,9 +201,10 @@ class Evaluation(Derivatives):
 
     def here(self, moves: Moves) -> Outputs:
         """Evaluate ``forward`` at points in this process, one after the other."""
-        values, obstacles = np.empty((len(moves), self.form.size)), {}
+        count = len(moves)
+        values, obstacles = np.empty((count, self.form.size)), {}
         shape, forward, takes_batch, cached = self._only_shape, self._forward, self.takes_batch, self._cached
-        plain = np.empty((len(moves), 0)) if shape is None else values.reshape(len(moves), *shape)
+        plain = np.empty((count, 0)) if shape is None else values.reshape(count, *shape)
         for row, arguments in enumerate(self._arguments_of(moves)):
             if arguments is None:
                 why = OUTSIDE
@@ -223,7 +226,7 @@ class Evaluation(Derivatives):
                     why = self._read_into(values[row], returned)
             if why:
                 values[row], obstacles[row] = self._no_value(), why
-        return Outputs(np.arange(len(moves)), values, obstacles)
+        return Outputs(np.arange(count), values, obstacles)
 
     def _arguments_of(self, moves: Moves) -> Iterator[tuple[list[Any], dict[str, Any]] | None]:
         """Yield the arguments of a call at each point; ``None`` outside of the bounds."""
@@ -234,7 +237,10 @@ class Evaluation(Derivatives):
             return
         base = moves.base
         # Calls share their arguments, but for the entry that moves, where forward was seen not to write.
-        shared = self._arguments_apart({j: np.array(x) for j, x in base.items()}) if base else self._own
+        if base:
+            shared = self._arguments_apart({j: np.array(x) for j, x in base.items()})
+        else:
+            shared = self._own = self._own or self._arguments_apart({})
         if shared is None:
             yield from [None] * len(moves)
             return
@@ -256,6 +262,8 @@ class Evaluation(Derivatives):
 
     def _unmoved(self, i: int) -> npt.NDArray[Any]:
         """Return an input that calls share."""
+        if self._shared is None:
+            self._shared = {}
         if i not in self._shared:
             own = self.arguments.values[i]
             self._shared[i] = np.array(own, dtype=widened(own.dtype) if self.wide else own.dtype)
@@ -265,17 +273,12 @@ class Evaluation(Derivatives):
         """Yield the names of inputs that calls shared, and that are not what they were any more."""
         if self.pace.interrupted:
             return  # an entry may be where it was moved
-        shared = dict(self._shared)
-        own = self.__dict__.get("_own")
-        if own is not None:
-            shared.update({i: own[0][i] for i in self.arguments.floating if self.is_shared(i)})
+        shared = dict(self._shared or {})
+        if self._own is not None:
+            shared |= {i: self._own[0][i] for i in self.arguments.floating if self.is_shared(i)}
         for i, leaf in shared.items():
             if not same(self.arguments.values[i], leaf):
                 yield self.arguments.names[i]
-
-    @cached_property
-    def _shared(self) -> dict[int, npt.NDArray[Any]]:
-        return {}
 
     def _arguments_at(
         self, displaced: Displaced, shared: Displaced | None = None
@@ -293,10 +296,6 @@ class Evaluation(Derivatives):
             return None
         leaves = self.arguments.fresh({**shared, **held} if shared else held, wide=self.wide)
         return leaves, *self._passed(leaves)
-
-    @cached_property
-    def _own(self) -> tuple[list[Any], list[Any], dict[str, Any]] | None:
-        return self._arguments_apart({})
 
     def _read_into(self, row: Array, returned: Any) -> str:
         """Write what ``forward`` returned into a row; return why it is no value, if so."""
@@ -318,7 +317,7 @@ class Evaluation(Derivatives):
         what = what or f"an output of shape {found}, and of {expected}"
         return f"forward returned {what} at the point"
 
-    @cached_property
+    @property
     def _only_shape(self) -> tuple[int, ...] | None:
         """The shape of the output, where it is one real array that can be taken as it is."""
         plain = not self.form.several and self.left_out is None

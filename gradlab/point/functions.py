@@ -59,7 +59,8 @@ class Functions:
         self.resources, self.given_forward = resources, forward
         self.takes_batch = bool(resources.vectorized)
         self._forward: Callable[..., Any] = _limited(forward, resources)
-        self._backward, self._jvp = (f and _limited(f, resources) for f in (backward, jvp))
+        self._backward = backward and _limited(backward, resources)
+        self._jvp = jvp and _limited(jvp, resources)
         self._cached = cached
         # An adapter's backward says so where it calls forward itself, which has to be counted: "always", or
         # "elsewhere" than at the point.

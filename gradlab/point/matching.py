@@ -13,7 +13,7 @@ from gradlab.point.trees import Node, Tree, is_record, items_of, leaves_like, po
 from gradlab.point.values import describe
 from gradlab.words import counted
 
-PLAIN = (np.ndarray, np.float64)  # what most functions return
+PLAIN = frozenset((np.ndarray, np.float64))  # what most functions return
 
 
 @dataclass
@@ -48,7 +48,7 @@ def match(arguments: Arguments, returned: Any) -> Match:
         leaves = leaves_like(root, form)
         if leaves is None and arguments.flat and type(form) is tuple and len(form) == len(arguments.floating):
             leaves = dict(zip(arguments.floating, form, strict=True))
-        if leaves is not None and all(type(leaf) in PLAIN for leaf in leaves.values()):
+        if leaves is not None and PLAIN.issuperset(map(type, leaves.values())):
             return Match(leaves)  # by far the most frequent: nothing is left to choose
     reader = _Reader(arguments)
     by_keyword = isinstance(returned, Mapping) and arguments.by_keyword

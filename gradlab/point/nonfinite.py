@@ -18,18 +18,21 @@ from gradlab.words import counted
 
 def not_finite(values: Mapping[int, npt.NDArray[Any]]) -> dict[int, Mask]:
     """Return which entries are not finite, of those arrays that have such entries."""
-    masks = {i: np.asarray(~np.isfinite(value)) for i, value in values.items()}
-    return {i: mask for i, mask in masks.items() if mask.any()}
+    finite = {i: np.asarray(np.isfinite(value)) for i, value in values.items()}
+    return {i: ~mask for i, mask in finite.items() if np.count_nonzero(mask) < mask.size}
 
 
-def without_value(*outputs: Array) -> Mask | None:
-    """Return which outputs are to be left out, where some but not all are; ``None`` otherwise.
+def without_value(given: Array, output: Array) -> Mask | None:
+    """Return which outputs, seen in two dtypes, are to be left out; ``None`` where none or all would be.
 
-    >>> without_value(np.array([1.0, np.inf, np.nan])), without_value(np.array([np.nan]))
+    >>> once, twice = np.array([1.0, np.inf, np.nan]), np.array([np.nan])
+    >>> without_value(once, once), without_value(twice, twice)
     (array([False,  True,  True]), None)
     """
-    mask = ~np.logical_and.reduce([np.isfinite(output) for output in outputs])
-    return mask if mask.any() and not mask.all() else None
+    known = np.isfinite(given)
+    if output is not given:
+        known &= np.isfinite(output)
+    return ~known if 0 < np.count_nonzero(known) < known.size else None
 
 
 def zeroed(parts: Sequence[Any], mask: Mask) -> list[Any]:

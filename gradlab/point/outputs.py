@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -41,8 +42,12 @@ class OutputForm:
         How many real numbers each output is, and all of them together.
     places : tuple of slice
         Where each output stands in the vector of all.
+    in_numbers : tuple of tuple of int
+        The shape of each, of a complex one as pairs.
     exact : bool
         Whether all outputs are real, in float64.
+    plain : bool
+        Whether there is but one, and that an array: by far the most frequent.
     """
 
     several: bool
@@ -54,36 +59,43 @@ class OutputForm:
     sizes: tuple[int, ...] = field(init=False, repr=False, compare=False)
     size: int = field(init=False, repr=False, compare=False)
     places: tuple[slice, ...] = field(init=False, repr=False, compare=False)
+    in_numbers: tuple[tuple[int, ...], ...] = field(init=False, repr=False, compare=False)
     exact: bool = field(init=False, repr=False, compare=False)
+    plain: bool = field(init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, several: bool, outputs: Sequence[Any], convention: str = TORCH) -> OutputForm:
         """Read the form off some outputs."""
-        return cls(
+        arrays = list(map(np.asarray, outputs))
+        return _form(
             several,
-            tuple(np.shape(output) for output in outputs),
-            tuple(np.asarray(output).dtype for output in outputs),
-            tuple(not isinstance(output, np.ndarray) for output in outputs),
+            tuple([array.shape for array in arrays]),
+            tuple([array.dtype for array in arrays]),
+            tuple([not isinstance(output, np.ndarray) for output in outputs]),
             convention,
         )
 
     def __post_init__(self) -> None:
         """Keep what follows from these, which is asked for again and again."""
         paired = tuple(map(is_complex, self.dtypes))
-        sizes = tuple(math.prod(shape) << pair for shape, pair in zip(self.shapes, paired, strict=True))
+        in_numbers = [shape + (2,) * pair for shape, pair in zip(self.shapes, paired, strict=True)]
+        sizes = tuple(map(math.prod, in_numbers))
         ends = (0, *itertools.accumulate(sizes))
+        exact = all(dtype == np.float64 for dtype in self.dtypes)
         vars(self).update(
             paired=paired,
             sizes=sizes,
             size=ends[-1],
             places=tuple(itertools.starmap(slice, itertools.pairwise(ends))),
-            exact=all(dtype == np.float64 for dtype in self.dtypes),
+            in_numbers=tuple(in_numbers),
+            exact=exact,
+            plain=exact and not self.several and not self.scalar[0],
         )
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The output's shape, a complex one as pairs; of several, that of all flattened to one vector."""
-        return (self.size,) if self.several else self.shapes[0] + (2,) * self.paired[0]
+        return (self.size,) if self.several else self.in_numbers[0]
 
     @property
     def wide(self) -> OutputForm:
@@ -107,11 +119,13 @@ class OutputForm:
 
     def parted(self, vector: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Return views of a vector of all outputs, one for each, in its shape; of a complex one as pairs."""
-        form = zip(self.places, self.shapes, self.paired, strict=True)
-        return [vector[place].reshape(shape + (2,) * paired) for place, shape, paired in form]
+        form = zip(self.places, self.in_numbers, strict=True)
+        return [vector[place].reshape(shape) for place, shape in form]
 
     def upstream(self, vector: Array) -> Any:
         """Return an upstream gradient in the outputs' form, shapes and dtypes, as backward takes it."""
+        if self.plain:
+            return np.array(vector).reshape(self.shapes[0])
         parts = []
         form = zip(self.parted(vector), self.dtypes, self.scalar, self.paired, strict=True)
         for numbers, dtype, scalar, paired in form:
@@ -199,6 +213,9 @@ class OutputForm:
         return upstream
 
 
+_form = functools.lru_cache(maxsize=64)(OutputForm)  # most points of a rule have outputs of one form
+
+
 def split(returned: Any, cached: bool) -> tuple[bool, list[Any], Any]:
     """Split what ``forward`` returned: whether there are several outputs, the outputs, the cache.
 
@@ -215,6 +232,8 @@ def split(returned: Any, cached: bool) -> tuple[bool, list[Any], Any]:
                 "with cached=True it is expected to return (output, cache)"
             )
         returned, cache = returned
+    if type(returned) is np.ndarray and returned.dtype.kind == "f":
+        return False, [returned], cache  # by far the most frequent
     if isinstance(returned, tuple):
         if not returned or not all(map(is_floating, returned)):
             hint = "" if cached else "; if its last item is a cache for backward, pass cached=True"

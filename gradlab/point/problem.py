@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = is_deliberate
 
+Seed: TypeAlias = int | tuple[int, ...]
+
 FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
+SHORT = 1000  # entries, up to which what takes longer to make than to keep is kept
 
 
 class Problem(Evaluation):
@@ -54,14 +57,14 @@ class Problem(Evaluation):
         As in `gradlab.gradcheck`.
     grad_output : array or tuple of arrays, optional
         The upstream gradient, of the output's shape.
-    rng : numpy.random.Generator, optional
+    seed : int or sequence of int, optional
         Draws the upstream gradient where none is given; without it, it is all ones.
     resources : Resources
         How often ``forward`` may be called, and by what it is evaluated.
     convention : {"torch", "jax"}
         In which complex gradients are written, see `gradlab.point.pairs`.
     noise_floor : Array, optional
-        As an attribute; zeros by default.
+        As an attribute.
 
     Attributes
     ----------
@@ -75,8 +78,8 @@ class Problem(Evaluation):
         ``Y``, all outputs at the point as one vector: in the dtype given, and on the numerical side.
     grad_output : Array
         ``dL/dY``, alike.
-    noise_floor : Array
-        Below which size each output may be nothing but rounding.
+    noise_floor : Array or None
+        Below which size each output may be nothing but rounding, where that was measured.
     wide : bool
         Whether the numerical side works in a wider dtype than the one given.
     eps, given_eps : float
@@ -124,7 +127,7 @@ class Problem(Evaluation):
         bounds: Any = None,
         tangents: Any = None,
         grad_output: Any = None,
-        rng: np.random.Generator | None = None,
+        seed: Seed | None = None,
         resources: Resources = UNLIMITED,
         convention: str = TORCH,
         noise_floor: Array | None = None,
@@ -145,6 +148,7 @@ class Problem(Evaluation):
         self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
         self._fix_equal_bounds()
         self.fixed_is_final = False
+        self._reaches: dict[int, Array] = {}
 
         started = time.perf_counter()
         several, outputs, self._cache = self.call_forward(watch=True)
@@ -153,11 +157,11 @@ class Problem(Evaluation):
         self._refuse_complex_tangents()
         self.given_output = flatten(outputs)
         own = [self.arguments.value(i).dtype for i in self.wrt]
-        dtypes = [*self.form.dtypes, *(dtype for dtype in own if not is_storage(dtype))]
-        self.given_eps = max(float(limits(dtype).eps) for dtype in dtypes)
-        self.given_tiny = max(float(limits(dtype).tiny) for dtype in dtypes)
-        self.output, self.wide, self.eps = self._widened(max(float(limits(dtype).eps) for dtype in own))
-        self.noise_floor = np.broadcast_to(0.0, self.output.shape) if noise_floor is None else noise_floor
+        known = [limits(dtype) for dtype in (*self.form.dtypes, *[d for d in own if not is_storage(d)])]
+        self.given_eps = max([float(of.eps) for of in known])
+        self.given_tiny = max([float(of.tiny) for of in known])
+        self.output, self.wide, self.eps = self._widened(max([float(limits(dtype).eps) for dtype in own]))
+        self.noise_floor = noise_floor
         left_out = without_value(self.given_output, self.output)
         if left_out is not None:
             outputs_left_out = self.form.by_entry(left_out)
@@ -166,11 +170,11 @@ class Problem(Evaluation):
             self.notes.append(about_outputs(outputs_left_out))
         if grad_output is not None:
             self.grad_output = self.form.read_upstream(grad_output)
-        elif rng is None:
+        elif seed is None:
             self.grad_output = np.ones_like(self.output)
         else:
             # With all ones, a rule that ignores it or mixes its entries up would look right.
-            upstream = drawn_like(self.output, rng)
+            upstream = drawn_upstream(seed, self.output.size)
             self.grad_output = self.form.rounded(upstream)  # as rounded as what backward sees of it
         if self.left_out is not None:
             self.grad_output[self.left_out] = 0
@@ -199,6 +203,8 @@ class Problem(Evaluation):
 
     def _fix_equal_bounds(self) -> None:
         """Take entries that have no room for constants."""
+        if not self.constraints.boxes:
+            return
         for i, box in self.constraints.boxes.items():
             constant = box.constant
             if constant.any():
@@ -230,8 +236,16 @@ class Problem(Evaluation):
         return (flatten(outputs), True, eps) if accepts else as_given
 
     def reach(self, position: int) -> Array:
-        """Return how far each entry of an input is moved: its scale, as far as there is room."""
-        return self.constraints.reach(position, self.value(position))
+        """Return how far each entry of an input is moved: its scale, as far as there is room.
+
+        To read only: of short inputs it is kept.
+        """
+        if position in self._reaches:
+            return self._reaches[position]
+        reach = self.constraints.reach(position, self.value(position))
+        if reach.size <= SHORT:
+            self._reaches[position] = reach
+        return reach
 
     def own_magnitude(self, position: int) -> Array:
         """Return the length within which each entry keeps its sign, and its bounds; infinite for zeros."""
@@ -260,8 +274,10 @@ class Problem(Evaluation):
         """
         points = {i: (self.value(i), d) for i, d in direction.items()}
         moved = {i: np.asarray(x + t * d, dtype=x.dtype) for i, (x, d) in points.items()}
-        for i in moved.keys() & self.constraints.boxes.keys() - self.constraints.projections.keys():
-            (x, d), box = points[i], self.constraints.boxes[i]
+        for i, box in self.constraints.boxes.items():
+            if i not in moved or i in self.constraints.projections:
+                continue
+            x, d = points[i]
             turned = box.turned(x, np.sign(t) * d)
             moved[i] = box.clipped(np.asarray(x + abs(t) * turned, dtype=x.dtype))
         return moved
@@ -323,6 +339,18 @@ def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Arr
         lengths = np.where(x == 0, scales(x), np.abs(x))
         direction[i] = problem.constraints.direction(i, x, lengths * drawn_like(x, rng))
     return direction
+
+
+def drawn_upstream(seed: Seed, size: int) -> Array:
+    """Draw an upstream gradient, the same each time for a seed."""
+    return _kept(seed, size).copy() if size <= SHORT else _drawn(seed, size)
+
+
+def _drawn(seed: Seed, size: int) -> Array:
+    return drawn_like(np.empty(size), np.random.default_rng(seed))
+
+
+_kept = lru_cache(maxsize=64)(_drawn)
 
 
 def drawn_like(x: npt.NDArray[Any], rng: np.random.Generator) -> Array:

@@ -55,21 +55,15 @@ class Resources:
         calls = self.max_calls
         if calls is not None and not (_is_integer(calls) and calls >= 1):
             raise UsageError(f"max_calls is {describe(calls)}; expected a positive integer")
-        for option in ("max_seconds", "timeout"):
-            seconds = getattr(self, option)
+        seconds: Any
+        for option, seconds in (("max_seconds", self.max_seconds), ("timeout", self.timeout)):
+            if seconds is None:
+                continue
             number = isinstance(seconds, float | np.floating) or _is_integer(seconds)
-            if seconds is not None and not (number and 0 < seconds <= sys.float_info.max):
+            if not (number and 0 < seconds <= sys.float_info.max):
                 raise UsageError(f"{option} is {describe(seconds)}; expected a positive number of seconds")
-        workers = self.workers
-        count = _is_integer(workers) and (workers >= 1 or workers == -1)
-        if hasattr(workers, "get_executor"):
-            raise UsageError("workers is a client of Dask; expected its client.get_executor()")
-        known = isinstance(workers, Executor) or (callable(workers) and not isinstance(workers, type))
-        if not (workers is None or count or known or workers is map):
-            raise UsageError(
-                f"workers is {describe(workers)}; expected a positive integer, -1 for all processors, "
-                "a function like map, or a concurrent.futures.Executor"
-            )
+        if self.workers is not None:
+            _check_workers(self.workers)
         if not isinstance(self.vectorized, bool | np.bool_):
             raise UsageError(f"vectorized is {describe(self.vectorized)}; expected True or False")
         if self.journal is not None and not isinstance(self.journal, str | os.PathLike):
@@ -78,8 +72,20 @@ class Resources:
     @property
     def evaluates_elsewhere(self) -> bool:
         """Whether points are evaluated otherwise than one after the other, in this process."""
-        given = self.workers, self.batched, self.journal
-        return bool(self.vectorized) or any(one is not None for one in given)
+        here = self.workers is None and self.batched is None and self.journal is None
+        return bool(self.vectorized) or not here
+
+
+def _check_workers(workers: Any) -> None:
+    count = _is_integer(workers) and (workers >= 1 or workers == -1)
+    if hasattr(workers, "get_executor"):
+        raise UsageError("workers is a client of Dask; expected its client.get_executor()")
+    known = isinstance(workers, Executor) or (callable(workers) and not isinstance(workers, type))
+    if not (count or known or workers is map):
+        raise UsageError(
+            f"workers is {describe(workers)}; expected a positive integer, -1 for all processors, "
+            "a function like map, or a concurrent.futures.Executor"
+        )
 
 
 def _is_integer(value: Any) -> bool:

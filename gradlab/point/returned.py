@@ -92,7 +92,7 @@ def _is_plain(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
         type(array) in PLAIN
         and array.dtype == dtype == np.float64
         and array.shape == shape
-        and bool(np.isfinite(array).all() if shape else math.isfinite(array))
+        and (math.isfinite(array) if not shape else np.count_nonzero(np.isfinite(array)) == array.size)
     )
 
 

@@ -173,7 +173,7 @@ def transposed_in_memory(value: Any) -> Any:
     """
     if type(value) is not np.ndarray or value.ndim == 0:
         return value
-    if sum(length > 1 for length in value.shape) > 1:
+    if value.ndim > 1 and sum(length > 1 for length in value.shape) > 1:
         return value.T.copy().T
     backwards = (slice(None, None, -1),) * value.ndim
     room = np.zeros(tuple(2 * length for length in value.shape), dtype=value.dtype)
@@ -190,9 +190,8 @@ def broadcast_in_memory(value: Any) -> Any:
     """
     if type(value) is not np.ndarray or value.ndim == 0 or not value.size:
         return value
-    twin = np.broadcast_to(value.flat[0], value.shape)
-    twin.flags.writeable = False
-    return twin
+    one = value.flat[:1].tobytes()  # which nobody can write to
+    return np.ndarray(value.shape, value.dtype, one, strides=(0,) * value.ndim)
 
 
 def same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
@@ -200,6 +199,6 @@ def same(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> bool:
     before, after = np.asarray(before), np.asarray(after)
     if before.shape != after.shape:
         return False
-    if (before == after).all():
+    if not np.count_nonzero(before != after):
         return True  # by far the most frequent
     return bool(np.array_equal(before, after, equal_nan=dtypes.is_floating(before.dtype)))

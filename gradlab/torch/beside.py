@@ -207,8 +207,8 @@ class Beside:
     @cached_property
     def _problem(self) -> Problem:
         point = self.point
-        rng = np.random.default_rng([self._seed, 4])
-        return Problem(point.forward, point.backward, point.arrays, jvp=point.jvp, cached=True, rng=rng)
+        seed = (self._seed, 4)
+        return Problem(point.forward, point.backward, point.arrays, jvp=point.jvp, cached=True, seed=seed)
 
     @cached_property
     def _claimed(self) -> FirstAnswer:

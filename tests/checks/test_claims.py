@@ -11,7 +11,7 @@ X = np.array([0.5, -1.0, 2.0, 1.5])
 
 
 def claims(forward, backward, x=X, **options):
-    problem = Problem(forward, backward, x, rng=np.random.default_rng(0), **options)
+    problem = Problem(forward, backward, x, seed=0, **options)
     return claims_of(problem, read_gradients(problem, problem.call_backward())[0])
 
 

@@ -201,7 +201,7 @@ def test_entry_is_named_within_the_calls_of_the_contract(k, monkeypatch):
     assert 0 < sum(counts) <= 100
 
 
-@pytest.mark.parametrize("seed", [5, 79, 355, 1096])
+@pytest.mark.parametrize("seed", [2, 5, 354, 1095])
 def test_entry_that_only_the_direction_of_all_inputs_shows_is_named(seed):
     """Along the direction of its own input alone, what it is off by is below rtol of that."""
     x, w = np.random.default_rng(0).normal(size=(2, 1200))

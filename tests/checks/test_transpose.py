@@ -14,7 +14,7 @@ A, X = RNG.normal(size=(4, 3)), RNG.normal(size=3)
 
 
 def ask(forward, backward, jvp, x=X, rtol=1e-7):
-    problem = Problem(forward, backward, x, jvp=jvp, rng=np.random.default_rng(1))
+    problem = Problem(forward, backward, x, jvp=jvp, seed=1)
     ours, theirs = map(FirstAnswer.ask, (backward_map(problem), jvp_map(problem, np.random.default_rng(2))))
     calls = problem.forward_calls
     claims, pushed = claims_of(problem, ours.answer), TangentClaims(problem, None, problem.wrt)

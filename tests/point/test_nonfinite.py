@@ -102,7 +102,7 @@ class TestInputs:
 
 class TestOutputs:
     def test_outputs_that_are_not_finite_are_zero_and_said_to_be(self):
-        problem = Problem(root, d_root, POSITIVE, rng=np.random.default_rng(0))
+        problem = Problem(root, d_root, POSITIVE, seed=0)
         np.testing.assert_array_equal(problem.left_out, [False, True, False])
         assert problem.notes == ["1 of 3 outputs is not finite and was left out"]
         for vector in (problem.output, problem.given_output, problem.grad_output):
