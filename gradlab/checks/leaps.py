@@ -11,12 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradlab.numerics import Array, Mask
+from gradlab.numerics.noise import ROUNDED, height_of_rounding
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table
 
-# Power of eps: leaps of that part of one, 5.5e-7, or of an output that is larger, may be rounding. At 1/2,
-# the slope of stairs of 3e-7 was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as
-# that of 1e-6 · floor(x) still is not.
-ROUNDED = 2 / 5
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
 HALVINGS = 12  # of a step, to see whether forward leaves a line by a leap
 SMOOTH = 3  # power of the step with which what is smooth leaves a line at most, once it is seen to
@@ -32,7 +29,7 @@ def explains(height: Array | float, missing: Array | float, seen: float) -> Mask
 
 def rounded(table: Table, power: float = ROUNDED) -> Array:
     """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
-    sizes: Array = table.eps**power * np.fmax(np.abs(table.output), 1.0)
+    sizes = height_of_rounding(table.output, table.eps, power)
     return sizes if table.upstreams is None else np.abs(table.upstreams * sizes).max(axis=1, initial=0.0)
 
 

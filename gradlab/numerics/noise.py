@@ -10,11 +10,13 @@ or a jump beside the point, which spoils four, is no noise; nor is one on each s
 not change at all, as of a staircase. On both sides the spacing is not the same: a staircase that is as
 regular as one of them looks straight. A scatter that is much larger than rounding may still be something
 continuous that is very steep: halved again and again where it is largest, that shrinks, and noise does not.
+It may be a staircase that was written on purpose, too: its leaps are higher than those of rounding, and
+within next to nothing, nothing scatters.
 
 *A coarser grid.* Floating point rounds to multiples of a power of two. If all values of an output are
 multiples of a larger one than its own dtype has (float32 behind float64 arrays, ``1e8 + sin(x) - 1e8``), then
 that is what they were rounded to. A staircase that was written on purpose, such as ``round(x, 3)``, has
-other multiples, or steps that are large beside its values.
+other multiples, or steps that are large beside its values, or that are multiples of many times the grid.
 
 *A coarse grid seen from afar.* Where close points give but a few different values, more are taken from up to
 eight times the scale.
@@ -51,10 +53,18 @@ ORDER = 4  # of differences; as many can one break be in
 # of normal noise, and from 0.3 to 1.4 in nine of ten.
 GAIN = 0.7 * float(np.sqrt(70.0))
 SAFETY = 3  # standard deviations that an error bar is to cover
+# Power of eps: leaps of that part of one, 5.5e-7, or of an output that is larger, may be rounding. At 1/2,
+# the slope of stairs of 3e-7 was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as
+# that of 1e-6 · floor(x) still is not.
+ROUNDED = 2 / 5
+CLOSER = 2.0**-16  # of the spacing: within so little, a staircase is flat, and noise is as loud as ever
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
-EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
+EXPLAINED = 8  # times the grid, or leaps for rounding: a scatter that is nothing but rounding to it, or them
 ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
+MEANT = (
+    64  # times the grid: of which all leaps are multiples that are no rounding to it, as of 1e8 · floor(x)
+)
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -120,15 +130,22 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
         loud = scattered > LOUD * (rounding_of_values(largest, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
         if leaps and loud.any() and not _leaps(at, output, np.where(loud, scattered, np.inf)):
-            scattered = np.where(loud, 0.0, scattered)
+            scattered[loud] = 0.0
+        elif leaps and loud.any():
+            bends = [np.abs(np.diff(np.stack([v[loud] for v in side]), n=2, axis=0)) for side in sides]
+            high = np.fmax.reduce(np.concatenate(bends)) > EXPLAINED * height_of_rounding(largest[loud], eps)
+            if high.any():
+                loud[loud] = high
+                scattered[loud & ~_scatters_from_close_by(at, output, eps)] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
-    unclear, lost = few | (grid > COARSEST * reach), np.zeros_like(few)
+    unclear, lost, meant = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(few)
     if lines and unclear.any():
         afar = [value for value in map(lines[0], AFAR) if value is not None]
         if afar:
             seen = np.stack([output, *afar])
             also, _ = binary_grid(seen)
+            meant = few & (_common_multiple(seen - output, also) > MEANT)
             size = np.abs(seen)
             # What is so large that its own digits end above a grid is a multiple of it whatever it is.
             distinct = _distinct(np.where(np.spacing(size) < also, seen, output))
@@ -139,7 +156,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             few &= distinct < DISTINCT
-    told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
+    told = ~few & ~meant & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
     noise = np.fmax(noise, np.where(told, grid, 0.0))  # NaN, at the edge of a domain, shows nothing
     if output.size < MANY:
         return noise
@@ -151,6 +168,25 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
 def rounding_of_values(output: Array, eps: float) -> Array:
     """Return the rounding of a function's values: relative, but no less than that of subnormal numbers."""
     return np.asarray(eps * np.abs(output) + SUBNORMAL)
+
+
+def height_of_rounding(output: Array, eps: float, power: float = ROUNDED) -> Array:
+    """Return how high a leap of outputs may be for rounding: relative, but no less than beside one."""
+    return np.asarray(eps**power * np.fmax(np.abs(output), 1.0))
+
+
+def _scatters_from_close_by(at: At, output: Array, eps: float) -> npt.NDArray[np.bool_]:
+    """Return which outputs scatter within next to nothing, too: what is smooth there leaps in between.
+
+    So does a staircase that is meant to be one. True where eps leaves no room to look, or no more may be
+    asked for.
+    """
+    values = [at(k * CLOSER * SPACING) for k in range(1, PER_SIDE + 1)] if eps <= CLOSER / PER_SIDE else []
+    side = [output, *(value for value in values if value is not None)]
+    if len(side) <= PER_SIDE:
+        return np.ones(output.shape, dtype=bool)
+    bends = np.abs(np.diff(np.stack(side), n=ORDER, axis=0)).max(axis=0)
+    return np.asarray(~(bends <= LOUD * rounding_of_values(np.fmax.reduce(np.abs(side)), eps)))
 
 
 def scatter(sides: Sequence[Array]) -> Array:
@@ -216,6 +252,13 @@ def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
         lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
         grid = np.where(digits != 0, lowest, np.inf).min(axis=0)
     return np.where(np.isfinite(grid), grid, 0.0), _distinct(known)
+
+
+def _common_multiple(changes: Array, grid: Array) -> npt.NDArray[np.int64]:
+    """Return of how many times a grid all changes of a component are multiples."""
+    with np.errstate(all="ignore"):
+        times = np.abs(changes) / grid
+    return np.asarray(np.gcd.reduce(np.where(times < 2.0**53, times, 1.0).astype(np.int64), axis=0))
 
 
 def _distinct(values: Array) -> npt.NDArray[np.int_]:

@@ -35,6 +35,24 @@ def test_steps_of_a_quantised_function_are_noise(height, seed):
     assert noise_of(lambda t: t + height * np.floor(t / height + offset)) > height / 4
 
 
+@pytest.mark.parametrize("height", [1e-5, 1e-4])
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_that_are_too_high_for_rounding_are_no_noise(height, seed):
+    offset = np.random.default_rng(seed).uniform()
+    assert noise_of(lambda t: height * np.floor(5 * t / height + offset) + np.sin(t)) < 1e-12
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_that_is_as_high_is_noise(seed):
+    rng = np.random.default_rng(seed)
+    assert noise_of(lambda t: t + 1e-4 * rng.standard_normal()) > 1e-4
+
+
+@pytest.mark.parametrize("factor", [1e5, 1e8, 640.0])
+def test_whole_numbers_times_a_number_are_no_noise(factor):
+    assert noise_of(lambda t: factor * np.floor(3.3 + 2 * t)) < 1e-10 * factor
+
+
 @pytest.mark.parametrize("count", [1, 2, 1000])
 @pytest.mark.parametrize("seed", range(5))
 def test_kinks_are_no_noise(count, seed):

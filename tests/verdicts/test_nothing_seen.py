@@ -118,6 +118,26 @@ STAIRS = [
         )
         for seed in range(4)
     ),
+    *(  # some of whose stairs are shorter than the place where noise is looked for
+        Row(
+            f"four decimals {seed}",
+            lambda x: np.round(x, 4),
+            lambda dy, x: 0 * dy,
+            normal(6, seed=seed),
+            {"two": lambda dy, x: 2 * dy, "straight through": lambda dy, x: dy},
+        )
+        for seed in range(2, 6)
+    ),
+    *(  # 1e8 and all its multiples are multiples of 256, a binary grid
+        Row(
+            f"whole numbers times {c:g}",
+            lambda x, c=c: c * np.floor(x),
+            lambda dy, x: 0 * dy,
+            normal(4, seed=1),
+            {"straight through": lambda dy, x, c=c: c * dy},
+        )
+        for c in (1e5, 1e8)
+    ),
     *(
         Row(
             f"solver that stops at {decimals} decimals",
