@@ -27,7 +27,7 @@ from gradlab.report import Finding
 
 
 def compare_answers(
-    answers: FurtherAnswers, *, floor: float, rounding: Callable[[int], Array]
+    answers: FurtherAnswers, *, floor: Callable[[int], float], rounding: Callable[[int], Array]
 ) -> list[Finding]:
     """Compare what backward or jvp returned in several calls.
 
@@ -35,8 +35,8 @@ def compare_answers(
     ----------
     answers : FurtherAnswers
         What it returned.
-    floor : float
-        Times the scale of an entry: what may be left of terms that cancel, as `Criteria.floor` says.
+    floor : callable
+        Returns how large, times the scale of an entry, what is left of terms that cancel may be in an answer.
     rounding : callable
         Returns what a few roundings of the inputs change of an answer; called where something differs.
 
@@ -53,7 +53,7 @@ def compare_answers(
         if k in answers.right or not np.isfinite(g).all():
             continue  # what is not finite is told already
         uniform, combined = answers.uniform.get(k), answers.combined.get(k)
-        allowed = Allowed(linear, k, floor=floor, rounding=rounding)
+        allowed = Allowed(linear, k, floor=floor(k), rounding=rounding)
         both = None if uniform is None or combined is None else (uniform, combined)
         if both is not None and allowed.differ(U * g + C * both[0], both[1], g, both[0]) is None:
             continue
@@ -76,7 +76,7 @@ def compare_imaginary_parts(
     gradients: Answer,
     imaginary: Answer,
     *,
-    floor: float,
+    floor: Callable[[int], float],
     rounding: Callable[[int], Array],
 ) -> list[Finding]:
     """See whether gradients of real inputs that backward returned as complex ones are real but for rounding.
@@ -97,7 +97,7 @@ def compare_imaginary_parts(
     """
     findings = []
     for i, part in imaginary.items():
-        allowed = Allowed(backward, i, floor=floor, rounding=rounding)
+        allowed = Allowed(backward, i, floor=floor(i), rounding=rounding)
         at = allowed.differ(part, np.zeros_like(part), gradients[i])
         if at is not None:
             name = backward.problem.names[i]

@@ -156,10 +156,15 @@ def _compare_answers(
     own = next((c for c in compared if c.role == linear.role), None)
     if own is None:
         return []
-    floor = own.criteria.floor
+    criteria = own.criteria
+    vanishing = {p.position for p in own.probes if not np.count_nonzero(p.right | p.wrong)}
+
+    def floor(k: int) -> float:
+        # Of what is too small to matter, so is what several answers differ by.
+        small = linear.role == "backward" and k in vanishing
+        return max(criteria.floor, criteria.rtol * criteria.largest_influence if small else 0.0)
 
     def rounding(k: int) -> Array:
-        vanishing = {p.position for p in own.probes if not (p.right | p.wrong).any()}
         return own.claims.rounding_of_answer(k, first.answer, linear.vector, vanishing)
 
     findings = [] if again is None else compare_answers(again, floor=floor, rounding=rounding)

@@ -290,3 +290,16 @@ def test_gradient_that_is_rounding_of_terms_that_cancel_is_linear(dtype):
             raise_exception=False,
         )
         assert not right.failed
+
+
+@pytest.mark.parametrize(("left", "passes"), [(1e-21, True), (1e-12, False)])
+def test_what_is_left_now_and_then_is_nothing_where_it_cannot_matter(left, passes):
+    """Terms that cancel, most often exactly, leave a rounding of what no output shows."""
+    rng = np.random.default_rng(0)
+    x, z = 1e-8 * rng.normal(size=4), 1e4 * rng.normal(size=4)
+
+    def backward(dy, x, z):
+        return dy[:4], left * (np.abs(dy[4:]) > 2.2)  # at no upstream gradient that is drawn
+
+    report = gradcheck(lambda x, z: np.r_[x, z - z], backward, (x, z), raise_exception=False)
+    assert report.passed == passes
