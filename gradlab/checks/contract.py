@@ -38,6 +38,7 @@ from gradlab.checks.answers import (
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
+from gradlab.numerics.noise import height_of_rounding
 from gradlab.point.derivatives import ARGUMENTS
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem
@@ -194,14 +195,13 @@ def _raised(linear: LinearMap, error: RuleRaised) -> Finding:
 def _is_noise(problem: Problem, one: Array, other: Array) -> bool:
     """Whether outputs differ by no more than what nearby ones scatter by: sums are taken in another order.
 
-    And by next to nothing beside the inputs: what is random scatters, too.
+    And by no more than rounding may: what is random scatters, too.
     """
     if one.shape != other.shape:
         return False
     apart = np.abs(one - other)
-    inputs = max(float(np.abs(problem.value(i)).max(initial=0.0)) for i in problem.wrt)
-    little = bool((apart <= np.sqrt(problem.given_eps) * inputs).all())
-    return little and bool((apart <= CANCELLED * problem.given_noise).all())
+    little = (apart <= height_of_rounding(one, problem.given_eps)).all()
+    return bool(little and (apart <= CANCELLED * problem.given_noise).all())
 
 
 def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:
