@@ -13,7 +13,7 @@ functions call. Beside each stands its module, of this package unless another is
         FirstAnswer.ask          maps                    calls backward
         run_checks               one_point
           call_again             contract                forward with strided copies, and at another point;
-                                                         backward twice: its answers add up
+                                                         backward twice: linear, so far
           claims_of              claims                  what backward says
           plan                   plan                    along which directions: here every entry
           probe                  probing
@@ -43,11 +43,13 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on.
                                                add less rounding at shorter steps; that may be enough
         _descend_unmeasured    judge           the first ladder, which may only find rows right yet
         measure_noise          criteria        Problem.noise: what forward's values are off by
-        descend                ladders         the same ladder, which makes it a suspect
+        descend                ladders         the same ladder (numerics.ladder, numerics.extrapolation),
+                                               which makes it a suspect
         try_suspects           suspects
           find_stairs          stairs          sees none
-          _look_closer         suspects        a look from close by says the same
-          _confirm             suspects        so does the second ladder: wrong
+          _look_closer         suspects        a look from close by (slopes_at in kinks) says the same
+          _confirm             suspects        so does the second ladder, and what backward scatters by at 16
+                                               points beside this one does not explain it: wrong
     wrong_gradients            findings        what is said of it
     _explain                   one_point       locate, find_causes
 

@@ -43,7 +43,7 @@ class FurtherAnswers:
     first : dict of int to Array
         For the argument ``u``.
     uniform, combined : dict of int to Array
-        For a uniform ``c`` and for ``U u + C c``, where they are finite.
+        For a uniform ``w`` and for ``U u + C w``, where they are finite.
     again : dict of int to Array
         For ``u`` once more, where one of these is not.
     right : set of int
@@ -149,7 +149,7 @@ class Allowed:
         return CANCELLED * self._weighed(self.linear.problem.given_noise)
 
     def _weighed(self, outputs: Array) -> float:
-        u, c = self.linear.vector, self.linear.uniform
+        u, w = self.linear.vector, self.linear.uniform
         if self.linear.role == "backward":
-            return float(((np.abs(U * u) + np.abs(C * c)) * outputs).sum())
+            return float(((np.abs(U * u) + np.abs(C * w)) * outputs).sum())
         return float(outputs.max(initial=0.0))

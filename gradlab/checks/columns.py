@@ -272,7 +272,7 @@ class _Judge:
         """
         agrees = right | self.criteria.agrees_to_rtol(sides)
         small = ~agrees & self.criteria.is_small(sides, factor=room)
-        self.found.small += int((small & (sides.scale > 0)).sum())
+        self.found.small += int((small & (sides.size > 0)).sum())
         return agrees | small
 
 

@@ -3,17 +3,17 @@
 No function writes to what it is given; all answer the same when called again, and for arrays that lie in
 memory in another way; backward and jvp answer for the point that they are asked about, not for the last one
 at which forward was called; and they are linear, backward in the upstream gradient, jvp in the tangents. With
-``u`` that argument and ``c`` another, all of whose entries are one number in memory,
+``u`` that argument and ``w`` another, all of whose entries are one number in memory,
 
 ::
 
-    f(c)              after forward was called elsewhere
-    f(−2 u + c/2) = −2 f(u) + ½ f(c)      in Fortran order, or from last to first, of inputs that are strided
+    f(w)              after forward was called elsewhere
+    f(−2 u + w/2) = −2 f(u) + ½ f(w)      in Fortran order, or from last to first, of inputs that are strided
 
-two calls more tell all that: what is not the same when it is asked again, or adds up, or belongs to another
-point, or depends on the layout, does not fit together then. The contract is looked at in three places:
-form, shape and dtype by `point.returned`, when an answer is read; what is written to, and whether forward
-repeats itself, here; and so is whether answers are equal and linear, as far as they agree to
+two calls more tell all that: an answer that is another when it is asked for again, that accumulates from call
+to call, that belongs to another point, or depends on the layout, breaks this equation. The contract is looked
+at in three places: form, shape and dtype by `point.returned`, when an answer is read; what is written to, and
+whether forward repeats itself, here; and so is whether answers are equal and linear, as far as they agree to
 `answers.may_differ` of their largest entry, 1.5e-10 in float64: these are kept no longer. The rest, mostly
 none, is compared by `breaches.compare_answers` once the probes have shown the scale of rounding.
 """

@@ -1,12 +1,12 @@
 r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an error bar :math:`b`.
 
-- both *differ* where :math:`|c - v| > b +` what cancellation may leave + ``rtol`` · size + ``atol``; wrong is
-  what still does so from close by and along a second ladder, by the rules of ``suspects`` (and, at a kink, of
-  ``judge_kinks``)
+- both *differ* where :math:`|c - v| > b +` what cancellation may leave + ``rtol`` · size + ``atol`` · scale
+  (``atol`` is of a derivative, all others are influences); wrong is what still does so from close by and
+  along a second ladder, by the rules of ``suspects`` (and, at a kink, of ``judge_kinks``)
 - *right* where they do not, and :math:`b` is a small part of their size, a tenth. After one difference, in
-  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` and :math:`b \le` 5 ``rtol`` · size;
-  along many entries, other bars do, as `Criteria.narrow` and `Criteria.accept` say. What may hide behind
-  these is told by ``resolution``
+  `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` · scale and :math:`b \le` 5 ``rtol``
+  · size; along many entries, other bars do, as `Criteria.widest_bar` and `Criteria.accept` say. What may hide
+  behind these is told by ``resolution``
 - *too small to matter* where :math:`|c| + |v| + b` is less than ``rtol`` of the largest influence, and both
   sides do not differ
 
@@ -84,13 +84,13 @@ class Criteria:
             self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
             self._floor_of_all = self._hidden if hidden.all() else 0.0
 
-    def tolerance(self, sides: Sides, scale: Array | None = None) -> Array:
+    def tolerance(self, sides: Sides, size: Array | None = None) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains.
 
-        Here, and in `narrow`, ``scale`` is that of both sides, if it is known already.
+        ``size`` is that of both sides, if it is known already.
         """
         absolute = (self.atol + self.problem.given_tiny) * sides.divisors
-        return np.asarray(self.rtol * (sides.scale if scale is None else scale) + absolute)
+        return np.asarray(self.rtol * (sides.size if size is None else size) + absolute)
 
     def differs(self, sides: Sides) -> Mask:
         """Return where both sides differ by more than the error bar and the tolerance can explain.
@@ -127,7 +127,7 @@ class Criteria:
     def tells(self, sides: Sides) -> Mask:
         """Return where error bars are narrow enough to tell something."""
         enough = np.where(sides.strict, 1 / CERTAIN, COARSE)[..., np.newaxis]
-        return np.asarray(self.uncertainty(sides) <= np.fmax(enough, self.rtol) * sides.scale)
+        return np.asarray(self.uncertainty(sides) <= np.fmax(enough, self.rtol) * sides.size)
 
     def uncertainty(self, sides: Sides) -> Array:
         """Return the error bar, and where forward shows nothing, what a claim may be off by, too.
@@ -139,9 +139,9 @@ class Criteria:
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
         """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
-        scale = sides.scale
-        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides, scale)
-        return np.asarray(close & (sides.error_bar <= self.narrow(sides, scale)))
+        size = sides.size
+        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides, size)
+        return np.asarray(close & (sides.error_bar <= self.widest_bar(sides, size)))
 
     def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
@@ -162,7 +162,7 @@ class Criteria:
         wider = table.rounding(usual_step(table.eps))
         kinked = rows.kinked[:, np.newaxis]
         rows.error_bar = np.where(kinked, rows.error_bar, np.fmax(rows.error_bar, wider))
-        wide = (rows.error_bar > COARSE * rows.scale) & ~self.cannot_matter(rows)
+        wide = (rows.error_bar > COARSE * rows.size) & ~self.cannot_matter(rows)
         rows.right &= ~wide.any(axis=1) | rows.kinked
         rows.small &= self.cannot_matter(rows).all(axis=1)
 
@@ -202,11 +202,11 @@ class Criteria:
         rows.value = np.where(still, before[0], rows.value)
         rows.error_bar = np.where(still, before[1], rows.error_bar)
 
-    def narrow(self, sides: Sides, scale: Array) -> Array:
+    def widest_bar(self, sides: Sides, size: Array) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
-        return np.asarray(enough[..., np.newaxis] * scale)
+        return np.asarray(enough[..., np.newaxis] * size)
 
     def _unmeasured(self, rows: Rows) -> Array | float:
         """Return how many times its rounding an error bar may be, as long as noise was not measured.
@@ -220,7 +220,7 @@ class Criteria:
         return UNMEASURED * largest / np.fmax(np.abs(self.problem.output), np.finfo(float).tiny)
 
     def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
-        """Settle rows that agree in some part of the upstream gradient, and can hide nothing in the others.
+        """Settle rows that agree in some part of the upstream gradient, and in the others cannot matter.
 
         What is ``doubtful``, because something else contradicts it, does not count as hidden.
         """
@@ -230,7 +230,7 @@ class Criteria:
         if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:
             enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
         settled = which & enough.all(axis=1)
-        rows.right |= settled & (agreed & (rows.scale > 0)).any(axis=1)
+        rows.right |= settled & (agreed & (rows.size > 0)).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
 
     def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
@@ -261,7 +261,7 @@ class Criteria:
         hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
         nothing = np.abs(rows.value) <= rows.error_bar
         seen = ~nothing | (np.abs(rows.claim - rows.value) > hidden)
-        large = self.differs(rows) & seen & (rows.scale > self.rtol * self.largest_influence)
+        large = self.differs(rows) & seen & (rows.size > self.rtol * self.largest_influence)
         matters = large[wrong].any(axis=1) | rows.strict[wrong]
         rows.imprecise[wrong] = imprecise
         rows.small[wrong] = imprecise & ~matters
@@ -275,7 +275,7 @@ class Criteria:
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             bar = np.fmax(sides.error_bar, np.abs(sides.claim - sides.value))
-            narrow = np.where(bar == 0, 0.0, bar / sides.scale)
+            narrow = np.where(bar == 0, 0.0, bar / sides.size)
             most = np.abs(sides.claim) + np.abs(sides.value) + bar
             small = np.where(np.expand_dims(sides.strict, -1), np.inf, most / self.largest_influence)
         return float(np.nan_to_num(np.fmin(narrow, small)[which], nan=np.inf).max(initial=0.0))

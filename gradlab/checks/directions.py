@@ -1,7 +1,7 @@
 """Directions in the inputs along which forward and backward are compared: single entries, and joint ones.
 
-A direction is as long as the entries that it moves, so that a derivative along it is an influence: what
-moving these entries by their own size does to the contracted output.
+A direction is as long as the scales of the entries that it moves, so that a derivative along it is an
+influence: what moving these entries by their scales would do to the contracted output, were that linear.
 """
 
 from __future__ import annotations

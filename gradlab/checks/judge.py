@@ -115,7 +115,7 @@ def _without_truncation(criteria: Criteria, rows: Rows) -> None:
     table, step = rows.table, usual_step(rows.table.eps)
     longer = step / RATIO
     difference = np.abs(rows.claim - rows.value)
-    close = (difference <= rows.error_bar) | (difference < TRUNCATION * rows.scale)
+    close = (difference <= rows.error_bar) | (difference < TRUNCATION * rows.size)
     which = rows.open & close.all(axis=1) & (difference > rows.error_bar).any(axis=1)
     if not which.any() or criteria.problem.calls_left < 2:
         return
@@ -137,7 +137,7 @@ def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> N
     descend(criteria, rows, steps)
     rows.suspect[:] = False
     bar = UNMEASURED * rows.error_bar
-    rows.right &= ~(which & (bar > COARSE * rows.scale).any(axis=1))
+    rows.right &= ~(which & (bar > COARSE * rows.size).any(axis=1))
     right = (which & rows.right)[:, np.newaxis]
     restored = which[:, np.newaxis] & ~right
     rows.value = np.where(restored, before[0], rows.value)
@@ -176,7 +176,7 @@ def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     again = judge(criteria, nearer, rows.claims, closer=False)
     longer = (rows.directions.divisors[chosen] / nearer.divisors)[:, np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):
-        before = (rows.error_bar[chosen] / rows.scale[chosen]).max(axis=1)
-        after = (again.error_bar / again.scale).max(axis=1)
+        before = (rows.error_bar[chosen] / rows.size[chosen]).max(axis=1)
+        after = (again.error_bar / again.size).max(axis=1)
     better = (again.right | again.wrong) & (rows.open[chosen] | (after < before))
     rows.take_over(chosen[better], again, np.flatnonzero(better), longer[better])

@@ -89,14 +89,16 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect.
 
     What the ladder says must not be contradicted by the first difference, whose step is the shortest, nor by
-    one from closer by, where a row was looked at from there.
+    one from closer by, where a row was looked at from there. After each step ``_read`` copies what the ladder
+    says into ``rows``, and ``compare`` settles these or makes them suspects. `judge.refine` calls this twice,
+    of the same differences: before noise is measured, when suspects are forgotten, and after that.
     """
     among = rows.open if which is None else rows.open & which
     table, chosen = rows.table, np.flatnonzero(among)
     looks = _looks(rows, steps[-1])
     ladder = Ladder(table, chosen)
     single = rows.single[:, np.newaxis]
-    rows.error_bar[chosen] = np.inf
+    rows.error_bar[chosen] = np.inf  # which neither agrees nor differs, until the ladder has two steps
 
     def apart() -> Array:
         """How far the ladder is from what is closer, beyond what that may be off by."""
@@ -104,7 +106,7 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
 
     def compare(enough: Array | float) -> None:
         gap, difference = np.nan_to_num(apart(), nan=0.0), np.abs(rows.claim - rows.value)
-        narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.scale
+        narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
         agrees = ~criteria.differs(rows) & narrow
         contradicted = np.zeros(gap.shape, dtype=bool)
         for there, off in looks:

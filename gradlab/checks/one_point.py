@@ -1,4 +1,4 @@
-"""All checks of one point: the contract, the dot-product test, the table of differences, and the causes."""
+"""All checks of one point: the contract, the table of differences, the dot-product test, and the causes."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _told_apart(
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
     joint = ~rows.single
-    return bool((rows.room[joint] > WIDE * criteria.rtol * rows.scale[joint]).any())
+    return bool((rows.room[joint] > WIDE * criteria.rtol * rows.size[joint]).any())
 
 
 def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claimed) -> tuple[Rows, list[str]]:

@@ -151,7 +151,7 @@ def _compare_gradients(
     )
     entries = {i: movable(problem, i) for i in gradients}
     rows = _rows(criteria, Directions.of(problem, entries), claims, exact)
-    rows.right |= (rows.scale == 0).all(axis=1)  # two zeros say the same
+    rows.right |= (rows.size == 0).all(axis=1)  # two zeros say the same
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     rows.error_bar += _rounding(rows, claims)
     criteria.settle(rows, rows.open, criteria.agrees(rows))
@@ -200,7 +200,7 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         directions=directions,
         claims=claims,
         claim=claim,
-        size=np.abs(claim),
+        terms=np.abs(claim),
         value=value,
         error_bar=np.zeros_like(claim),
         table=table,
@@ -242,7 +242,7 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     array of int
         The rows along which forward agrees with backward and contradicts the reference, at no kink.
     """
-    differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1, initial=0.0)
+    differ = (np.abs(rows.claim - rows.value) / rows.size)[suspects].max(axis=1, initial=0.0)
     suspects = suspects[np.argsort(-differ, kind="stable")]
     doubtful: list[int] = []
     while suspects.size:

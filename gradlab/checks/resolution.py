@@ -69,12 +69,12 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     """
     # Had it disagreed, a probe that one difference settled would have gone down a ladder, whose error bar is
     # a tenth of rtol: hence no resolution is below 1.4 rtol.
-    scale = rows.scale
-    bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * scale)
+    size = rows.size
+    bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * size)
     # And a row that is settled at once may hide as much as the first difference is off, by truncation.
-    step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, scale)
+    step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
     off = np.abs(rows.table.central(step) - rows.value)
-    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.narrow(rows, scale))
+    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
     least = off + tolerance
     least[asked | np.isnan(off)] = 0.0
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))

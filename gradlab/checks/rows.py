@@ -38,8 +38,8 @@ class Sides:
     strict: Mask | bool = field(init=False, default=False)
 
     @property
-    def scale(self) -> Array:
-        """What a disagreement is relative to: the larger side. Lengths in the inputs are `scales`."""
+    def size(self) -> Array:
+        """What a disagreement is relative to: the larger side. Lengths in the inputs are scales."""
         return np.fmin(np.fmax(np.abs(self.claim), np.abs(self.value)), LARGEST)
 
     @property
@@ -61,7 +61,7 @@ class Rows(Sides):
         The rows.
     claims : Claimed
         What backward returned, or what jvp returns along directions.
-    claim, size : Array
+    claim, terms : Array
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
     value, error_bar : Array
         Shape ``(r, s)``: what forward shows. At a kink, the slope nearest to the claim. The bar is that of
@@ -100,7 +100,7 @@ class Rows(Sides):
 
     directions: Directions
     claims: Claimed
-    size: Array
+    terms: Array
     table: Table
     nearby: Array = field(init=False)
     afar: Array = field(init=False)
@@ -136,9 +136,9 @@ class Rows(Sides):
         return self.table.seen
 
     @property
-    def scale(self) -> Array:
+    def size(self) -> Array:
         """What a disagreement is relative to: the larger side; of a claim, its terms."""
-        return np.fmin(np.fmax(self.size, np.abs(self.value)), LARGEST)
+        return np.fmin(np.fmax(self.terms, np.abs(self.value)), LARGEST)
 
     def learn_movement(self) -> None:
         """Take from the table how far forward moves, over all steps that were taken."""
@@ -167,7 +167,7 @@ class Rows(Sides):
         Where each output is a part, one that hardly moves may have been computed from its value, as
         ``1 - y²`` is.
         """
-        largest = self.scale[self.right].max(axis=0, initial=0.0)
+        largest = self.size[self.right].max(axis=0, initial=0.0)
         own = 0.0 if self.table.upstreams is not None else np.abs(self.table.output)
         return np.asarray(np.fmax(largest, own))
 
@@ -183,7 +183,7 @@ class Rows(Sides):
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
         """Put what is known of other rows in the place of some of these, which are ``longer`` by a factor."""
-        for name in ("claim", "size", "value", "error_bar", "nearby", "afar", "middle", "swing", "room"):
+        for name in ("claim", "terms", "value", "error_bar", "nearby", "afar", "middle", "swing", "room"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
         for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
             getattr(self, name)[into] = getattr(other, name)[which]
@@ -208,7 +208,7 @@ def first_differences(
     if problem.noise_is_known and not table.noise_is_measured:
         table.know_noise(problem.noise)
     table.take(np.arange(directions.count), step)
-    claim, size = claims.along(directions)
+    claim, terms = claims.along(directions)
     value = table.central(step)
     error_bar = table.rounding(step).copy()
     error_bar[~np.isfinite(value)] = np.inf
@@ -216,7 +216,7 @@ def first_differences(
         directions=directions,
         claims=claims,
         claim=claim,
-        size=size,
+        terms=terms,
         value=value,
         error_bar=error_bar,
         table=table,

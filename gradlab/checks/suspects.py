@@ -37,7 +37,7 @@ def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     on_stairs = np.zeros(rows.right.shape, dtype=bool)
     while rows.suspect.any():
         suspects = np.flatnonzero(rows.suspect)
-        differ = (np.abs(rows.claim - rows.value) / rows.scale)[suspects].max(axis=1)
+        differ = (np.abs(rows.claim - rows.value) / rows.size)[suspects].max(axis=1)
         chosen = suspects[np.argsort(-differ, kind="stable")[:TRIED]]
         here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
         on_stairs |= here

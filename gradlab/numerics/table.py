@@ -8,8 +8,8 @@ both sides of the point,
 
 for each of a few upstream gradients :math:`u_s`. Outputs are subtracted before they are contracted, and
 contracted as soon as they are evaluated, block by block, so that a table is small however large the outputs
-are. Directions are as long as their entries: a derivative along one is the *influence* of the entries moved,
-what moving them by their own size does to the contracted output.
+are. Directions are as long as the scales of their entries: a derivative along one is the *influence* of the
+entries moved, what moving them by their scales would do to the contracted output, were that linear.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from gradlab.numerics.noise import SUBNORMAL, rounding_of_values
 # on both sides, of shape (rows, m) each; not finite where the function has no value.
 Evaluate: TypeAlias = Callable[[Indices, float], Iterator[tuple[Indices, Array, Array]]]
 
-LARGEST_STEP = 1 / 4  # of the scale, the first step of a ladder; just below, in even powers of the others
+# Of the scale. A ladder begins below it, at 1/8: its steps, each a quarter of the one before, have to end at
+# the usual one.
+LARGEST_STEP = 1 / 4
 SMALLEST_STEP = 2.0**-35
 LONG_STEPS = (8.0, 2.0, 0.5)  # above a ladder, for what is too small beside the outputs to be seen below
 WHOLE = 4  # roundings of the values that one difference may be off by, in the worst case of both of them

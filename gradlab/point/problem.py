@@ -38,6 +38,10 @@ SHORT = 1000  # entries, up to which what takes longer to make than to keep is k
 class Problem(Evaluation):
     """One tuple of inputs and one upstream gradient, with the functions to evaluate there.
 
+    Here stands what is learnt at the point itself. ``call_forward``, ``calls_left`` and all counting are in
+    `point.functions`, ``call_backward`` and ``call_jvp`` in `point.derivatives`, ``value``, ``evaluate`` and
+    ``evaluate_entries`` in `point.evaluation`.
+
     The numerical side works in float64 wherever forward does so when it is given float64, at the inputs as
     their own dtype rounds them; backward and jvp are called in the dtype given.
 
