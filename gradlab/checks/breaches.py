@@ -76,7 +76,7 @@ def compare_imaginary_parts(
     gradients: Answer,
     imaginary: Answer,
     *,
-    floor: Callable[[int], float],
+    floor: float,
     rounding: Callable[[int], Array],
 ) -> list[Finding]:
     """See whether gradients of real inputs that backward returned as complex ones are real but for rounding.
@@ -88,7 +88,7 @@ def compare_imaginary_parts(
     gradients, imaginary : dict of int to Array
         What it returned, and the imaginary parts of that.
     floor, rounding
-        As in `compare_answers`.
+        As in `compare_answers`; one number for all.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def compare_imaginary_parts(
     """
     findings = []
     for i, part in imaginary.items():
-        allowed = Allowed(backward, i, floor=floor(i), rounding=rounding)
+        allowed = Allowed(backward, i, floor=floor, rounding=rounding)
         at = allowed.differ(part, np.zeros_like(part), gradients[i])
         if at is not None:
             name = backward.problem.names[i]

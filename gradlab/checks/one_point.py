@@ -169,7 +169,9 @@ def _compare_answers(
 
     findings = [] if again is None else compare_answers(again, floor=floor, rounding=rounding)
     answer, imaginary = first.answer, first.imaginary
-    return findings + compare_imaginary_parts(linear, answer, imaginary, floor=floor, rounding=rounding)
+    return findings + compare_imaginary_parts(
+        linear, answer, imaginary, floor=criteria.floor, rounding=rounding
+    )
 
 
 def _compare_transposes(

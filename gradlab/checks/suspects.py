@@ -14,13 +14,15 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import CLEAR, DISCERNING, closest_steps
+from gradlab.checks.leaps import rounded
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LARGEST_STEP, usual_step
+from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, Table, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
+MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
 
@@ -136,4 +138,26 @@ def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
         there, off = table.central(step)[chosen], table.rounding(step)[chosen]
         agrees = np.abs(claim - there) <= off + criteria.tolerance(rows)[chosen]
         supported |= (agrees & (np.abs(value - there) > off + bar)).any(axis=1)
-    return supported
+    return supported | _on_a_high_stair(rows, chosen)
+
+
+def _on_a_high_stair(rows: Rows, chosen: Indices) -> Mask:
+    """Return which suspects claim nothing where nothing moves close by, between leaps too high for rounding.
+
+    Their scatter does not tell whether these are rounding to few digits or a staircase on purpose.
+    """
+    table, still = rows.table, np.zeros(chosen.size, dtype=bool)
+    if not (_in_parts(table, table.noise) > rounded(table)).any():
+        return still
+    least = MOVES * table.eps * _in_parts(table, np.abs(table.output))
+    for k in np.flatnonzero((rows.claim[chosen] == 0).all(axis=1)).tolist():
+        slope = np.abs(rows.value[chosen[k]])
+        step = (least / slope)[slope > 0].max(initial=SMALLEST_STEP)  # over which the ladder's would be seen
+        table.take(chosen[k : k + 1], step)
+        still[k] = (table.secant(step)[chosen[k]] == 0).all()
+    return still
+
+
+def _in_parts(table: Table, sizes: Array) -> Array:
+    """Return how large the contracted outputs are, of which each is as large as that at most."""
+    return sizes if table.upstreams is None else np.asarray(np.abs(table.upstreams) @ sizes)

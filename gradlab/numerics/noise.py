@@ -10,13 +10,12 @@ or a jump beside the point, which spoils four, is no noise; nor is one on each s
 not change at all, as of a staircase. On both sides the spacing is not the same: a staircase that is as
 regular as one of them looks straight. A scatter that is much larger than rounding may still be something
 continuous that is very steep: halved again and again where it is largest, that shrinks, and noise does not.
-It may be a staircase that was written on purpose, too: its leaps are higher than those of rounding, and
-within next to nothing, nothing scatters.
 
 *A coarser grid.* Floating point rounds to multiples of a power of two. If all values of an output are
 multiples of a larger one than its own dtype has (float32 behind float64 arrays, ``1e8 + sin(x) - 1e8``), then
 that is what they were rounded to. A staircase that was written on purpose, such as ``round(x, 3)``, has
-other multiples, or steps that are large beside its values, or that are multiples of many times the grid.
+other multiples, or steps that are large beside its values; so do whole numbers times any other, whose changes
+are multiples of more than a power of two.
 
 *A coarse grid seen from afar.* Where close points give but a few different values, more are taken from up to
 eight times the scale.
@@ -57,14 +56,10 @@ SAFETY = 3  # standard deviations that an error bar is to cover
 # the slope of stairs of 3e-7 was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as
 # that of 1e-6 · floor(x) still is not.
 ROUNDED = 2 / 5
-CLOSER = 2.0**-16  # of the spacing: within so little, a staircase is flat, and noise is as loud as ever
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
-EXPLAINED = 8  # times the grid, or leaps for rounding: a scatter that is nothing but rounding to it, or them
+EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
 ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
-MEANT = (
-    64  # times the grid: of which all leaps are multiples that are no rounding to it, as of 1e8 · floor(x)
-)
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -131,21 +126,15 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
         if leaps and loud.any() and not _leaps(at, output, np.where(loud, scattered, np.inf)):
             scattered[loud] = 0.0
-        elif leaps and loud.any():
-            bends = [np.abs(np.diff(np.stack([v[loud] for v in side]), n=2, axis=0)) for side in sides]
-            high = np.fmax.reduce(np.concatenate(bends)) > EXPLAINED * height_of_rounding(largest[loud], eps)
-            if high.any():
-                loud[loud] = high
-                scattered[loud & ~_scatters_from_close_by(at, output, eps)] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
-    unclear, lost, meant = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(few)
+    unclear, lost = few | (grid > COARSEST * reach), np.zeros_like(few)
     if lines and unclear.any():
         afar = [value for value in map(lines[0], AFAR) if value is not None]
         if afar:
             seen = np.stack([output, *afar])
             also, _ = binary_grid(seen)
-            meant = few & (_common_multiple(seen - output, also) > MEANT)
+            also *= np.where(few, _common_multiple(seen - output, also), 1)
             size = np.abs(seen)
             # What is so large that its own digits end above a grid is a multiple of it whatever it is.
             distinct = _distinct(np.where(np.spacing(size) < also, seen, output))
@@ -156,12 +145,13 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             few &= distinct < DISTINCT
-    told = ~few & ~meant & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
+    told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
     noise = np.fmax(noise, np.where(told, grid, 0.0))  # NaN, at the edge of a domain, shows nothing
     if output.size < MANY:
         return noise
     known = np.isfinite(near) & (near > 0)
-    typical = float(np.median(noise[known] / near[known])) if known.any() else 0.0
+    told = known & (noise <= COARSEST * near)  # of outputs that are nothing but noise, others are no kind
+    typical = float(np.median(noise[told] / near[told])) if told.any() else 0.0
     return np.fmax(noise, np.where(known, UNLIKE * typical * near, 0.0))
 
 
@@ -173,20 +163,6 @@ def rounding_of_values(output: Array, eps: float) -> Array:
 def height_of_rounding(output: Array, eps: float, power: float = ROUNDED) -> Array:
     """Return how high a leap of outputs may be for rounding: relative, but no less than beside one."""
     return np.asarray(eps**power * np.fmax(np.abs(output), 1.0))
-
-
-def _scatters_from_close_by(at: At, output: Array, eps: float) -> npt.NDArray[np.bool_]:
-    """Return which outputs scatter within next to nothing, too: what is smooth there leaps in between.
-
-    So does a staircase that is meant to be one. True where eps leaves no room to look, or no more may be
-    asked for.
-    """
-    values = [at(k * CLOSER * SPACING) for k in range(1, PER_SIDE + 1)] if eps <= CLOSER / PER_SIDE else []
-    side = [output, *(value for value in values if value is not None)]
-    if len(side) <= PER_SIDE:
-        return np.ones(output.shape, dtype=bool)
-    bends = np.abs(np.diff(np.stack(side), n=ORDER, axis=0)).max(axis=0)
-    return np.asarray(~(bends <= LOUD * rounding_of_values(np.fmax.reduce(np.abs(side)), eps)))
 
 
 def scatter(sides: Sequence[Array]) -> Array:
@@ -255,10 +231,14 @@ def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
 
 
 def _common_multiple(changes: Array, grid: Array) -> npt.NDArray[np.int64]:
-    """Return of how many times a grid all changes of a component are multiples."""
+    """Return of how many times a grid all changes of a component are multiples; 1 where there are none.
+
+    Whole numbers times 1e8 are multiples of 256, and rounded to nothing of the kind.
+    """
     with np.errstate(all="ignore"):
         times = np.abs(changes) / grid
-    return np.asarray(np.gcd.reduce(np.where(times < 2.0**53, times, 1.0).astype(np.int64), axis=0))
+    whole = np.where(times < 2.0**53, times, 1.0).astype(np.int64)
+    return np.asarray(np.fmax(np.gcd.reduce(whole, axis=0), 1))
 
 
 def _distinct(values: Array) -> npt.NDArray[np.int_]:

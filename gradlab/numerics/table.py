@@ -25,6 +25,7 @@ import numpy.typing as npt
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.noise import SUBNORMAL, rounding_of_values
+from gradlab.numerics.scales import SHORTEST, blocks
 
 # Evaluates some rows at a step, a block of them at a time: yields which rows, and the changes of all outputs
 # on both sides, of shape (rows, m) each; not finite where the function has no value.
@@ -171,7 +172,8 @@ class Table:
         self._roundings.clear()
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
-            sides.up[block], sides.down[block] = up, _ = self._contract(plus), self._contract(minus)
+            up = self._contract(plus)
+            sides.up[block], sides.down[block] = up, self._contract(minus)
             self.moved[block] |= _moved(up, plus, minus)
             if step in self.slopes:
                 self.slopes[step][block] = (plus - minus) / (2 * step)
@@ -223,8 +225,13 @@ class Table:
     def _contract(self, changes: Array) -> Array:
         if self.upstreams is None:
             return changes
-        # Each row by itself, unlike a product of matrices: its bits do not depend on how many come at a time.
-        return np.asarray(np.vecdot(changes[:, np.newaxis], self.upstreams))
+        # Each row by itself, unlike a product of matrices: its bits do not depend on how many come at a time;
+        # and a long one by blocks, for which BLAS starts no threads.
+        changes = changes[:, np.newaxis]
+        if self.output.size <= SHORTEST:
+            return np.asarray(np.vecdot(changes, self.upstreams))
+        parts = blocks(self.output.size)
+        return np.asarray(sum(np.vecdot(changes[..., part], self.upstreams[:, part]) for part in parts))
 
     def central(self, step: float) -> Array:
         """Return the central differences at a step, shape ``(r, s)``."""

@@ -42,9 +42,8 @@ class Evaluation(Derivatives):
     at_once: int = 1  # points that keep the source busy
     _memory: dict[bytes, Array] | None = None
     _shared: dict[int, npt.NDArray[Any]] | None = None  # inputs that calls share
-    _own: tuple[list[Any], list[Any], dict[str, Any]] | None = (
-        None  # all arguments of a call that shares them
-    )
+    # All arguments of a call that does, its leaves first.
+    _own: tuple[list[Any], list[Any], dict[str, Any]] | None = None
 
     def value(self, position: int) -> npt.NDArray[Any]:
         """Return one input as the numerical side sees it, in real numbers, to read, not to write.
@@ -117,7 +116,7 @@ class Evaluation(Derivatives):
         return values[0::2], values[1::2]
 
     def _number(self) -> np.dtype[Any]:
-        """Return the dtype in which new values of single entries are written down, rounded by none of it."""
+        """Return the dtype in which new values of single entries are written down: it rounds none of them."""
         own = {self.value(i).dtype for i in self.wrt}
         return np.result_type(DOUBLE, *[dtype for dtype in own if dtype.kind == "f"])
 

@@ -25,8 +25,8 @@ def not_finite(values: Mapping[int, npt.NDArray[Any]]) -> dict[int, Mask]:
 def without_value(given: Array, output: Array) -> Mask | None:
     """Return which outputs, seen in two dtypes, are to be left out; ``None`` where none or all would be.
 
-    >>> once, twice = np.array([1.0, np.inf, np.nan]), np.array([np.nan])
-    >>> without_value(once, once), without_value(twice, twice)
+    >>> some, none = np.array([1.0, np.inf, np.nan]), np.array([np.nan])
+    >>> without_value(some, some), without_value(none, none)
     (array([False,  True,  True]), None)
     """
     known = np.isfinite(given)

@@ -61,14 +61,14 @@ class Problem(Evaluation):
         As in `gradlab.gradcheck`.
     grad_output : array or tuple of arrays, optional
         The upstream gradient, of the output's shape.
-    seed : int or sequence of int, optional
+    seed : int or tuple of int, optional
         Draws the upstream gradient where none is given; without it, it is all ones.
     resources : Resources
         How often ``forward`` may be called, and by what it is evaluated.
     convention : {"torch", "jax"}
         In which complex gradients are written, see `gradlab.point.pairs`.
     noise_floor : Array, optional
-        As an attribute.
+        As an attribute; none by default.
 
     Attributes
     ----------

@@ -118,13 +118,14 @@ STAIRS = [
         )
         for seed in range(4)
     ),
-    *(  # some of whose stairs are shorter than the place where noise is looked for
+    *(  # some of whose stairs are shorter than the place where noise is looked for: they may be rounding
         Row(
             f"four decimals {seed}",
             lambda x: np.round(x, 4),
             lambda dy, x: 0 * dy,
             normal(6, seed=seed),
             {"two": lambda dy, x: 2 * dy, "straight through": lambda dy, x: dy},
+            NOT_FAIL,
         )
         for seed in range(2, 6)
     ),
@@ -137,6 +138,23 @@ STAIRS = [
             {"straight through": lambda dy, x, c=c: c * dy},
         )
         for c in (1e5, 1e8)
+    ),
+    *(
+        Row(
+            f"rounded to float16 on the way {seed}",
+            lambda x, w: w @ x.astype(np.float16).astype(float),
+            lambda dy, x, w: (dy @ w, np.outer(dy, x.astype(np.float16))),
+            (np.random.default_rng(seed).normal(size=32), np.random.default_rng(seed).normal(size=(3, 32))),
+            {
+                "twice": lambda dy, x, w: (2 * dy @ w, np.outer(dy, x.astype(np.float16))),
+                "sign": lambda dy, x, w: (-dy @ w, np.outer(dy, x.astype(np.float16))),
+                "nothing": lambda dy, x, w: (0 * x, np.outer(dy, x.astype(np.float16))),
+            },
+            NOT_FAIL,
+            NOT_PASS,
+            {"rtol": 0.01},
+        )
+        for seed in range(3)
     ),
     *(
         Row(

@@ -121,6 +121,13 @@ FLAT = [
         normal(4),
         {"sign of the adjoint": lambda dy, x: np.real(np.fft.fft(dy[0] + 1j * dy[1], n=6))[:4]},
     ),
+    Row(  # of a hundred outputs, noise is told of all together
+        "zero padding to a hundred outputs",
+        lambda x: np.fft.irfft(np.fft.rfft(x, n=104), n=104),
+        lambda dy, x: dy[:4],
+        normal(4),
+        {"1 %": lambda dy, x: 1.01 * dy[:4]},
+    ),
 ]
 
 UNDERFLOW = [
