@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.claimed import Claimed
-from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
+from gradlab.checks.criteria import BLUNT, COARSE, UNMEASURED, Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
@@ -167,8 +167,9 @@ def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
 
 
 def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
-    """Judge what is open or wrong once more, every entry on the scale of its own magnitude."""
-    undecided = (rows.open & ~rows.idle) | (rows.wrong & ~rows.kinked & rows.single)
+    """Judge what is open, wrong or known bluntly once more, every entry on the scale of its own magnitude."""
+    blunt = rows.right & (rows.error_bar > np.fmax(BLUNT, criteria.rtol) * rows.size).any(axis=1)
+    undecided = (rows.open & ~rows.idle) | ((rows.wrong | blunt) & ~rows.kinked & rows.single)
     chosen = np.flatnonzero(undecided & ~rows.table.on_stairs)  # which no shorter step leaves
     nearer = rows.directions.some(chosen).closer(criteria.problem) if chosen.size else None
     if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
@@ -176,7 +177,8 @@ def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     again = judge(criteria, nearer, rows.claims, closer=False)
     longer = (rows.directions.divisors[chosen] / nearer.divisors)[:, np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):
-        before = (rows.error_bar[chosen] / rows.size[chosen]).max(axis=1)
-        after = (again.error_bar / again.size).max(axis=1)
+        # A row is known by the part that is known best.
+        before = np.fmin.reduce(rows.error_bar[chosen] / rows.size[chosen], axis=1)
+        after = np.fmin.reduce(again.error_bar / again.size, axis=1)
     better = (again.right | again.wrong) & (rows.open[chosen] | (after < before))
     rows.take_over(chosen[better], again, np.flatnonzero(better), longer[better])

@@ -121,6 +121,20 @@ FLAT = [
         normal(4),
         {"sign of the adjoint": lambda dy, x: np.real(np.fft.fft(dy[0] + 1j * dy[1], n=6))[:4]},
     ),
+    Row(
+        "logarithm of a small entry beside 1",
+        np.log,
+        lambda dy, x: dy / x,
+        (np.array([1e-4, 1.0]),),
+        {"3 %": lambda dy, x: dy / x * [1.03, 1]},
+    ),
+    Row(
+        "inverse square of a small entry beside 1/2",
+        lambda x: x**-2.0,
+        lambda dy, x: -2 * dy * x**-3.0,
+        (np.array([1e-4, 0.5]),),
+        {"5 %": lambda dy, x: -2 * dy * x**-3.0 * [1.05, 1]},
+    ),
     Row(  # of a hundred outputs, noise is told of all together
         "zero padding to a hundred outputs",
         lambda x: np.fft.irfft(np.fft.rfft(x, n=104), n=104),
