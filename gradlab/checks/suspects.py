@@ -14,12 +14,12 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import CLEAR, DISCERNING, closest_steps
-from gradlab.checks.leaps import rounded
+from gradlab.checks.leaps import scatters_more_than_rounding
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, Table, usual_step
+from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
@@ -147,17 +147,13 @@ def _on_a_high_stair(rows: Rows, chosen: Indices) -> Mask:
     Their scatter does not tell whether these are rounding to few digits or a staircase on purpose.
     """
     table, still = rows.table, np.zeros(chosen.size, dtype=bool)
-    if not (_in_parts(table, table.noise) > rounded(table)).any():
+    if not scatters_more_than_rounding(table):
         return still
-    least = MOVES * table.eps * _in_parts(table, np.abs(table.output))
+    size = np.abs(table.output)
+    least = MOVES * table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
     for k in np.flatnonzero((rows.claim[chosen] == 0).all(axis=1)).tolist():
         slope = np.abs(rows.value[chosen[k]])
         step = (least / slope)[slope > 0].max(initial=SMALLEST_STEP)  # over which the ladder's would be seen
         table.take(chosen[k : k + 1], step)
         still[k] = (table.secant(step)[chosen[k]] == 0).all()
     return still
-
-
-def _in_parts(table: Table, sizes: Array) -> Array:
-    """Return how large the contracted outputs are, of which each is as large as that at most."""
-    return sizes if table.upstreams is None else np.asarray(np.abs(table.upstreams) @ sizes)

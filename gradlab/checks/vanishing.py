@@ -11,11 +11,13 @@ import numpy as np
 
 from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria
 from gradlab.checks.judge import FAR_STEP, refine
-from gradlab.checks.leaps import rests_on_a_stair
+from gradlab.checks.leaps import rests_on_a_stair, scatters_more_than_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LONG_STEPS, coarse_steps, usual_step
+from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, usual_step
 
+PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times
+LEFT = 1 / 64  # of a movement, over half the step: sixth powers have that
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
 
 
@@ -96,14 +98,36 @@ def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
 
 
 def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
-    """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move."""
+    """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move.
+
+    That of larger numbers is larger: what seems to move scatters there, or it moves for certain.
+    """
     table, stays = rows.table, np.zeros(which.shape, dtype=bool)
+    if scatters_more_than_rounding(table):
+        return stays
     for step in (FAR_STEP, *LONG_STEPS, *coarse_steps(table.eps)[:1]):  # as far as there are values
         if not which.any():
             break
         table.take(np.flatnonzero(which), step)
         secant, sides = table.secant(step), table.steps[step]
         seen = which & np.isfinite(sides.up + sides.down).all(axis=1)  # what overflows on one side moves
-        stays |= seen & ~(secant > floor + table.rounding(step)).any(axis=1)
+        moves = seen & (secant > floor + table.rounding(step)).any(axis=1)
+        stays |= seen & ~moves
+        if moves.any():
+            stays[moves] = _scatters(table, np.flatnonzero(moves), step)
         which = which & ~seen
     return stays
+
+
+def _scatters(table: Table, chosen: Indices, step: float) -> Mask:
+    """Return along which rows what forward does over a long step is rounding: now up, now down, or nothing.
+
+    What moves for certain goes one way on one side, and over half the step by some part of it at least.
+    """
+    steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
+    for h in steps:
+        table.take(chosen, h)
+    changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
+    size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
+    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0))
+    return np.asarray(~certain.any(axis=(0, 2)))

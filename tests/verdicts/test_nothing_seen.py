@@ -327,3 +327,34 @@ def test_what_forward_does_a_million_times_as_far_away_is_no_scale(offset):
         lambda x: offset + np.sum(x * x), lambda dy, x: 0 * x, x, rtol=1e-3, raise_exception=False
     )
     assert not report.passed
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "forward",
+    [lambda x: np.sum(x - x.mean()), lambda x: np.mean(x - x.mean()), lambda x: (x + 1) ** 2 - x * x - 2 * x],
+    ids=["sum", "mean", "squares"],
+)
+def test_rounding_that_grows_with_the_inputs_is_no_movement(forward, seed):
+    x = np.random.default_rng(seed).normal(size=3)
+    verdicts = [
+        gradcheck(forward, lambda dy, x, c=c: c * dy * np.ones_like(x), x, raise_exception=False).verdict
+        for c in (0, 1, 1e-6)
+    ]
+    assert verdicts[0] != "fail"
+    assert verdicts[1:] == ["fail", "fail"]
+
+
+def test_most_zeros_beside_rounding_that_grows_pass():
+    passed = [
+        gradcheck(lambda x: np.sum(x - x.mean()), lambda dy, x: 0 * x, x, raise_exception=False).passed
+        for x in np.random.default_rng(0).normal(size=(20, 3))
+    ]
+    assert sum(passed) >= 15
+
+
+@pytest.mark.parametrize("width", [1e-11, 1e-12])
+def test_what_scatters_by_more_than_rounding_hides_a_zero(width):
+    x = np.array([1.0, 0.3, -0.7])
+    report = gradcheck(lambda x: np.sin((x - 1) / width), lambda dy, x: 0 * x, x, raise_exception=False)
+    assert not report.passed
