@@ -186,7 +186,9 @@ def _why_undecided(problem: Problem, compared: Compared, blind: AbstractSet[Prob
     if problem.calls_left < 2:
         return f"{problem.budget} left {counted(count, 'probe')} ({names}) undecided"
     needed = max(compared.criteria.deciding_rtol(p.rows, p.rows_where(p.open)) for p in undecided)
-    advice = f"rtol={rounded_up(needed)} would decide" if needed < COARSEST_RTOL else "no rtol would decide"
+    # What an rtol that is finer than the one given would decide is open for other reasons.
+    decides = compared.criteria.rtol < needed < COARSEST_RTOL
+    advice = f"rtol={rounded_up(needed)} would decide" if decides else "no rtol would decide"
     return (
         f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
+from gradlab.checks.criteria import BLUNT, COARSE, UNMEASURED, Criteria
 from gradlab.checks.kinks import FARTHER
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
@@ -104,17 +104,22 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
         """How far the ladder is from what is closer, beyond what that may be off by."""
         return np.asarray(np.fmax.reduce([np.abs(rows.value - there) - off for there, off in looks]))
 
+    def contradicted() -> Mask:
+        """Return which claims a difference from closer contradicts, by more than rounding."""
+        found = np.zeros(rows.claim.shape, dtype=bool)
+        for there, off in looks:
+            allowed = off + criteria.tolerance(rows) + np.where(np.abs(there) <= off, criteria.floor, 0.0)
+            found |= np.abs(rows.claim - there) > allowed
+        return found
+
     def compare(enough: Array | float) -> None:
         gap, difference = np.nan_to_num(apart(), nan=0.0), np.abs(rows.claim - rows.value)
         narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
         agrees = ~criteria.differs(rows) & narrow
-        contradicted = np.zeros(gap.shape, dtype=bool)
-        for there, off in looks:
-            allowed = off + criteria.tolerance(rows) + np.where(np.abs(there) <= off, criteria.floor, 0.0)
-            contradicted |= np.abs(rows.claim - there) > allowed
         agrees &= gap <= rows.error_bar + criteria.tolerance(rows)
-        contradicted[chosen] |= ladder.grows
-        criteria.settle(rows, among, agrees, contradicted)
+        doubtful = contradicted()
+        doubtful[chosen] |= ladder.grows
+        criteria.settle(rows, among, agrees, doubtful)
         differs = criteria.differs(rows) & (rows.error_bar <= enough * difference)
         differs &= gap <= rows.error_bar + CLEAR * difference
         differs[chosen] &= ~ladder.grows
@@ -133,7 +138,10 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     # What longer steps tell is known no better than shorter ones agree with them.
     gap, left = np.nan_to_num(apart(), nan=np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
-    criteria.settle(rows, left, criteria.agrees(rows))
+    # Nor is a claim that these contradict right because it is within a bar that is wide beside one entry:
+    # shorter steps decide.
+    wide = rows.error_bar > np.where(single, BLUNT, 0.0) * rows.size
+    criteria.settle(rows, left, criteria.agrees(rows) & ~(wide & contradicted()))
 
 
 def _looks(rows: Rows, longest: float) -> list[tuple[Array, Array]]:

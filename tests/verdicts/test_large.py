@@ -87,3 +87,23 @@ def test_input_that_forward_writes_to_beside_the_point_is_named():
     )
     assert report.findings[0].kind == "mutates-input"
     assert report.findings[0].input == "w"
+
+
+@pytest.mark.parametrize("seed", [5, 11, 35])
+def test_claim_that_closer_differences_contradict_is_not_right_within_a_wide_error_bar(seed):
+    """Longer steps cross the kinks of many entries, and know little more than the size of all."""
+    x = np.random.default_rng(seed).normal(size=1100)
+    k = int(np.argmax(np.abs(x)))
+
+    def backward(dl, x, factor):
+        dx = dl * np.sign(x)
+        dx[k] *= factor
+        return dx
+
+    def check(factor):
+        return gradcheck(
+            lambda x: np.sum(np.abs(x)), lambda dl, x: backward(dl, x, factor), x, raise_exception=False
+        )
+
+    assert check(1.0).passed
+    assert check(1.01).failed
