@@ -18,7 +18,8 @@ from gradlab.checks.resolution import Noticed, resolution_of
 from gradlab.checks.rows import Rows
 from gradlab.checks.strata import StratumDirection, apart
 from gradlab.checks.vanishing import look_harder, nothing_was_seen
-from gradlab.numerics import Mask
+from gradlab.numerics import Array, Mask
+from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Table
 from gradlab.words import counted
 
@@ -50,11 +51,14 @@ def probe(
         What is worth knowing about how.
     """
     notes: list[str] = []
+    beyond: list[Probes] = []
     if known is None:
         criteria.problem.foresee(2 * plan.directions.count)
     rows = judge(criteria, plan.directions, claims, known=known)
     if np.count_nonzero(rows.kinked) and criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
+        kinked = rows.kinked_outputs
         rows, notes = _without_kinked_outputs(criteria, rows, claims)
+        beyond = _of_kinked_outputs(criteria, claims, kinked) if notes else []
     problem = criteria.problem
     for which in (*(plan.of_inputs[i] for i in claims.positions), plan.of_all):
         if nothing_was_seen(rows, which):
@@ -74,6 +78,7 @@ def probe(
         *by_input,
         *_of_all(criteria, claims, rows, plan, by_input),
         *_at_kinks_together(criteria, rows, claims),
+        *beyond,
     ], notes
 
 
@@ -144,7 +149,8 @@ def _told_apart(
     criteria: Criteria, claims: Claimed, one: Probes, along: Sequence[StratumDirection], at_kink: Mask | bool
 ) -> Probes:
     """Probe a large input once more, strata apart, and entries at a kink: what these hide, others do not."""
-    rows = judge(criteria, Directions.of(criteria.problem, {}, apart(along, at_kink)), claims)
+    gradient = sum(claims.magnitudes(one.position)) if one.position is not None else 0.0
+    rows = judge(criteria, Directions.of(criteria.problem, {}, apart(along, at_kink, gradient)), claims)
     noticed = Noticed.of(criteria, rows)
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
     again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
@@ -170,6 +176,24 @@ def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claimed) -> 
         return rows, []
     note = (
         f"{kinked.sum()} of {kinked.size} outputs, at a kink, were left out: entries that matter only there "
-        "are unchecked"
+        "were compared only all together"
     )
     return again, [note]
+
+
+def _of_kinked_outputs(criteria: Criteria, claims: Claimed, kinked: Mask) -> list[Probes]:
+    """Return further probes of the inputs that are wrong where outputs at a kink are concerned, all together.
+
+    They move along the gradient: terms that have one sign are no smaller than the slopes allow.
+    """
+    at_kink = claims.without(~kinked)
+    if not isinstance(at_kink, Claims):
+        return []
+    problem, joint = criteria.problem, dict[int, Array]()
+    for i, gradient in at_kink.gradients[0].items():
+        moves = problem.direction(i, np.sign(gradient) * problem.reach(i))
+        joint[i] = exact_displacement(problem.value(i), moves)
+    joint = {i: d for i, d in joint.items() if d.any()}
+    rows = judge(criteria, Directions.of(problem, {}, [{i: d} for i, d in joint.items()]), at_kink)
+    each = (Probes(i, rows, slice(k, k + 1), problem.value(i).size) for k, i in enumerate(joint))
+    return [one for one in each if one.wrong.any()]

@@ -211,10 +211,12 @@ def another(problem: Problem, i: int, along: ByInput, rng: np.random.Generator) 
     return along.direction * (1 - 2 * bits.view(np.int8)).reshape(along.direction.shape)
 
 
-def apart(along: Sequence[StratumDirection], at_kink: Mask | bool = False) -> list[StratumDirection]:
+def apart(
+    along: Sequence[StratumDirection], at_kink: Mask | bool = False, gradient: Array | float = 0.0
+) -> list[StratumDirection]:
     """Return directions of which none is joined, and that tell entries at a kink from the others.
 
-    These have a slope of their own.
+    These have a slope of their own; and move along the gradient, so that what they contribute has one sign.
 
     Parameters
     ----------
@@ -222,15 +224,32 @@ def apart(along: Sequence[StratumDirection], at_kink: Mask | bool = False) -> li
         Directions in one input.
     at_kink : array of bool
         Which of its entries are at a kink.
+    gradient : Array
+        What is claimed of them.
     """
     labels = 2 * along[0].labels + at_kink
     found, numbered = np.unique(labels, return_inverse=True)
     numbered = numbered.reshape(labels.shape).astype(labels.dtype)
     return [
-        StratumDirection(d.position, d.direction, numbered, k, at_kink=bool(label % 2))
+        StratumDirection(
+            d.position,
+            signed_as(gradient, d.direction) if label % 2 else d.direction,
+            numbered,
+            k,
+            at_kink=bool(label % 2),
+        )
         for d in {id(d.direction): d for d in along}.values()
         for k, label in enumerate(found.tolist())
     ]
+
+
+def signed_as(gradient: Array | float, direction: Array) -> Array:
+    """Return a direction along which the terms of a claim have one sign: sums of right and wrong ones differ.
+
+    Within slopes on both sides of a kink, terms of either sign may hide each other.
+    """
+    sign = np.sign(gradient)
+    return np.where(sign == 0, direction, np.abs(direction) * sign)
 
 
 def apart_at_bounds(problem: Problem, i: int, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:

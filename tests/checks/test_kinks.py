@@ -302,3 +302,37 @@ def test_small_kink_beside_a_large_loss_is_not_called_wrong(weight, w):
         return np.sum((w - 1) ** 2) + weight * np.sum(np.abs(w))
 
     assert verdict(forward, lambda dy, w: dy * (2 * (w - 1) + weight * np.sign(w)), np.array(w)) != "fail"
+
+
+CLIPPED = np.clip(2 * np.random.default_rng(0).normal(size=1500), -1, 1)  # 928 entries are at a bound
+FLOORED = np.maximum(np.random.default_rng(0).normal(size=1500), 0)  # 770 are zero
+
+
+@pytest.mark.parametrize(
+    ("forward", "inner", "x", "right"),
+    [
+        (lambda x: np.clip(x, -1, 1), lambda x: np.abs(x) < 1, CLIPPED, [0.0, 1.0]),
+        (lambda x: np.maximum(x, 0), lambda x: x > 0, FLOORED, [0.0, 1.0]),
+        (lambda x: np.sum(np.maximum(x, 2)), lambda x: x > 2, FLOORED + 2, [0.0]),
+        (lambda x: np.sum(np.maximum(x, 0)), lambda x: x > 0, FLOORED, [0.0]),
+    ],
+    ids=["clip", "relu", "sum of maxima", "sum of relu"],
+)
+def test_slope_at_kinks_of_many_entries_has_to_be_between_those_of_both_sides(forward, inner, x, right):
+    def verdict(slope):
+        backward = lambda dy, x: dy * np.where(inner(x), 1.0, slope)  # noqa: E731
+        return gradcheck(forward, backward, x, raise_exception=False).verdict
+
+    assert {verdict(slope) for slope in right} == {"pass"}
+    assert {verdict(slope) for slope in (-30.0, -1.0, 1.2, 3.0)} == {"fail"}
+
+
+def test_one_slope_at_a_kink_among_many_entries_is_not_lost():
+    x = np.random.default_rng(0).normal(size=1500)
+    x[7] = 1.0
+
+    def verdict(slope):
+        backward = lambda dy, x: dy * np.where(x == 1, slope, np.abs(x) < 1)  # noqa: E731
+        return gradcheck(lambda x: np.clip(x, -1, 1), backward, x, raise_exception=False).verdict
+
+    assert [verdict(slope) for slope in (0.0, 1.0, -30.0, 2.0)] == ["pass", "pass", "fail", "fail"]
