@@ -70,13 +70,15 @@ class Criteria:
     largest_influence : float
         The largest influence so far, in which "too small to matter" is measured: of all rows on which both
         sides agreed, the largest that both claim; where none did, how far any direction moves the outputs.
+    steepest : float
+        The largest derivative that both sides claimed so far, where they agreed.
     towards : dict of int to Array
         From each kink to the side whose slope backward gives; known once all entries were probed.
     """
 
     def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
-        self.largest_influence = self._agreed = 0.0
+        self.largest_influence = self.steepest = self._agreed = 0.0
         self.towards: ByInput = {}
         self._hidden = self._floor_of_all = 0.0
         if problem.noise_floor is not None:
@@ -98,7 +100,8 @@ class Criteria:
         And by more than the claim may be rounded: relative to all, where forward shows nothing at all, else
         to what is right in the same part.
         """
-        rounding = np.where(np.abs(sides.value) <= sides.error_bar, self.floor, self.floor_of_parts(sides))
+        nothing = np.abs(sides.value) <= sides.error_bar
+        rounding = np.where(nothing, self.floor_of_nothing(sides), self.floor_of_parts(sides))
         allowed = sides.error_bar + rounding + self.tolerance(sides)
         return np.asarray(~(np.abs(sides.claim - sides.value) <= allowed) & np.isfinite(sides.error_bar))
 
@@ -111,6 +114,11 @@ class Criteria:
         """
         rounding = left_of_cancelled(self.largest_influence, self.problem.given_eps)
         return float(max(rounding, min(self._hidden, self.rtol * self.largest_influence), self._floor_of_all))
+
+    def floor_of_nothing(self, sides: Sides) -> Array:
+        """Return the same, or what roundings of the steepest derivative are, as far as that cannot matter."""
+        steep = left_of_cancelled(self.steepest, self.problem.given_eps) * sides.divisors
+        return np.asarray(np.fmax(self.floor, np.fmin(steep, self.rtol * self.largest_influence)))
 
     def floor_of_parts(self, sides: Sides) -> Array:
         """Return how far a claim may be off elsewhere: by roundings of what is right in its own part.
@@ -171,8 +179,9 @@ class Criteria:
 
         Where every derivative vanishes, what forward does nearby, ``movement``, is all that there is.
         """
-        agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))[agrees]
-        self._agreed = max(self._agreed, float(agreed.max(initial=0.0)))
+        agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))
+        self._agreed = max(self._agreed, float(agreed[agrees].max(initial=0.0)))
+        self.steepest = max(self.steepest, float((agreed / sides.divisors)[agrees].max(initial=0.0)))
         self.largest_influence = self._agreed or float(movement.max(initial=0.0))
 
     def accept(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:

@@ -7,6 +7,8 @@ that are not zero, one at least has to be seen right: else all that were too sma
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria
@@ -14,7 +16,7 @@ from gradlab.checks.judge import FAR_STEP, refine
 from gradlab.checks.leaps import rests_on_a_stair, scatters_more_than_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LONG_STEPS, Table, coarse_steps, usual_step
+from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual_step
 
 PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times
 LEFT = 1 / 64  # of a movement, over half the step: sixth powers have that
@@ -71,7 +73,7 @@ def _open_stairs(rows: Rows, still: Mask, floor: Array) -> None:
 def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Array]:
     """Return which claims are zero within rounding, and that rounding: of one size throughout an input."""
     rounding, _ = rows.claims.errors_along(rows.directions.some(np.flatnonzero(mine)))
-    floor = np.fmax(rounding.max(axis=0), criteria.floor)
+    floor = np.fmax(rounding.max(axis=0), criteria.floor_of_nothing(rows)[mine].max(axis=0))
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown;
     # where nothing moves at all, by as much as the outputs themselves.
@@ -122,7 +124,8 @@ def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
 def _scatters(table: Table, chosen: Indices, step: float) -> Mask:
     """Return along which rows what forward does over a long step is rounding: now up, now down, or nothing.
 
-    What moves for certain goes one way on one side, and over half the step by some part of it at least.
+    What moves for certain goes one way on one side, and over half the step by some part of it at least. Nor
+    is it rounding where it is little more than at the point, as a sine beside 1e15 is: that grows.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
     for h in steps:
@@ -130,4 +133,6 @@ def _scatters(table: Table, chosen: Indices, step: float) -> Mask:
     changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
     size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
     certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0))
+    here = table.rounding(step)[chosen] * (2 * step / WHOLE)
+    certain |= (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
     return np.asarray(~certain.any(axis=(0, 2)))

@@ -358,3 +358,11 @@ def test_what_scatters_by_more_than_rounding_hides_a_zero(width):
     x = np.array([1.0, 0.3, -0.7])
     report = gradcheck(lambda x: np.sin((x - 1) / width), lambda dy, x: 0 * x, x, raise_exception=False)
     assert not report.passed
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_bounded_and_hidden_is_no_rounding_that_grows(seed):
+    x = np.random.default_rng(seed).normal(size=1)
+    assert not gradcheck(
+        lambda x: 1e14 + np.sum(np.sin(x)), lambda dy, x: 0 * x, x, raise_exception=False
+    ).passed

@@ -303,3 +303,16 @@ def test_what_is_left_now_and_then_is_nothing_where_it_cannot_matter(left, passe
 
     report = gradcheck(lambda x, z: np.r_[x, z - z], backward, (x, z), raise_exception=False)
     assert report.passed == passes
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e2, 1e4])
+def test_rounding_of_the_steepest_gradient_is_zero_whatever_the_size_of_the_input(scale):
+    def verdict(left):
+        return gradcheck(
+            lambda x, z: 3 * x,
+            lambda dy, x, z: (3 * dy, left * dy),
+            (np.ones(2), scale * np.ones(2)),
+            raise_exception=False,
+        ).verdict
+
+    assert [verdict(left) for left in (1e-17, 1e-15, 1e-6)] == ["pass", "pass", "fail"]
