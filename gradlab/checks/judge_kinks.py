@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
+from gradlab.checks.strata import StratumDirection
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import usual_step
 
 WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
 SHORTEST = 4  # square roots of a rounding: of a step around a kink, where there is no other noise
+SPARE = 1.5  # times a spread that few tens of points tell: theirs is known to a tenth
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
 
@@ -106,13 +110,18 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     step = _step_around(rows, row, size)
     around = slopes_around(criteria.problem, rows.claims.upstreams, direction, criteria.towards, step)
     tolerance, spare = bar + criteria.rtol * size, np.zeros_like(size)
+    seen: list[Array] = []
     while outside := bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any()):
         slope = next(around, None)
         if slope is None:
             break
+        seen.append(slope)
         lowest, highest = np.fmin(lowest, slope), np.fmax(highest, slope)
         spare = AROUND * np.maximum(np.abs(lowest), np.abs(highest))  # for these know of no curvature
         tolerance = bar + spare
+    if outside and seen and isinstance(direction, StratumDirection) and direction.at_kink:
+        lowest, highest = _of_any_sides(direction, np.stack(seen), lowest, highest)
+        outside = bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any())
     rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
     rows.room[row] = highest - lowest + 2 * spare
@@ -123,6 +132,19 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     negligible = size + bar <= criteria.rtol * criteria.largest_influence
     narrow = bool(told.any() and (told | negligible).all())
     rows.right[row], rows.small[row], rows.wrong[row] = not outside and narrow, False, outside
+
+
+def _of_any_sides(
+    direction: StratumDirection, slopes: Array, lowest: Array, highest: Array
+) -> tuple[Array, Array]:
+    """Return the slopes that many entries at a kink may have together, each that of either side.
+
+    Around the point each is on some side by chance: of ``n`` entries that differ by ``δᵢ`` there, the sum
+    varies by ``√(Σ δᵢ²) / 2 ≥ Σ |δᵢ| / 2√n``, which is as far as it may be from the mean.
+    """
+    entries = np.count_nonzero(direction[direction.position])
+    mean, far = slopes.mean(axis=0), SPARE * math.sqrt(entries) * slopes.std(axis=0)
+    return np.fmin(lowest, mean - far), np.fmax(highest, mean + far)
 
 
 def _step_around(rows: Rows, row: int, size: Array) -> float:
