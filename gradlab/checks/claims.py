@@ -226,7 +226,7 @@ def upstreams_by_magnitude(problem: Problem) -> Array:
     if problem.noise_floor is not None:
         size[np.abs(problem.output) <= problem.noise_floor] = 0.0  # no magnitude at all
     largest = float(size.max(initial=0.0))
-    if not 0 < largest < math.inf:
+    if not 0 < largest < math.inf or size.min() >= largest / SPREAD:
         return u[np.newaxis]
     if np.count_nonzero((size > 0) & (size < largest / SPREAD)) < FEW * size.size:
         return u[np.newaxis]  # no magnitude of their own

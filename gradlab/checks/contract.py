@@ -148,7 +148,7 @@ def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], 
 
     Returns the cache of that call, what is wrong, and what is worth knowing.
     """
-    scattered = any(problem.value(i).size > 1 for i in problem.wrt)
+    scattered = max([problem.value(i).size for i in problem.wrt]) > 1
     refused: list[str] = []
     for strided in (True, False) if scattered else (False,):
         try:

@@ -239,7 +239,7 @@ class Criteria:
         if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:
             enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
         settled = which & enough.all(axis=1)
-        rows.right |= settled & (agreed & (rows.size > 0)).any(axis=1)
+        rows.right |= settled & (agreed & ((rows.terms != 0) | (rows.value != 0))).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
 
     def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:

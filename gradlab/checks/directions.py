@@ -81,6 +81,8 @@ class Directions:
         if not position:
             nothing = np.empty(0, dtype=np.intp)
             return cls(nothing, nothing, np.empty(0), tuple(joint))
+        if len(position) == 1:  # most functions that are checked have one small input
+            return cls(position[0], index[0], length[0], tuple(joint))
         return cls(np.concatenate(position), np.concatenate(index), np.concatenate(length), tuple(joint))
 
     def some(self, which: Indices) -> Directions:

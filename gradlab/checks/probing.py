@@ -134,10 +134,12 @@ def _to_be_told_apart(claims: Claimed, one: Probes) -> tuple[Sequence[StratumDir
 
     None where they tell enough, or it is wrong already. And which entries are at a kink.
     """
+    if one.by_entry or one.position is None:
+        return (), False
     single = one.rows.directions.singles
     joint = one.rows.directions.joint[one.which.start - single : one.which.stop - single]
     along = [d for d in joint if isinstance(d, StratumDirection)]
-    if one.by_entry or one.position is None or not along or len(along) < len(joint):
+    if not along or len(along) < len(joint):
         return (), False
     if one.blunt and one.kinked.any() and isinstance(claims, Claims):
         return along, claims.leaping(one.position)

@@ -167,7 +167,7 @@ class Rows(Sides):
         Where each output is a part, one that hardly moves may have been computed from its value, as
         ``1 - y²`` is.
         """
-        largest = self.size[self.right].max(axis=0, initial=0.0)
+        largest = np.fmax(self.terms, np.abs(self.value))[self.right].max(axis=0, initial=0.0)
         own = 0.0 if self.table.upstreams is not None else np.abs(self.table.output)
         return np.asarray(np.fmax(largest, own))
 

@@ -182,16 +182,16 @@ class Evaluation(Derivatives):
         self.pace.tell(self.forward_calls)
         return values
 
+    @np.errstate(all="ignore")  # the points are of our making, and so would be a warning about them
     def gathered(self, moves: Moves) -> Outputs:
         """Return the outputs at points, wherever they are evaluated, in whatever order they come."""
-        with np.errstate(all="ignore"):  # the points are of our making, and so would be a warning about them
-            if self.source is None:
-                return self.here(moves)
-            values, obstacles, read = np.full((len(moves), self.form.size), np.nan), {}, 0
-            for found in self.source(moves):
-                values[found.which] = found.values
-                obstacles.update({int(found.which[row]): why for row, why in found.obstacles.items()})
-                read += found.read
+        if self.source is None:
+            return self.here(moves)
+        values, obstacles, read = np.full((len(moves), self.form.size), np.nan), {}, 0
+        for found in self.source(moves):
+            values[found.which] = found.values
+            obstacles.update({int(found.which[row]): why for row, why in found.obstacles.items()})
+            read += found.read
         return Outputs(np.arange(len(moves)), values, obstacles, read)
 
     def one_by_one(self, moves: Moves) -> Iterator[Outputs]:
@@ -209,7 +209,8 @@ class Evaluation(Derivatives):
                 why = OUTSIDE
             else:
                 try:
-                    returned = forward(*arguments[0], **arguments[1])
+                    positional, keyword = arguments
+                    returned = forward(*positional, **keyword) if keyword else forward(*positional)
                     if takes_batch:
                         returned = self._alone(returned)
                 except MemoryError:
