@@ -102,7 +102,7 @@ def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
 def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
     """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move.
 
-    That of larger numbers is larger: what seems to move scatters there, or it moves for certain.
+    None where they scatter by more than rounding makes: that may hide anything.
     """
     table, stays = rows.table, np.zeros(which.shape, dtype=bool)
     if scatters_more_than_rounding(table):
@@ -116,16 +116,17 @@ def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
         moves = seen & (secant > floor + table.rounding(step)).any(axis=1)
         stays |= seen & ~moves
         if moves.any():
-            stays[moves] = _scatters(table, np.flatnonzero(moves), step)
+            stays[moves] = _is_rounding(table, np.flatnonzero(moves), step)
         which = which & ~seen
     return stays
 
 
-def _scatters(table: Table, chosen: Indices, step: float) -> Mask:
-    """Return along which rows what forward does over a long step is rounding: now up, now down, or nothing.
+def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
+    """Return along which rows what forward does over a long step is rounding, of the larger numbers there.
 
-    What moves for certain goes one way on one side, and over half the step by some part of it at least. Nor
-    is it rounding where it is little more than at the point, as a sine beside 1e15 is: that grows.
+    That goes now up, now down, or nowhere. What moves for certain goes one way on one side, and over half the
+    step by some part of it at least. Nor is it rounding where it is little more than at the point, as a sine
+    beside 1e15 is: that of larger numbers is larger.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
     for h in steps:
