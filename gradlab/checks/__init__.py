@@ -14,7 +14,8 @@ functions call. Beside each stands its module, of this package unless another is
         run_checks               one_point
           call_again             contract                forward with strided copies, and at another point;
                                                          backward twice: linear, so far
-          claims_of              claims                  what backward says
+          claims_of              claims                  what backward says; this and the next two are called
+                                                         by _compare_with_differences
           plan                   plan                    along which directions: here every entry
           probe                  probing
             judge                judge
@@ -22,13 +23,15 @@ functions call. Beside each stands its module, of this package unless another is
                                                          entry, its size or a tenth of the root mean square
                                                          of all (numerics.scales); to there by way of
                                                          Directions.evaluate and gradlab.point.evaluation
-              Criteria.accept    criteria                settles a right row by its bar of rounding, and keeps
-                                                         8 times that, or what both sides differ by
+              Criteria.accept    criteria                right: claim and value differ by at most rtol of
+                                                         their size (and atol), with a bar of at most 5 rtol;
+                                                         keeps 8 times that, or what both sides differ by
               look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
                                                          less than a hundredth of them
             resolution_of        resolution              what would have been caught
           compare_answers        breaches                what call_again left to be compared: here nothing
-        assemble                 gradlab._assemble       the verdict
+          wrong_gradients        findings                none, for no row is wrong
+        assemble                 gradlab._assemble       pass: nothing was found, and no row is open
 
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
 
@@ -50,8 +53,11 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on.
           _look_closer         suspects        a look from close by (slopes_at in kinks) says the same
           _confirm             suspects        so does the second ladder, and what backward scatters by at 16
                                                points beside this one does not explain it: wrong
-    wrong_gradients            findings        what is said of it
-    _explain                   one_point       locate, find_causes
+      _on_own_scale            judge           the same on the scale |x|, where that is smaller
+    run_checks                 one_point       goes on: resolution_of and compare_answers, as above
+      wrong_gradients          findings        a finding: what is said of it
+      _explain                 one_point       where (locate.locate), and why (causes.find_causes)
+    assemble                   gradlab._assemble   fail, for there is a finding
 
 What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what
