@@ -6,17 +6,18 @@ import math
 
 import numpy as np
 
+from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
+from gradlab.checks.directions import ByInput
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
-from gradlab.checks.strata import StratumDirection
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import usual_step
 
 WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
 SHORTEST = 4  # square roots of a rounding: of a step around a kink, where there is no other noise
-SPARE = 1.5  # times a spread that few tens of points tell: theirs is known to a tenth
+SPARE = 2  # times that: what points tell of it is known to a tenth, and entries that are coupled vary less
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
 
@@ -119,8 +120,8 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
         lowest, highest = np.fmin(lowest, slope), np.fmax(highest, slope)
         spare = AROUND * np.maximum(np.abs(lowest), np.abs(highest))  # for these know of no curvature
         tolerance = bar + spare
-    if outside and seen and isinstance(direction, StratumDirection) and direction.at_kink:
-        lowest, highest = _of_any_sides(direction, np.stack(seen), lowest, highest)
+    if outside and seen and row >= rows.directions.singles and isinstance(rows.claims, Claims):
+        lowest, highest = _of_any_sides(rows.claims, direction, np.stack(seen), lowest, highest)
         outside = bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any())
     rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
@@ -135,16 +136,29 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
 
 
 def _of_any_sides(
-    direction: StratumDirection, slopes: Array, lowest: Array, highest: Array
+    claims: Claims, direction: ByInput, slopes: Array, lowest: Array, highest: Array
 ) -> tuple[Array, Array]:
-    """Return the slopes that many entries at a kink may have together, each that of either side.
+    """Return the slopes that several entries at a kink may have together, each that of any side.
 
     Around the point each is on some side by chance: of ``n`` entries that differ by ``δᵢ`` there, the sum
-    varies by ``√(Σ δᵢ²) / 2 ≥ Σ |δᵢ| / 2√n``, which is as far as it may be from the mean.
+    varies by ``√(Σ δᵢ²) / 2 ≥ Σ |δᵢ| / 2√n``, and half of ``Σ |δᵢ|`` is how far it may be from the mean.
     """
-    entries = np.count_nonzero(direction[direction.position])
-    mean, far = slopes.mean(axis=0), SPARE * math.sqrt(entries) * slopes.std(axis=0)
+    entries = sum(int(np.count_nonzero(claims.leaping(i) & (d != 0))) for i, d in direction.items())
+    if entries < 2:
+        return lowest, highest
+    # A standard deviation to either side, of what is drawn: some points stand in order, and are on one side.
+    low, mean, high = np.quantile(slopes, [0.16, 0.5, 0.84], axis=0)
+    far = SPARE * math.sqrt(entries) * (high - low) / 2
     return np.fmin(lowest, mean - far), np.fmax(highest, mean + far)
+
+
+def judge_coupled(criteria: Criteria, rows: Rows, row: int) -> None:
+    """Judge a row by what it is around the point, where equal slopes to the left and right are no derivative.
+
+    Of three equal numbers, the middle one of those that are sorted moves as the middle one of their tangents.
+    """
+    value, none = rows.value[row].copy(), np.zeros(rows.table.output.size, dtype=bool)
+    judge_kink(criteria, rows, row, Slopes(value, value, rows.error_bar[row].copy(), none, False))
 
 
 def _step_around(rows: Rows, row: int, size: Array) -> float:

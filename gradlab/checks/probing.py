@@ -12,6 +12,7 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput, Directions, count_movable
 from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import judge
+from gradlab.checks.judge_kinks import judge_coupled
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, resolution_of
@@ -174,6 +175,8 @@ def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claimed) -> 
     if without is None or kinked.all() or rows.directions.singles:
         return rows, []
     again = judge(criteria, rows.directions, without)
+    for row in np.flatnonzero(again.wrong).tolist():
+        judge_coupled(criteria, again, row)
     if not (again.right | again.wrong).any():
         return rows, []
     note = (

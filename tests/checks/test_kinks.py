@@ -344,3 +344,20 @@ def test_one_slope_at_a_kink_among_many_entries_is_not_lost():
         return gradcheck(lambda x: np.clip(x, -1, 1), backward, x, raise_exception=False).verdict
 
     assert [verdict(slope) for slope in (0.0, 1.0, -30.0, 2.0)] == ["pass", "pass", "fail", "fail"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sorting_many_equal_numbers_has_any_order_of_them(seed):
+    x = np.round(2 * np.random.default_rng(seed).normal(size=1500)) / 2
+
+    def backward(dy, x, factor):
+        dx = np.empty_like(x)
+        dx[np.argsort(x, kind="stable")] = factor * dy
+        return dx
+
+    verdicts = [
+        gradcheck(np.sort, lambda dy, x, c=c: backward(dy, x, c), x, raise_exception=False).verdict
+        for c in (1, 5, -5)
+    ]
+    assert verdicts[0] != "fail"
+    assert verdicts[1:] == ["fail", "fail"]
