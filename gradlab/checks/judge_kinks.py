@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ from gradlab.numerics.table import usual_step
 WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
 SHORTEST = 4  # square roots of a rounding: of a step around a kink, where there is no other noise
 SPARE = 2  # times that: what points tell of it is known to a tenth, and entries that are coupled vary less
+SOME = 8  # of the points around, to see whether the derivative varies there
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
 
@@ -156,8 +158,15 @@ def judge_coupled(criteria: Criteria, rows: Rows, row: int) -> None:
     """Judge a row by what it is around the point, where equal slopes to the left and right are no derivative.
 
     Of three equal numbers, the middle one of those that are sorted moves as the middle one of their tangents.
+    Where the derivative is the same around, it is one.
     """
     value, none = rows.value[row].copy(), np.zeros(rows.table.output.size, dtype=bool)
+    direction = rows.directions.by_input(criteria.problem, row)
+    step = _step_around(rows, row, np.abs(value))
+    around = slopes_around(criteria.problem, rows.claims.upstreams, direction, {}, step)
+    slopes = np.stack([value, *itertools.islice(around, SOME)])
+    if (np.ptp(slopes, axis=0) <= AROUND * np.abs(slopes).max(axis=0)).all():
+        return
     judge_kink(criteria, rows, row, Slopes(value, value, rows.error_bar[row].copy(), none, False))
 
 

@@ -361,3 +361,13 @@ def test_sorting_many_equal_numbers_has_any_order_of_them(seed):
     ]
     assert verdicts[0] != "fail"
     assert verdicts[1:] == ["fail", "fail"]
+
+
+@pytest.mark.parametrize("k", [2, 5, 18, 24])
+def test_small_error_of_one_entry_beside_many_at_kinks_is_caught(k):
+    def backward(dy, x):
+        dx = dy * (x > 0)
+        dx[k] *= 0.995
+        return dx
+
+    assert gradcheck(lambda x: np.maximum(x, 0), backward, FLOORED, raise_exception=False).failed
