@@ -152,7 +152,9 @@ def _told_apart(
     criteria: Criteria, claims: Claimed, one: Probes, along: Sequence[StratumDirection], at_kink: Mask | bool
 ) -> Probes:
     """Probe a large input once more, strata apart, and entries at a kink: what these hide, others do not."""
-    gradient = sum(claims.magnitudes(one.position)) if one.position is not None else 0.0
+    gradient: Array | float = 0.0
+    if isinstance(claims, Claims) and one.position is not None and np.count_nonzero(at_kink):
+        gradient = sum(part[one.position] for part in claims.gradients)
     rows = judge(criteria, Directions.of(criteria.problem, {}, apart(along, at_kink, gradient)), claims)
     noticed = Noticed.of(criteria, rows)
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from gradlab.numerics.dtypes import is_storage, limits
 from gradlab.numerics.noise import At, close_places, output_noise
 from gradlab.numerics.scales import scales
 from gradlab.point.bounds import about_constants
+from gradlab.point.drawn import SHORT, Seed, drawn_like, drawn_upstream
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.moves import InputMoves
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 __tracebackhide__ = is_deliberate
 
-Seed: TypeAlias = int | tuple[int, ...]
-
 FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
-SHORT = 1000  # entries, up to which what takes longer to make than to keep is kept
 
 
 class Problem(Evaluation):
@@ -343,22 +341,3 @@ def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Arr
         lengths = np.where(x == 0, scales(x), np.abs(x))
         direction[i] = problem.constraints.direction(i, x, lengths * drawn_like(x, rng))
     return direction
-
-
-def drawn_upstream(seed: Seed, size: int) -> Array:
-    """Draw an upstream gradient, the same each time for a seed."""
-    return _kept(seed, size).copy() if size <= SHORT else _drawn(seed, size)
-
-
-def _drawn(seed: Seed, size: int) -> Array:
-    return drawn_like(np.empty(size), np.random.default_rng(seed))
-
-
-_kept = lru_cache(maxsize=64)(_drawn)
-
-
-def drawn_like(x: npt.NDArray[Any], rng: np.random.Generator) -> Array:
-    """Draw numbers between 1 and 2 of either sign, none of them on a grid, in the shape of an array."""
-    drawn = np.asarray(rng.random(x.shape) + 1)
-    drawn *= 2 * np.asarray(rng.integers(2, size=x.shape)) - 1  # `choice` takes twice as long
-    return drawn

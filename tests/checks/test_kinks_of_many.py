@@ -1,0 +1,74 @@
+"""Kinks of large inputs, whose entries are compared all together: slopes beyond both sides are seen."""
+
+import numpy as np
+import pytest
+
+from gradlab import gradcheck
+
+CLIPPED = np.clip(2 * np.random.default_rng(0).normal(size=1500), -1, 1)  # 928 entries are at a bound
+FLOORED = np.maximum(np.random.default_rng(0).normal(size=1500), 0)  # 770 are zero
+
+
+@pytest.mark.parametrize(
+    ("forward", "inner", "x", "right"),
+    [
+        (lambda x: np.clip(x, -1, 1), lambda x: np.abs(x) < 1, CLIPPED, [0.0, 1.0]),
+        (lambda x: np.maximum(x, 0), lambda x: x > 0, FLOORED, [0.0, 1.0]),
+        (lambda x: np.sum(np.maximum(x, 2)), lambda x: x > 2, FLOORED + 2, [0.0]),
+        (lambda x: np.sum(np.maximum(x, 0)), lambda x: x > 0, FLOORED, [0.0]),
+        (lambda x: np.sum(np.clip(x, -1, 1)), lambda x: np.abs(x) < 1, CLIPPED, [0.0, 0.5]),
+    ],
+    ids=["clip", "relu", "sum of maxima", "sum of relu", "sum of clipped"],
+)
+def test_slope_at_kinks_of_many_entries_has_to_be_between_those_of_both_sides(forward, inner, x, right):
+    def verdict(slope):
+        backward = lambda dy, x: dy * np.where(inner(x), 1.0, slope)  # noqa: E731
+        return gradcheck(forward, backward, x, raise_exception=False).verdict
+
+    assert {verdict(slope) for slope in right} == {"pass"}
+    assert {verdict(slope) for slope in (-30.0, -1.0, 3.0)} == {"fail"}
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0])
+def test_sum_that_bends_up_at_some_entries_and_down_at_others_has_any_slope_between(slope):
+    backward = lambda dl, x: dl * np.where(np.abs(x) < 1, 1.0, slope)  # noqa: E731
+    report = gradcheck(lambda x: np.sum(np.clip(x, -1, 1)), backward, CLIPPED, raise_exception=False)
+    assert not report.failed
+
+
+def test_one_slope_at_a_kink_among_many_entries_is_not_lost():
+    x = np.random.default_rng(0).normal(size=1500)
+    x[7] = 1.0
+
+    def verdict(slope):
+        backward = lambda dy, x: dy * np.where(x == 1, slope, np.abs(x) < 1)  # noqa: E731
+        return gradcheck(lambda x: np.clip(x, -1, 1), backward, x, raise_exception=False).verdict
+
+    assert [verdict(slope) for slope in (0.0, 1.0, -30.0, 2.0)] == ["pass", "pass", "fail", "fail"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sorting_many_equal_numbers_has_any_order_of_them(seed):
+    x = np.round(2 * np.random.default_rng(seed).normal(size=1500)) / 2
+
+    def backward(dy, x, factor):
+        dx = np.empty_like(x)
+        dx[np.argsort(x, kind="stable")] = factor * dy
+        return dx
+
+    verdicts = [
+        gradcheck(np.sort, lambda dy, x, c=c: backward(dy, x, c), x, raise_exception=False).verdict
+        for c in (1, 5, -5)
+    ]
+    assert verdicts[0] != "fail"
+    assert verdicts[1:] == ["fail", "fail"]
+
+
+@pytest.mark.parametrize("k", [2, 5, 18, 24])
+def test_small_error_of_one_entry_beside_many_at_kinks_is_caught(k):
+    def backward(dy, x):
+        dx = dy * (x > 0)
+        dx[k] *= 0.995
+        return dx
+
+    assert gradcheck(lambda x: np.maximum(x, 0), backward, FLOORED, raise_exception=False).failed
