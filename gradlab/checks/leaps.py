@@ -48,7 +48,7 @@ def leap_beside(table: Table, row: int, part: int, slope: tuple[float, float], m
 
     At a kink beside the point it leaves the line continuously, and the answer is zero; at the end of a stair,
     by the stair's height, on one side at least. It is zero, too, for leaps that do not explain what is
-    missing, and for one alone.
+    missing, for one alone, and for what is no higher than the rounding that is known of anyway.
 
     Parameters
     ----------
@@ -118,6 +118,7 @@ class _Line:
             middle = (inside + outside) / 2
             inside, outside = (inside, middle) if self.left(middle) else (middle, outside)
         leap = self.off(outside) - self.off(inside)
-        if not height / PART < leap <= highest or not explains(leap, missing, inside):
+        known = float(self.table.rounding(outside)[self.row, self.part]) * outside
+        if not max(height / PART, known) < leap <= highest or not explains(leap, missing, inside):
             return 0.0
         return leap if any(self.off(h) >= SEVERAL * leap for h in steps) else 0.0

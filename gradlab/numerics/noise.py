@@ -26,6 +26,7 @@ the sides, the halving and the grid are ours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -64,6 +65,7 @@ DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
 MANY, UNLIKE = 100, 0.1
+GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it lie as evenly between whole numbers as any can
 SUBNORMAL = float(np.finfo(np.float64).smallest_subnormal)
 BLOCK = 4096  # components at a time: differences of a large output would be many times its size
 
@@ -254,11 +256,13 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
     out. True as well where no more may be asked for.
     """
     centre = np.where(np.isfinite(height), output, 0.0)
+    # From a half to one and a half, no two alike: what one output does, and another less, does not cancel.
+    weights = 0.5 + (0.5 + GOLDEN * np.arange(output.size)) % 1.0
 
     @cache
     def value(t: float) -> float:
         seen = at(t)
-        return np.nan if seen is None else float(np.nansum((seen - centre) / height))
+        return np.nan if seen is None else float(np.nansum(weights * ((seen - centre) / height)))
 
     def bend(left: float, width: float) -> float:
         return abs(value(left) + value(left + 2 * width) - 2 * value(left + width))

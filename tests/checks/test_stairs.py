@@ -5,6 +5,8 @@ import pytest
 from judging import judged, states
 
 from gradlab import gradcheck
+from gradlab.checks.leaps import leap_beside
+from gradlab.numerics.table import Table, coarse_steps, fine_steps
 
 
 def first(forward, backward, x, **options):
@@ -193,3 +195,19 @@ def test_end_of_a_stair_is_no_kink():
     report = gradcheck(forward, backward, x, raise_exception=False)
     assert not report.passed
     assert not any("kink" in note for note in report.notes)
+
+
+def test_rounding_by_chance_is_no_leap_beside_what_bends():
+    size, bend, slope = 1.0137903983354566, 5.751768734437537e-05, 1.9182872173235963e-06
+
+    def forward(t):
+        return np.atleast_1d(size + slope * t + bend * (1 - np.cos(t)))
+
+    def evaluate(rows, step):
+        yield rows, (forward(step) - forward(0.0))[np.newaxis], (forward(-step) - forward(0.0))[np.newaxis]
+
+    eps = 2.0**-52
+    table = Table(1, evaluate, None, forward(0.0), eps)
+    for step in [*coarse_steps(eps), *fine_steps(eps)[:3]]:
+        table.take(np.array([0]), step)
+    assert leap_beside(table, 0, 0, (slope, 1e-8 * slope), 5e-7 * slope) == 0

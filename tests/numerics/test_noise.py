@@ -41,6 +41,16 @@ def test_noise_that_is_as_high_is_noise(seed):
     assert noise_of(lambda t: t + 1e-4 * rng.standard_normal()) > 1e-4
 
 
+@pytest.mark.parametrize("weights", [(1.0, -1.0), (-1.3, 0.4)])
+def test_noise_that_cancels_between_outputs_is_noise(weights):
+    rng = np.random.default_rng(0)
+
+    def at(t):
+        return np.array(weights) * (1 + t + 1e-10 * rng.standard_normal())
+
+    assert (output_noise([at], np.array(weights), EPS) > 1e-10 * np.abs(weights)).all()
+
+
 @pytest.mark.parametrize("factor", [1.0, 1000.0])
 def test_what_is_lost_beside_something_large_is_noise_whatever_the_unit_is(factor):
     assert noise_of(lambda t: factor * ((1e12 + (0.7 + t)) - 1e12)) > 1e-4 * factor
