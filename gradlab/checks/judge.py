@@ -106,8 +106,9 @@ def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
     """Give what differs, but not for certain, an error bar that says so; it may be too small to matter."""
     gap = np.abs(rows.claim - rows.value)
     doubtful = rows.open[:, np.newaxis] & (rows.error_bar > DISCERNING * gap)
+    agrees = criteria.agrees(rows)
     rows.error_bar = np.where(doubtful, np.fmax(rows.error_bar, gap), rows.error_bar)
-    criteria.settle_too_small(rows, rows.open)
+    criteria.settle(rows, rows.open, agrees)
 
 
 def _without_truncation(criteria: Criteria, rows: Rows) -> None:

@@ -43,7 +43,10 @@ SPACING = 64 * float(np.finfo(np.float32).eps)
 HALVINGS = 20
 HEIGHT = 0.05  # of three standard deviations: what is left of a leap
 STARTS, FOLLOWED = 3, 2  # places at a time: equal leaps in both halves of one cancel
-POLE = 4  # times steeper than it looked: no leap, but an infinite value beside the point
+SURE = 3  # halvings: in one of them, noise happens to bend less
+LATER, SHRUNK = 15, 0.2  # halvings, by which noise shrinks by no so much, and a cube root by half of it
+SPOILT, OUTLYING = 3, 32  # bends, by one break alone, if they are so many times the next
+POLE = 32  # times steeper than it looked: no leap, but an infinite value beside the point
 PER_SIDE = 8  # points
 IRREGULAR = 0.73  # of the spacing, on the other side
 # From afar: up to eight times the scale, where an input that is nothing beside 1e16 has changed it.
@@ -268,16 +271,20 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
         return abs(value(left) + value(left + 2 * width) - 2 * value(left + width))
 
     starts = [(k * step, step) for step in (SPACING, -IRREGULAR * SPACING) for k in range(PER_SIDE - 1)]
-    first = sorted(((bend(*start), start) for start in starts), reverse=True)[:STARTS]
-    most = max(bent for bent, _ in first)
-    bent = [start for _, start in first]
+    ranked = sorted(((bend(*start), start) for start in starts), reverse=True)
+    first = [both for both in ranked if not both[0] > OUTLYING * ranked[SPOILT][0]][:STARTS]
+    most = max(max(size for size, _ in first), 1.0)
+    places, bends = [start for _, start in first], list[float]()
     for _ in range(HALVINGS):
-        halves = [(left, width / 2) for start, width in bent for left in (start, start + width)]
+        halves = {(left, width / 2) for start, width in places for left in (start, start + width)}
         found = sorted(((bend(*half), half) for half in halves), reverse=True)[:FOLLOWED]
-        if any(np.isnan(size) for size, _ in found) or found[0][0] > POLE * max(most, 1.0):
-            return bool(np.isnan([size for size, _ in found]).any())
-        bent = [half for size, half in found if size > HEIGHT]
-        if not bent:
+        if any(np.isnan(size) for size, _ in found):
+            return True
+        places = [half for _, half in found]
+        bends.append(found[0][0])
+        last = bends[-SURE:]
+        shrinks = len(bends) >= LATER and max(last) < SHRUNK * min(bends[-LATER:][:SURE])
+        if len(last) == SURE and (shrinks or max(last) <= HEIGHT or min(last) > POLE * most):
             return False
     return True
 

@@ -51,6 +51,16 @@ def test_noise_that_cancels_between_outputs_is_noise(weights):
     assert (output_noise([at], np.array(weights), EPS) > 1e-10 * np.abs(weights)).all()
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_rounding_that_happens_to_bend_little_at_equal_distances_is_noise(seed):
+    x, direction, kernel = 1e8 * np.random.default_rng(seed).standard_normal((3, 6))
+
+    def filtered(t):
+        return np.fft.ifft(np.fft.fft(x + t * direction) * np.fft.fft(kernel)).imag
+
+    assert (output_noise([filtered], filtered(0.0), EPS) > 0.01).all()  # beside 1e16, which is rounded to 2
+
+
 @pytest.mark.parametrize("factor", [1.0, 1000.0])
 def test_what_is_lost_beside_something_large_is_noise_whatever_the_unit_is(factor):
     assert noise_of(lambda t: factor * ((1e12 + (0.7 + t)) - 1e12)) > 1e-4 * factor
@@ -75,6 +85,23 @@ def test_kinks_are_no_noise(count, seed):
 )
 def test_smooth_function_has_rounding_alone(function):
     assert noise_of(function) <= 100 * EPS * max(1.0, abs(function(0.0)))
+
+
+@pytest.mark.parametrize("place", SPACING * np.array([-2.3, 0.4, 1.7, 5.9]))
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t: np.tanh(1e9 * t),
+        lambda t: np.sqrt(abs(t)),
+        np.cbrt,
+        lambda t: 1e-6 / t,
+        lambda t: 1e-12 / t**2,
+        lambda t: 1 / (1 + (1e8 * t) ** 2),
+    ],
+    ids=["step", "root", "cube root", "pole", "square pole", "bump"],
+)
+def test_what_is_steep_beside_the_point_is_no_noise(function, place):
+    assert noise_of(lambda t: 2 + function(t - place)) <= 100 * EPS * abs(2 + function(-place))
 
 
 @pytest.mark.parametrize("curvature", [2.0, 5.0, 10.0])

@@ -28,6 +28,14 @@ def d_sigmoid(x):
     return special.expit(x) * special.expit(-x)
 
 
+def filtered(x):
+    return np.fft.ifft(np.fft.fft(x) * np.fft.fft([1.0, 2.0, 0.0, 0.0, 0.0, 0.0]))
+
+
+def filtered_back(dy, x):
+    return np.real(dy) + 2 * np.roll(np.real(dy), -1)
+
+
 def padded_transform(x):
     z = np.fft.fft(x, n=6)
     return np.stack([z.real, z.imag])
@@ -120,6 +128,13 @@ FLAT = [
         lambda dy, x: np.real(np.fft.fft(dy[0] - 1j * dy[1], n=6))[:4],
         normal(4),
         {"sign of the adjoint": lambda dy, x: np.real(np.fft.fft(dy[0] + 1j * dy[1], n=6))[:4]},
+    ),
+    Row(  # one imaginary part happens to rise twice as steeply as its error bar allows for
+        "imaginary parts that are rounding beside 1e8",
+        filtered,
+        filtered_back,
+        tuple(1e8 * x for x in normal(6, seed=37)),
+        {"1 %": lambda dy, x: 1.01 * filtered_back(dy, x)},
     ),
     Row(
         "logarithm of a small entry beside 1",
