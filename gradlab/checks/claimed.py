@@ -32,7 +32,7 @@ class Claimed(Protocol):
         """Return what is claimed along each direction, and how large the terms of that are: ``(r, s)``."""
 
     def errors_along(self, directions: Directions) -> tuple[Array, Array]:
-        """Return what each of these scatters by, ``(r, s)``, and the same where it is rounding."""
+        """Return what the claim along each direction scatters by, ``(r, s)``, and that without its leaps."""
 
     def rounding_of_answer(
         self, k: int, answer: Mapping[int, Array], argument: Array, vanishing: Set[int | None]

@@ -121,7 +121,7 @@ class Claims:
         return claim, np.fmax(size, np.abs(claim))
 
     def errors_along(self, directions: Directions) -> tuple[Array, Array]:
-        """Return what each of these scatters by, ``(r, s)``, and the same where it is rounding."""
+        """Return what the claim along each direction scatters by, ``(r, s)``, and that without its leaps."""
         changes, rounding = (
             np.stack([directions.spread(g) for g in of], axis=1) for of in (self.changes, self.rounding)
         )

@@ -86,6 +86,87 @@ class Criteria:
             self._hidden = float(np.abs(problem.grad_output[hidden] * problem.noise_floor[hidden]).sum())
             self._floor_of_all = self._hidden if hidden.all() else 0.0
 
+    def accept(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
+        """Settle rows that agree to ``rtol``, with an error bar that hides little more.
+
+        Their error bars are widened: truncation is what both sides still differ by; noise that was not
+        measured may exceed rounding.
+        """
+        agrees = self.agrees_to_rtol(rows)
+        self.settle(rows, which, agrees, doubtful)
+        difference = np.abs(rows.claim - rows.value)
+        bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
+        if rows.directions.joint:
+            agrees |= self._accept_within_rounding(rows, which, difference, bar)
+        rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
+
+    def _accept_within_rounding(self, rows: Rows, which: Mask, difference: Array, bar: Array) -> Mask:
+        """Settle rows of many entries that agree within rounding alone, where that can hide little.
+
+        Returns
+        -------
+        array of bool, shape (r, s)
+            Where they do.
+        """
+        left = which & rows.open & ~rows.single
+        hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.largest_influence)
+        agrees = self.agrees_to_rtol(rows) | (hidden & ~self.cannot_matter(rows) & left[:, np.newaxis])
+        self.settle(rows, left, agrees)
+        return agrees
+
+    def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
+        """Settle rows that agree in some part of the upstream gradient, and in the others cannot matter.
+
+        What is ``doubtful``, because something else contradicts it, does not count as too small to matter. Of
+        rows of which neither side shows anything, only what is too small to matter is told.
+        """
+        agreed = which[:, np.newaxis] & agrees
+        self.learn(rows, agreed, rows.movement)
+        enough = agrees
+        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # most often all agree
+            enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
+        settled = which & enough.all(axis=1)
+        rows.right |= settled & (agreed & ((rows.terms != 0) | (rows.value != 0))).any(axis=1)
+        rows.small |= settled & ~rows.right & ~rows.strict
+
+    def learn(self, sides: Sides, agrees: Mask, movement: Array) -> None:
+        """Take the largest influence from where both sides agree.
+
+        Where every derivative vanishes, what forward does nearby, ``movement``, is all that there is.
+        """
+        agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))
+        self._agreed = max(self._agreed, float(agreed[agrees].max(initial=0.0)))
+        self.steepest = max(self.steepest, float((agreed / sides.divisors)[agrees].max(initial=0.0)))
+        self.largest_influence = self._agreed or float(movement.max(initial=0.0))
+
+    def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
+        """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
+        self.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool), doubtful)
+
+    def accept_others(self, rows: Rows, which: Mask, value: Array, error_bar: Array) -> None:
+        """Settle rows by other values where these agree; what stays open keeps those that it has."""
+        before = rows.value, rows.error_bar
+        rows.value = np.where(which[:, np.newaxis], value, before[0])
+        rows.error_bar = np.where(which[:, np.newaxis], error_bar, before[1])
+        self.accept(rows, which)
+        still = (which & rows.open)[:, np.newaxis]
+        rows.value = np.where(still, before[0], rows.value)
+        rows.error_bar = np.where(still, before[1], rows.error_bar)
+
+    def measure_noise(self, rows: Rows) -> None:
+        """Measure what forward's values are off by, and see whether what was settled still is."""
+        table = rows.table
+        if table.noise_is_measured:
+            return
+        table.know_noise(self.problem.noise)
+        rows.learn_movement()
+        wider = table.rounding(usual_step(table.eps))
+        kinked = rows.kinked[:, np.newaxis]
+        rows.error_bar = np.where(kinked, rows.error_bar, np.fmax(rows.error_bar, wider))
+        wide = (rows.error_bar > COARSE * rows.size) & ~self.cannot_matter(rows)
+        rows.right &= ~wide.any(axis=1) | rows.kinked
+        rows.small &= self.cannot_matter(rows).all(axis=1)
+
     def tolerance(self, sides: Sides, size: Array | None = None) -> Array:
         """Return the disagreement that the caller does not care about, or that underflow explains.
 
@@ -160,57 +241,6 @@ class Criteria:
         """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
         return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
 
-    def measure_noise(self, rows: Rows) -> None:
-        """Measure what forward's values are off by, and see whether what was settled still is."""
-        table = rows.table
-        if table.noise_is_measured:
-            return
-        table.know_noise(self.problem.noise)
-        rows.learn_movement()
-        wider = table.rounding(usual_step(table.eps))
-        kinked = rows.kinked[:, np.newaxis]
-        rows.error_bar = np.where(kinked, rows.error_bar, np.fmax(rows.error_bar, wider))
-        wide = (rows.error_bar > COARSE * rows.size) & ~self.cannot_matter(rows)
-        rows.right &= ~wide.any(axis=1) | rows.kinked
-        rows.small &= self.cannot_matter(rows).all(axis=1)
-
-    def learn(self, sides: Sides, agrees: Mask, movement: Array) -> None:
-        """Take the largest influence from where both sides agree.
-
-        Where every derivative vanishes, what forward does nearby, ``movement``, is all that there is.
-        """
-        agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))
-        self._agreed = max(self._agreed, float(agreed[agrees].max(initial=0.0)))
-        self.steepest = max(self.steepest, float((agreed / sides.divisors)[agrees].max(initial=0.0)))
-        self.largest_influence = self._agreed or float(movement.max(initial=0.0))
-
-    def accept(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
-        """Settle rows that agree to ``rtol``, with an error bar that hides little more.
-
-        Along many entries they may agree within rounding alone, where what that hides cannot matter beside
-        others.
-        """
-        difference, agrees = np.abs(rows.claim - rows.value), self.agrees_to_rtol(rows)
-        self.settle(rows, which, agrees, doubtful)
-        # Truncation is what both sides still differ by; noise that was not measured may exceed rounding.
-        bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
-        if rows.directions.joint:
-            left = which & rows.open & ~rows.single
-            hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.largest_influence)
-            agrees |= hidden & ~self.cannot_matter(rows) & left[:, np.newaxis]
-            self.settle(rows, left, agrees)
-        rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
-
-    def accept_others(self, rows: Rows, which: Mask, value: Array, error_bar: Array) -> None:
-        """Settle rows by other values where these agree; what stays open keeps those that it has."""
-        before = rows.value, rows.error_bar
-        rows.value = np.where(which[:, np.newaxis], value, before[0])
-        rows.error_bar = np.where(which[:, np.newaxis], error_bar, before[1])
-        self.accept(rows, which)
-        still = (which & rows.open)[:, np.newaxis]
-        rows.value = np.where(still, before[0], rows.value)
-        rows.error_bar = np.where(still, before[1], rows.error_bar)
-
     def widest_bar(self, sides: Sides, size: Array) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
@@ -227,24 +257,6 @@ class Criteria:
         parts = self.problem.form.parted(np.abs(self.problem.output))
         largest = np.concatenate([np.full(part.size, part.max(initial=0.0)) for part in parts])
         return UNMEASURED * largest / np.fmax(np.abs(self.problem.output), np.finfo(float).tiny)
-
-    def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
-        """Settle rows that agree in some part of the upstream gradient, and in the others cannot matter.
-
-        What is ``doubtful``, because something else contradicts it, does not count as hidden.
-        """
-        agreed = which[:, np.newaxis] & agrees
-        self.learn(rows, agreed, rows.movement)
-        enough = agrees
-        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:
-            enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
-        settled = which & enough.all(axis=1)
-        rows.right |= settled & (agreed & ((rows.terms != 0) | (rows.value != 0))).any(axis=1)
-        rows.small |= settled & ~rows.right & ~rows.strict
-
-    def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
-        """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
-        self.settle(rows, which, np.zeros(rows.claim.shape, dtype=bool), doubtful)
 
     def find_imprecise(self, rows: Rows, wrong: Indices, error_bar: Array) -> None:
         """Mark which wrong rows are right in float64, and settle those that are too small to matter.

@@ -152,11 +152,11 @@ class Directions:
     ) -> Table:
         """Return an empty table of these directions at the point, or at another; the rest as of `Table`."""
         output = problem.evaluate(dict(displaced)) if displaced else problem.output
-        evaluate = self.evaluate(problem, displaced)
+        evaluate = self.evaluator(problem, displaced)
         return Table(self.count, evaluate, upstreams, output, problem.eps, noise=noise, keep=keep)
 
-    def evaluate(self, problem: Problem, displaced: Displaced | None = None) -> Evaluate:
-        """Return the function that evaluates rows of a table of these directions.
+    def evaluator(self, problem: Problem, displaced: Displaced | None = None) -> Evaluate:
+        """Return the function that a table of these directions calls: what the outputs change by at a step.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class Directions:
         base = dict(displaced or {})
         output = problem.evaluate(dict(base)) if base else problem.output
 
-        def evaluate(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
+        def changes(which: Indices, step: float) -> Iterator[tuple[Indices, Array, Array]]:
             parts = [(True, which)]
             if self.joint:
                 parts = [(True, which[which < self.singles]), (False, which[which >= self.singles])]
@@ -179,19 +179,19 @@ class Directions:
                     if not rows.size:
                         return  # no further call is left
                     if alone:
-                        place, reach = (self.position[rows], self.entries[rows]), step * self.length[rows]
-                        plus, minus = problem.evaluate_entries(*place, reach, displaced=base)
+                        place, far = (self.position[rows], self.entries[rows]), step * self.length[rows]
+                        plus, minus = problem.evaluate_entries(*place, far, displaced=base)
                     else:
                         plus, minus = self._joint_sides(problem, rows, step, base)
                     if problem.pace.interrupted:
                         return
-                    plus -= output
+                    plus -= output  # f(x + h d) − f(x)
                     minus -= output
                     yield rows, plus, minus
                     del plus, minus  # before the next are evaluated: they are as large as the outputs
                     left = left[rows.size :]
 
-        return evaluate
+        return changes
 
     def _at_once(self, problem: Problem, alone: bool, outputs: int) -> int:
         """Return how many rows are evaluated together: as many as memory holds, and time and calls allow."""

@@ -35,7 +35,7 @@ def judge(
     directions: Directions,
     claims: Claimed,
     *,
-    closer: bool = True,
+    on_own_scale: bool = True,
     known: Table | None = None,
 ) -> Rows:
     """Compare both sides along some directions.
@@ -48,8 +48,8 @@ def judge(
         Along which.
     claims : Claimed
         What backward returned, or what jvp returns along directions.
-    closer : bool
-        Whether what is open or wrong is judged once more on a smaller scale, where there is one.
+    on_own_scale : bool
+        Whether what is open or wrong is judged once more on the scale of its own magnitude, if that is less.
     known : Table, optional
         Differences along the same directions that were taken already.
 
@@ -65,7 +65,7 @@ def judge(
         return rows  # by far the most frequent
     _without_truncation(criteria, rows)
     refine(criteria, rows)
-    if closer:
+    if on_own_scale:
         _on_own_scale(criteria, rows)
     return rows
 
@@ -87,6 +87,8 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     criteria.measure_noise(rows)
     descend(criteria, rows, coarse)
     on_stairs = try_suspects(criteria, rows, coarse)
+    if not rows.open.any():
+        return
     _descend_stairs(criteria, rows, coarse, on_stairs)
     on_stairs = descend_further(criteria, rows, fine)
     try_suspects(criteria, rows, fine)
@@ -175,7 +177,7 @@ def _on_own_scale(criteria: Criteria, rows: Rows) -> None:
     nearer = rows.directions.some(chosen).closer(criteria.problem) if chosen.size else None
     if nearer is None or criteria.problem.calls_left < 2 * chosen.size:
         return
-    again = judge(criteria, nearer, rows.claims, closer=False)
+    again = judge(criteria, nearer, rows.claims, on_own_scale=False)
     longer = (rows.directions.divisors[chosen] / nearer.divisors)[:, np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):
         # A row is known by the part that is known best.

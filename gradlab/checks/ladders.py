@@ -34,10 +34,10 @@ def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
     asked = differs | ~differs.any(axis=1, keepdims=True)
     difference = np.where(asked, np.abs(rows.claim - rows.value)[chosen], 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        shorter = rows.table.rounding(usual)[chosen] / (DISCERNING * difference)
-        shorter = np.where(np.isfinite(shorter), shorter, -np.inf).max(axis=1)
-        steps = usual * 2.0 ** np.ceil(np.log2(np.fmax(shorter, SMALLEST_STEP)))
-    return np.where(shorter >= 0, np.fmax(steps, SMALLEST_STEP), np.nan)
+        part = rows.table.rounding(usual)[chosen] / (DISCERNING * difference)  # of the usual step
+        part = np.where(np.isfinite(part), part, -np.inf).max(axis=1)
+        steps = usual * 2.0 ** np.ceil(np.log2(np.fmax(part, SMALLEST_STEP)))
+    return np.where(part >= 0, np.fmax(steps, SMALLEST_STEP), np.nan)
 
 
 @dataclass(frozen=True)
@@ -85,74 +85,100 @@ class Closest:
         return np.asarray((np.abs(ladder.value - self.value) > allowed).any(axis=1))
 
 
-def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | None = None) -> None:
-    """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect.
+@dataclass(frozen=True)
+class Looks:
+    """Single differences over steps no longer than the usual one: the first, and any from closer by.
 
-    What the ladder says must not be contradicted by the first difference, whose step is the shortest, nor by
-    one from closer by, where a row was looked at from there. After each step ``_read`` copies what the ladder
-    says into ``rows``, and ``compare`` settles these or makes them suspects. `judge.refine` calls this twice,
-    of the same differences: before noise is measured, when suspects are forgotten, and after that.
+    Attributes
+    ----------
+    seen : list of (Array, Array)
+        What each shows, and what that is off by, of shape ``(r, s)``; NaN where it was not taken.
     """
-    among = rows.open if which is None else rows.open & which
-    table, chosen = rows.table, np.flatnonzero(among)
-    looks = _looks(rows, steps[-1])
-    ladder = Ladder(table, chosen)
-    single = rows.single[:, np.newaxis]
-    rows.error_bar[chosen] = np.inf  # which neither agrees nor differs, until the ladder has two steps
 
-    def apart() -> Array:
-        """How far the ladder is from what is closer, beyond what that may be off by."""
-        return np.asarray(np.fmax.reduce([np.abs(rows.value - there) - off for there, off in looks]))
+    seen: list[tuple[Array, Array]]
 
-    def contradicted() -> Mask:
-        """Return which claims a difference from closer contradicts, by more than rounding."""
+    @classmethod
+    def of(cls, rows: Rows) -> Looks:
+        """Read them from the table."""
+        table, usual = rows.table, usual_step(rows.table.eps)
+        spare = 1 if table.noise_is_measured else UNMEASURED  # from closer by, noise is the larger
+        return cls(
+            [
+                (table.central(h), table.rounding(h) * (1 if h == usual else spare))
+                for h in table.steps
+                if h <= usual
+            ]
+        )
+
+    def apart(self, value: Array) -> Array:
+        """Return how far a value is from them, beyond what they may be off by."""
+        return np.asarray(np.fmax.reduce([np.abs(value - there) - off for there, off in self.seen]))
+
+    def contradict(self, criteria: Criteria, rows: Rows) -> Mask:
+        """Return which claims they contradict, by more than rounding."""
         found = np.zeros(rows.claim.shape, dtype=bool)
-        for there, off in looks:
+        for there, off in self.seen:
             allowed = off + criteria.tolerance(rows) + np.where(np.abs(there) <= off, criteria.floor, 0.0)
             found |= np.abs(rows.claim - there) > allowed
         return found
 
-    def compare(enough: Array | float) -> None:
-        gap, difference = np.nan_to_num(apart(), nan=0.0), np.abs(rows.claim - rows.value)
-        narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
-        agrees = ~criteria.differs(rows) & narrow
-        agrees &= gap <= rows.error_bar + criteria.tolerance(rows)
-        doubtful = contradicted()
-        doubtful[chosen] |= ladder.grows
-        criteria.settle(rows, among, agrees, doubtful)
-        differs = criteria.differs(rows) & (rows.error_bar <= enough * difference)
-        differs &= gap <= rows.error_bar + CLEAR * difference
-        differs[chosen] &= ~ladder.grows
-        rows.suspect |= rows.open & among & differs.any(axis=1)
 
+def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | None = None) -> None:
+    """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect.
+
+    `judge.refine` calls this twice, of the same differences: before noise is measured, when suspects are
+    forgotten, and after that.
+    """
+    among = rows.open if which is None else rows.open & which
+    table, chosen = rows.table, np.flatnonzero(among)
+    ladder, looks, grows = Ladder(table, chosen), Looks.of(rows), np.zeros(rows.claim.shape, dtype=bool)
+    rows.error_bar[chosen] = np.inf  # which neither agrees nor differs, until the ladder has two steps
+    # A hundredth of a disagreement shows it; but the report states the value of an entry.
+    enough = np.where(rows.single, VERY_CLEAR, CLEAR)[:, np.newaxis]
     for step in steps:
         # A step at which rounding is more than the error bar already adds nothing but noise.
         tells = (table.rounding(step)[chosen] <= ladder.error_bar).any(axis=1)
-        going = rows.open[chosen] & tells
+        going = rows.open[chosen] & tells  # neither what is settled, nor suspects
         if not going.any() or criteria.problem.calls_left < 2:
             break
         ladder.add(step, going)
         _read(rows, ladder)
-        compare(np.where(single, VERY_CLEAR, CLEAR))  # the report states the value of an entry
-    compare(CLEAR)
-    # What longer steps tell is known no better than shorter ones agree with them.
-    gap, left = np.nan_to_num(apart(), nan=np.inf), among & rows.open
+        grows[chosen] = ladder.grows
+        _settle_what_agrees(criteria, rows, among, looks, grows)
+        _suspect_what_differs(criteria, rows, among, looks, grows, enough)
+    _settle_what_agrees(criteria, rows, among, looks, grows)
+    _suspect_what_differs(criteria, rows, among, looks, grows, CLEAR)
+    _settle_at_the_end(criteria, rows, among, looks)
+
+
+def _settle_what_agrees(criteria: Criteria, rows: Rows, among: Mask, looks: Looks, grows: Mask) -> None:
+    """Settle rows that agree with a ladder, within a narrow error bar, if nothing from closer contradicts."""
+    narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
+    gap = np.nan_to_num(looks.apart(rows.value), nan=0.0)
+    agrees = ~criteria.differs(rows) & narrow & (gap <= rows.error_bar + criteria.tolerance(rows))
+    criteria.settle(rows, among, agrees, looks.contradict(criteria, rows) | grows)
+
+
+def _suspect_what_differs(
+    criteria: Criteria, rows: Rows, among: Mask, looks: Looks, grows: Mask, enough: Array | float
+) -> None:
+    """Make rows suspects that differ from a ladder by far more than its error bar, and from closer by."""
+    difference, gap = np.abs(rows.claim - rows.value), np.nan_to_num(looks.apart(rows.value), nan=0.0)
+    differs = criteria.differs(rows) & (rows.error_bar <= enough * difference) & ~grows
+    differs &= gap <= rows.error_bar + CLEAR * difference
+    rows.suspect |= rows.open & among & differs.any(axis=1)
+
+
+def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, looks: Looks) -> None:
+    """Settle what agrees with an error bar that tells anything at all.
+
+    What longer steps tell is known no better than shorter ones agree with them. Nor is a claim that these
+    contradict right because it is within a bar that is wide beside one entry: shorter steps decide.
+    """
+    gap, left = np.nan_to_num(looks.apart(rows.value), nan=np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
-    # Nor is a claim that these contradict right because it is within a bar that is wide beside one entry:
-    # shorter steps decide.
-    wide = rows.error_bar > np.where(single, BLUNT, 0.0) * rows.size
-    criteria.settle(rows, left, criteria.agrees(rows) & ~(wide & contradicted()))
-
-
-def _looks(rows: Rows, longest: float) -> list[tuple[Array, Array]]:
-    """Return what single differences show over steps up to some length, and what they are off by."""
-    table = rows.table
-    spare = 1 if table.noise_is_measured else UNMEASURED  # from closer by, noise is the larger
-    return [
-        (table.central(h), table.rounding(h) * (1 if h == longest else spare))
-        for h in table.steps
-        if h <= longest
-    ]
+    wide = rows.error_bar > np.where(rows.single, BLUNT, 0.0)[:, np.newaxis] * rows.size
+    criteria.settle(rows, left, criteria.agrees(rows) & ~(wide & looks.contradict(criteria, rows)))
 
 
 def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:

@@ -87,7 +87,7 @@ def run_checks(
         findings += contradictions
     findings += written_meanwhile(problem)
     for role, first in firsts.items():
-        findings += _compare_answers(first, answers.get(role), compared)
+        findings += _breaches(first, answers.get(role), compared)
     transpose, more = _compare_transposes(firsts, compared, rtol=rtol)
     # What says where it is wrong comes before what says that something is.
     findings, notes = [*findings, *_wrong_findings(problem, compared, oracle), *transpose], [*notes, *more]
@@ -148,7 +148,7 @@ def _compare_with_differences(
     return [compare("backward", claims, chosen, known), of_jvp], notes
 
 
-def _compare_answers(
+def _breaches(
     first: FirstAnswer, again: FurtherAnswers | None, compared: Sequence[Compared]
 ) -> list[Finding]:
     """Compare the answers of several calls, on the scale of rounding that the probes have shown."""

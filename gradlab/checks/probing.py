@@ -51,36 +51,43 @@ def probe(
     notes : list of str
         What is worth knowing about how.
     """
-    notes: list[str] = []
-    beyond: list[Probes] = []
+    problem, notes, of_kinked = criteria.problem, list[str](), list[Probes]()
     if known is None:
-        criteria.problem.foresee(2 * plan.directions.count)
+        problem.foresee(2 * plan.directions.count)
     rows = judge(criteria, plan.directions, claims, known=known)
-    if np.count_nonzero(rows.kinked) and criteria.problem.output.size > 1 and _leaves_room(criteria, rows):
-        kinked = rows.kinked_outputs
-        rows, notes = _without_kinked_outputs(criteria, rows, claims)
-        beyond = _of_kinked_outputs(criteria, claims, kinked) if notes else []
-    problem = criteria.problem
+    if np.count_nonzero(rows.kinked) and problem.output.size > 1 and _leaves_room(criteria, rows):
+        rows, of_kinked, notes = _outputs_at_kinks_apart(criteria, rows, claims)
     for which in (*(plan.of_inputs[i] for i in claims.positions), plan.of_all):
         if nothing_was_seen(rows, which):
             look_harder(criteria, rows, which)
     noticed = Noticed.of(criteria, rows)
     by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
-    for k, one in enumerate(by_input):
+    for one in by_input:
         one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
-        along, at_kink = _to_be_told_apart(claims, one)
-        if along:
-            by_input[k] = _told_apart(criteria, claims, one, along, at_kink)
-        if np.count_nonzero(at_kink):
-            count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
-            who = criteria.problem.names[claims.positions[k]]
-            notes = [*notes, f"{count} of {who}, at a kink, were compared only all together"]
+    if plan.directions.joint:
+        by_input, more = _strata_apart(criteria, claims, by_input)
+        notes += more
     return [
         *by_input,
         *_of_all(criteria, claims, rows, plan, by_input),
         *_at_kinks_together(criteria, rows, claims),
-        *beyond,
+        *of_kinked,
     ], notes
+
+
+def _strata_apart(
+    criteria: Criteria, claims: Claimed, by_input: Sequence[Probes]
+) -> tuple[list[Probes], list[str]]:
+    """Probe large inputs once more whose strata, and entries at a kink, tell more by themselves."""
+    probes, notes = list[Probes](), list[str]()
+    for one in by_input:
+        along, at_kink = _to_be_told_apart(claims, one)
+        probes.append(_told_apart(criteria, claims, one, along, at_kink) if along else one)
+        if one.position is not None and np.count_nonzero(at_kink):
+            count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
+            who = criteria.problem.names[one.position]
+            notes.append(f"{count} of {who}, at a kink, were compared only all together")
+    return probes, notes
 
 
 def _of_all(
@@ -167,25 +174,28 @@ def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
     return bool((rows.room[joint] > WIDE * criteria.rtol * rows.size[joint]).any())
 
 
-def _without_kinked_outputs(criteria: Criteria, rows: Rows, claims: Claimed) -> tuple[Rows, list[str]]:
-    """Judge once more with an upstream gradient that leaves out the outputs that have a kink at the point.
+def _outputs_at_kinks_apart(
+    criteria: Criteria, rows: Rows, claims: Claimed
+) -> tuple[Rows, list[Probes], list[str]]:
+    """Judge large inputs once more with an upstream gradient that leaves out outputs at a kink.
 
-    These rows hold other claims than those that are compared everywhere else.
+    These rows hold other claims than those that are compared everywhere else. And further probes, of these
+    outputs, all together.
     """
     kinked = rows.kinked_outputs
     without = claims.without(kinked)
     if without is None or kinked.all() or rows.directions.singles:
-        return rows, []
+        return rows, [], []
     again = judge(criteria, rows.directions, without)
     for row in np.flatnonzero(again.wrong).tolist():
         judge_coupled(criteria, again, row)
     if not (again.right | again.wrong).any():
-        return rows, []
+        return rows, [], []
     note = (
         f"{kinked.sum()} of {kinked.size} outputs, at a kink, were left out: entries that matter only there "
         "were compared only all together"
     )
-    return again, [note]
+    return again, _of_kinked_outputs(criteria, claims, kinked), [note]
 
 
 def _of_kinked_outputs(criteria: Criteria, claims: Claimed, kinked: Mask) -> list[Probes]:

@@ -178,7 +178,7 @@ class Rows(Sides):
 
     @property
     def open(self) -> Mask:
-        """Which rows were evaluated, and are not settled."""
+        """Which rows were evaluated, and are neither settled nor suspects."""
         return self.seen & ~(self.right | self.small | self.suspect | self.wrong)
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
-from gradlab.checks.ladders import CLEAR, DISCERNING, closest_steps
+from gradlab.checks.ladders import DISCERNING, closest_steps
 from gradlab.checks.leaps import scatters_more_than_rounding
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
@@ -22,6 +22,7 @@ from gradlab.numerics.ladder import Ladder
 from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
+AWAY = 100  # times farther than rounding lets one see: a kink, among noise
 MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
@@ -65,7 +66,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
         if np.isnan(step) or table.on_stairs[row] or criteria.problem.calls_left < 4:
             continue  # from close by, a stair is flat, and looks like a kink at its end
         noisy = step > usual / FARTHER
-        slopes = slopes_at(table, row, min(step / CLEAR, LARGEST_STEP / FARTHER) if noisy else step)
+        slopes = slopes_at(table, row, min(step * AWAY, LARGEST_STEP / FARTHER) if noisy else step)
         if slopes is None:
             rows.suspect[row] = noisy or _same_on_one_side(rows, row, min(step * FARTHER, usual), difference)
             continue
@@ -99,27 +100,28 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
     difference = np.abs(claim - value)
     agreeing = ~criteria.differs(rows)[chosen]  # of these parts nothing has to be confirmed
-    searched = np.ones(chosen.size, dtype=bool)
+    going = np.ones(chosen.size, dtype=bool)
     for step in [OTHER * h for h in steps]:
-        if not searched.any() or criteria.problem.calls_left < 2:
+        if not going.any() or criteria.problem.calls_left < 2:
             break
-        ladder.add(step, searched)
+        ladder.add(step, going)
         same = np.abs(ladder.value - value) <= ladder.error_bar + bar + DISCERNING * difference
         narrow = ladder.error_bar <= DISCERNING * difference
         # What both ladders see differently is seen on other scales: shorter steps tell which is that of both.
         ended = same & (narrow | ladder.exhausted[:, np.newaxis])
-        searched &= ~(agreeing | ended).all(axis=1)
+        going &= ~(agreeing | ended).all(axis=1)
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
     suspects = rows.directions.some(chosen)
-    leaps, rounding = rows.claims.errors_along(suspects)
+    changes, rounding = rows.claims.errors_along(suspects)  # asks backward, or jvp, at 16 points close by
     # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none.
-    rounding = np.where(np.abs(value) <= bar, np.fmax(leaps, rounding.max(axis=0)), rounding)
+    rounding = np.where(np.abs(value) <= bar, np.fmax(changes, rounding.max(axis=0)), rounding)
     rows.error_bar[chosen] = bar + rounding
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
-    wrong = certain[chosen].any(axis=1) & ~searched & ~_supported(criteria, rows, chosen)
+    wrong = certain[chosen].any(axis=1) & ~going
+    wrong &= ~_supported(criteria, rows, chosen) & ~_on_a_high_stair(rows, chosen)
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
@@ -128,7 +130,8 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
 def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
     """Return along which suspects a difference from closer by contradicts the ladder, and not the claim.
 
-    Of a kink beside the point, whose jump is little more than rounding, no ladder of short steps tells.
+    Of those that the table has, if any: of a kink beside the point, whose jump is little more than rounding,
+    no ladder of short steps tells.
     """
     table, supported = rows.table, np.zeros(chosen.size, dtype=bool)
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
@@ -138,7 +141,7 @@ def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
         there, off = table.central(step)[chosen], table.rounding(step)[chosen]
         agrees = np.abs(claim - there) <= off + criteria.tolerance(rows)[chosen]
         supported |= (agrees & (np.abs(value - there) > off + bar)).any(axis=1)
-    return supported | _on_a_high_stair(rows, chosen)
+    return supported
 
 
 def _on_a_high_stair(rows: Rows, chosen: Indices) -> Mask:

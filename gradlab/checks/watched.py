@@ -33,7 +33,7 @@ class Watched:
 
     def __init__(self, problem: Problem, directions: Directions, outputs: Indices) -> None:
         self.problem, self.directions, self.outputs = problem, directions, outputs
-        self._evaluate = directions.evaluate(problem)
+        self._evaluate = directions.evaluator(problem)
         self._steps: dict[float, tuple[Mask, Array, Array]] = {}
 
     def narrowed(self, rows: Indices, columns: Indices) -> Watched:

@@ -273,7 +273,7 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
     starts = [(k * step, step) for step in (SPACING, -IRREGULAR * SPACING) for k in range(PER_SIDE - 1)]
     ranked = sorted(((bend(*start), start) for start in starts), reverse=True)
     first = [both for both in ranked if not both[0] > OUTLYING * ranked[SPOILT][0]][:STARTS]
-    most = max(max(size for size, _ in first), 1.0)
+    most = max(1.0, *(size for size, _ in first))
     places, bends = [start for _, start in first], list[float]()
     for _ in range(HALVINGS):
         halves = {(left, width / 2) for start, width in places for left in (start, start + width)}

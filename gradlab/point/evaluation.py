@@ -75,7 +75,7 @@ class Evaluation(Derivatives):
         self,
         position: Indices,
         entries: Indices,
-        reach: Array,
+        far: Array,
         *,
         displaced: Displaced | None = None,
     ) -> tuple[Array, Array]:
@@ -85,7 +85,7 @@ class Evaluation(Derivatives):
         ----------
         position, entries : Indices
             Shape ``(k,)``: the inputs, and flat indices of their entries; those of an input stand together.
-        reach : Array
+        far : Array
             Shape ``(k,)``: how far each is moved.
         displaced : mapping of int to array, optional
             Another point: the inputs that differ from the problem's own.
@@ -100,8 +100,8 @@ class Evaluation(Derivatives):
         inside = None
         for i, mine in runs(position):
             x = self._held({i: base.get(i, self.value(i))})[i]
-            there, far = x.ravel()[entries[mine]], reach[mine]
-            targets[mine, 0], targets[mine, 1] = (there + far).astype(x.dtype), (there - far).astype(x.dtype)
+            here, by = x.ravel()[entries[mine]], far[mine]
+            targets[mine, 0], targets[mine, 1] = (here + by).astype(x.dtype), (here - by).astype(x.dtype)
             if i in self.constraints.boxes:
                 inside = np.ones(targets.shape, dtype=bool) if inside is None else inside
                 box = self.constraints.boxes[i]

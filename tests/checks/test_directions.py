@@ -52,7 +52,7 @@ def test_errors_of_single_entries_are_independent(directions):
 
 def test_evaluation_gives_the_change_of_all_outputs_on_both_sides(problem, directions):
     step, seen = 2.0**-6, []
-    for rows, plus, minus in directions.evaluate(problem)(np.arange(6), step):
+    for rows, plus, minus in directions.evaluator(problem)(np.arange(6), step):
         for row, up, down in zip(rows, plus, minus, strict=True):
             seen.append(int(row))
             x, w = np.zeros_like(X), np.zeros_like(W)
@@ -70,7 +70,7 @@ def test_evaluation_gives_the_change_of_all_outputs_on_both_sides(problem, direc
 def test_evaluation_ends_where_no_call_is_left():
     problem = Problem(forward, backward, (X, W), resources=Resources(max_calls=6))
     directions = Directions.of(problem, {0: None})
-    rows = np.concatenate([block for block, *_ in directions.evaluate(problem)(np.arange(4), 1 / 8)])
+    rows = np.concatenate([block for block, *_ in directions.evaluator(problem)(np.arange(4), 1 / 8)])
     assert rows.tolist() == [0, 1]
     assert problem.forward_calls == 5
 
