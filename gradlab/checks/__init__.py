@@ -3,61 +3,72 @@
 The route of a right rule with three entries, where forward is smooth; a reader who follows it has read what
 most calls do, and needs nothing else of ``judge``, and of ``criteria`` and ``numerics.table`` only what these
 functions call. Beside each stands its module, of this package unless another is named. The page ``engine`` of
-``gradlab docs`` goes the same way by hand, with numbers.
+``gradlab docs`` goes the same way by hand, with numbers: whoever has read it can leave out all but the bodies
+of the functions that are marked.
 
 ::
 
-    gradcheck                    gradlab._gradcheck
-      check_point                gradlab._question
-        Problem(...)             gradlab.point.problem   calls forward, and draws the upstream gradient
-        FirstAnswer.ask          maps                    calls backward
-        run_checks               one_point
-          call_again             contract                forward with strided copies, and at another point;
-                                                         backward twice: linear, so far
-          claims_of              claims                  what backward says; this and the next two are called
-                                                         by _compare_with_differences
-          plan                   plan                    along which directions: here every entry
-          probe                  probing
-            judge                judge
-              first_differences  rows                    Table.take: forward at x ± 2⁻¹³ of the scale of each
-                                                         entry, its size or a tenth of the root mean square
-                                                         of all (numerics.scales); to there by way of
-                                                         Directions.evaluate and gradlab.point.evaluation
-              Criteria.accept    criteria                right: claim and value differ by at most rtol of
-                                                         their size (and atol), with a bar of at most 5 rtol;
-                                                         keeps 8 times that, or what both sides differ by
-              look_for_kinks     judge_kinks             sees none: half of the jump between both slopes is
-                                                         less than a hundredth of them
-            resolution_of        resolution              what would have been caught
-          compare_answers        breaches                what call_again left to be compared: here nothing
-          wrong_gradients        findings                none, for no row is wrong
-        assemble                 gradlab._assemble       pass: nothing was found, and no row is open
+    gradcheck                           gradlab._gradcheck
+      check_point                       gradlab._question
+        Problem(...)                    gradlab.point.problem   calls forward, and draws the upstream gradient
+        FirstAnswer.ask                 maps                    calls backward
+        run_checks                      one_point
+          call_again                    contract                forward with strided copies, and at another
+                                                                point; backward twice: linear, so far
+          _compare_with_differences     one_point
+            claims_of                   claims                  what backward says
+            plan                        plan                    along which directions: here every entry
+            probe                       probing                 what becomes of the rows of each input
+              judge                   * judge
+                first_differences       rows                    the claim along each direction, beside the
+                                                                value and its error bar
+                  Table.take          * numerics.table          at x ± 2⁻¹³ of the scale of each entry: its
+                                                                size, or a tenth of the root mean square of
+                                                                all
+                    changes             directions              f(x + h d) − f(x), by Directions.evaluator;
+                                                                forward is called in gradlab.point.evaluation
+                  Table.rounding        numerics.table          the error bar
+                Criteria.accept       * criteria                right: claim and value differ by at most rtol
+                                                                of their size (and atol), with a bar of at
+                                                                most 5 rtol; keeps 8 times that, or what both
+                                                                sides differ by
+                look_for_kinks          judge_kinks             sees none: half of the jump between both
+                                                                slopes is less than a hundredth of them
+              resolution_of             resolution              what would have been caught
+          _breaches                     one_point               what call_again left to be compared, by
+                                                                breaches.compare_answers: nothing
+          _wrong_findings               one_point               none, for no row is wrong
+                                                                (findings.wrong_gradients)
+        assemble                        gradlab._assemble       pass: nothing was found, and no row is open
 
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
 
-Of a row that is wrong, where forward is smooth, ``judge`` goes on.
+Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_suspects`` no row is open: the
+rest of ``refine`` is not reached.
 
 ::
 
-    judge
-      _without_truncation      judge           a second, longer difference, where that may explain it
-      refine                   judge
-        _take_a_long_step      judge           the first step of the ladder: outputs that it does not move
-                                               add less rounding at shorter steps; that may be enough
-        _descend_unmeasured    judge           the first ladder, which may only find rows right yet
-        measure_noise          criteria        Problem.noise: what forward's values are off by
-        descend                ladders         the same ladder (numerics.ladder, numerics.extrapolation),
-                                               which makes it a suspect
-        try_suspects           suspects
-          find_stairs          stairs          sees none
-          _look_closer         suspects        a look from close by (slopes_at in kinks) says the same
-          _confirm             suspects        so does the second ladder, and what backward scatters by at 16
-                                               points beside this one does not explain it: wrong
-      _on_own_scale            judge           the same on the scale |x|, where that is smaller
-    run_checks                 one_point       goes on: resolution_of and compare_answers, as above
-      wrong_gradients          findings        a finding: what is said of it
-      _explain                 one_point       where (locate.locate), and why (causes.find_causes)
-    assemble                   gradlab._assemble   fail, for there is a finding
+    judge                       * judge
+      _without_truncation         judge               a second, longer difference, where that may explain it
+      refine                    * judge
+        _take_a_long_step         judge               the first step of the ladder: outputs that it does not
+                                                      move add less rounding at shorter steps; that may be
+                                                      enough
+        _descend_unmeasured       judge               the first ladder, which may only find rows right yet
+        measure_noise             criteria            Problem.noise: what forward's values are off by
+        descend                 * ladders             the same ladder again (Ladder.add in numerics.ladder)
+          _suspect_what_differs * ladders             a suspect: it differs (Criteria.differs) by far more
+                                                      than its error bar
+        try_suspects            * suspects
+          find_stairs             stairs              sees none
+          _look_closer            suspects            a look from close by (kinks.slopes_at) says the same
+          _confirm              * suspects            so does the second ladder, and what backward scatters by
+                                                      at 16 points beside this one does not explain it: wrong
+      _on_own_scale               judge               the same on the scale |x|, where that is smaller
+    run_checks                    one_point           goes on: resolution_of and _breaches, as above
+      _wrong_findings             one_point           a finding: what is said of it (findings.wrong_gradients)
+      _explain                    one_point           where (locate.locate), and why (causes.find_causes)
+    assemble                      gradlab._assemble   fail, for there is a finding
 
 What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what

@@ -178,8 +178,9 @@ class Criteria:
     def differs(self, sides: Sides) -> Mask:
         """Return where both sides differ by more than the error bar and the tolerance can explain.
 
-        And by more than the claim may be rounded: relative to all, where forward shows nothing at all, else
-        to what is right in the same part.
+        Where ``|c - v| > b + rtol · size + atol · scale + r``: ``r`` is what the claim may be rounded by, 16
+        roundings of what is right in the same part; or 64 of the largest influence, where forward shows
+        nothing, ``|v| <= b``. (`floor_of_parts`, `floor_of_nothing`: beside an ordinary row, next to none.)
         """
         nothing = np.abs(sides.value) <= sides.error_bar
         rounding = np.where(nothing, self.floor_of_nothing(sides), self.floor_of_parts(sides))
