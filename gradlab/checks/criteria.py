@@ -32,6 +32,7 @@ BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
 ROUNDINGS = 16  # of the largest influence: how far a claim may be off
 NOTHING = 64  # of the same: forward cannot show less over a quarter of the scale, and a claim of less is zero
+CANCELLED = 256  # where forward shows nothing: backward may multiply what is left of terms that cancel
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
 
@@ -46,7 +47,7 @@ def default_rtol(eps: float) -> float:
 
 def left_of_cancelled(influence: float, eps: float) -> float:
     """Return what may be left of terms that cancel: some roundings of the largest influence."""
-    return float(NOTHING * eps * influence)
+    return float(CANCELLED * eps * influence)
 
 
 class Criteria:
@@ -179,7 +180,7 @@ class Criteria:
         """Return where both sides differ by more than the error bar and the tolerance can explain.
 
         Where ``|c - v| > b + rtol · size + atol · scale + r``: ``r`` is what the claim may be rounded by, 16
-        roundings of what is right in the same part; or 64 of the largest influence, where forward shows
+        roundings of what is right in the same part; or 256 of the largest influence, where forward shows
         nothing, ``|v| <= b``. (`floor_of_parts`, `floor_of_nothing`: beside an ordinary row, next to none.)
         """
         nothing = np.abs(sides.value) <= sides.error_bar

@@ -203,6 +203,12 @@ def test_saturated_entries_decide_nothing(forward, backward, row, expected):
     agree(forward, backward, row, expected)
 
 
+@pytest.mark.parametrize("seed", [88, 114, 126, 235, 286, 310])
+def test_what_is_left_of_cancelled_terms_is_zero_though_it_was_multiplied(seed):
+    q, k, v = normal((3, 4), (5, 4), (5, 2), seed=seed)
+    assert gradcheck(attention, d_attention, (2.5 * q, k, v), raise_exception=False).passed
+
+
 @each_of(FLAT)
 def test_flat_entries_decide_nothing(forward, backward, row, expected):
     agree(forward, backward, row, expected)
