@@ -32,7 +32,7 @@ BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
 ROUNDINGS = 16  # of the largest influence: how far a claim may be off
 NOTHING = 64  # of the same: forward cannot show less over a quarter of the scale, and a claim of less is zero
-CANCELLED = 256  # where forward shows nothing: backward may multiply what is left of terms that cancel
+LEFT_OF_CANCELLED = 256  # where forward shows nothing: backward may multiply what is left of terms that cancel
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
 
@@ -47,7 +47,7 @@ def default_rtol(eps: float) -> float:
 
 def left_of_cancelled(influence: float, eps: float) -> float:
     """Return what may be left of terms that cancel: some roundings of the largest influence."""
-    return float(CANCELLED * eps * influence)
+    return float(LEFT_OF_CANCELLED * eps * influence)
 
 
 class Criteria:
@@ -284,11 +284,11 @@ class Criteria:
         hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
         nothing = np.abs(rows.value) <= rows.error_bar
         seen = ~nothing | (np.abs(rows.claim - rows.value) > hidden)
-        large = self.differs(rows) & seen & (rows.size > self.rtol * self.largest_influence)
-        matters = large[wrong].any(axis=1) | rows.strict[wrong]
+        large = (rows.size > self.rtol * self.largest_influence) | rows.strict[:, np.newaxis]
+        matters = (self.differs(rows) & seen & large)[wrong].any(axis=1)
         rows.imprecise[wrong] = imprecise
-        rows.small[wrong] = imprecise & ~matters
-        rows.wrong[wrong] = ~rows.small[wrong]
+        rows.small[wrong] = imprecise & ~matters & ~rows.strict[wrong]
+        rows.wrong[wrong] = ~imprecise | matters
 
     def deciding_rtol(self, sides: Sides, which: Indices | Mask) -> float:
         """Return the smallest ``rtol`` at which none of some that are open would be.

@@ -209,6 +209,17 @@ def test_what_is_left_of_cancelled_terms_is_zero_though_it_was_multiplied(seed):
     assert gradcheck(attention, d_attention, (2.5 * q, k, v), raise_exception=False).passed
 
 
+@pytest.mark.parametrize("seed", [1, 4])
+def test_digits_that_both_sides_lose_where_nothing_is_seen_are_no_defect(seed):
+    x = (5 + np.random.default_rng(seed).random(4)).astype(np.float32)
+
+    def backward(dy, x):
+        return dy * 2 * np.cosh(x) * np.sinh(x) + -dy * 2 * np.sinh(x) * np.cosh(x)
+
+    report = gradcheck(lambda x: np.cosh(x) ** 2 - np.sinh(x) ** 2, backward, x, raise_exception=False)
+    assert not report.failed, str(report)
+
+
 @each_of(FLAT)
 def test_flat_entries_decide_nothing(forward, backward, row, expected):
     agree(forward, backward, row, expected)
