@@ -11,8 +11,10 @@ import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
@@ -59,10 +61,31 @@ class FurtherAnswers:
 
 
 def forward_elsewhere(problem: Problem) -> None:
-    """Call forward at another point: what backward needs of the first must not be lost by that."""
-    there = {i: problem.direction(i, ELSEWHERE * problem.reach(i)) for i in problem.wrt}
-    with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
-        problem.call_forward(problem.moved(there, 1.0))
+    """Call forward at another point: what backward needs of the first must not be lost by that.
+
+    There, not only values are others: so are signs, and which is the largest, that a mask or an index keeps.
+    """
+    for there in (_turned_over, _moved_on):
+        with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
+            problem.call_forward({i: there(problem, i) for i in problem.wrt})
+            return
+
+
+def _turned_over(problem: Problem, i: int) -> npt.NDArray[Any]:
+    """Return an input whose largest entry is the smallest, and so on: within the range of its values."""
+    x = problem.value(i)
+    if x.size < 2 or i in problem.fixed or i in problem.constraints.projections:
+        return _moved_on(problem, i)
+    low, high = x.min(), x.max()
+    if low == high:
+        return _moved_on(problem, i)
+    there: npt.NDArray[Any] = (high - x) + low
+    return problem.constraints.boxes[i].clipped(there) if i in problem.constraints.boxes else there
+
+
+def _moved_on(problem: Problem, i: int) -> npt.NDArray[Any]:
+    """Return an input whose entries all move by a part of their scales."""
+    return problem.moved({i: problem.direction(i, ELSEWHERE * problem.reach(i))}, 1.0)[i]
 
 
 def asked_backwards(linear: LinearMap, k: int) -> Array | None:

@@ -32,7 +32,9 @@ BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
 ROUNDINGS = 16  # of the largest influence: how far a claim may be off
 NOTHING = 64  # of the same: forward cannot show less over a quarter of the scale, and a claim of less is zero
-LEFT_OF_CANCELLED = 256  # where forward shows nothing: backward may multiply what is left of terms that cancel
+LEFT_OF_CANCELLED = (
+    256  # where forward shows nothing: backward may multiply what is left of terms that cancel
+)
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
 

@@ -188,6 +188,54 @@ class TestAccumulated:
         assert found == ({"accumulated"} if added else set())
 
 
+def relu_kept(x, kept):
+    np.greater(x, 0, out=kept)
+    return x * kept, kept
+
+
+def leaky_kept(x, kept):
+    kept[...] = np.where(x > 0, 1.0, 0.1)
+    return x * kept, kept
+
+
+def largest_kept(x, kept):
+    kept[...] = np.arange(x.size) == np.argmax(x)
+    return np.max(x), kept
+
+
+def sorted_kept(x, kept):
+    kept[...] = np.argsort(x)
+    return x[kept], kept
+
+
+def unsorted(dy, kept):
+    dx = np.empty_like(dy)
+    dx[kept] = dy
+    return dx
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [2, 3, 12])
+@pytest.mark.parametrize(
+    ("forward", "backward", "dtype"),
+    [
+        (relu_kept, lambda dy, kept: dy * kept, bool),
+        (leaky_kept, lambda dy, kept: dy * kept, float),
+        (largest_kept, lambda dy, kept: dy * kept, float),
+        (sorted_kept, unsorted, int),
+    ],
+    ids=["mask", "slopes", "largest", "order"],
+)
+def test_cache_that_holds_no_values_is_seen_to_be_overwritten(forward, backward, dtype, size, seed):
+    x = np.random.default_rng(seed).standard_normal(size)
+    x[0] = -x[1]  # of both signs
+    buffer = np.empty(size, dtype)
+    overwritten = gradcheck(lambda x: forward(x, buffer), backward, x, cached=True, raise_exception=False)
+    assert "cache-overwritten" in {finding.kind for finding in overwritten.findings}
+    right = lambda x: forward(x, np.empty(size, dtype))  # noqa: E731
+    assert gradcheck(right, backward, x, cached=True, raise_exception=False).passed
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e-4])
 def test_cache_in_a_buffer_is_seen_to_be_overwritten_however_little_that_changes(scale):
     buffer = np.empty((5, 2))
