@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradlab.numerics import Array, Indices
-from gradlab.numerics.scales import exact_displacement, sum_and_norm
+from gradlab.numerics.scales import exact_displacement, moved_by, sum_and_norm
 from gradlab.numerics.table import Evaluate, Table
 from gradlab.point.arguments import Displaced
 from gradlab.point.moves import InputMoves, runs
@@ -212,13 +212,8 @@ class Directions:
         def sides(row: int) -> Iterator[Displaced]:
             direction = dict(self.joint[row - self.singles])  # made once for both
             for t in (step, -step):
-                moved = dict(base)
-                for i, d in direction.items():
-                    x = base.get(i, problem.value(i))
-                    there = np.multiply(d, t, dtype=np.result_type(x, np.float64))
-                    there += x
-                    moved[i] = there.astype(x.dtype, copy=False)
-                yield moved
+                moved = {i: moved_by(base.get(i, problem.value(i)), d, t) for i, d in direction.items()}
+                yield {**base, **moved}
 
         points = (point for row in rows.tolist() for point in sides(row))
         if problem.source is None:  # each is as large as the inputs: one after the other

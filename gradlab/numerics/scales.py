@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,37 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     exact = np.isfinite(rounded) & (rounded != 0)
     every = np.count_nonzero(exact) == exact.size
     return np.asarray(rounded if every else np.where(exact, rounded, d))
+
+
+@np.errstate(all="ignore")
+def both_sides(x: npt.NDArray[np.floating], d: Array) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return ``x + d`` and ``x - d``, in the dtype of ``x``, exactly as far away from it as each other.
+
+    A point across a power of two is rounded to a coarser grid than that of ``x``, and the middle of both
+    would be another than ``x``. Beside a minimum, where the slope is next to none, the curvature shows that.
+
+    >>> x, d = np.array([1 - 2.0**-53]), np.array([2.0**-20])
+    >>> x + d - x == x - (x - d), [far[0] - x[0] for far in both_sides(x, d)]
+    (array([False]), [np.float64(9.53674316517335e-07), np.float64(-9.53674316517335e-07)])
+    """
+    plus, minus = (x + d).astype(x.dtype, copy=False), (x - d).astype(x.dtype, copy=False)
+    apart = plus - minus
+    rounded = apart != d + d
+    if np.count_nonzero(rounded):
+        rounded &= np.isfinite(apart)
+        outer = rounded & (np.abs(plus) >= np.abs(minus))
+        inner = rounded & ~outer
+        np.subtract(x, plus - x, out=minus, where=outer)
+        np.add(x, x - minus, out=plus, where=inner)
+    return plus, minus
+
+
+def moved_by(x: npt.NDArray[np.floating], d: Array, t: float) -> npt.NDArray[Any]:
+    """Return ``x + td``, as far from ``x`` as ``x - td`` is: the first of `both_sides`, block by block."""
+    flat, along, there = x.ravel(), d.ravel(), np.empty(x.size, x.dtype)
+    for block in blocks(x.size):
+        there[block], _ = both_sides(flat[block], t * along[block])
+    return there.reshape(x.shape)
 
 
 def finest_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.dtypes import widened
+from gradlab.numerics.scales import both_sides
 from gradlab.point.arguments import Displaced
 from gradlab.point.derivatives import Derivatives
 from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, runs
@@ -100,8 +101,7 @@ class Evaluation(Derivatives):
         inside = None
         for i, mine in runs(position):
             x = self._held({i: base.get(i, self.value(i))})[i]
-            here, by = x.ravel()[entries[mine]], far[mine]
-            targets[mine, 0], targets[mine, 1] = (here + by).astype(x.dtype), (here - by).astype(x.dtype)
+            targets[mine, 0], targets[mine, 1] = both_sides(x.ravel()[entries[mine]], far[mine])
             if i in self.constraints.boxes:
                 inside = np.ones(targets.shape, dtype=bool) if inside is None else inside
                 box = self.constraints.boxes[i]

@@ -1,9 +1,11 @@
 """How far entries are moved."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
-from gradlab.numerics.scales import exact_displacement, norm, random_direction, scales
+from gradlab.numerics.scales import both_sides, exact_displacement, norm, random_direction, scales
 
 
 def test_scale_is_the_entry_or_a_tenth_of_the_typical_one():
@@ -34,6 +36,25 @@ def test_displacement_is_exact_on_both_sides(step):
     d = exact_displacement(x, scales(x) * rng.uniform(1, 2, 50))
     np.testing.assert_array_equal((x + step * d) - x, step * d)
     np.testing.assert_array_equal(x - (x - step * d), step * d)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("step", [2.0**-3, 2.0**-7, 2.0**-13])
+def test_both_sides_are_as_far_away_across_a_power_of_two_too(step, dtype):
+    rng = np.random.default_rng(0)
+    x = (rng.choice([-2.0, -1.0, 0.5, 1.0], 200) * (1 - 1e-4 * rng.uniform(-1, 1, 200))).astype(dtype)
+    d = step * exact_displacement(x, scales(x)) * rng.choice([-1, 1], 200)
+    plus, minus = both_sides(x, d)
+    assert plus.dtype == minus.dtype == dtype
+    for here, up, down in zip(*(map(Fraction, map(float, part)) for part in (x, plus, minus)), strict=True):
+        assert up - here == here - down
+    np.testing.assert_allclose(plus - x, d, rtol=1e-3)
+
+
+def test_sides_of_what_is_not_finite_are_the_plain_ones():
+    x, d = np.array([np.inf, 1e308]), np.array([1.0, 1e308])
+    plus, minus = both_sides(x, d)
+    np.testing.assert_array_equal([plus, minus], [[np.inf, np.inf], [np.inf, 0.0]])
 
 
 def test_displacement_keeps_its_length_within_a_thousandth():
