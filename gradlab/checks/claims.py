@@ -50,16 +50,21 @@ class Claims:
     upstreams: Array
     gradients: tuple[dict[int, Array], ...]
 
-    @cached_property
+    @property
     def changes(self) -> tuple[dict[int, Array], ...]:
-        """What each entry that backward returned scatters by, at points so close that it should not.
+        """What each entry that backward returned scatters by, at points so close that it should not."""
+        return self._close_by[0]
+
+    @cached_property
+    def _close_by(self) -> tuple[tuple[dict[int, Array], ...], float]:
+        """The same, and the largest entry of all at these points.
 
         The upstream gradient moves along, for rounding may depend on that alone.
         """
         problem, rng = self.problem, np.random.default_rng(0)
         line = noise_direction(problem, rng)
         drawn = drawn_like(problem.grad_output, rng)
-        found = []
+        found, largest = [], 0.0
         for s, gradients in enumerate(self.gradients):
             sides: list[dict[int, list[Array]]] = []
             for places in close_places():
@@ -69,22 +74,25 @@ class Claims:
                     for i, g in gradients.items():
                         side[i].append(answer.get(i, g).ravel())
                 sides.append(side)
+                largest = max(
+                    largest, *(float(np.abs(g).max(initial=0.0)) for gs in side.values() for g in gs)
+                )
             noise = {i: scatter([np.stack(side[i]) for side in sides]) for i in gradients}
             found.append({i: SAFETY * noise[i].reshape(g.shape) for i, g in gradients.items()})
-        return tuple(found)
+        return tuple(found), largest
 
     @cached_property
     def rounding(self) -> tuple[dict[int, Array], ...]:
         """The same where it is rounding: not at a kink, where the gradient leaps.
 
-        A change that is larger than the square root of a rounding of the largest entry is a leap, unless
-        there is nothing but rounding in the gradient, which then forward shows: use `changes` there. Where
-        most entries leap, that is no kink: backward has lost its digits, and what it changes by is its fault.
+        A change that is larger than the square root of a rounding of the largest entry close by is a leap,
+        unless there is nothing but rounding in the gradient, which then forward shows: use `changes` there.
+        (At the point itself, beside a minimum, all entries may be small.) Where most entries leap, that is no
+        kink: backward has lost its digits, and what it changes by is its fault.
         """
-        every = [g for gradients in self.gradients for g in gradients.values()]
-        largest = max((float(np.abs(g).max(initial=0.0)) for g in every), default=0.0)
+        changes, largest = self._close_by
         limit = np.sqrt(self.problem.given_eps) * largest
-        return tuple(_without_leaps(part, limit) for part in self.changes)
+        return tuple(_without_leaps(part, limit) for part in changes)
 
     def leaping(self, i: int) -> Mask:
         """Return which entries of a gradient leap beside the point: those at a kink, if backward is right."""

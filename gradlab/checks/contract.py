@@ -201,7 +201,8 @@ def _is_noise(problem: Problem, one: Array, other: Array) -> bool:
         return False
     apart = np.abs(one - other)
     little = (apart <= height_of_rounding(one, problem.given_eps)).all()
-    return bool(little and (apart <= CANCELLED * problem.given_noise).all())
+    # Of outputs that are nothing but rounding, some scatter by none, by chance.
+    return bool(little and (apart <= CANCELLED * problem.given_noise.max()).all())
 
 
 def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:

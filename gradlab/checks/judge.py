@@ -14,7 +14,7 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
-from gradlab.checks.suspects import try_suspects
+from gradlab.checks.suspects import allow_for_rounding, try_suspects
 from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import (
@@ -106,6 +106,9 @@ def _descend_stairs(criteria: Criteria, rows: Rows, steps: list[float], on_stair
 
 def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
     """Give what differs, but not for certain, an error bar that says so; it may be too small to matter."""
+    differing = np.flatnonzero(rows.open & criteria.differs(rows).any(axis=1))
+    if differing.size:
+        allow_for_rounding(criteria, rows, differing)
     gap = np.abs(rows.claim - rows.value)
     doubtful = rows.open[:, np.newaxis] & (rows.error_bar > DISCERNING * gap)
     agrees = criteria.agrees(rows)

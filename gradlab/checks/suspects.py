@@ -113,11 +113,8 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
-    suspects = rows.directions.some(chosen)
-    changes, rounding = rows.claims.errors_along(suspects)  # asks backward, or jvp, at 16 points close by
-    # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none.
-    rounding = np.where(np.abs(value) <= bar, np.fmax(changes, rounding.max(axis=0)), rounding)
-    rows.error_bar[chosen] = bar + rounding
+    rows.error_bar[chosen] = bar
+    allow_for_rounding(criteria, rows, chosen)
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
     wrong = certain[chosen].any(axis=1) & ~going
@@ -125,6 +122,16 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
+
+
+def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
+    """Add to error bars what claims are rounded by: backward, or jvp, is asked at 16 points close by."""
+    changes, rounding = rows.claims.errors_along(rows.directions.some(chosen))
+    # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none;
+    # where it shows nothing at all, a claim that leaps has no scale but its leaps.
+    most = (rounding if criteria.largest_influence else changes).max(axis=0)
+    nothing = np.abs(rows.value[chosen]) <= rows.error_bar[chosen]
+    rows.error_bar[chosen] += np.where(nothing, np.fmax(changes, most), rounding)
 
 
 def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:

@@ -41,11 +41,11 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     # What moves, and is settled with room for noise, stays settled; what does not may be on a stair.
     moves = rows.table.movement(usual_step(rows.table.eps)).any(axis=1)
     certain = zero & moves & criteria.cannot_matter(rows, factor=UNMEASURED).all(axis=1)
-    if not (criteria.problem.noise_is_known or certain[mine].all()):
+    if not certain[mine].all():
         criteria.measure_noise(rows)
     refine(criteria, rows)
-    open_ = mine & rows.open & zero & ~rows.movement.any(axis=1)
-    if open_.any():  # nothing at all was seen to move
+    open_ = mine & rows.open & zero & ~rows.nearby.any(axis=1)
+    if open_.any():  # nothing was seen to move, but farther away, where numbers are larger
         rows.small |= open_ & _stays(rows, open_, floor)
     _open_stairs(rows, mine & rows.small & ~rows.idle & ~moves, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
@@ -77,10 +77,11 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown;
     # where nothing moves at all, by as much as the outputs themselves.
-    problem = criteria.problem
-    upstream, outputs = np.abs(problem.grad_output), np.abs(problem.output)
     most = BLUNT * criteria.largest_influence
-    most = most or float((upstream * (BLUNT * outputs + NOTHING * problem.given_noise)).sum())
+    if not most:
+        problem = criteria.problem
+        upstream, outputs = np.abs(problem.grad_output), np.abs(problem.output)
+        most = float((upstream * (BLUNT * outputs + NOTHING * problem.given_noise)).sum())
     known = NOTHING * criteria.problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
     return zero & known, floor
 
@@ -126,7 +127,8 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
 
     That goes now up, now down, or nowhere. What moves for certain goes one way on one side, and over half the
     step by some part of it at least. Nor is it rounding where it is little more than at the point, as a sine
-    beside 1e15 is: that of larger numbers is larger.
+    beside 1e15 is: that of larger numbers is larger. But if nothing moves over 8 times the scale, what does
+    not grow with the step, nor go opposite ways on both sides, is what is left on the grid of numbers there.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
     for h in steps:
@@ -134,6 +136,18 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
     changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
     size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
     certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0))
+    table.take(chosen, LONG_STEPS[0])
+    grows = (size[:-1] > size[1:]).all(axis=(0, 1))
+    opposite = (np.sign(changes[:, 0]) == -np.sign(changes[:, 1])).all(axis=0)
+    certain &= grows | opposite | (table.movement(LONG_STEPS[0])[chosen] > 0)
     here = table.rounding(step)[chosen] * (2 * step / WHOLE)
-    certain |= (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
+    little = (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
+    certain |= little & ~_on_a_coarser_grid(changes, here)
     return np.asarray(~certain.any(axis=(0, 2)))
+
+
+def _on_a_coarser_grid(changes: Array, here: Array) -> Mask:
+    """Return where all changes are the same, or further apart than a rounding at the point."""
+    values = np.sort(np.concatenate([np.zeros_like(changes[:1, 0]), *changes.swapaxes(0, 1)]), axis=0)
+    gaps = np.diff(values, axis=0)
+    return np.asarray(((gaps == 0) | (gaps > here)).all(axis=0))

@@ -316,3 +316,73 @@ def test_rounding_of_the_steepest_gradient_is_zero_whatever_the_size_of_the_inpu
         ).verdict
 
     assert [verdict(left) for left in (1e-17, 1e-15, 1e-6)] == ["pass", "pass", "fail"]
+
+
+# Constants whose value is nothing but rounding: there is no scale but that.
+
+CONSTANTS = {
+    "mean of what is centred": (lambda x: (x - x.mean()).mean(), lambda dl, x: 0 * x),
+    "trace of a commutator": (
+        lambda x: np.trace(x.reshape(3, 3) @ WEIGHTS - WEIGHTS @ x.reshape(3, 3)),
+        lambda dl, x: 0 * x,
+    ),
+    "sum of squares, rolled": (lambda x: (x**2).sum() - (np.roll(x, 1) ** 2).sum(), lambda dl, x: 0 * x),
+    "mean of what is standardized": (lambda x: ((x - x.mean()) / x.std()).mean(), lambda dl, x: 0 * x),
+}
+WEIGHTS = np.random.default_rng(99).standard_normal((3, 3))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("forward", "backward"), CONSTANTS.values(), ids=CONSTANTS)
+def test_constant_that_is_rounding_has_no_gradient(forward, backward, seed):
+    x = np.random.default_rng(seed).standard_normal(9)
+    assert gradcheck(forward, backward, x, raise_exception=False).passed
+    wrong = lambda dl, x: backward(dl, x) + 1e-6 * dl  # noqa: E731
+    assert not gradcheck(forward, wrong, x, raise_exception=False).passed
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_what_is_left_of_a_constant_by_backward_alone_is_not_called_wrong(seed):
+    x = np.random.default_rng(seed).standard_normal(10)
+    report = gradcheck(  # forward is 0 everywhere, backward a rounding of dy here and there
+        lambda x: np.cbrt(x**3) - x,
+        lambda dy, x: dy * x**2 / np.cbrt(x**3) ** 2 - dy,
+        x,
+        raise_exception=False,
+    )
+    assert not report.failed, str(report)
+
+
+def test_outputs_that_are_rounding_may_depend_on_the_layout():
+    def log_softmax(x):
+        return special.log_softmax(x, axis=1)
+
+    def backward(dy, x):
+        d = dy[:, np.newaxis] * special.softmax(log_softmax(x), axis=1)
+        return d - special.softmax(x, axis=1) * d.sum(axis=1, keepdims=True)
+
+    x = np.random.default_rng(0).standard_normal((40, 40))
+    forward = lambda x: special.logsumexp(log_softmax(x), axis=1)  # noqa: E731
+    assert gradcheck(forward, backward, x, raise_exception=False).passed
+
+
+# Beside a minimum the gradient is small, and the terms that it is the difference of are not.
+
+
+@pytest.mark.parametrize("residual", [1e-8, 1e-10])
+@pytest.mark.parametrize("seed", range(6))
+def test_beside_a_minimum_rounding_of_terms_is_much_of_a_gradient(seed, residual):
+    rng = np.random.default_rng(seed)
+    a, w = rng.standard_normal((8, 3)), rng.standard_normal(3)
+    y = a @ w + residual * rng.standard_normal(8)
+
+    def backward(dl, a, w, y, factor=1.0):
+        r = dl * (a @ w - y)
+        return np.outer(r, w), factor * a.T @ r, -r
+
+    def forward(a, w, y):
+        return 0.5 * ((a @ w - y) ** 2).sum()
+
+    assert gradcheck(forward, backward, (a, w, y), raise_exception=False).passed
+    wrong = lambda *given: backward(*given, factor=1.01)  # noqa: E731
+    assert gradcheck(forward, wrong, (a, w, y), raise_exception=False).failed
