@@ -14,7 +14,7 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
-from gradlab.checks.suspects import allow_for_rounding, try_suspects
+from gradlab.checks.suspects import allow_for_rounding, open_high_stairs, try_suspects
 from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import (
@@ -78,7 +78,6 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     if not (rows.open & ~rows.idle).any():
         return
     coarse = coarse_steps(rows.table.eps)
-    fine = [coarse[-1], *fine_steps(rows.table.eps)]
     # To measure noise takes calls: what can be settled without it is, and only the rest waits for it.
     if not criteria.problem.noise_is_known:
         _descend_unmeasured(criteria, rows, coarse)
@@ -87,8 +86,14 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     criteria.measure_noise(rows)
     descend(criteria, rows, coarse)
     on_stairs = try_suspects(criteria, rows, coarse)
-    if not rows.open.any():
-        return
+    if rows.open.any():
+        _look_closer_and_farther(criteria, rows, coarse, on_stairs)
+    open_high_stairs(rows)
+
+
+def _look_closer_and_farther(criteria: Criteria, rows: Rows, coarse: list[float], on_stairs: Mask) -> None:
+    """Settle what a ladder left open by shorter steps than its own, and by longer ones."""
+    fine = [coarse[-1], *fine_steps(rows.table.eps)]
     _descend_stairs(criteria, rows, coarse, on_stairs)
     on_stairs = descend_further(criteria, rows, fine)
     try_suspects(criteria, rows, fine)

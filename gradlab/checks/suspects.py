@@ -19,10 +19,11 @@ from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, usual_step
+from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, Table, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 AWAY = 100  # times farther than rounding lets one see: a kink, among noise
+CERTAINLY = 4  # times: solvers stop at the sixth decimal
 MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
@@ -156,14 +157,29 @@ def _on_a_high_stair(rows: Rows, chosen: Indices) -> Mask:
 
     Their scatter does not tell whether these are rounding to few digits or a staircase on purpose.
     """
-    table, still = rows.table, np.zeros(chosen.size, dtype=bool)
-    if not scatters_more_than_rounding(table):
-        return still
-    size = np.abs(table.output)
-    least = MOVES * table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
-    for k in np.flatnonzero((rows.claim[chosen] == 0).all(axis=1)).tolist():
-        slope = np.abs(rows.value[chosen[k]])
-        step = (least / slope)[slope > 0].max(initial=SMALLEST_STEP)  # over which the ladder's would be seen
-        table.take(chosen[k : k + 1], step)
-        still[k] = (table.secant(step)[chosen[k]] == 0).all()
+    still = np.zeros(chosen.size, dtype=bool)
+    if scatters_more_than_rounding(rows.table):
+        nothing = (rows.claim[chosen] == 0).all(axis=1)
+        still[nothing] = _stays_close_by(rows.table, chosen[nothing], rows.value[chosen[nothing]])
     return still
+
+
+def open_high_stairs(rows: Rows) -> None:
+    """Open rows that were found right though nothing moves close by, between leaps too high for rounding.
+
+    As above: what is claimed is the slope of all stairs, and that of one is none.
+    """
+    chosen = np.flatnonzero(rows.right & ~rows.kinked & (rows.claim != 0).any(axis=1))
+    if chosen.size and scatters_more_than_rounding(rows.table, CERTAINLY):
+        rows.right[chosen] &= ~_stays_close_by(rows.table, chosen, rows.claim[chosen])
+
+
+def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:
+    """Return along which rows nothing moves over a step at which a slope, ``(chosen, s)``, would be seen."""
+    size, stays = np.abs(table.output), np.zeros(chosen.size, dtype=bool)
+    least = MOVES * table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
+    for k, steep in enumerate(np.abs(slope)):
+        step = (least / np.where(steep > 0, steep, np.inf)).max(initial=SMALLEST_STEP)
+        table.take(chosen[k : k + 1], step)
+        stays[k] = (table.secant(step)[chosen[k]] == 0).all()
+    return stays

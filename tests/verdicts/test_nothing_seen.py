@@ -158,6 +158,19 @@ STAIRS = [
     ),
     *(
         Row(
+            f"sum rounded to {decimals} decimals beside {size:.0e}",
+            lambda x, decimals=decimals: np.round(x, decimals).sum(),
+            lambda dl, x: 0 * x,
+            (size * np.random.default_rng(seed).standard_normal(5),),
+            {"straight through": lambda dl, x: dl * np.ones_like(x)},
+            right_is=NOT_FAIL,
+            wrong_is=NOT_PASS,
+        )
+        for decimals, size in ((4, 1.0), (5, 1.0), (2, 1e3))
+        for seed in range(2)
+    ),
+    *(
+        Row(
             f"solver that stops at {decimals} decimals",
             lambda x, decimals=decimals: np.round(np.cos(x), decimals),
             lambda dy, x: -dy * np.sin(x),
