@@ -23,6 +23,7 @@ from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, Table, usual_ste
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 AWAY = 100  # times farther than rounding lets one see: a kink, among noise
+FEW = 64  # steps: in these, what varies over one would show
 CERTAINLY = 4  # times: solvers stop at the sixth decimal
 MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
@@ -119,7 +120,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
     wrong = certain[chosen].any(axis=1) & ~going
-    wrong &= ~_supported(criteria, rows, chosen) & ~_on_a_high_stair(rows, chosen)
+    wrong &= ~(_supported(criteria, rows, chosen) | _on_a_high_stair(rows, chosen) | _too_steep(rows, chosen))
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
@@ -162,6 +163,18 @@ def _on_a_high_stair(rows: Rows, chosen: Indices) -> Mask:
         nothing = (rows.claim[chosen] == 0).all(axis=1)
         still[nothing] = _stays_close_by(rows.table, chosen[nothing], rows.value[chosen[nothing]])
     return still
+
+
+def _too_steep(rows: Rows, chosen: Indices) -> Mask:
+    """Return which claims lead through all that forward scatters by within a few of the shortest steps.
+
+    What scatters by more than rounding may be something that varies over less: of it, no ladder tells.
+    """
+    table = rows.table
+    if not scatters_more_than_rounding(table):
+        return np.zeros(chosen.size, dtype=bool)
+    scatter = table.noise if table.upstreams is None else np.abs(table.upstreams) @ table.noise
+    return np.asarray((np.abs(rows.claim[chosen]) * FEW * SMALLEST_STEP > scatter).any(axis=1))
 
 
 def open_high_stairs(rows: Rows) -> None:

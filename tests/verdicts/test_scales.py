@@ -272,6 +272,16 @@ def test_what_varies_over_less_than_any_step_is_neither_wrong_nor_flat(forward, 
     assert verdict(0) != "pass"
 
 
+@pytest.mark.parametrize("w", [1e-10, 1e-11, 1e-12])
+@pytest.mark.parametrize("seed", range(5))
+def test_slope_of_a_sine_that_no_step_follows_is_not_wrong(w, seed):
+    x = 1 + w * np.random.default_rng(seed).uniform(-2, 2, 3)
+    report = gradcheck(
+        lambda x: np.sin((x - 1) / w), lambda dy, x: dy * np.cos((x - 1) / w) / w, x, raise_exception=False
+    )
+    assert not report.failed, str(report)
+
+
 @pytest.mark.parametrize("factor", [1.0, -1.0, 10.0])
 def test_claims_that_scatter_as_much_as_they_are_large_are_not_zero(factor):
     """Every step is many periods long, and every difference noise."""
