@@ -67,23 +67,26 @@ def forward_elsewhere(problem: Problem) -> None:
     """
     for there in (_turned_over, _moved_on):
         with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
-            problem.call_forward({i: there(problem, i) for i in problem.wrt})
+            problem.call_forward({i: there(problem, i, k) for k, i in enumerate(problem.wrt)})
             return
 
 
-def _turned_over(problem: Problem, i: int) -> npt.NDArray[Any]:
-    """Return an input whose largest entry is the smallest, and so on: within the range of its values."""
+def _turned_over(problem: Problem, i: int, k: int) -> npt.NDArray[Any]:
+    """Return an input whose largest entry is the smallest, and so on: within the range of its values.
+
+    Of every other input, the last entry is the first: signs of a product of two change, too.
+    """
     x = problem.value(i)
     if x.size < 2 or i in problem.fixed or i in problem.constraints.projections:
-        return _moved_on(problem, i)
+        return _moved_on(problem, i, k)
     low, high = x.min(), x.max()
     if low == high:
-        return _moved_on(problem, i)
-    there: npt.NDArray[Any] = (high - x) + low
+        return _moved_on(problem, i, k)
+    there: npt.NDArray[Any] = x.ravel()[::-1].reshape(x.shape).copy() if k % 2 else (high - x) + low
     return problem.constraints.boxes[i].clipped(there) if i in problem.constraints.boxes else there
 
 
-def _moved_on(problem: Problem, i: int) -> npt.NDArray[Any]:
+def _moved_on(problem: Problem, i: int, _: int) -> npt.NDArray[Any]:
     """Return an input whose entries all move by a part of their scales."""
     return problem.moved({i: problem.direction(i, ELSEWHERE * problem.reach(i))}, 1.0)[i]
 
@@ -149,8 +152,8 @@ class Allowed:
         excess = np.abs(one - other) - self.same * float(max(sizes)) - self.floor
         excess = np.where(np.isnan(excess), np.inf, excess)
         # What takes more to find out is asked for only where it decides.
-        outputs = (self._rounding_of_outputs, self._noise_of_outputs) if of_others else ()
-        for allowed in (self._scatter, *outputs):
+        others = (self._rounding_of_outputs,) if of_others else ()
+        for allowed in (self._scatter, *others, self._noise_of_outputs):
             if not (excess > 0).any():
                 return None
             excess -= allowed() / self.scale
@@ -169,7 +172,9 @@ class Allowed:
 
     def _noise_of_outputs(self) -> float:
         """Return the same, of outputs that are nothing but rounding themselves."""
-        return CANCELLED * self._weighed(self.linear.problem.given_noise)
+        problem = self.linear.problem
+        noise = CANCELLED * problem.given_noise
+        return self._weighed(np.where(np.abs(problem.output) <= noise, noise, 0.0))
 
     def _weighed(self, outputs: Array) -> float:
         u, w = self.linear.vector, self.linear.uniform

@@ -215,6 +215,27 @@ def unsorted(dy, kept):
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [8, 20])
+def test_mask_of_a_product_is_seen_to_be_overwritten(size, seed):
+    s, y = np.random.default_rng(seed).standard_normal((2, size))
+    s[0], s[1] = y[0], -y[1]  # of both signs
+    buffer = np.empty(size, bool)
+
+    def forward(s, y):
+        np.greater(s * y, 0, out=buffer)
+        return s * y * buffer, (s.copy(), y.copy(), buffer)
+
+    report = gradcheck(
+        forward,
+        lambda dz, c: (dz * c[1] * c[2], dz * c[0] * c[2]),
+        (s, y),
+        cached=True,
+        raise_exception=False,
+    )
+    assert "cache-overwritten" in {finding.kind for finding in report.findings}
+
+
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("size", [2, 3, 12])
 @pytest.mark.parametrize(
     ("forward", "backward", "dtype"),
