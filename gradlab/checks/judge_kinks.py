@@ -62,7 +62,7 @@ def _bent(criteria: Criteria, rows: Rows) -> Mask:
 def _close(rows: Rows, row: int, step: float) -> float:
     """Return a step close to the point, but no closer than where rounding is a small part of the jump."""
     jump = np.abs(rows.table.half_jump(step)[row])
-    part = rows.table.rounding(step)[row][jump > 0] / (WELL_KNOWN * jump[jump > 0])
+    part = rows.table.rounding_along(row, step)[jump > 0] / (WELL_KNOWN * jump[jump > 0])
     return step * float(np.clip(2.0 ** np.ceil(np.log2(part.min())), CLOSE, 1.0))
 
 
@@ -85,7 +85,7 @@ def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float)
     varies over so little that the first difference may agree by chance.
     """
     rows.table.take(np.array([row]), step)
-    value, bar = rows.table.central(step)[row], rows.table.rounding(step)[row]
+    value, bar = rows.table.central(step)[row], rows.table.rounding_along(row, step)
     known = bool(np.isfinite(value).all())
     if rows.open[row]:
         return known and _accept_from_close_by(criteria, rows, row, value, bar)
@@ -175,6 +175,6 @@ def judge_coupled(criteria: Criteria, rows: Rows, row: int) -> None:
 def _step_around(rows: Rows, row: int, size: Array) -> float:
     """Return the step of differences around a kink: as short as rounding allows, because of curvature."""
     usual = usual_step(rows.table.eps)
-    rounding = rows.table.rounding(usual)[row] * usual
+    rounding = rows.table.rounding_along(row, usual) * usual
     noisy = (rounding[size > 0] / (AROUND * size[size > 0])).max(initial=0.0)
     return float(np.clip(noisy, SHORTEST * np.sqrt(rows.table.eps), usual))

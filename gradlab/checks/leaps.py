@@ -96,7 +96,7 @@ class _Line:
 
     def left(self, h: float) -> bool:
         """Whether that is more than rounding, and more than the slope may be off by."""
-        rounding = float(self.table.rounding(h)[self.row, self.part])
+        rounding = float(self.table.rounding_along(self.row, h)[self.part])
         return self.off(h) > (WHOLE * rounding + self.slope[1]) * h
 
     def leap(self, steps: list[float], missing: float, highest: float) -> float:
@@ -118,7 +118,7 @@ class _Line:
             middle = (inside + outside) / 2
             inside, outside = (inside, middle) if self.left(middle) else (middle, outside)
         leap = self.off(outside) - self.off(inside)
-        known = float(self.table.rounding(outside)[self.row, self.part]) * outside
+        known = float(self.table.rounding_along(self.row, outside)[self.part]) * outside
         if not max(height / PART, known) < leap <= highest or not explains(leap, missing, inside):
             return 0.0
         return leap if any(self.off(h) >= SEVERAL * leap for h in steps) else 0.0

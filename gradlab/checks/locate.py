@@ -271,15 +271,15 @@ def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
     happens to cancel, it does so along the whole direction alone: the most that any step has told counts.
     """
     known = sorted((h for h in table.steps if np.isfinite(table.central(h)[row]).all()), reverse=True)
-    best, least = (usual_step(table.eps), table.rounding(usual_step(table.eps))[row]), np.inf
+    best, least = (usual_step(table.eps), table.rounding_along(row, usual_step(table.eps))), np.inf
     curved = np.zeros(table.parts)  # truncation over the square of the step
     for longer, step in itertools.pairwise(known):
         apart = np.abs(table.central(longer)[row] - table.central(step)[row])
-        truncation = np.fmax(apart, table.rounding(step)[row]) / ((longer / step) ** 2 - 1)
+        truncation = np.fmax(apart, table.rounding_along(row, step)) / ((longer / step) ** 2 - 1)
         curved = np.fmax(curved, truncation / step**2)
         for half in range(HALVINGS):
             h = step / 2**half
-            off = curved * h**2 + table.rounding(h)[row]
+            off = curved * h**2 + table.rounding_along(row, h)
             if h <= LARGEST_STEP and off[column] < least:
                 best, least = (h, off), off[column]
     return best

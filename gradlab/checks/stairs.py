@@ -97,7 +97,7 @@ def _leap_of_what_moves_least(rows: Rows, part: int) -> float:
     if not np.isfinite(moved[row]):
         return 0.0
     usual = usual_step(rows.table.eps)
-    slope = rows.table.central(usual)[row, part], rows.table.rounding(usual)[row, part]
+    slope = rows.table.central(usual)[row, part], rows.table.rounding_along(row, usual)[part]
     return leap_beside(rows.table, row, part, slope)
 
 

@@ -91,7 +91,7 @@ def _same_on_one_side(rows: Rows, row: int, step: float, difference: Array) -> b
     rows.table.take(np.array([row]), step)
     sides = rows.table.steps[step]
     slope = np.where(np.isfinite(sides.up[row]), sides.up[row], -sides.down[row]) / step
-    off = 2 * rows.table.rounding(step)[row] + rows.error_bar[row]
+    off = 2 * rows.table.rounding_along(row, step) + rows.error_bar[row]
     allowed = np.fmax(off, DISCERNING * difference)
     return not (np.abs(slope - rows.value[row]) > allowed).any()  # of what has no value nothing is told
 

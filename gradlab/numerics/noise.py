@@ -44,7 +44,7 @@ HALVINGS = 20
 HEIGHT = 0.05  # of three standard deviations: what is left of a leap
 STARTS, FOLLOWED = 3, 2  # places at a time: equal leaps in both halves of one cancel
 SURE = 3  # halvings: in one of them, noise happens to bend less
-LATER, SHRUNK = 15, 0.2  # halvings, by which noise shrinks by no so much, and a cube root by half of it
+LATER, SHRUNK = 15, 0.2  # halvings, in which noise shrinks to no so much, and a cube root to half of it
 SPOILT, OUTLYING = 3, 32  # bends, by one break alone, if they are so many times the next
 POLE = 32  # times steeper than it looked: no leap, but an infinite value beside the point
 PER_SIDE = 8  # points
@@ -268,25 +268,27 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
         return np.nan if seen is None else float(np.nansum(weights * ((seen - centre) / height)))
 
     def bend(left: float, width: float) -> float:
-        return abs(value(left) + value(left + 2 * width) - 2 * value(left + width))
+        return value(left) + value(left + 2 * width) - 2 * value(left + width)
 
     starts = [(k * step, step) for step in (SPACING, -IRREGULAR * SPACING) for k in range(PER_SIDE - 1)]
-    ranked = sorted(((bend(*start), start) for start in starts), reverse=True)
-    first = [both for both in ranked if not both[0] > OUTLYING * ranked[SPOILT][0]][:STARTS]
-    most = max(1.0, *(size for size, _ in first))
-    places, bends = [start for _, start in first], list[float]()
+    whole = {start: bend(*start) for start in starts}
+    ranked = sorted(starts, key=lambda start: -abs(whole[start]))
+    straight = OUTLYING * abs(whole[ranked[SPOILT]])
+    places = [start for start in ranked if not abs(whole[start]) > straight][:STARTS]
+    most, bends = max(1.0, *(abs(whole[start]) for start in places)), list[float]()
     for _ in range(HALVINGS):
-        halves = {(left, width / 2) for start, width in places for left in (start, start + width)}
-        found = sorted(((bend(*half), half) for half in halves), reverse=True)[:FOLLOWED]
-        if any(np.isnan(size) for size, _ in found):
+        parts = {(left, w / 2): whole[start, w] / 4 for start, w in places for left in (start, start + w)}
+        whole = {half: bend(*half) for half in parts}
+        if any(map(np.isnan, whole.values())):
             return True
-        places = [half for _, half in found]
-        bends.append(found[0][0])
+        # Of what is smooth, each half bends by a quarter of the whole.
+        beyond = {half: abs(whole[half] - smooth) for half, smooth in parts.items()}
+        places = sorted(beyond, key=lambda half: -beyond[half])[:FOLLOWED]
+        bends.append(beyond[places[0]])
         last = bends[-SURE:]
-        shrinks = len(bends) >= LATER and max(last) < SHRUNK * min(bends[-LATER:][:SURE])
-        if len(last) == SURE and (shrinks or max(last) <= HEIGHT or min(last) > POLE * most):
+        if len(last) == SURE and (max(last) <= HEIGHT or min(last) > POLE * most):
             return False
-    return True
+    return max(last) >= SHRUNK * max(bends[-LATER:][:SURE])
 
 
 def _sides(at: At) -> list[list[Array]] | None:

@@ -260,28 +260,41 @@ class Table:
         little as that tells.
         """
         if step not in self._roundings:
-            self._roundings[step] = self._rounding(step)
-            self._roundings[step].flags.writeable = False
+            values = np.empty((self.count, self.parts))
+            values[:] = self._noise_of_parts()
+            for row, (longer, still) in self._still.items():
+                if longer > step:
+                    values[row] = self._noise_of_parts(still, step / longer)
+            if step in self.steps:
+                values += self.eps * np.fmax(self.secant(step) * step, 0.0)
+            for place, height in self._stairs.items():
+                values[place] += height
+            values *= WHOLE / (2 * step)
+            values.flags.writeable = False
+            self._roundings[step] = values
         return self._roundings[step]
 
-    def _rounding(self, step: float) -> Array:
-        shorter = [(row, step / h, mask) for row, (h, mask) in self._still.items() if h > step]
-        if self.upstreams is None:
-            values = np.full((self.count, self.parts), self.noise)
-            for row, part, mask in shorter:
-                values[row, mask] *= part
-        else:
-            square, total, largest = self._squares(self.upstreams)
-            values = np.full((self.count, self.parts), largest * np.sqrt(total))
-            for row, part, mask in shorter:
-                quiet = square @ mask
-                values[row] = largest * np.sqrt(np.maximum(total - quiet, 0.0) + quiet * part**2)
+    def rounding_along(self, row: int, step: float) -> Array:
+        """Return one row of that, ``(s,)``: to ask for one after the other takes no longer with many rows."""
+        if step in self._roundings:
+            return np.asarray(self._roundings[step][row])
+        longer, still = self._still.get(row, (0.0, None))
+        values = self._noise_of_parts(still, step / longer) if longer > step else self._noise_of_parts()
         if step in self.steps:
-            values += self.eps * np.fmax(self.secant(step) * step, 0.0)
-        for place, height in self._stairs.items():
-            values[place] += height
-        values *= WHOLE / (2 * step)
-        return values
+            sides = self.steps[step]
+            values = values + self.eps * np.fmax(np.fmax(np.abs(sides.up[row]), np.abs(sides.down[row])), 0.0)
+        heights = np.array([self._stairs.get((row, part), 0.0) for part in range(self.parts)])
+        return np.asarray((values + heights) * (WHOLE / (2 * step)))
+
+    def _noise_of_parts(self, still: npt.NDArray[np.bool_] | None = None, part: float = 1.0) -> Array:
+        """Return what the contracted outputs may be off by, ``(s,)``; of some that are still only a part."""
+        if self.upstreams is None:
+            return self.noise if still is None else np.where(still, self.noise * part, self.noise)
+        square, total, largest = self._squares(self.upstreams)
+        if still is None:
+            return np.asarray(largest * np.sqrt(total))
+        quiet = square @ still
+        return np.asarray(largest * np.sqrt(np.maximum(total - quiet, 0.0) + quiet * part**2))
 
     def _squares(self, upstreams: Array) -> tuple[Array, Array, Array]:
         """Return the squares of ``u ∘ noise`` relative to the largest of a part, their sums, and that."""

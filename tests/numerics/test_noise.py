@@ -51,6 +51,13 @@ def test_noise_that_cancels_between_outputs_is_noise(weights):
     assert (output_noise([at], np.array(weights), EPS) > 1e-10 * np.abs(weights)).all()
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("level", [1e-15, 1e-17])
+def test_noise_beside_a_minimum_is_seen_under_what_bends(level, seed):
+    rng = np.random.default_rng(seed)
+    assert noise_of(lambda t: (1e-8 + t) ** 2 + level * rng.standard_normal(), lines=1) > level / 2
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_rounding_that_happens_to_bend_little_at_equal_distances_is_noise(seed):
     x, direction, kernel = 1e8 * np.random.default_rng(seed).standard_normal((3, 6))
