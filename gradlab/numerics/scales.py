@@ -69,7 +69,6 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     return np.asarray(rounded if every else np.where(exact, rounded, d))
 
 
-@np.errstate(all="ignore")
 def both_sides(x: npt.NDArray[np.floating], d: Array) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return ``x + d`` and ``x - d``, in the dtype of ``x``, exactly as far away from it as each other.
 
@@ -80,7 +79,9 @@ def both_sides(x: npt.NDArray[np.floating], d: Array) -> tuple[npt.NDArray[Any],
     >>> x + d - x == x - (x - d), [far[0] - x[0] for far in both_sides(x, d)]
     (array([False]), [np.float64(9.53674316517335e-07), np.float64(-9.53674316517335e-07)])
     """
-    plus, minus = (x + d).astype(x.dtype, copy=False), (x - d).astype(x.dtype, copy=False)
+    plus, minus = x + d, x - d
+    if plus.dtype != x.dtype:
+        plus, minus = plus.astype(x.dtype), minus.astype(x.dtype)
     apart = plus - minus
     rounded = apart != d + d
     if np.count_nonzero(rounded):
