@@ -93,6 +93,7 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
         ladders                        what is open: Richardson extrapolation, to the end of resolution
         suspects                       what looks wrong: from close by, and along a second ladder
         stairs ── leaps                what is rounded on the way, and hides the slope
+        scattering                     what scatters by more than rounding: neither right nor wrong
       vanishing                      an input of which nothing was seen: zero, or too small to tell
       probes ── resolution           the rows of one input, and what would have been caught there
       joint_kinks                    entries at kinks, moved together

@@ -14,7 +14,8 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
-from gradlab.checks.suspects import allow_for_rounding, open_high_stairs, try_suspects
+from gradlab.checks.scattering import open_high_stairs
+from gradlab.checks.suspects import allow_for_rounding, try_suspects
 from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import (

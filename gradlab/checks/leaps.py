@@ -33,11 +33,6 @@ def rounded(table: Table, power: float = ROUNDED) -> Array:
     return sizes if table.upstreams is None else np.abs(table.upstreams * sizes).max(axis=1, initial=0.0)
 
 
-def scatters_more_than_rounding(table: Table, times: float = 1.0) -> bool:
-    """Whether some outputs scatter by more than leaps of rounding are high, or so many times more."""
-    return bool((table.noise > times * height_of_rounding(table.output, table.eps)).any())
-
-
 def rests_on_a_stair(table: Table, row: int) -> bool:
     """Whether forward, which does not move along a row, leaps by a rounding where it does."""
     return any(leap_beside(table, row, part, NONE) > 0 for part in range(table.parts))

@@ -14,18 +14,15 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import DISCERNING, closest_steps
-from gradlab.checks.leaps import scatters_more_than_rounding
 from gradlab.checks.rows import Rows
+from gradlab.checks.scattering import cannot_be_called_wrong
 from gradlab.checks.stairs import find_stairs
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LARGEST_STEP, SMALLEST_STEP, Table, usual_step
+from gradlab.numerics.table import LARGEST_STEP, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 AWAY = 100  # times farther than rounding lets one see: a kink, among noise
-FEW = 64  # steps: in these, what varies over one would show
-CERTAINLY = 4  # times: solvers stop at the sixth decimal
-MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
 
@@ -120,7 +117,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
     wrong = certain[chosen].any(axis=1) & ~going
-    wrong &= ~(_supported(criteria, rows, chosen) | _on_a_high_stair(rows, chosen) | _too_steep(rows, chosen))
+    wrong &= ~(_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
@@ -151,48 +148,3 @@ def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
         agrees = np.abs(claim - there) <= off + criteria.tolerance(rows)[chosen]
         supported |= (agrees & (np.abs(value - there) > off + bar)).any(axis=1)
     return supported
-
-
-def _on_a_high_stair(rows: Rows, chosen: Indices) -> Mask:
-    """Return which suspects claim nothing where nothing moves close by, between leaps too high for rounding.
-
-    Their scatter does not tell whether these are rounding to few digits or a staircase on purpose.
-    """
-    still = np.zeros(chosen.size, dtype=bool)
-    if scatters_more_than_rounding(rows.table):
-        nothing = (rows.claim[chosen] == 0).all(axis=1)
-        still[nothing] = _stays_close_by(rows.table, chosen[nothing], rows.value[chosen[nothing]])
-    return still
-
-
-def _too_steep(rows: Rows, chosen: Indices) -> Mask:
-    """Return which claims lead through all that forward scatters by within a few of the shortest steps.
-
-    What scatters by more than rounding may be something that varies over less: of it, no ladder tells.
-    """
-    table = rows.table
-    if not scatters_more_than_rounding(table):
-        return np.zeros(chosen.size, dtype=bool)
-    scatter = table.noise if table.upstreams is None else np.abs(table.upstreams) @ table.noise
-    return np.asarray((np.abs(rows.claim[chosen]) * FEW * SMALLEST_STEP > scatter).any(axis=1))
-
-
-def open_high_stairs(rows: Rows) -> None:
-    """Open rows that were found right though nothing moves close by, between leaps too high for rounding.
-
-    As above: what is claimed is the slope of all stairs, and that of one is none.
-    """
-    chosen = np.flatnonzero(rows.right & ~rows.kinked & (rows.claim != 0).any(axis=1))
-    if chosen.size and scatters_more_than_rounding(rows.table, CERTAINLY):
-        rows.right[chosen] &= ~_stays_close_by(rows.table, chosen, rows.claim[chosen])
-
-
-def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:
-    """Return along which rows nothing moves over a step at which a slope, ``(chosen, s)``, would be seen."""
-    size, stays = np.abs(table.output), np.zeros(chosen.size, dtype=bool)
-    least = MOVES * table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
-    for k, steep in enumerate(np.abs(slope)):
-        step = (least / np.where(steep > 0, steep, np.inf)).max(initial=SMALLEST_STEP)
-        table.take(chosen[k : k + 1], step)
-        stays[k] = (table.secant(step)[chosen[k]] == 0).all()
-    return stays

@@ -13,8 +13,9 @@ import numpy as np
 
 from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria
 from gradlab.checks.judge import FAR_STEP, refine
-from gradlab.checks.leaps import rests_on_a_stair, scatters_more_than_rounding
+from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
+from gradlab.checks.scattering import scatters_more_than_rounding
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual_step
 
