@@ -22,16 +22,19 @@ of the functions that are marked.
               judge                   * judge
                 first_differences       rows                    the claim along each direction, beside the
                                                                 value and its error bar
-                  Table.take          * numerics.table          at x ± 2⁻¹³ of the scale of each entry: its
+                  Table.take            numerics.table          at x ± 2⁻¹³ of the scale of each entry: its
                                                                 size, or a tenth of the root mean square of
                                                                 all
                     changes             directions              f(x + h d) − f(x), by Directions.evaluator;
                                                                 forward is called in gradlab.point.evaluation
                   Table.rounding        numerics.table          the error bar
-                Criteria.accept       * criteria                right: claim and value differ by at most rtol
-                                                                of their size (and atol), with a bar of at
-                                                                most 5 rtol; keeps 8 times that, or what both
-                                                                sides differ by
+                Criteria.accept       * criteria                its bar becomes 8 times as wide, or |c − v| if
+                                                                that is more
+                  agrees_to_rtol      * criteria                |c − v| ≤ tolerance, rtol of their size (and
+                                                                atol), with a bar of at most 5 rtol
+                                                                (widest_bar)
+                  settle              * criteria                right: it agrees; the largest influence is
+                                                                taken from it
                 look_for_kinks          judge_kinks             sees none: half of the jump between both
                                                                 slopes is less than a hundredth of them
               resolution_of             resolution              what would have been caught
@@ -43,8 +46,8 @@ of the functions that are marked.
 
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
 
-Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_suspects`` no row is open: the
-rest of ``refine`` is not reached.
+Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_suspects`` no row is open:
+``_look_closer_and_farther`` is skipped, and ``open_high_stairs`` opens none.
 
 ::
 
@@ -57,15 +60,16 @@ rest of ``refine`` is not reached.
         _descend_unmeasured       judge               the first ladder, which may only find rows right yet
         measure_noise             criteria            Problem.noise: what forward's values are off by
         descend                 * ladders             the same ladder again (Ladder.add in numerics.ladder)
-          _suspect_what_differs * ladders             a suspect: it differs (Criteria.differs) by far more
-                                                      than its error bar
+          _suspect_what_differs * ladders             a suspect: it differs by far more than its error bar
+            Criteria.differs    * criteria            |c − v| > b + rtol · size + atol · scale + roundings
         try_suspects            * suspects
           find_stairs             stairs              sees none
           _look_closer            suspects            a look from close by (kinks.slopes_at) says the same
           _confirm              * suspects            so does the second ladder, and what backward scatters by
                                                       at 16 points beside this one does not explain it: wrong
       _on_own_scale               judge               the same on the scale |x|, where that is smaller
-    run_checks                    one_point           goes on: resolution_of and _breaches, as above
+    probe                         probing             goes on: resolution_of, as above
+    run_checks                    one_point           goes on: _breaches, as above
       _wrong_findings             one_point           a finding: what is said of it (findings.wrong_gradients)
       _explain                    one_point           where (locate.locate), and why (causes.find_causes)
     assemble                      gradlab._assemble   fail, for there is a finding

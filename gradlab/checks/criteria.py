@@ -103,6 +103,26 @@ class Criteria:
             agrees |= self._accept_within_rounding(rows, which, difference, bar)
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
+    def agrees_to_rtol(self, sides: Sides) -> Mask:
+        """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
+        size = sides.size
+        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides, size)
+        return np.asarray(close & (sides.error_bar <= self.widest_bar(sides, size)))
+
+    def tolerance(self, sides: Sides, size: Array | None = None) -> Array:
+        """Return the disagreement that the caller does not care about, or that underflow explains.
+
+        ``size`` is that of both sides, if it is known already.
+        """
+        absolute = (self.atol + self.problem.given_tiny) * sides.divisors
+        return np.asarray(self.rtol * (sides.size if size is None else size) + absolute)
+
+    def widest_bar(self, sides: Sides, size: Array) -> Array:
+        """Return the error bar up to which an agreement to ``rtol`` settles a row."""
+        # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
+        enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
+        return np.asarray(enough[..., np.newaxis] * size)
+
     def _accept_within_rounding(self, rows: Rows, which: Mask, difference: Array, bar: Array) -> Mask:
         """Settle rows of many entries that agree within rounding alone, where that can hide little.
 
@@ -170,14 +190,6 @@ class Criteria:
         rows.right &= ~wide.any(axis=1) | rows.kinked
         rows.small &= self.cannot_matter(rows).all(axis=1)
 
-    def tolerance(self, sides: Sides, size: Array | None = None) -> Array:
-        """Return the disagreement that the caller does not care about, or that underflow explains.
-
-        ``size`` is that of both sides, if it is known already.
-        """
-        absolute = (self.atol + self.problem.given_tiny) * sides.divisors
-        return np.asarray(self.rtol * (sides.size if size is None else size) + absolute)
-
     def differs(self, sides: Sides) -> Mask:
         """Return where both sides differ by more than the error bar and the tolerance can explain.
 
@@ -230,12 +242,6 @@ class Criteria:
         rounding = np.where(np.abs(sides.value) <= sides.error_bar, self.floor, 0.0)
         return np.asarray(sides.error_bar + rounding)
 
-    def agrees_to_rtol(self, sides: Sides) -> Mask:
-        """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
-        size = sides.size
-        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides, size)
-        return np.asarray(close & (sides.error_bar <= self.widest_bar(sides, size)))
-
     def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
         most = np.abs(sides.claim) + np.abs(sides.value) + factor * sides.error_bar
@@ -244,12 +250,6 @@ class Criteria:
     def is_small(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
         return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
-
-    def widest_bar(self, sides: Sides, size: Array) -> Array:
-        """Return the error bar up to which an agreement to ``rtol`` settles a row."""
-        # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
-        enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
-        return np.asarray(enough[..., np.newaxis] * size)
 
     def _unmeasured(self, rows: Rows) -> Array | float:
         """Return how many times its rounding an error bar may be, as long as noise was not measured.

@@ -76,7 +76,7 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     if not rows.open.any():
         return
     _take_a_long_step(criteria, rows)
-    if not (rows.open & ~rows.idle).any():
+    if not (rows.open & ~rows.idle).any():  # idle: nothing is claimed, and nothing moves
         return
     coarse = coarse_steps(rows.table.eps)
     # To measure noise takes calls: what can be settled without it is, and only the rest waits for it.

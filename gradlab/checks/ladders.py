@@ -86,7 +86,7 @@ class Closest:
 
 
 @dataclass(frozen=True)
-class Looks:
+class ShortDifferences:
     """Single differences over steps no longer than the usual one: the first, and any from closer by.
 
     Attributes
@@ -98,7 +98,7 @@ class Looks:
     seen: list[tuple[Array, Array]]
 
     @classmethod
-    def of(cls, rows: Rows) -> Looks:
+    def of(cls, rows: Rows) -> ShortDifferences:
         """Read them from the table."""
         table, usual = rows.table, usual_step(rows.table.eps)
         spare = 1 if table.noise_is_measured else UNMEASURED  # from closer by, noise is the larger
@@ -131,7 +131,11 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     """
     among = rows.open if which is None else rows.open & which
     table, chosen = rows.table, np.flatnonzero(among)
-    ladder, looks, grows = Ladder(table, chosen), Looks.of(rows), np.zeros(rows.claim.shape, dtype=bool)
+    ladder, short, grows = (
+        Ladder(table, chosen),
+        ShortDifferences.of(rows),
+        np.zeros(rows.claim.shape, dtype=bool),
+    )
     rows.error_bar[chosen] = np.inf  # which neither agrees nor differs, until the ladder has two steps
     # A hundredth of a disagreement shows it; but the report states the value of an entry.
     enough = np.where(rows.single, VERY_CLEAR, CLEAR)[:, np.newaxis]
@@ -143,42 +147,47 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
             break
         ladder.add(step, going)
         _read(rows, ladder)
-        grows[chosen] = ladder.grows
-        _settle_what_agrees(criteria, rows, among, looks, grows)
-        _suspect_what_differs(criteria, rows, among, looks, grows, enough)
-    _settle_what_agrees(criteria, rows, among, looks, grows)
-    _suspect_what_differs(criteria, rows, among, looks, grows, CLEAR)
-    _settle_at_the_end(criteria, rows, among, looks)
+        grows[chosen] = ladder.grows  # towards no limit, as beside √x
+        _settle_what_agrees(criteria, rows, among, short, grows)
+        _suspect_what_differs(criteria, rows, among, short, grows, enough)
+    _settle_what_agrees(criteria, rows, among, short, grows)
+    _suspect_what_differs(criteria, rows, among, short, grows, CLEAR)
+    _settle_at_the_end(criteria, rows, among, short)
 
 
-def _settle_what_agrees(criteria: Criteria, rows: Rows, among: Mask, looks: Looks, grows: Mask) -> None:
+def _settle_what_agrees(
+    criteria: Criteria, rows: Rows, among: Mask, short: ShortDifferences, grows: Mask
+) -> None:
     """Settle rows that agree with a ladder, within a narrow error bar, if nothing from closer contradicts."""
     narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
-    gap = np.nan_to_num(looks.apart(rows.value), nan=0.0)
+    gap = np.nan_to_num(short.apart(rows.value), nan=0.0)
     agrees = ~criteria.differs(rows) & narrow & (gap <= rows.error_bar + criteria.tolerance(rows))
-    criteria.settle(rows, among, agrees, looks.contradict(criteria, rows) | grows)
+    criteria.settle(rows, among, agrees, short.contradict(criteria, rows) | grows)
 
 
 def _suspect_what_differs(
-    criteria: Criteria, rows: Rows, among: Mask, looks: Looks, grows: Mask, enough: Array | float
+    criteria: Criteria, rows: Rows, among: Mask, short: ShortDifferences, grows: Mask, enough: Array | float
 ) -> None:
-    """Make rows suspects that differ from a ladder by far more than its error bar, and from closer by."""
-    difference, gap = np.abs(rows.claim - rows.value), np.nan_to_num(looks.apart(rows.value), nan=0.0)
+    """Make rows suspects that differ from a ladder by far more than its error bar.
+
+    Where the first difference, and any from closer by, says what the ladder says.
+    """
+    difference, gap = np.abs(rows.claim - rows.value), np.nan_to_num(short.apart(rows.value), nan=0.0)
     differs = criteria.differs(rows) & (rows.error_bar <= enough * difference) & ~grows
     differs &= gap <= rows.error_bar + CLEAR * difference
     rows.suspect |= rows.open & among & differs.any(axis=1)
 
 
-def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, looks: Looks) -> None:
+def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, short: ShortDifferences) -> None:
     """Settle what agrees with an error bar that tells anything at all.
 
     What longer steps tell is known no better than shorter ones agree with them. Nor is a claim that these
     contradict right because it is within a bar that is wide beside one entry: shorter steps decide.
     """
-    gap, left = np.nan_to_num(looks.apart(rows.value), nan=np.inf), among & rows.open
+    gap, left = np.nan_to_num(short.apart(rows.value), nan=np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
     wide = rows.error_bar > np.where(rows.single, BLUNT, 0.0)[:, np.newaxis] * rows.size
-    criteria.settle(rows, left, criteria.agrees(rows) & ~(wide & looks.contradict(criteria, rows)))
+    criteria.settle(rows, left, criteria.agrees(rows) & ~(wide & short.contradict(criteria, rows)))
 
 
 def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.noise import height_of_rounding
+from gradlab.numerics.noise import binary_grid, height_of_rounding
 from gradlab.numerics.table import SMALLEST_STEP, Table
 
 FEW = 64  # steps: in these, what varies over one would show
@@ -42,8 +42,17 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
 def open_high_stairs(rows: Rows) -> None:
     """Open rows that were found right though nothing moves close by: on a stair, whose slope is none."""
     chosen = np.flatnonzero(rows.right & ~rows.kinked & (rows.claim != 0).any(axis=1))
-    if chosen.size and scatters_more_than_rounding(rows.table, CERTAINLY):
+    if chosen.size and scatters_more_than_rounding(rows.table, CERTAINLY) and not _lost_digits(rows.table):
         rows.right[chosen] &= ~_stays_close_by(rows.table, chosen, rows.claim[chosen])
+
+
+def _lost_digits(table: Table) -> bool:
+    """Whether all outputs are multiples of a power of two, as of something large that was subtracted again.
+
+    Of whole numbers this is no evidence.
+    """
+    grid, size = binary_grid(table.output[np.newaxis])[0], np.abs(table.output)
+    return bool((grid[size > 0] > MOVES * table.eps * size[size > 0]).all() and grid.max(initial=0.0) < 1)
 
 
 def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:

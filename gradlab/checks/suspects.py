@@ -99,16 +99,16 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
     difference = np.abs(claim - value)
     agreeing = ~criteria.differs(rows)[chosen]  # of these parts nothing has to be confirmed
-    going = np.ones(chosen.size, dtype=bool)
+    unconfirmed = np.ones(chosen.size, dtype=bool)
     for step in [OTHER * h for h in steps]:
-        if not going.any() or criteria.problem.calls_left < 2:
+        if not unconfirmed.any() or criteria.problem.calls_left < 2:
             break
-        ladder.add(step, going)
+        ladder.add(step, unconfirmed)
         same = np.abs(ladder.value - value) <= ladder.error_bar + bar + DISCERNING * difference
         narrow = ladder.error_bar <= DISCERNING * difference
         # What both ladders see differently is seen on other scales: shorter steps tell which is that of both.
         ended = same & (narrow | ladder.exhausted[:, np.newaxis])
-        going &= ~(agreeing | ended).all(axis=1)
+        unconfirmed &= ~(agreeing | ended).all(axis=1)
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
     bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
@@ -116,7 +116,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     allow_for_rounding(criteria, rows, chosen)
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
-    wrong = certain[chosen].any(axis=1) & ~going
+    wrong = certain[chosen].any(axis=1) & ~unconfirmed
     wrong &= ~(_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
     rows.wrong[chosen] = wrong
     criteria.settle(rows, rows.open, criteria.agrees(rows))

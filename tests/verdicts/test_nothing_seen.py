@@ -379,3 +379,14 @@ def test_what_is_bounded_and_hidden_is_no_rounding_that_grows(seed):
     assert not gradcheck(
         lambda x: 1e14 + np.sum(np.sin(x)), lambda dy, x: 0 * x, x, raise_exception=False
     ).passed
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_digits_lost_beside_something_large_leave_the_slope_of_all_stairs(seed):
+    x = np.random.default_rng(seed).standard_normal(4)
+    forward = lambda x: (1e10 + np.sin(x)) - 1e10  # noqa: E731
+    right, wrong = (
+        gradcheck(forward, lambda dy, x, c=c: c * dy * np.cos(x), x, raise_exception=False) for c in (1, 1.5)
+    )
+    assert right.passed
+    assert wrong.failed
