@@ -288,7 +288,8 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
         last = bends[-SURE:]
         if len(last) == SURE and (max(last) <= HEIGHT or min(last) > POLE * most):
             return False
-    return max(last) >= SHRUNK * max(bends[-LATER:][:SURE])
+    # Of many outputs, ever fewer leap as places become narrower: noise adds up like a root of their number.
+    return max(last) * math.sqrt(np.isfinite(height).sum()) >= SHRUNK * max(bends[-LATER:][:SURE])
 
 
 def _sides(at: At) -> list[list[Array]] | None:

@@ -146,6 +146,16 @@ def test_none_of_many_outputs_is_taken_for_far_less_noisy_than_the_others():
     assert found.min() > 1e-11
 
 
+@pytest.mark.parametrize("count", [1, 30, 20_000])
+def test_ever_fewer_of_many_outputs_leap_as_places_become_narrower(count):
+    x = np.random.default_rng(0).uniform(1, 2, count)
+
+    def at(t):
+        return np.float32(np.sin(x * (1 + t)) - np.cos(x * (1 + t))).astype(float) - 1e-3
+
+    assert np.median(output_noise([at], at(0.0), EPS)) > 1e-8
+
+
 def test_outputs_that_are_nothing_but_noise_say_nothing_of_the_others():
     rng, output = np.random.default_rng(0), np.ones(200)
     output[20:] = 0.0
