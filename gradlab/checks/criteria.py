@@ -155,12 +155,15 @@ class Criteria:
     def learn(self, sides: Sides, agrees: Mask, movement: Array) -> None:
         """Take the largest influence from where both sides agree.
 
-        Where every derivative vanishes, what forward does nearby, ``movement``, is all that there is.
+        Where every derivative vanishes, or is but a rounding of that, it is what forward does nearby:
+        ``movement``.
         """
         agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))
         self._agreed = max(self._agreed, float(agreed[agrees].max(initial=0.0)))
         self.steepest = max(self.steepest, float((agreed / sides.divisors)[agrees].max(initial=0.0)))
-        self.largest_influence = self._agreed or float(movement.max(initial=0.0))
+        moved = float(movement.max(initial=0.0))
+        vanishes = self._agreed <= left_of_cancelled(moved, self.problem.given_eps)
+        self.largest_influence = moved if vanishes else self._agreed
 
     def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""

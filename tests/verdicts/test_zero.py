@@ -420,3 +420,21 @@ def test_divergence_of_nearly_equal_distributions_does_not_depend_on_the_layout(
     )
     assert report.verdict in expected, str(report)
     assert not any(finding.check == "contract" for finding in report.findings)
+
+
+def test_at_a_minimum_rounding_that_agrees_is_no_scale():
+    """Of the gradients of w and v, both sides see a few roundings alike."""
+    rng = np.random.default_rng(0)
+    w = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+
+    def backward(dl, x, w, v):
+        d = 2 * dl * (x @ w @ v - x)
+        return d @ v.T @ w.T - d, x.T @ d @ v.T, w.T @ x.T @ d
+
+    def verdict(backward):
+        inputs = rng.standard_normal((5, 3)), w, w.T.copy()
+        forward = lambda x, w, v: ((x @ w @ v - x) ** 2).sum()  # noqa: E731
+        return gradcheck(forward, backward, inputs, raise_exception=False).verdict
+
+    assert verdict(backward) == "pass"
+    assert verdict(lambda dl, x, w, v: (0 * x, x.T @ x @ v.T, w.T @ x.T @ x)) == "fail"
