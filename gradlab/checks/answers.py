@@ -19,6 +19,7 @@ import numpy.typing as npt
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
+from gradlab.numerics.noise import GOLDEN
 from gradlab.numerics.scales import blocks
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
@@ -28,6 +29,7 @@ U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
 ELSEWHERE = 0.3  # times the scale of an entry: another point
+PARTS = 0.1 + 0.3 * (GOLDEN * np.arange(1, 1001) % 1.0)  # of entries, no two alike: likewise
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 # Roundings of the outputs, an influence: where an entry is 30 times as large as what it varies over, as that
 # of a softmax, terms that cancel leave as many more. At 64, one of 200 confident ones was called nonlinear.
@@ -64,6 +66,7 @@ def forward_elsewhere(problem: Problem) -> None:
     """Call forward at another point: what backward needs of the first must not be lost by that.
 
     There, not only values are others: so are signs, and which is the largest, that a mask or an index keeps.
+    But each entry is about as large as it was: what converges at the one point should at the other.
     """
     for there in (_turned_over, _moved_on):
         with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
@@ -72,23 +75,34 @@ def forward_elsewhere(problem: Problem) -> None:
 
 
 def _turned_over(problem: Problem, i: int, k: int) -> npt.NDArray[Any]:
-    """Return an input whose largest entry is the smallest, and so on: within the range of its values.
+    """Return the ``k``-th input with smaller entries, by unequal parts; of other signs, if it has both.
 
-    Of every other input, the last entry is the first: signs of a product of two change, too.
+    By which no norm and no even function stays the same, and nothing leaves a domain that holds the input. Of
+    every other input, only every other entry has another sign, so that those of products change, too.
     """
+    if i in problem.constraints.projections:
+        return _moved_on(problem, i)
     x = problem.value(i)
-    if x.size < 2 or i in problem.fixed or i in problem.constraints.projections:
-        return _moved_on(problem, i, k)
-    low, high = x.min(), x.max()
-    if low == high:
-        return _moved_on(problem, i, k)
-    there: npt.NDArray[Any] = x.ravel()[::-1].reshape(x.shape).copy() if k % 2 else (high - x) + low
-    return problem.constraints.boxes[i].clipped(there) if i in problem.constraints.boxes else there
+    parts = np.resize(PARTS, x.size)
+    if np.count_nonzero(x < 0) and np.count_nonzero(x > 0):
+        parts[:: 1 + k % 2] = 2 - parts[:: 1 + k % 2]
+    d = np.asarray(-parts.reshape(x.shape) * x)
+    zeros = x == 0
+    if np.count_nonzero(zeros):
+        d[zeros] = ELSEWHERE * problem.reach(i)[zeros]
+    d = np.where(problem.fixed[i], 0.0, d) if i in problem.fixed else d
+    return problem.moved({i: d}, 1.0)[i]
 
 
-def _moved_on(problem: Problem, i: int, _: int) -> npt.NDArray[Any]:
+def _moved_on(problem: Problem, i: int, _: int = 0) -> npt.NDArray[Any]:
     """Return an input whose entries all move by a part of their scales."""
     return problem.moved({i: problem.direction(i, ELSEWHERE * problem.reach(i))}, 1.0)[i]
+
+
+def mere_noise(problem: Problem) -> Array:
+    """Return what outputs may be off by that are nothing but rounding themselves; zero of the others."""
+    noise = problem.given_noise
+    return np.where(np.abs(problem.output) <= CANCELLED * noise, noise, 0.0)
 
 
 def asked_backwards(linear: LinearMap, k: int) -> Array | None:
@@ -152,8 +166,8 @@ class Allowed:
         excess = np.abs(one - other) - self.same * float(max(sizes)) - self.floor
         excess = np.where(np.isnan(excess), np.inf, excess)
         # What takes more to find out is asked for only where it decides.
-        others = (self._rounding_of_outputs,) if of_others else ()
-        for allowed in (self._scatter, *others, self._noise_of_outputs):
+        others = (self._rounding_of_outputs, self._noise_of_outputs) if of_others else (self._mere_noise,)
+        for allowed in (self._scatter, *others):
             if not (excess > 0).any():
                 return None
             excess -= allowed() / self.scale
@@ -171,10 +185,12 @@ class Allowed:
         return UNSEEN * self.linear.problem.given_eps * self._weighed(np.abs(self.linear.problem.output))
 
     def _noise_of_outputs(self) -> float:
-        """Return the same, of outputs that are nothing but rounding themselves."""
-        problem = self.linear.problem
-        noise = CANCELLED * problem.given_noise
-        return self._weighed(np.where(np.abs(problem.output) <= noise, noise, 0.0))
+        """Return the same, of what the outputs may be off by more than that."""
+        return CANCELLED * self._weighed(self.linear.problem.given_noise)
+
+    def _mere_noise(self) -> float:
+        """Return the same, of outputs that are nothing but rounding: sums in another order are others."""
+        return CANCELLED * self._weighed(mere_noise(self.linear.problem))
 
     def _weighed(self, outputs: Array) -> float:
         u, w = self.linear.vector, self.linear.uniform

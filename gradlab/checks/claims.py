@@ -74,12 +74,11 @@ class Claims:
                     for i, g in gradients.items():
                         side[i].append(answer.get(i, g).ravel())
                 sides.append(side)
-                largest = max(
-                    largest, *(float(np.abs(g).max(initial=0.0)) for gs in side.values() for g in gs)
-                )
+                every = [g for answers in side.values() for g in answers]
+                largest = max(largest, *(np.abs(g).max(initial=0.0, where=np.isfinite(g)) for g in every))
             noise = {i: scatter([np.stack(side[i]) for side in sides]) for i in gradients}
             found.append({i: SAFETY * noise[i].reshape(g.shape) for i, g in gradients.items()})
-        return tuple(found), largest
+        return tuple(found), float(largest)
 
     @cached_property
     def rounding(self) -> tuple[dict[int, Array], ...]:

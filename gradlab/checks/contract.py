@@ -34,6 +34,7 @@ from gradlab.checks.answers import (
     fit_together,
     forward_elsewhere,
     may_differ,
+    mere_noise,
 )
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
@@ -202,7 +203,9 @@ def _is_noise(problem: Problem, one: Array, other: Array) -> bool:
     apart = np.abs(one - other)
     little = (apart <= height_of_rounding(one, problem.given_eps)).all()
     # Of outputs that are nothing but rounding, some scatter by none, by chance.
-    return bool(little and (apart <= CANCELLED * problem.given_noise.max()).all())
+    mere = mere_noise(problem).max(initial=0.0)
+    like_them = np.abs(problem.output) <= CANCELLED * mere
+    return bool(little and (apart <= CANCELLED * np.fmax(problem.given_noise, mere * like_them)).all())
 
 
 def _first_difference(problem: Problem, one: Array, other: Array) -> int | None:

@@ -111,7 +111,10 @@ def _descend_stairs(criteria: Criteria, rows: Rows, steps: list[float], on_stair
 
 
 def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
-    """Give what differs, but not for certain, an error bar that says so; it may be too small to matter."""
+    """Give what differs, but not for certain, an error bar that says so: that of the claim's rounding, too.
+
+    It may be right within that, or too small to matter.
+    """
     differing = np.flatnonzero(rows.open & criteria.differs(rows).any(axis=1))
     if differing.size:
         allow_for_rounding(criteria, rows, differing)

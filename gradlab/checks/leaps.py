@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradlab.numerics import Array, Mask
-from gradlab.numerics.noise import ROUNDED, height_of_rounding
+from gradlab.numerics.noise import height_of_rounding
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table
 
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
@@ -27,10 +27,18 @@ def explains(height: Array | float, missing: Array | float, seen: float) -> Mask
     return np.asarray(missing * min(seen, LONG_STEPS[0]) <= height)
 
 
-def rounded(table: Table, power: float = ROUNDED) -> Array:
+def highest_rounding(table: Table) -> Array:
     """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
-    sizes = height_of_rounding(table.output, table.eps, power)
-    return sizes if table.upstreams is None else np.abs(table.upstreams * sizes).max(axis=1, initial=0.0)
+    return _largest(table, height_of_rounding(table.output, table.eps))
+
+
+def one_rounding(table: Table) -> Array:
+    """Return how high one rounding is, of the outputs or of terms beside them, as large as 1: ``(s,)``."""
+    return _largest(table, table.eps * np.fmax(np.abs(table.output), 1.0))
+
+
+def _largest(table: Table, heights: Array) -> Array:
+    return heights if table.upstreams is None else np.abs(table.upstreams * heights).max(axis=1, initial=0.0)
 
 
 def rests_on_a_stair(table: Table, row: int) -> bool:
@@ -60,7 +68,7 @@ def leap_beside(table: Table, row: int, part: int, slope: tuple[float, float], m
     """
     taken = {h for h, sides in table.steps.items() if np.isfinite(sides.up[row, part])}
     steps = sorted({*taken, *LONG_STEPS, *FAR_STEPS})
-    highest = float(rounded(table)[part])
+    highest = float(highest_rounding(table)[part])
     lines = (_Line(table, row, part, slope, move) for move in MOVES)
     return max(line.leap(steps, missing, highest) for line in lines)
 

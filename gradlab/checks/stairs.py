@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.criteria import COARSE, SHARP, Criteria
-from gradlab.checks.leaps import NONE, explains, leap_beside, rounded
+from gradlab.checks.leaps import NONE, explains, leap_beside, one_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, WHOLE, coarse_steps, usual_step
@@ -72,7 +72,7 @@ def _of_one_rounding(criteria: Criteria, rows: Rows, missing: Array) -> Array:
 
     Beside terms that are smooth no leap is seen.
     """
-    height, longest = rounded(rows.table, power=1.0), coarse_steps(rows.table.eps)[0]
+    height, longest = one_rounding(rows.table), coarse_steps(rows.table.eps)[0]
     slight = (missing > 0) & ~rows.table.on_stairs[:, np.newaxis]
     slight &= missing <= SHARP * criteria.tolerance(rows)
     return np.where(slight & explains(WHOLE * height, missing, longest), height, 0.0)

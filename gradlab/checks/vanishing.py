@@ -21,6 +21,8 @@ from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual
 
 PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times
 LEFT = 1 / 64  # of a movement, over half the step: sixth powers have that
+COARSER = 8  # roundings at the point, between numbers that are as much larger
+ALIKE = 64  # times: what one side of rounding may be larger than the other
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
 
 
@@ -127,28 +129,37 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
     """Return along which rows what forward does over a long step is rounding, of the larger numbers there.
 
     That goes now up, now down, or nowhere. What moves for certain goes one way on one side, and over half the
-    step by some part of it at least. Nor is it rounding where it is little more than at the point, as a sine
-    beside 1e15 is: that of larger numbers is larger. But if nothing moves over 8 times the scale, what does
-    not grow with the step, nor go opposite ways on both sides, is what is left on the grid of numbers there.
+    step by some part of it at least, unless it is `_left_on_a_grid`. Nor is it rounding where it is little
+    more than at the point, as a sine beside 1e15 is: that of larger numbers is larger.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
-    for h in steps:
+    for h in (*steps, LONG_STEPS[0]):
         table.take(chosen, h)
     changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
     size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
-    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0))
-    table.take(chosen, LONG_STEPS[0])
-    grows = (size[:-1] > size[1:]).all(axis=(0, 1))
-    opposite = (np.sign(changes[:, 0]) == -np.sign(changes[:, 1])).all(axis=0)
-    certain &= grows | opposite | (table.movement(LONG_STEPS[0])[chosen] > 0)
     here = table.rounding(step)[chosen] * (2 * step / WHOLE)
+    left = _left_on_a_grid(changes, here) & (size.max(axis=(0, 1)) <= step**2 * here)  # of squares, too
+    left &= table.movement(LONG_STEPS[0])[chosen] == 0
+    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0)) & ~left
     little = (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
     certain |= little & ~_on_a_coarser_grid(changes, here)
     return np.asarray(~certain.any(axis=(0, 2)))
 
 
+def _left_on_a_grid(changes: Array, here: Array) -> Mask:
+    """Return where changes, ``(places, 2, r, s)``, are what is left of terms on the grid of larger ones.
+
+    They are alike on both sides, and grow on neither.
+    """
+    size = np.abs(changes)
+    grows = (size[:-1] > size[1:]).all(axis=0).any(axis=0)
+    opposite = (np.sign(changes[:, 0]) == -np.sign(changes[:, 1])).all(axis=0)
+    alike = size.max(axis=0).min(axis=0) > size.max(axis=0).max(axis=0) / ALIKE
+    return np.asarray(_on_a_coarser_grid(changes, here) & alike & ~grows & ~opposite)
+
+
 def _on_a_coarser_grid(changes: Array, here: Array) -> Mask:
-    """Return where all changes are the same, or further apart than a rounding at the point."""
+    """Return where all changes are the same but for rounding at the point, or apart by many times that."""
     values = np.sort(np.concatenate([np.zeros_like(changes[:1, 0]), *changes.swapaxes(0, 1)]), axis=0)
     gaps = np.diff(values, axis=0)
-    return np.asarray(((gaps == 0) | (gaps > here)).all(axis=0))
+    return np.asarray(((gaps <= here) | (gaps > COARSER * here)).all(axis=0))

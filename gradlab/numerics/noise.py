@@ -56,10 +56,11 @@ ORDER = 4  # of differences; as many can one break be in
 # of normal noise, and from 0.3 to 1.4 in nine of ten.
 GAIN = 0.7 * float(np.sqrt(70.0))
 SAFETY = 3  # standard deviations that an error bar is to cover
-# Power of eps: leaps of that part of one, 5.5e-7, or of an output that is larger, may be rounding. At 1/2,
-# the slope of stairs of 3e-7 was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as
-# that of 1e-6 · floor(x) still is not.
+# Power of eps: leaps of that part of an output, 5.5e-7, may be rounding. At 1/2, the slope of stairs of 3e-7
+# was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as that of 1e-6 · floor(x) still
+# is not.
 ROUNDED = 2 / 5
+BESIDE_ONE = 5 / 12  # likewise: 3.0e-7, a few roundings of 1 to float32
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
@@ -165,9 +166,9 @@ def rounding_of_values(output: Array, eps: float) -> Array:
     return np.asarray(eps * np.abs(output) + SUBNORMAL)
 
 
-def height_of_rounding(output: Array, eps: float, power: float = ROUNDED) -> Array:
-    """Return how high a leap of outputs may be for rounding: relative, but no less than beside one."""
-    return np.asarray(eps**power * np.fmax(np.abs(output), 1.0))
+def height_of_rounding(output: Array, eps: float) -> Array:
+    """Return how high a leap of outputs may be for rounding: relative, but no less than of 1 to float32."""
+    return np.asarray(np.fmax(eps**ROUNDED * np.abs(output), eps**BESIDE_ONE))
 
 
 def scatter(sides: Sequence[Array]) -> Array:

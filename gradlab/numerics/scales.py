@@ -69,31 +69,37 @@ def exact_displacement(x: npt.NDArray[np.floating], d: Array) -> Array:
     return np.asarray(rounded if every else np.where(exact, rounded, d))
 
 
-def both_sides(x: npt.NDArray[np.floating], d: Array) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def both_sides(x: npt.NDArray[Any], d: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return ``x + d`` and ``x - d``, in the dtype of ``x``, exactly as far away from it as each other.
 
     A point across a power of two is rounded to a coarser grid than that of ``x``, and the middle of both
     would be another than ``x``. Beside a minimum, where the slope is next to none, the curvature shows that.
 
     >>> x, d = np.array([1 - 2.0**-53]), np.array([2.0**-20])
-    >>> x + d - x == x - (x - d), [far[0] - x[0] for far in both_sides(x, d)]
-    (array([False]), [np.float64(9.53674316517335e-07), np.float64(-9.53674316517335e-07)])
+    >>> plus, minus = both_sides(x, d)
+    >>> bool((x + d) - x == x - (x - d)), bool(plus - x == x - minus)
+    (False, True)
     """
-    plus, minus = x + d, x - d
+    if x.dtype.kind == "c":
+        sides = zip(both_sides(x.real, np.real(d)), both_sides(x.imag, np.imag(d)), strict=True)
+        plus, minus = ((real + 1j * imag).astype(x.dtype) for real, imag in sides)
+        return plus, minus
+    plus, minus = np.asarray(x + d), np.asarray(x - d)
     if plus.dtype != x.dtype:
         plus, minus = plus.astype(x.dtype), minus.astype(x.dtype)
-    apart = plus - minus
+    with np.errstate(invalid="ignore"):
+        apart = plus - minus
     rounded = apart != d + d
     if np.count_nonzero(rounded):
         rounded &= np.isfinite(apart)
         outer = rounded & (np.abs(plus) >= np.abs(minus))
         inner = rounded & ~outer
-        np.subtract(x, plus - x, out=minus, where=outer)
-        np.add(x, x - minus, out=plus, where=inner)
+        minus[outer] = x[outer] - (plus[outer] - x[outer])
+        plus[inner] = x[inner] + (x[inner] - minus[inner])
     return plus, minus
 
 
-def moved_by(x: npt.NDArray[np.floating], d: Array, t: float) -> npt.NDArray[Any]:
+def moved_by(x: npt.NDArray[Any], d: npt.NDArray[Any], t: float) -> npt.NDArray[Any]:
     """Return ``x + td``, as far from ``x`` as ``x - td`` is: the first of `both_sides`, block by block."""
     flat, along, there = x.ravel(), d.ravel(), np.empty(x.size, x.dtype)
     for block in blocks(x.size):

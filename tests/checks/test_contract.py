@@ -188,6 +188,68 @@ class TestAccumulated:
         assert found == ({"accumulated"} if added else set())
 
 
+def unit(x, kept):
+    kept[...] = np.linalg.norm(x)
+    return x / kept, (x.copy(), kept)
+
+
+def d_unit(dy, kept):
+    x, n = kept
+    return dy / n - x * (dy @ x) / n**3
+
+
+def cubed(x, kept):
+    kept[...] = x**2
+    return x**3, kept
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward"), [(unit, d_unit), (cubed, lambda dy, kept: 3 * dy * kept)], ids=["norm", "square"]
+)
+@pytest.mark.parametrize(
+    "x",
+    [[3.0, 4.0], [1.0, 2.0, 1.0], np.linspace(-1, 1, 5), [-2.0, 2.0], [1.0, 1.0, 1.0], [0.0, 1.0]],
+    ids=str,
+)
+def test_cache_is_seen_to_be_overwritten_however_symmetric_the_input_is(forward, backward, x):
+    x = np.asarray(x)
+    buffer = np.empty(() if forward is unit else x.shape)
+    report = gradcheck(lambda x: forward(x, buffer), backward, x, cached=True, raise_exception=False)
+    assert "cache-overwritten" in {finding.kind for finding in report.findings}
+
+
+def test_cache_of_the_second_input_is_seen_to_be_overwritten():
+    w, x = np.random.default_rng(0).standard_normal((2, 5))
+    buffer = np.empty(())
+
+    def forward(w, x):
+        buffer[...] = x.std()
+        return w * buffer, (w.copy(), x.copy(), buffer)
+
+    def backward(dy, kept):
+        w, x, spread = kept
+        return dy * spread, (dy @ w) * (x - x.mean()) / (x.size * spread)
+
+    report = gradcheck(forward, backward, (w, x), cached=True, raise_exception=False)
+    assert "cache-overwritten" in {finding.kind for finding in report.findings}
+
+
+def test_what_converges_at_the_point_is_called_where_it_does():
+    def series(p):
+        first, ratio = p
+        total, term, terms = 0.0, first, 0
+        while abs(term) > 1e-17:
+            total, term, terms = total + term, term * ratio, terms + 1
+            assert terms < 10_000
+        return total
+
+    def backward(dl, p):
+        first, ratio = p
+        return dl * np.array([1 / (1 - ratio), first / (1 - ratio) ** 2])
+
+    assert gradcheck(series, backward, np.array([2.0, 0.3]), raise_exception=False).passed
+
+
 def relu_kept(x, kept):
     np.greater(x, 0, out=kept)
     return x * kept, kept

@@ -53,7 +53,7 @@ def test_both_sides_are_as_far_away_across_a_power_of_two_too(step, dtype):
 
 def test_sides_of_what_is_not_finite_are_the_plain_ones():
     x, d = np.array([np.inf, 1e308]), np.array([1.0, 1e308])
-    with np.errstate(all="ignore"):
+    with np.errstate(over="ignore"):
         plus, minus = both_sides(x, d)
     np.testing.assert_array_equal([plus, minus], [[np.inf, np.inf], [np.inf, 0.0]])
 

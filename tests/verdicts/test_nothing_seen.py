@@ -390,3 +390,42 @@ def test_digits_lost_beside_something_large_leave_the_slope_of_all_stairs(seed):
     )
     assert right.passed
     assert wrong.failed
+
+
+BOUNDED = {
+    "relu": lambda x: 1e17 + np.maximum(x, 0).sum(),
+    "clip": lambda x: 1e17 + np.clip(x, 0, 1e6).sum(),
+    "exponential": lambda x: 1e19 + np.exp(np.minimum(x, 50)).sum(),
+    "float32": lambda x: np.float32(1e9) + np.maximum(x, 0).astype(np.float32).sum(),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("forward", BOUNDED.values(), ids=BOUNDED)
+def test_what_moves_on_one_side_far_away_is_no_rounding(forward, seed):
+    x = np.random.default_rng(seed).uniform(0.5, 2, 3)
+    assert not gradcheck(forward, lambda dl, x: 0 * x, x, raise_exception=False).passed
+
+
+@pytest.mark.parametrize("k", [1.0, 2.0**14, 2.0**20])
+@pytest.mark.parametrize("factor", [2.0, 10.0])
+def test_one_output_that_scatters_spares_no_claim_about_another(k, factor):
+    def forward(x):
+        return np.array([np.round(np.sin(x[0]), 5), k * np.sin(x[1])])
+
+    def backward(dy, x):
+        return np.array([dy[0] * np.cos(x[0]), factor * k * dy[1] * np.cos(x[1])])
+
+    assert gradcheck(forward, backward, np.array([0.7, 1.1]), raise_exception=False).failed
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**8, 2.0**20])
+def test_rounding_to_few_binary_digits_has_the_slope_of_all_stairs_whatever_the_unit(scale):
+    x = np.random.default_rng(1).standard_normal(4)
+    report = gradcheck(
+        lambda x: scale * np.float16(np.sin(x)).astype(float),
+        lambda dy, x: scale * dy * np.cos(x),
+        x,
+        raise_exception=False,
+    )
+    assert report.passed

@@ -438,3 +438,27 @@ def test_at_a_minimum_rounding_that_agrees_is_no_scale():
 
     assert verdict(backward) == "pass"
     assert verdict(lambda dl, x, w, v: (0 * x, x.T @ x @ v.T, w.T @ x.T @ x)) == "fail"
+
+
+@pytest.mark.parametrize("large", [1e8, 1e10])
+def test_backward_that_loses_the_digits_that_forward_loses_is_linear(large):
+    x = np.random.default_rng(0).standard_normal(4)
+    report = gradcheck(
+        lambda x: (large * x + np.sin(x)) - large * x,
+        lambda dy, x: (dy * large + dy * np.cos(x)) - dy * large,
+        x,
+        raise_exception=False,
+    )
+    assert not report.failed, str(report)
+
+
+def test_noise_of_one_output_excuses_no_other_from_depending_on_the_layout():
+    def forward(x):
+        twice = 1.0 if x.flags.c_contiguous else 2.0
+        return np.array([(1e8 + np.sin(x[0])) - 1e8, twice * 1e-7 * np.sin(x[1])])
+
+    def backward(dy, x):
+        return dy * np.array([1.0, 1e-7]) * np.cos(x)
+
+    report = gradcheck(forward, backward, np.array([0.7, 1.3]), raise_exception=False)
+    assert "depends-on-memory-layout" in {finding.kind for finding in report.findings}
