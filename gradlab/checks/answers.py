@@ -29,7 +29,8 @@ U, C = -2.0, 0.5  # whose sum is not 1, so that a constant term shows
 SAME = 1e-2  # times the square root of a rounding of the largest entry: 1.5e-10 in float64
 FEW = 8  # roundings of it, where these are more: of what backward computes, and of the sum of two answers
 ELSEWHERE = 0.3  # times the scale of an entry: another point
-PARTS = 0.1 + 0.3 * (GOLDEN * np.arange(1, 1001) % 1.0)  # of entries, no two alike: likewise
+SMALLER = 0.6 + 0.3 * (GOLDEN * np.arange(1, 1001) % 1.0)  # times that, no two alike: likewise
+ALTERNATING = np.where(np.arange(1000) % 2, SMALLER, -SMALLER)
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 # Roundings of the outputs, an influence: where an entry is 30 times as large as what it varies over, as that
 # of a softmax, terms that cancel leave as many more. At 64, one of 200 confident ones was called nonlinear.
@@ -80,18 +81,18 @@ def _turned_over(problem: Problem, i: int, k: int) -> npt.NDArray[Any]:
     By which no norm and no even function stays the same, and nothing leaves a domain that holds the input. Of
     every other input, only every other entry has another sign, so that those of products change, too.
     """
-    if i in problem.constraints.projections:
-        return _moved_on(problem, i)
     x = problem.value(i)
-    parts = np.resize(PARTS, x.size)
-    if np.count_nonzero(x < 0) and np.count_nonzero(x > 0):
-        parts[:: 1 + k % 2] = 2 - parts[:: 1 + k % 2]
-    d = np.asarray(-parts.reshape(x.shape) * x)
-    zeros = x == 0
-    if np.count_nonzero(zeros):
-        d[zeros] = ELSEWHERE * problem.reach(i)[zeros]
-    d = np.where(problem.fixed[i], 0.0, d) if i in problem.fixed else d
-    return problem.moved({i: d}, 1.0)[i]
+    nonzero, negative = np.count_nonzero(x), np.count_nonzero(x < 0)
+    if i in problem.constraints.projections or not nonzero:
+        return _moved_on(problem, i)
+    factors = SMALLER if not 0 < negative < nonzero else ALTERNATING if k % 2 else -SMALLER
+    factors = factors[: x.size] if x.size <= factors.size else np.resize(factors, x.size)
+    there = np.asarray(factors.reshape(x.shape) * x, dtype=x.dtype)
+    if nonzero < x.size:
+        there = np.where(x == 0, _moved_on(problem, i), there)
+    if i in problem.fixed:
+        there = np.where(problem.fixed[i], x, there)
+    return problem.constraints.boxes[i].clipped(there) if i in problem.constraints.boxes else there
 
 
 def _moved_on(problem: Problem, i: int, _: int = 0) -> npt.NDArray[Any]:
