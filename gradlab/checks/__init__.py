@@ -51,28 +51,34 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
 
 ::
 
-    judge                       * judge
-      _without_truncation         judge               a second, longer difference, where that may explain it
-      refine                    * judge
-        _take_a_long_step         judge               the first step of the ladder: outputs that it does not
-                                                      move add less rounding at shorter steps; that may be
-                                                      enough
-        _descend_unmeasured       judge               the first ladder, which may only find rows right yet
-        measure_noise             criteria            Problem.noise: what forward's values are off by
-        descend                 * ladders             the same ladder again (Ladder.add in numerics.ladder)
-          _suspect_what_differs * ladders             a suspect: it differs by far more than its error bar
-            Criteria.differs    * criteria            |c − v| > b + rtol · size + atol · scale + roundings
-        try_suspects            * suspects
-          find_stairs             stairs              sees none
-          _look_closer            suspects            a look from close by (kinks.slopes_at) says the same
-          _confirm              * suspects            so does the second ladder, and what backward scatters by
-                                                      at 16 points beside this one does not explain it: wrong
-      _on_own_scale               judge               the same on the scale |x|, where that is smaller
-    probe                         probing             goes on: resolution_of, as above
-    run_checks                    one_point           goes on: _breaches, as above
-      _wrong_findings             one_point           a finding: what is said of it (findings.wrong_gradients)
-      _explain                    one_point           where (locate.locate), and why (causes.find_causes)
-    assemble                      gradlab._assemble   fail, for there is a finding
+    judge                         * judge
+      _without_truncation           judge               a second, longer difference, where that may explain it
+      refine                      * judge
+        _take_a_long_step           judge               the first step of the ladder: outputs that it does not
+                                                        move add less rounding at shorter steps; that may be
+                                                        enough
+        _descend_unmeasured         judge               the first ladder, which may only find rows right yet
+        measure_noise               criteria            Problem.noise: what forward's values are off by
+        descend                   * ladders             the same ladder again (Ladder.add in numerics.ladder)
+          _suspect_what_differs   * ladders             a suspect: it differs by far more than its error bar
+            Criteria.differs      * criteria            |c − v| > b + rtol · size + atol · scale + roundings
+        try_suspects              * suspects
+          find_stairs               stairs              sees none
+          _look_closer              suspects            a look from close by (kinks.slopes_at) says the same
+          _confirm                * suspects            so does the second ladder, and what backward scatters
+                                                        by at 16 points beside this one does not explain it:
+                                                        wrong
+            _supported              suspects            no: nothing from closer by agrees with the claim
+            cannot_be_called_wrong  scattering          no: forward does not scatter
+            find_imprecise          criteria            nothing, in float64
+      _on_own_scale                 judge               the same on the scale |x|, where that is smaller: what
+                                                        is known better counts
+    probe                           probing             goes on: resolution_of, as above
+    run_checks                      one_point           goes on: _breaches, as above
+      _wrong_findings               one_point           a finding: what is said of it
+                                                        (findings.wrong_gradients)
+      _explain                      one_point           where (locate.locate), and why (causes.find_causes)
+    assemble                        gradlab._assemble   fail, for there is a finding
 
 What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
 for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what

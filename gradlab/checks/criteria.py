@@ -150,9 +150,11 @@ class Criteria:
         agreed = which[:, np.newaxis] & agrees
         self.learn(rows, agreed, rows.movement)
         enough = agrees
-        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # most often all agree
+        # Unless all agree, which they do most often: what does not may still be too small.
+        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:
             enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
         settled = which & enough.all(axis=1)
+        # That nothing agrees with nothing shows nothing: it is too small, not right.
         rows.right |= settled & (agreed & ((rows.terms != 0) | (rows.value != 0))).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
 

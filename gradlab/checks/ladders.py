@@ -170,7 +170,8 @@ def _suspect_what_differs(
 ) -> None:
     """Make rows suspects that differ from a ladder by far more than its error bar.
 
-    Where the first difference, and any from closer by, says what the ladder says.
+    Where the first difference, and any from closer by, says what the ladder says: ``gap`` is how far it is
+    from them, beyond their own rounding.
     """
     difference, gap = np.abs(rows.claim - rows.value), np.nan_to_num(short.apart(rows.value), nan=0.0)
     differs = criteria.differs(rows) & (rows.error_bar <= enough * difference) & ~grows

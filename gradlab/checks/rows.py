@@ -25,7 +25,7 @@ class Sides:
     claim, value, error_bar : Array
         Of one shape. Where forward shows nothing, the error bar is infinite.
     divisors : Array or float
-        What a derivative has to be divided by to be that of the entry.
+        What an influence has to be divided by to be the derivative: the scale of the entry.
     single, strict : array of bool, or bool
         Which move one entry alone, and which have to be found right: nothing else was seen of their input.
     """
