@@ -17,6 +17,7 @@ from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
 from gradlab.checks.scattering import scatters_more_than_rounding
 from gradlab.numerics import Array, Indices, Mask
+from gradlab.numerics.noise import rounding_of_values
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual_step
 
 PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times
@@ -37,7 +38,8 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     """Look harder at an input of which nothing was seen, unless both sides show that it is zero."""
     mine = np.zeros(rows.right.shape, dtype=bool)
     mine[which] = True
-    _settle_idle(rows, mine)
+    if not _outputs_hide_all(criteria):
+        _settle_idle(rows, mine)
     if not (mine & ~(rows.small & rows.idle)).any():
         return
     zero, floor = _claims_zero(criteria, rows, mine)
@@ -48,12 +50,24 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
         criteria.measure_noise(rows)
     refine(criteria, rows)
     open_ = mine & rows.open & zero & ~rows.nearby.any(axis=1)
-    if open_.any():  # nothing was seen to move, but farther away, where numbers are larger
+    if open_.any() and not _outputs_hide_all(criteria):  # or farther away, where numbers are larger
         rows.small |= open_ & _stays(rows, open_, floor)
     _open_stairs(rows, mine & rows.small & ~rows.idle & ~moves, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size and not _one_is_right(criteria, rows, claimed):
         rows.small &= ~(mine & ~zero)
+
+
+def _outputs_hide_all(criteria: Criteria) -> bool:
+    """Whether nothing was seen of any input, and outputs are so large that they may hide what matters.
+
+    Of 1e16 + tanh(x) forward shows no more than of a constant: it takes a scale from elsewhere to tell them
+    apart, and that is one, of ``rtol``.
+    """
+    problem = criteria.problem
+    upstream = np.abs(problem.grad_output)
+    rounding = float((upstream * rounding_of_values(problem.output, problem.given_eps)).sum())
+    return not criteria.largest_influence and rounding > criteria.rtol * float(upstream.sum())
 
 
 def _settle_idle(rows: Rows, mine: Mask) -> None:

@@ -429,3 +429,20 @@ def test_rounding_to_few_binary_digits_has_the_slope_of_all_stairs_whatever_the_
         raise_exception=False,
     )
     assert report.passed
+
+
+@pytest.mark.parametrize("offset", [1e15, 1e16])
+@pytest.mark.parametrize("bounded", [np.sin, np.tanh, np.cos, lambda x: np.exp(-x * x)])
+def test_large_outputs_may_hide_what_is_bounded(bounded, offset):
+    for seed in range(4):
+        x = np.random.default_rng(seed).standard_normal(3)
+        of_sum, of_each = (
+            gradcheck(forward, lambda dy, x: 0 * x, x, raise_exception=False)
+            for forward in (lambda x: offset + bounded(x).sum(), lambda x: offset + bounded(x))
+        )
+        assert not of_sum.passed
+        assert not of_each.passed
+
+
+def test_constant_of_ordinary_size_has_no_gradient():
+    assert gradcheck(lambda x: 0 * x + 1e6, lambda dy, x: 0 * x, np.ones(3), raise_exception=False).passed
