@@ -49,8 +49,8 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     if not certain[mine].all():
         criteria.measure_noise(rows)
     refine(criteria, rows)
-    open_ = mine & rows.open & zero & ~rows.nearby.any(axis=1)
-    if open_.any() and not _outputs_hide_all(criteria):  # or farther away, where numbers are larger
+    open_ = mine & rows.open & zero & ~rows.movement.any(axis=1)
+    if open_.any() and not _outputs_hide_all(criteria):  # nothing at all was seen to move
         rows.small |= open_ & _stays(rows, open_, floor)
     _open_stairs(rows, mine & rows.small & ~rows.idle & ~moves, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
@@ -144,7 +144,8 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
 
     That goes now up, now down, or nowhere. What moves for certain goes one way on one side, and over half the
     step by some part of it at least, unless it is `_left_on_a_grid`. Nor is it rounding where it is little
-    more than at the point, as a sine beside 1e15 is: that of larger numbers is larger.
+    more than at the point, as a sine beside 1e15 is, or where it moves nearer by, but on the grid of a larger
+    number: that of larger numbers is larger.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
     for h in (*steps, LONG_STEPS[0]):
@@ -152,15 +153,15 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
     changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
     size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
     here = table.rounding(step)[chosen] * (2 * step / WHOLE)
-    left = _left_on_a_grid(changes, here) & (size.max(axis=(0, 1)) <= step**2 * here)  # of squares, too
-    left &= table.movement(LONG_STEPS[0])[chosen] == 0
-    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0)) & ~left
+    nearer, coarser = table.movement(LONG_STEPS[0])[chosen] > 0, _on_a_coarser_grid(changes, here)
+    left = _left_on_a_grid(changes) & coarser & (size.max(axis=(0, 1)) <= step**2 * here)  # of squares, too
+    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0)) & ~(left & ~nearer)
     little = (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
-    certain |= little & ~_on_a_coarser_grid(changes, here)
+    certain |= (little | nearer) & ~coarser
     return np.asarray(~certain.any(axis=(0, 2)))
 
 
-def _left_on_a_grid(changes: Array, here: Array) -> Mask:
+def _left_on_a_grid(changes: Array) -> Mask:
     """Return where changes, ``(places, 2, r, s)``, are what is left of terms on the grid of larger ones.
 
     They are alike on both sides, and grow on neither.
@@ -169,7 +170,7 @@ def _left_on_a_grid(changes: Array, here: Array) -> Mask:
     grows = (size[:-1] > size[1:]).all(axis=0).any(axis=0)
     opposite = (np.sign(changes[:, 0]) == -np.sign(changes[:, 1])).all(axis=0)
     alike = size.max(axis=0).min(axis=0) > size.max(axis=0).max(axis=0) / ALIKE
-    return np.asarray(_on_a_coarser_grid(changes, here) & alike & ~grows & ~opposite)
+    return np.asarray(alike & ~grows & ~opposite)
 
 
 def _on_a_coarser_grid(changes: Array, here: Array) -> Mask:

@@ -446,3 +446,23 @@ def test_large_outputs_may_hide_what_is_bounded(bounded, offset):
 
 def test_constant_of_ordinary_size_has_no_gradient():
     assert gradcheck(lambda x: 0 * x + 1e6, lambda dy, x: 0 * x, np.ones(3), raise_exception=False).passed
+
+
+GROWING = {
+    "exponential": (np.exp, np.exp),
+    "cosine": (np.cosh, np.sinh),
+    "cube": (lambda x: x**3, lambda x: 3 * x**2),
+}
+
+
+@pytest.mark.parametrize("offset", [1e16, 1e18, 1e20])
+@pytest.mark.parametrize(("forward", "slope"), GROWING.values(), ids=GROWING)
+def test_what_grows_far_away_is_no_rounding(forward, slope, offset):
+    for seed in range(3):
+        x = 1 + np.random.default_rng(seed).random(3)
+        right, zero = (
+            gradcheck(lambda x: offset + forward(x).sum(), backward, x, raise_exception=False)
+            for backward in (lambda dl, x: dl * slope(x), lambda dl, x: 0 * x)
+        )
+        assert not right.failed
+        assert not zero.passed
