@@ -69,9 +69,13 @@ def forward_elsewhere(problem: Problem) -> None:
     There, not only values are others: so are signs, and which is the largest, that a mask or an index keeps.
     But each entry is about as large as it was: what converges at the one point should at the other.
     """
-    for there in (_turned_over, _moved_on):
+    for turned in (True, False):
         with contextlib.suppress(RuleRaised, UsageError):  # it may have no value there
-            problem.call_forward({i: there(problem, i, k) for k, i in enumerate(problem.wrt)})
+            there = {
+                i: _turned_over(problem, i, k) if turned else _moved_on(problem, i)
+                for k, i in enumerate(problem.wrt)
+            }
+            problem.call_forward(there)
             return
 
 
@@ -95,7 +99,7 @@ def _turned_over(problem: Problem, i: int, k: int) -> npt.NDArray[Any]:
     return problem.constraints.boxes[i].clipped(there) if i in problem.constraints.boxes else there
 
 
-def _moved_on(problem: Problem, i: int, _: int = 0) -> npt.NDArray[Any]:
+def _moved_on(problem: Problem, i: int) -> npt.NDArray[Any]:
     """Return an input whose entries all move by a part of their scales."""
     return problem.moved({i: problem.direction(i, ELSEWHERE * problem.reach(i))}, 1.0)[i]
 

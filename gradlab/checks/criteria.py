@@ -35,7 +35,6 @@ NOTHING = 64  # of the same: forward cannot show less over a quarter of the scal
 # Of the same: a claim of less is zero, where forward shows nothing. Attention multiplies what is left of
 # terms that cancel by its logits: at 64, of 400 with logits of some 100, 18 were undecided; at 256, 13.
 LEFT_OF_CANCELLED = 256
-
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
 

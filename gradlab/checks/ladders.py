@@ -131,11 +131,8 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     """
     among = rows.open if which is None else rows.open & which
     table, chosen = rows.table, np.flatnonzero(among)
-    ladder, short, grows = (
-        Ladder(table, chosen),
-        ShortDifferences.of(rows),
-        np.zeros(rows.claim.shape, dtype=bool),
-    )
+    ladder, short = Ladder(table, chosen), ShortDifferences.of(rows)
+    grows = np.zeros(rows.claim.shape, dtype=bool)
     rows.error_bar[chosen] = np.inf  # which neither agrees nor differs, until the ladder has two steps
     # A hundredth of a disagreement shows it; but the report states the value of an entry.
     enough = np.where(rows.single, VERY_CLEAR, CLEAR)[:, np.newaxis]

@@ -144,20 +144,20 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
 
     That goes now up, now down, or nowhere. What moves for certain goes one way on one side, and over half the
     step by some part of it at least, unless it is `_left_on_a_grid`. Nor is it rounding where it is little
-    more than at the point, as a sine beside 1e15 is, or where it moves nearer by, but on the grid of a larger
-    number: that of larger numbers is larger.
+    more than at the point, as a sine beside 1e15 is, but on the grid of a larger number: that of larger
+    numbers is larger.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
-    for h in (*steps, LONG_STEPS[0]):
+    for h in steps:
         table.take(chosen, h)
     changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
     size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
     here = table.rounding(step)[chosen] * (2 * step / WHOLE)
-    nearer, coarser = table.movement(LONG_STEPS[0])[chosen] > 0, _on_a_coarser_grid(changes, here)
+    coarser = _on_a_coarser_grid(changes, here)
     left = _left_on_a_grid(changes) & coarser & (size.max(axis=(0, 1)) <= step**2 * here)  # of squares, too
-    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0)) & ~(left & ~nearer)
+    certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0)) & ~left
     little = (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
-    certain |= (little | nearer) & ~coarser
+    certain |= little & ~coarser
     return np.asarray(~certain.any(axis=(0, 2)))
 
 
