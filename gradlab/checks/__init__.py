@@ -57,9 +57,8 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
         _take_a_long_step           judge               the first step of the ladder: outputs that it does not
                                                         move add less rounding at shorter steps; that may be
                                                         enough
-        _descend_unmeasured         judge               the first ladder, which may only find rows right yet
         measure_noise               criteria            Problem.noise: what forward's values are off by
-        descend                   * ladders             the same ladder again (Ladder.add in numerics.ladder)
+        descend                   * ladders             the ladder, of two more steps here (numerics.ladder)
           _suspect_what_differs   * ladders             a suspect: it differs by far more than its error bar
             Criteria.differs      * criteria            |c − v| > b + rtol · size + atol · scale + roundings
         try_suspects              * suspects

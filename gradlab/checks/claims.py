@@ -6,6 +6,7 @@ differences serves all parts, and only backward is called once for each.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from gradlab.point.returned import read_gradients
 SPREAD = 1e6  # outputs further apart than this are not contracted together
 MOST = 4  # parts
 LEAP = 0.1  # of a slope: a kink hides more of an entry than a slope that it changes by less
+LINES = 4  # along which entries at a kink are looked for
 FEW = 0.01  # of the outputs; fewer join those of the next larger magnitude
 
 
@@ -44,11 +46,14 @@ class Claims:
         Shape ``(s, m)``: the parts of the upstream gradient.
     gradients : tuple of dict
         What backward returned for each part, by position, in float64.
+    whole : Claims or None
+        Those of which these leave some outputs out.
     """
 
     problem: Problem
     upstreams: Array
     gradients: tuple[dict[int, Array], ...]
+    whole: Claims | None = None
 
     @property
     def changes(self) -> tuple[dict[int, Array], ...]:
@@ -96,12 +101,14 @@ class Claims:
     def leaping(self, i: int) -> Mask:
         """Return which entries of a gradient leap beside the point: those at a kink, if backward is right."""
         problem, reach = self.problem, self.problem.reach(i)
-        line, step = noise_direction(problem, np.random.default_rng(0)), usual_step(problem.eps) * CLOSE
+        step, rng = usual_step(problem.eps) * CLOSE, np.random.default_rng(0)
+        # Of three equal numbers, the one in the middle is that on both sides of the point along one line.
+        lines = [noise_direction(problem, rng) for _ in range(LINES)]
         leaps = np.zeros(reach.shape, dtype=bool)
         for upstream, gradients in zip(self.upstreams, self.gradients, strict=True):
             here = gradients[i]
             floor = np.sqrt(problem.given_eps) * np.max(np.abs(here) * reach, initial=0.0)
-            for t in (step, -step):
+            for line, t in itertools.product(lines, (step, -step)):
                 there = self._answer(upstream, problem.moved(line, t)).get(i, here)
                 size, change = np.fmax(np.abs(here), np.abs(there)), np.abs(there - here)
                 leaps |= (change > LEAP * size) & (change * reach > floor)
@@ -178,7 +185,14 @@ class Claims:
             return None
         if gradients.keys() != self.gradients[0].keys():
             return None
-        return Claims(self.problem, kept[np.newaxis], (gradients,))
+        return Claims(self.problem, kept[np.newaxis], (gradients,), whole=self)
+
+    def left_out(self, i: int) -> Mask | None:
+        """Return which entries of an input matter only to outputs that are left out; ``None`` if none are."""
+        if self.whole is None:
+            return None
+        here, whole = (np.any([g[i] != 0 for g in some.gradients], axis=0) for some in (self, self.whole))
+        return np.asarray(whole & ~here)
 
     def _answer(self, upstream: Array, displaced: dict[int, Array]) -> dict[int, Array]:
         try:

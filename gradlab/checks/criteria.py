@@ -78,13 +78,16 @@ class Criteria:
         sides agreed, the largest that both claim; where none did, how far any direction moves the outputs.
     steepest : float
         The largest derivative that both sides claimed so far, where they agreed.
+    kinks : bool
+        Whether any row is at a kink.
     towards : dict of int to Array
         From each kink to the side whose slope backward gives; known once all entries were probed.
     """
 
     def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
-        self.largest_influence = self.steepest = self._agreed = 0.0
+        self.largest_influence = self.steepest = self.agreed = 0.0
+        self.kinks = False
         self.towards: ByInput = {}
         self._hidden = self._floor_of_all = 0.0
         if problem.noise_floor is not None:
@@ -101,9 +104,7 @@ class Criteria:
         agrees = self.agrees_to_rtol(rows)
         self.settle(rows, which, agrees, doubtful)
         difference = np.abs(rows.claim - rows.value)
-        bar = rows.error_bar if rows.table.noise_is_measured else self._unmeasured(rows) * rows.error_bar
-        if rows.directions.joint:
-            agrees |= self._accept_within_rounding(rows, which, difference, bar)
+        bar = rows.error_bar if rows.table.noise_is_measured else UNMEASURED * rows.error_bar
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
@@ -125,20 +126,6 @@ class Criteria:
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
         return np.asarray(enough[..., np.newaxis] * size)
-
-    def _accept_within_rounding(self, rows: Rows, which: Mask, difference: Array, bar: Array) -> Mask:
-        """Settle rows of many entries that agree within rounding alone, where that can hide little.
-
-        Returns
-        -------
-        array of bool, shape (r, s)
-            Where they do.
-        """
-        left = which & rows.open & ~rows.single
-        hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.rtol * self.largest_influence)
-        agrees = self.agrees_to_rtol(rows) | (hidden & ~self.cannot_matter(rows) & left[:, np.newaxis])
-        self.settle(rows, left, agrees)
-        return agrees
 
     def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that agree in some part of the upstream gradient, and in the others cannot matter.
@@ -164,11 +151,11 @@ class Criteria:
         ``movement``.
         """
         agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))
-        self._agreed = max(self._agreed, float(agreed[agrees].max(initial=0.0)))
+        self.agreed = max(self.agreed, float(agreed[agrees].max(initial=0.0)))
         self.steepest = max(self.steepest, float((agreed / sides.divisors)[agrees].max(initial=0.0)))
         moved = float(movement.max(initial=0.0))
-        vanishes = self._agreed <= left_of_cancelled(moved, self.problem.given_eps)
-        self.largest_influence = moved if vanishes else self._agreed
+        vanishes = self.agreed <= left_of_cancelled(moved, self.problem.given_eps)
+        self.largest_influence = moved if vanishes else self.agreed
 
     def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
@@ -211,6 +198,15 @@ class Criteria:
         return np.asarray(~(np.abs(sides.claim - sides.value) <= allowed) & np.isfinite(sides.error_bar))
 
     @property
+    def negligible(self) -> float:
+        """What is too small to matter: ``rtol`` of the largest influence.
+
+        Of the default at most, where nothing agreed yet: what forward does farther away is a rough scale.
+        """
+        rtol = self.rtol if self.agreed else min(self.rtol, default_rtol(self.problem.given_eps))
+        return rtol * self.largest_influence
+
+    @property
     def floor(self) -> float:
         """How far a claim may be off where forward shows nothing: by roundings of the largest influence.
 
@@ -218,12 +214,12 @@ class Criteria:
         others, if there are any.
         """
         rounding = left_of_cancelled(self.largest_influence, self.problem.given_eps)
-        return float(max(rounding, min(self._hidden, self.rtol * self.largest_influence), self._floor_of_all))
+        return float(max(rounding, min(self._hidden, self.negligible), self._floor_of_all))
 
     def floor_of_nothing(self, sides: Sides) -> Array:
         """Return the same, or what roundings of the steepest derivative are, as far as that cannot matter."""
         steep = left_of_cancelled(self.steepest, self.problem.given_eps) * sides.divisors
-        return np.asarray(np.fmax(self.floor, np.fmin(steep, self.rtol * self.largest_influence)))
+        return np.asarray(np.fmax(self.floor, np.fmin(steep, self.negligible)))
 
     def floor_of_parts(self, sides: Sides) -> Array:
         """Return how far a claim may be off elsewhere: by roundings of what is right in its own part.
@@ -253,22 +249,11 @@ class Criteria:
     def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
         most = np.abs(sides.claim) + np.abs(sides.value) + factor * sides.error_bar
-        return np.asarray(most <= self.rtol * self.largest_influence)
+        return np.asarray(most <= self.negligible)
 
     def is_small(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
         return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
-
-    def _unmeasured(self, rows: Rows) -> Array | float:
-        """Return how many times its rounding an error bar may be, as long as noise was not measured.
-
-        An output by itself may be what is left of terms as large as its neighbours.
-        """
-        if rows.table.upstreams is not None:
-            return UNMEASURED
-        parts = self.problem.form.parted(np.abs(self.problem.output))
-        largest = np.concatenate([np.full(part.size, part.max(initial=0.0)) for part in parts])
-        return UNMEASURED * largest / np.fmax(np.abs(self.problem.output), np.finfo(float).tiny)
 
     def find_imprecise(self, rows: Rows, wrong: Indices, error_bar: Array) -> None:
         """Mark which wrong rows are right in float64, and settle those that are too small to matter.
@@ -294,7 +279,7 @@ class Criteria:
         hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
         nothing = np.abs(rows.value) <= rows.error_bar
         seen = ~nothing | (np.abs(rows.claim - rows.value) > hidden)
-        large = (rows.size > self.rtol * self.largest_influence) | rows.strict[:, np.newaxis]
+        large = (rows.size > self.negligible) | rows.strict[:, np.newaxis]
         matters = (self.differs(rows) & seen & large)[wrong].any(axis=1)
         rows.imprecise[wrong] = imprecise
         rows.small[wrong] = imprecise & ~matters & ~rows.strict[wrong]
@@ -310,5 +295,6 @@ class Criteria:
             bar = np.fmax(sides.error_bar, np.abs(sides.claim - sides.value))
             narrow = np.where(bar == 0, 0.0, bar / sides.size)
             most = np.abs(sides.claim) + np.abs(sides.value) + bar
-            small = np.where(np.expand_dims(sides.strict, -1), np.inf, most / self.largest_influence)
+            small = most / self.largest_influence if self.agreed else np.full_like(most, np.inf)
+            small = np.where(np.expand_dims(sides.strict, -1), np.inf, small)
         return float(np.nan_to_num(np.fmin(narrow, small)[which], nan=np.inf).max(initial=0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.claimed import Claimed
-from gradlab.checks.criteria import BLUNT, COARSE, UNMEASURED, Criteria
+from gradlab.checks.criteria import BLUNT, Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
@@ -79,11 +79,6 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     if not (rows.open & ~rows.idle).any():  # idle: nothing is claimed, and nothing moves
         return
     coarse = coarse_steps(rows.table.eps)
-    # To measure noise takes calls: what can be settled without it is, and only the rest waits for it.
-    if not criteria.problem.noise_is_known:
-        _descend_unmeasured(criteria, rows, coarse)
-        if not (rows.open & ~rows.idle).any():
-            return
     criteria.measure_noise(rows)
     descend(criteria, rows, coarse)
     on_stairs = try_suspects(criteria, rows, coarse)
@@ -140,25 +135,6 @@ def _without_truncation(criteria: Criteria, rows: Rows) -> None:
     criteria.accept_others(rows, which, value, error_bar)
 
 
-def _descend_unmeasured(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
-    """Settle what agrees along a ladder whose error bars know of rounding, not yet of other noise.
-
-    A trial at no cost: the same ladder is read again, from differences that the table has kept, once noise is
-    measured. Until then it may only find rows right, for noise makes nothing agree to ``rtol``; what differs
-    is put back as it was.
-    """
-    which = rows.open
-    before = rows.value.copy(), rows.error_bar.copy()
-    descend(criteria, rows, steps)
-    rows.suspect[:] = False
-    bar = UNMEASURED * rows.error_bar
-    rows.right &= ~(which & (bar > COARSE * rows.size).any(axis=1))
-    right = (which & rows.right)[:, np.newaxis]
-    restored = which[:, np.newaxis] & ~right
-    rows.value = np.where(restored, before[0], rows.value)
-    rows.error_bar = np.where(restored, before[1], np.where(right, bar, rows.error_bar))
-
-
 def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
     """See which outputs stay as they are over a long step: they add less than their rounding.
 
@@ -174,7 +150,7 @@ def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
         table.take(np.flatnonzero(which), step, note_still=k == 0)
         rows.learn_movement()
         # What hardly moves over the usual step, and does over this one, may be on a stair.
-        moves |= np.abs(table.central(step)) > criteria.rtol * criteria.largest_influence
+        moves |= np.abs(table.central(step)) > criteria.negligible
         criteria.settle_too_small(rows, which, moves)
     narrower = np.where(np.isfinite(rows.value), table.rounding(usual_step(table.eps)), np.inf)
     rows.error_bar = np.where(which[:, np.newaxis], narrower, rows.error_bar)

@@ -20,7 +20,7 @@ WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
 SHORTEST = 4  # square roots of a rounding: of a step around a kink, where there is no other noise
 # Times how far many entries on any sides may be from the mean: some points tell that to a tenth, and what is
 # coupled varies less. At 1.5, 8 of 24 sorts of 1,100 or 2,500 numbers, many of them equal, were called wrong.
-SPARE = 2
+SPARE = 2.5
 SOME = 8  # of the points around, to see whether the derivative varies there
 AROUND = 1e-3  # what slopes around a kink may differ from those at it, by curvature
 
@@ -48,7 +48,7 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
 def _bent(criteria: Criteria, rows: Rows) -> Mask:
     """Return along which rows the slopes of both sides differ by more than rounding and usual curvature."""
     half_jump = np.abs(rows.table.half_jump(usual_step(rows.table.eps)))
-    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.rtol * criteria.largest_influence)
+    visible = (half_jump > 2 * rows.error_bar) & (half_jump > criteria.negligible)
     bent = visible & (half_jump > BENDS * rows.nearby)
     joint = ~rows.single
     if np.count_nonzero(joint):
@@ -86,12 +86,11 @@ def _settle_from_close_by(criteria: Criteria, rows: Rows, row: int, step: float)
     """
     rows.table.take(np.array([row]), step)
     value, bar = rows.table.central(step)[row], rows.table.rounding_along(row, step)
-    known = bool(np.isfinite(value).all())
     if rows.open[row]:
-        return known and _accept_from_close_by(criteria, rows, row, value, bar)
+        return _accept_from_close_by(criteria, rows, row, value, bar)
     allowed = UNMEASURED * bar + criteria.tolerance(rows)[row]
     contradicted = (np.abs(rows.claim[row] - value) > allowed).any() and row < rows.directions.singles
-    if known and contradicted:
+    if contradicted:
         rows.right[row] = rows.small[row] = False
         rows.value[row], rows.error_bar[row] = value, UNMEASURED * bar
     return not rows.open[row]
@@ -130,11 +129,11 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
     rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
     rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
     rows.room[row] = highest - lowest + 2 * spare
-    rows.kinked[row], rows.rises[row] = True, slopes.rises
+    rows.kinked[row], rows.rises[row], criteria.kinks = True, slopes.rises, True
     rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
     size = np.maximum(np.abs(lowest), np.abs(highest))
     told = bar < np.fmax(COARSE, criteria.rtol) * size
-    negligible = size + bar <= criteria.rtol * criteria.largest_influence
+    negligible = size + bar <= criteria.negligible
     narrow = bool(told.any() and (told | negligible).all())
     rows.right[row], rows.small[row], rows.wrong[row] = not outside and narrow, False, outside
 

@@ -73,7 +73,7 @@ def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
     if kinked.any():
         closest = _closest(table, row, near, kinked)
         there = _one_look(table, row, closest) if closest < step else None
-        if there is not None and (beside := kinked & ~_keeps_the_jump(table, row, there, near)).any():
+        if there is not None and (beside := kinked & ~there.keeps_the_jump_of(near)).any():
             near = _past_kinks(table, row, near, there, beside)
             kinked = kinked & ~beside
     # Curvature is the part that grows with the step.
@@ -112,22 +112,10 @@ class _Look:
         )
 
 
-def _keeps_the_jump(table: Table, row: int, closest: _Look, near: _Look) -> npt.NDArray[np.bool_]:
-    """Return which outputs have the same jump from the smallest distance, too, and from a few times that.
-
-    From one distance alone, what varies within less than the others may have it by chance.
-    """
-    kept = closest.keeps_the_jump_of(near)
-    if kept.any() and FARTHER * closest.step < near.step:
-        farther = _one_look(table, row, FARTHER * closest.step)
-        kept &= farther is not None and closest.keeps_the_jump_of(farther)
-    return kept
-
-
 def _one_look(table: Table, row: int, step: float) -> _Look | None:
     for _, plus, minus in table.evaluate(np.array([row]), step):
         slope, half_jump = (plus[0] - minus[0]) / (2 * step), (plus[0] + minus[0]) / (2 * step)
-        if np.isfinite(slope).all() and np.isfinite(half_jump).all():
+        if np.isfinite(slope).all():
             return _Look(step, slope, half_jump, WHOLE * table.noise / (2 * step))
     return None
 

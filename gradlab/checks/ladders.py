@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.criteria import BLUNT, COARSE, UNMEASURED, Criteria
+from gradlab.checks.criteria import BLUNT, COARSE, Criteria
 from gradlab.checks.kinks import FARTHER
 from gradlab.checks.rows import Rows
 from gradlab.checks.stairs import find_stairs
@@ -101,14 +101,7 @@ class ShortDifferences:
     def of(cls, rows: Rows) -> ShortDifferences:
         """Read them from the table."""
         table, usual = rows.table, usual_step(rows.table.eps)
-        spare = 1 if table.noise_is_measured else UNMEASURED  # from closer by, noise is the larger
-        return cls(
-            [
-                (table.central(h), table.rounding(h) * (1 if h == usual else spare))
-                for h in table.steps
-                if h <= usual
-            ]
-        )
+        return cls([(table.central(h), table.rounding(h)) for h in table.steps if h <= usual])
 
     def apart(self, value: Array) -> Array:
         """Return how far a value is from them, beyond what they may be off by."""
@@ -124,11 +117,7 @@ class ShortDifferences:
 
 
 def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | None = None) -> None:
-    """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect.
-
-    `judge.refine` calls this twice, of the same differences: before noise is measured, when suspects are
-    forgotten, and after that.
-    """
+    """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect."""
     among = rows.open if which is None else rows.open & which
     table, chosen = rows.table, np.flatnonzero(among)
     ladder, short = Ladder(table, chosen), ShortDifferences.of(rows)
@@ -157,8 +146,7 @@ def _settle_what_agrees(
 ) -> None:
     """Settle rows that agree with a ladder, within a narrow error bar, if nothing from closer contradicts."""
     narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
-    gap = np.nan_to_num(short.apart(rows.value), nan=0.0)
-    agrees = ~criteria.differs(rows) & narrow & (gap <= rows.error_bar + criteria.tolerance(rows))
+    agrees = ~criteria.differs(rows) & narrow
     criteria.settle(rows, among, agrees, short.contradict(criteria, rows) | grows)
 
 
@@ -215,7 +203,7 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     rows.value[chosen] = np.where(closer, ladder.value, value)
     rows.error_bar[chosen] = np.where(closer, ladder.error_bar, bar)
     open_, doubtful = rows.open & ~on_stairs, np.zeros(rows.claim.shape, dtype=bool)
-    doubtful[chosen] = ladder.grows | closest.contradicts(ladder, claim)[:, np.newaxis]
+    doubtful[chosen] = ladder.grows
     rows.unresolved[chosen] &= ladder.grows.any(axis=1)
     criteria.settle(rows, open_, criteria.agrees(rows), doubtful)
     differs = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))

@@ -29,15 +29,11 @@ def explains(height: Array | float, missing: Array | float, seen: float) -> Mask
 
 def highest_rounding(table: Table) -> Array:
     """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
-    return _largest(table, height_of_rounding(table.output, table.eps))
+    return largest_part(table, height_of_rounding(table.output, table.eps))
 
 
-def one_rounding(table: Table) -> Array:
-    """Return how high one rounding is, of the outputs or of terms beside them, as large as 1: ``(s,)``."""
-    return _largest(table, table.eps * np.fmax(np.abs(table.output), 1.0))
-
-
-def _largest(table: Table, heights: Array) -> Array:
+def largest_part(table: Table, heights: Array) -> Array:
+    """Return the largest of heights of outputs, ``(m,)``, as far as it is in each part, ``(s,)``."""
     return heights if table.upstreams is None else np.abs(table.upstreams * heights).max(axis=1, initial=0.0)
 
 

@@ -162,7 +162,7 @@ def _breaches(
     def floor(k: int) -> float:
         # Of what is too small to matter, so is what several answers differ by.
         small = linear.role == "backward" and k in vanishing
-        return max(criteria.floor, criteria.rtol * criteria.largest_influence if small else 0.0)
+        return max(criteria.floor, criteria.negligible if small else 0.0)
 
     def rounding(k: int) -> Array:
         return own.claims.rounding_of_answer(k, first.answer, linear.vector, vanishing)

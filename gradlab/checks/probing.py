@@ -12,7 +12,6 @@ from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput, Directions, count_movable
 from gradlab.checks.joint_kinks import directions_at_kinks
 from gradlab.checks.judge import judge
-from gradlab.checks.judge_kinks import judge_coupled
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, resolution_of
@@ -149,7 +148,8 @@ def _to_be_told_apart(claims: Claimed, one: Probes) -> tuple[Sequence[StratumDir
     along = [d for d in joint if isinstance(d, StratumDirection)]
     if not along or len(along) < len(joint):
         return (), False
-    if one.blunt and one.kinked.any() and isinstance(claims, Claims):
+    coarse = one.blunt or (one.resolution or 0.0) >= 1
+    if coarse and one.kinked.any() and isinstance(claims, Claims):
         return along, claims.leaping(one.position)
     settled = one.wrong.any() or (one.right.any() and not one.undecided)
     return () if settled or not any(d.joined for d in along) else along, False
@@ -187,8 +187,6 @@ def _outputs_at_kinks_apart(
     if without is None or kinked.all() or rows.directions.singles:
         return rows, [], []
     again = judge(criteria, rows.directions, without)
-    for row in np.flatnonzero(again.wrong).tolist():
-        judge_coupled(criteria, again, row)
     if not (again.right | again.wrong).any():
         return rows, [], []
     note = (

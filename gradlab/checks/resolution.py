@@ -90,7 +90,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
         if not probes.by_entry:
             worst *= math.sqrt(probes.size)  # of jvp, only sums are known: of entries that contribute alike
         return None if math.isnan(worst) else worst, int(np.count_nonzero(probes.small))
-    change, limit = noticed.change[which], criteria.rtol * criteria.largest_influence
+    change, limit = noticed.change[which], criteria.negligible
     if probes.position in claims.problem.constraints.projections:
         return _resolution_along_projections(probes, claims, change, limit)
     return _resolution_in_strata(probes, claims, change, limit)
@@ -106,7 +106,7 @@ def _resolution_in_strata(
     joint = rows.directions.joint[probes.which.start - single : probes.which.stop - single]
     along = [cast(StratumDirection, d) for d in joint]
     labels, drawn, i = along[0].labels.ravel(), along[0].direction.ravel(), along[0].position
-    gradients = [g[i].ravel() for g in claims.gradients]
+    gradients, left_out = [g[i].ravel() for g in claims.gradients], claims.left_out(i)
     # By stratum and part, along the first direction that moves each: the least that is noticed, and above
     # what a movement matters. Along a second one an entry may move half as far.
     first = {label: (k, part) for k, d in reversed([*enumerate(along)]) for label, part in d.moved.items()}
@@ -122,6 +122,8 @@ def _resolution_in_strata(
             np.maximum(seen, times, out=seen)
         seen[d == 0] = 0.0
         too_small += int(np.count_nonzero(seen < 0))
+        if left_out is not None:  # what is zero for that is no smaller than it is
+            too_small -= int(np.count_nonzero((seen < 0) & left_out.ravel()[block]))
         worst = max(worst, 1 / float(np.where(seen > 0, seen, np.inf).min()))
     return worst or None, too_small
 
@@ -155,7 +157,7 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
     What could hide in the others has to be too small to matter. Of entries at a kink, any slope between those
     on both sides is right.
     """
-    rows, limit = probes.rows, criteria.rtol * criteria.largest_influence
+    rows, limit = probes.rows, criteria.negligible
     seen, hidden = set[int](), set[int]()
     for k in probes.rows_where(probes.right | probes.wrong).tolist():
         direction = rows.directions.joint[k - rows.directions.singles]

@@ -1,8 +1,9 @@
-"""Outputs that scatter by more than rounding makes: what they do close by is not what they do farther away.
+"""Outputs that stay as they are close by, or scatter: that is not what they do farther away.
 
 They may be rounded to few digits on the way, and have the slope of all stairs together; or be a staircase on
 purpose, and have that of one, none; or vary over less than any step. Differences do not tell which of these
-they are. So neither the claim of one slope nor that of the other is called wrong, or right.
+they are. So neither the claim of one slope nor that of the other is called wrong, or, where stairs are higher
+than rounding is, right.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.noise import AFAR, COARSEST, binary_grid, height_of_rounding
+from gradlab.numerics.noise import AFAR, COARSEST, binary_grid, height_of_rounding, whole_numbers
 from gradlab.numerics.table import SMALLEST_STEP, Table
 from gradlab.point.problem import Problem, noise_direction
 
@@ -29,14 +30,17 @@ def scatters_more_than_rounding(table: Table) -> bool:
 def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     """Return which claims close looks do not contradict, whatever a ladder says.
 
-    Claims of nothing, where nothing moves close by; and such as lead through all that forward scatters by
-    within a few of the shortest steps, where it does over these.
+    Claims of nothing, where nothing moves close by, unless outputs were rounded to some binary digits there;
+    and such as lead through all that forward scatters by within a few of the shortest steps, where it does
+    over these.
     """
     table, spared = rows.table, np.zeros(chosen.size, dtype=bool)
+    nothing = np.flatnonzero((rows.claim[chosen] == 0).all(axis=1))
+    spared[nothing] = _stays_close_by(table, chosen[nothing], rows.value[chosen[nothing]])
+    if spared.any() and not _are_high_stairs(table) and _lost_digits(rows.claims.problem):
+        spared[:] = False
     if not scatters_more_than_rounding(table):
         return spared
-    nothing = (rows.claim[chosen] == 0).all(axis=1)
-    spared[nothing] = _stays_close_by(table, chosen[nothing], rows.value[chosen[nothing]])
     scatter = table.noise if table.upstreams is None else np.abs(table.upstreams) @ table.noise
     scatter = np.where(scatter > highest_rounding(table), scatter, np.inf)
     steep = (np.abs(rows.claim[chosen]) * FEW * SMALLEST_STEP > scatter).any(axis=1)
@@ -56,9 +60,14 @@ def _scatters_close_by(table: Table, chosen: Indices, slope: Array, scatter: Arr
 def open_high_stairs(rows: Rows) -> None:
     """Open rows that were found right though nothing moves close by: on a stair, whose slope is none."""
     table, chosen = rows.table, np.flatnonzero(rows.right & ~rows.kinked & (rows.claim != 0).any(axis=1))
-    high = CERTAINLY * height_of_rounding(table.output, table.eps).max(initial=0.0)
-    if chosen.size and (table.noise > high).any() and not _lost_digits(rows.claims.problem):
+    if chosen.size and _are_high_stairs(table, CERTAINLY) and not _lost_digits(rows.claims.problem):
         rows.right[chosen] &= ~_stays_close_by(table, chosen, rows.claim[chosen])
+
+
+def _are_high_stairs(table: Table, times: float = 1.0) -> bool:
+    """Whether outputs scatter by more than leaps are high, for rounding, of so many times the largest."""
+    largest = np.abs(table.output).max(initial=0.0)
+    return bool((table.noise > height_of_rounding(times * largest, table.eps)).any())
 
 
 def _lost_digits(problem: Problem) -> bool:
@@ -71,12 +80,16 @@ def _lost_digits(problem: Problem) -> bool:
     values = [problem.evaluate(problem.moved(line, t)) for t in AFAR if problem.calls_left >= 1]
     seen = np.stack([problem.output, *values])
     grid, size = binary_grid(seen)[0], np.abs(seen).max(axis=0)
-    return bool(((grid > MOVES * problem.eps * size) & (grid <= COARSEST * size))[size > 0].all())
+    lost = (grid > MOVES * problem.eps * size) & (grid <= COARSEST * size) & ~whole_numbers(seen)
+    return bool(lost[size > 0].all())
 
 
 def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:
-    """Return along which rows nothing moves over a step at which a slope, ``(chosen, s)``, would be seen."""
-    size, stays = np.abs(table.output), np.zeros(chosen.size, dtype=bool)
+    """Return along which rows nothing moves over a step at which a slope, ``(chosen, s)``, would be seen.
+
+    Even if outputs are what is left of terms as large as 1, in their own dtype.
+    """
+    size, stays = np.fmax(np.abs(table.output), 1.0), np.zeros(chosen.size, dtype=bool)
     least = MOVES * table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
     for k, steep in enumerate(np.abs(slope)):
         step = (least / np.where(steep > 0, steep, np.inf)).max(initial=SMALLEST_STEP)

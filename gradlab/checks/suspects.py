@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.criteria import Criteria
-from gradlab.checks.judge_kinks import judge_kink
+from gradlab.checks.judge_kinks import judge_coupled, judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
 from gradlab.checks.ladders import DISCERNING, closest_steps
 from gradlab.checks.rows import Rows
@@ -67,7 +67,7 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
         noisy = step > usual / FARTHER
         slopes = slopes_at(table, row, min(step * AWAY, LARGEST_STEP / FARTHER) if noisy else step)
         if slopes is None:
-            rows.suspect[row] = noisy or _same_on_one_side(rows, row, min(step * FARTHER, usual), difference)
+            rows.suspect[row] = noisy or _same_on_one_side(rows, row, step * FARTHER, difference)
             continue
         # Once there is a side `towards` which kinks are, these rows move what was found to be at a kink.
         if criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
@@ -119,6 +119,10 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     wrong = certain[chosen].any(axis=1) & ~unconfirmed
     wrong &= ~(_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
     rows.wrong[chosen] = wrong
+    if criteria.kinks:  # of many entries at a kink, what leaps up may be what leaps down, by chance
+        for row in chosen[wrong & ~rows.single[chosen]].tolist():
+            judge_coupled(criteria, rows, row)
+        wrong = rows.wrong[chosen]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
 

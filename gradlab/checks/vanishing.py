@@ -7,11 +7,9 @@ that are not zero, one at least has to be seen right: else all that were too sma
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria
+from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria, default_rtol
 from gradlab.checks.judge import FAR_STEP, refine
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
@@ -22,7 +20,6 @@ from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual
 
 PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times
 LEFT = 1 / 64  # of a movement, over half the step: sixth powers have that
-COARSER = 8  # roundings at the point, between numbers that are as much larger
 ALIKE = 64  # times: what one side of rounding may be larger than the other
 INSISTED = 8  # entries that are looked at of an input of which nothing was seen
 
@@ -49,9 +46,9 @@ def look_harder(criteria: Criteria, rows: Rows, which: slice) -> None:
     if not certain[mine].all():
         criteria.measure_noise(rows)
     refine(criteria, rows)
-    open_ = mine & rows.open & zero & ~rows.movement.any(axis=1)
+    open_ = mine & rows.open & zero & ~rows.nearby.any(axis=1)
     if open_.any() and not _outputs_hide_all(criteria):  # nothing at all was seen to move
-        rows.small |= open_ & _stays(rows, open_, floor)
+        rows.small |= _stays(rows, open_, floor)
     _open_stairs(rows, mine & rows.small & ~rows.idle & ~moves, floor)
     claimed = np.flatnonzero(mine & rows.small & ~zero)
     if claimed.size and not _one_is_right(criteria, rows, claimed):
@@ -62,12 +59,17 @@ def _outputs_hide_all(criteria: Criteria) -> bool:
     """Whether nothing was seen of any input, and outputs are so large that they may hide what matters.
 
     Of 1e16 + tanh(x) forward shows no more than of a constant: it takes a scale from elsewhere to tell them
-    apart, and that is one, of ``rtol``.
+    apart, and that is one, of ``rtol``. In fewer digits, as those of float32 behind float64, of the default
+    for so many.
     """
     problem = criteria.problem
-    upstream = np.abs(problem.grad_output)
-    rounding = float((upstream * rounding_of_values(problem.output, problem.given_eps)).sum())
-    return not criteria.largest_influence and rounding > criteria.rtol * float(upstream.sum())
+    noise = rounding_of_values(problem.output, problem.given_eps)
+    if problem.noise_is_known:
+        noise = np.fmax(noise, problem.given_noise)
+    upstream, known = np.abs(problem.grad_output), problem.output != 0
+    eps = float((noise[known] / np.abs(problem.output[known])).max(initial=problem.given_eps))
+    matters = max(criteria.rtol, default_rtol(eps)) * float(upstream.sum())
+    return not criteria.agreed and float((upstream * noise).sum()) > matters
 
 
 def _settle_idle(rows: Rows, mine: Mask) -> None:
@@ -120,22 +122,25 @@ def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
 def _stays(rows: Rows, which: Mask, floor: Array) -> Mask:
     """Return along which rows the outputs stay as they are, but for rounding, however far the inputs move.
 
-    None where they scatter by more than rounding makes: that may hide anything.
+    None where they scatter by more than rounding makes: that may hide anything. One step tells, as far
+    away as there are values; where something moved over a shorter one, each: it may have been rounding, too.
     """
     table, stays = rows.table, np.zeros(which.shape, dtype=bool)
     if scatters_more_than_rounding(table):
         return stays
-    for step in (FAR_STEP, *LONG_STEPS, *coarse_steps(table.eps)[:1]):  # as far as there are values
+    moved = rows.afar.any(axis=1)
+    for step in (FAR_STEP, *LONG_STEPS, *coarse_steps(table.eps)[:1]):
         if not which.any():
             break
         table.take(np.flatnonzero(which), step)
         secant, sides = table.secant(step), table.steps[step]
         seen = which & np.isfinite(sides.up + sides.down).all(axis=1)  # what overflows on one side moves
         moves = seen & (secant > floor + table.rounding(step)).any(axis=1)
-        stays |= seen & ~moves
+        still = seen & ~moves
         if moves.any():
-            stays[moves] = _is_rounding(table, np.flatnonzero(moves), step)
-        which = which & ~seen
+            still[moves] = _is_rounding(table, np.flatnonzero(moves), step)
+        stays = (stays | still) & (still | ~seen)
+        which = which & (~seen | (still & moved))
     return stays
 
 
@@ -143,9 +148,7 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
     """Return along which rows what forward does over a long step is rounding, of the larger numbers there.
 
     That goes now up, now down, or nowhere. What moves for certain goes one way on one side, and over half the
-    step by some part of it at least, unless it is `_left_on_a_grid`. Nor is it rounding where it is little
-    more than at the point, as a sine beside 1e15 is, but on the grid of a larger number: that of larger
-    numbers is larger.
+    step by some part of it at least, unless it is `_left_on_a_grid`.
     """
     steps = [step * 2 ** (-k / (PLACES - 1)) for k in range(PLACES)]
     for h in steps:
@@ -153,12 +156,9 @@ def _is_rounding(table: Table, chosen: Indices, step: float) -> Mask:
     changes = np.stack([(table.steps[h].up[chosen], table.steps[h].down[chosen]) for h in steps])
     size, one_way = np.abs(changes), (changes > 0).all(axis=0) | (changes < 0).all(axis=0)
     here = table.rounding(step)[chosen] * (2 * step / WHOLE)
-    coarser = _on_a_coarser_grid(changes, here)
-    left = _left_on_a_grid(changes) & coarser & (size.max(axis=(0, 1)) <= step**2 * here)  # of squares, too
+    left = _left_on_a_grid(changes) & (size.max(axis=(0, 1)) <= step**2 * here)  # of squares, too
     certain = one_way & (size.min(axis=0) >= LEFT * size.max(axis=0)) & ~left
-    little = (size.max(axis=0) > here) & (size.max(axis=0) < math.sqrt(step) * here)
-    certain |= little & ~coarser
-    return np.asarray(~certain.any(axis=(0, 2)))
+    return np.asarray(~certain.any(axis=(0, 2)) & np.isfinite(changes).all(axis=(0, 1, 3)))
 
 
 def _left_on_a_grid(changes: Array) -> Mask:
@@ -171,10 +171,3 @@ def _left_on_a_grid(changes: Array) -> Mask:
     opposite = (np.sign(changes[:, 0]) == -np.sign(changes[:, 1])).all(axis=0)
     alike = size.max(axis=0).min(axis=0) > size.max(axis=0).max(axis=0) / ALIKE
     return np.asarray(alike & ~grows & ~opposite)
-
-
-def _on_a_coarser_grid(changes: Array, here: Array) -> Mask:
-    """Return where all changes are the same but for rounding at the point, or apart by many times that."""
-    values = np.sort(np.concatenate([np.zeros_like(changes[:1, 0]), *changes.swapaxes(0, 1)]), axis=0)
-    gaps = np.diff(values, axis=0)
-    return np.asarray(((gaps <= here) | (gaps > COARSER * here)).all(axis=0))

@@ -6,9 +6,9 @@ one power after the other:
 .. math:: T_{k,0} = D(h_k), \qquad
           T_{k,j} = \frac{T_{k,j-1} - \rho^{p_j} T_{k-1,j-1}}{1 - \rho^{p_j}} .
 
-Each :math:`T_{k,j}` carries two errors: truncation, estimated from how much the last extrapolation changed
-it, and noise, which is carried through the table along with it. The entry with the smallest sum is taken,
-for every component of :math:`D` by itself.
+Each :math:`T_{k,j}` carries two errors: truncation, estimated from how far it is from the coarser of the two
+estimates that it is made of, and noise, which is carried through the table along with it. The entry with the
+smallest sum is taken, for every component of :math:`D` by itself.
 
 Where the leading power is not known, as of :math:`x^{3/2}` at the edge of its domain, three steps in a row
 give it (Aitken's :math:`\Delta^2`): with :math:`q = (D_k - D_{k-1}) / (D_{k-1} - D_{k-2})`, which is
@@ -17,7 +17,7 @@ give it (Aitken's :math:`\Delta^2`): with :math:`q = (D_k - D_{k-1}) / (D_{k-1} 
 .. math:: T_k = D_k + (D_k - D_{k-1}) \frac{q}{1 - q} .
 
 Source: C. J. F. Ridders, Accurate computation of F'(x) and F'(x) F''(x), Advances in Engineering Software
-4 (1982) 75-76; the error bar by two corrections instead of one, and the carried noise, are ours.
+4 (1982) 75-76; the carried noise is ours.
 """
 
 from __future__ import annotations
@@ -93,10 +93,8 @@ class Extrapolation:
     def _best_of(self, row: list[tuple[Array, Array]]) -> tuple[Array, Array]:
         value, bar = row[0][0], np.full(self.value.shape, np.inf)
         for j, (estimate, noise) in enumerate(row):
-            # The very first column has one neighbour only, the others two.
+            # The finer one is nearer, by the weight.
             correction = np.abs(estimate - self._previous[max(j - 1, 0)][0])
-            if j:
-                correction = np.maximum(correction, np.abs(estimate - row[j - 1][0]))
             total = correction + noise + 4 * DOUBLE_EPS * np.abs(estimate)
             value, bar = np.where(total < bar, estimate, value), np.fmin(total, bar)
         return value, bar

@@ -102,7 +102,7 @@ class Ladder:
             table.add(half_jump, noise)
         size, bar = np.abs(table.value), table.error_bar
         visible = VISIBLE * (np.abs(self._central.value[0]) + size)
-        return np.where(np.isfinite(bar) & (size > np.maximum(bar, visible)), size + bar, 0.0)
+        return np.where(size > np.maximum(bar, visible), size + bar, 0.0)
 
     def _best(self) -> tuple[Array, Array]:
         """Return the derivatives along the rows, and what they may be off by.

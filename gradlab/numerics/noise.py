@@ -33,7 +33,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from gradlab.numerics import Array
+from gradlab.numerics import Array, Mask
 
 # The spacing is 64 roundings of float32, relative to the input's scale: a function that computes in float32
 # shows its steps, and what is smooth leaves a fourth power of it, 3e-21. (A third would be two roundings of
@@ -65,6 +65,7 @@ LOUD = 30  # times its rounding: a scatter that may be something else, such as a
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
 ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
+HALF_EPS = 2.0**-11  # the lowest digit of a number of float16, at most
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -151,6 +152,8 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             few &= distinct < DISTINCT
+            # Unless to float32, nothing is rounded to whole numbers but on purpose.
+            few |= whole_numbers(seen) & (also > height_of_rounding(np.fmax.reduce(size), eps))
     told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
     noise = np.fmax(noise, np.where(told, grid, 0.0))  # NaN, at the edge of a domain, shows nothing
     if output.size < MANY:
@@ -229,11 +232,22 @@ def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
     """
     with np.errstate(all="ignore"):
         known = np.where(np.isfinite(values), values, 0.0)
-        mantissa, exponent = np.frexp(known)
-        digits = (np.abs(mantissa) * 2.0**53).astype(np.int64)
-        lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
-        grid = np.where(digits != 0, lowest, np.inf).min(axis=0)
+        grid = lowest_digits(known).min(axis=0)
     return np.where(np.isfinite(grid), grid, 0.0), _distinct(known)
+
+
+def whole_numbers(values: Array) -> Mask:
+    """Return which components are whole numbers, of more digits than float16 has."""
+    size, digits = np.abs(values), lowest_digits(np.where(np.isfinite(values), values, 0.0))
+    return np.asarray((digits >= 1).all(axis=0) & (size >= digits / HALF_EPS).any(axis=0))
+
+
+def lowest_digits(values: Array) -> Array:
+    """Return the largest power of two of which each value is a multiple; infinite for zero."""
+    mantissa, exponent = np.frexp(values)
+    digits = (np.abs(mantissa) * 2.0**53).astype(np.int64)
+    lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
+    return np.where(digits != 0, lowest, np.inf)
 
 
 def _common_multiple(changes: Array, grid: Array) -> npt.NDArray[np.int64]:

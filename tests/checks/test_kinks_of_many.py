@@ -72,3 +72,28 @@ def test_small_error_of_one_entry_beside_many_at_kinks_is_caught(k):
         return dx
 
     assert gradcheck(lambda x: np.maximum(x, 0), backward, FLOORED, raise_exception=False).failed
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("size", [1100, 2500])
+def test_what_bends_up_at_some_entries_as_much_as_down_at_others_is_at_a_kink(size, slope):
+    """Along one line the slopes of both sides may be equal by chance; those around it are not."""
+    for seed in range(6):
+        rng = np.random.default_rng(10 * seed + size)
+        x = np.round(2 * rng.standard_normal(size)).astype(np.float32) / 2  # a fifth of them zero
+        w = (rng.standard_normal((20, size)) / np.sqrt(size)).astype(np.float32)[0]
+
+        def backward(dl, x, factor=1.0, w=w):
+            return dl * w * np.where(x > 0, factor, np.where(x == 0, slope, 0.0)).astype(x.dtype)
+
+        forward = lambda x, w=w: np.sum(np.maximum(x, 0) * w)  # noqa: E731
+        assert not gradcheck(forward, backward, x, raise_exception=False).failed
+        wrong = lambda dl, x, b=backward: b(dl, x, factor=1.01)  # noqa: E731
+        assert gradcheck(forward, wrong, x, raise_exception=False).failed
+
+
+def test_entries_whose_outputs_are_left_out_are_not_said_to_be_too_small():
+    backward = lambda dy, x: dy * (np.abs(x) <= 1)  # noqa: E731
+    report = gradcheck(lambda x: np.clip(x, -1, 1), backward, CLIPPED)
+    assert any("928 of 1500 outputs, at a kink, were left out" in note for note in report.notes)
+    assert report.inputs[0].too_small == 0

@@ -78,3 +78,39 @@ def test_at_a_minimum_rounding_that_agrees_is_no_scale():
 
     assert verdict(backward) == "pass"
     assert verdict(lambda dl, x, w, v: (0 * x, x.T @ x @ v.T, w.T @ x.T @ x)) == "fail"
+
+
+def reconstruct(x, w, v):
+    return ((x @ w @ v - x) ** 2).sum()
+
+
+def d_reconstruct(dl, x, w, v, factor=1.0):
+    d = 2 * dl * (x @ w @ v - x)
+    return d @ v.T @ w.T - d, factor * x.T @ d @ v.T, w.T @ x.T @ d
+
+
+@pytest.mark.parametrize("error", [1e-8, 1e-10])
+@pytest.mark.parametrize("seed", range(4))
+def test_slope_that_rounding_hides_at_short_steps_is_seen_over_long_ones(seed, error):
+    """A loss of squares rises by squares: an autoencoder that is right but for so much."""
+    rng = np.random.default_rng(seed)
+    w = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    inputs = rng.standard_normal((5, 3)), w, w.T + error * rng.standard_normal((3, 3))
+    wrong = lambda *given: d_reconstruct(*given, factor=1.2)  # noqa: E731
+    assert gradcheck(reconstruct, d_reconstruct, inputs, raise_exception=False).passed
+    assert gradcheck(reconstruct, wrong, inputs, raise_exception=False).failed
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (10, 12)])
+@pytest.mark.parametrize("seed", range(3))
+def test_claims_of_which_none_was_seen_do_not_pass_beside_a_minimum(shape, seed):
+    m = shape[1]
+    rng = np.random.default_rng(seed)
+    inputs = rng.standard_normal(shape), np.eye(m) + 1e-9 * rng.standard_normal((m, m)), 1e-9 * np.ones(m)
+
+    def backward(dl, x, w, b):
+        d = 2 * dl * (x @ w + b - x)
+        return d @ w.T - d, x.T @ d, d.mean(axis=0)  # and not the sum
+
+    report = gradcheck(lambda x, w, b: ((x @ w + b - x) ** 2).sum(), backward, inputs, raise_exception=False)
+    assert not report.passed

@@ -98,89 +98,19 @@ NARROW = [
         NOT_FAIL,
         NOT_PASS,
     ),
-]
-
-STAIRS = [
-    Row(
-        "three decimals",
-        lambda x: np.round(x, 3),
-        lambda dy, x: 0 * dy,
-        normal(6),
-        {"two": lambda dy, x: 2 * dy},
-    ),
-    *(  # whose next stairs on both sides are as near as noise is looked for
-        Row(
-            f"three decimals of large numbers {seed}",
-            lambda x: np.round(x, 3),
-            lambda dy, x: 0 * dy,
-            (np.random.default_rng(seed).uniform(-9, 9, 20),),
-            {"two": lambda dy, x: 2 * dy},
-        )
-        for seed in range(4)
-    ),
-    *(  # some of whose stairs are shorter than the place where noise is looked for: they may be rounding
-        Row(
-            f"four decimals {seed}",
-            lambda x: np.round(x, 4),
-            lambda dy, x: 0 * dy,
-            normal(6, seed=seed),
-            {"two": lambda dy, x: 2 * dy, "straight through": lambda dy, x: dy},
-            NOT_FAIL,
-        )
-        for seed in range(2, 6)
-    ),
-    *(  # 1e8 and all its multiples are multiples of 256, a binary grid
-        Row(
-            f"whole numbers times {c:g}",
-            lambda x, c=c: c * np.floor(x),
-            lambda dy, x: 0 * dy,
-            normal(4, seed=1),
-            {"straight through": lambda dy, x, c=c: c * dy},
-        )
-        for c in (1e5, 1e8)
-    ),
     *(
         Row(
-            f"rounded to float16 on the way {seed}",
-            lambda x, w: w @ x.astype(np.float16).astype(float),
-            lambda dy, x, w: (dy @ w, np.outer(dy, x.astype(np.float16))),
-            (np.random.default_rng(seed).normal(size=32), np.random.default_rng(seed).normal(size=(3, 32))),
-            {
-                "twice": lambda dy, x, w: (2 * dy @ w, np.outer(dy, x.astype(np.float16))),
-                "sign": lambda dy, x, w: (-dy @ w, np.outer(dy, x.astype(np.float16))),
-                "nothing": lambda dy, x, w: (0 * x, np.outer(dy, x.astype(np.float16))),
-            },
+            f"tanh in float32 beside {c:g}",
+            lambda x, c=c: (np.float32(c) + np.tanh(x.astype(np.float32))).astype(float),
+            lambda dy, x: dy * d_tanh(x),
+            normal((2, 3)),
+            {"zero": lambda dy, x: 0 * x},
             NOT_FAIL,
             NOT_PASS,
-            {"rtol": 0.01},
         )
-        for seed in range(3)
-    ),
-    *(
-        Row(
-            f"sum rounded to {decimals} decimals beside {size:.0e}",
-            lambda x, decimals=decimals: np.round(x, decimals).sum(),
-            lambda dl, x: 0 * x,
-            (size * np.random.default_rng(seed).standard_normal(5),),
-            {"straight through": lambda dl, x: dl * np.ones_like(x)},
-            right_is=NOT_FAIL,
-            wrong_is=NOT_PASS,
-        )
-        for decimals, size in ((4, 1.0), (5, 1.0), (2, 1e3))
-        for seed in range(2)
-    ),
-    *(
-        Row(
-            f"solver that stops at {decimals} decimals",
-            lambda x, decimals=decimals: np.round(np.cos(x), decimals),
-            lambda dy, x: -dy * np.sin(x),
-            normal(4, seed=1),
-            {"5 %": lambda dy, x: -1.05 * dy * np.sin(x), "sign": lambda dy, x: dy * np.sin(x)},
-        )
-        for decimals in (6, 9)
+        for c in (1e5, 1e6, 1e7)
     ),
 ]
-
 
 JUMPS = [
     *(
@@ -229,11 +159,6 @@ def test_narrow_dtype_inside(forward, backward, row, expected):
     agree(forward, backward, row, expected)
 
 
-@each_of(STAIRS)
-def test_staircase(forward, backward, row, expected):
-    agree(forward, backward, row, expected)
-
-
 @each_of(JUMPS)
 def test_jump_at_the_point(forward, backward, row, expected):
     agree(forward, backward, row, expected)
@@ -256,20 +181,6 @@ def test_reason_says_that_nothing_moves():
         raise_exception=False,
     )
     assert report.reason == "whatever the gradient of x is, too little moves to see it"
-
-
-@pytest.mark.parametrize(
-    ("forward", "x"),
-    [
-        (lambda x: np.sum(np.round(x) ** 2), [4.45]),
-        (np.floor, [64.3]),
-        (np.round, [130.2]),
-        (lambda x: np.floor(4 * x) / 4, [20.1]),
-        (lambda x: 1e3 * np.mean(np.round(x)), [0.13, -0.13, 0.64, 0.1, -0.54]),
-    ],
-)
-def test_whole_numbers_are_no_rounding(forward, x):
-    assert gradcheck(forward, lambda dy, x: 0 * x, np.array(x), raise_exception=False).passed
 
 
 @pytest.mark.parametrize("x", [[0.5, -100.0], np.linspace(-60, 1, 30)])
@@ -381,15 +292,13 @@ def test_what_is_bounded_and_hidden_is_no_rounding_that_grows(seed):
     ).passed
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_digits_lost_beside_something_large_leave_the_slope_of_all_stairs(seed):
-    x = np.random.default_rng(seed).standard_normal(4)
-    forward = lambda x: (1e10 + np.sin(x)) - 1e10  # noqa: E731
-    right, wrong = (
-        gradcheck(forward, lambda dy, x, c=c: c * dy * np.cos(x), x, raise_exception=False) for c in (1, 1.5)
-    )
-    assert right.passed
-    assert wrong.failed
+@pytest.mark.parametrize("factor", [10.0, -1.0, 0.0])
+@pytest.mark.parametrize("rtol", [1e-3, 0.03])
+def test_claims_of_which_none_was_seen_are_not_too_small_to_matter(rtol, factor):
+    for seed in range(8):
+        x = np.random.default_rng(seed).normal(size=3)
+        backward = lambda dy, x: factor * dy * np.exp(x)  # noqa: E731
+        assert not gradcheck(lambda x: 1e17 + np.exp(x), backward, x, rtol=rtol, raise_exception=False).passed
 
 
 BOUNDED = {
@@ -405,30 +314,6 @@ BOUNDED = {
 def test_what_moves_on_one_side_far_away_is_no_rounding(forward, seed):
     x = np.random.default_rng(seed).uniform(0.5, 2, 3)
     assert not gradcheck(forward, lambda dl, x: 0 * x, x, raise_exception=False).passed
-
-
-@pytest.mark.parametrize("k", [1.0, 2.0**14, 2.0**20])
-@pytest.mark.parametrize("factor", [2.0, 10.0])
-def test_one_output_that_scatters_spares_no_claim_about_another(k, factor):
-    def forward(x):
-        return np.array([np.round(np.sin(x[0]), 5), k * np.sin(x[1])])
-
-    def backward(dy, x):
-        return np.array([dy[0] * np.cos(x[0]), factor * k * dy[1] * np.cos(x[1])])
-
-    assert gradcheck(forward, backward, np.array([0.7, 1.1]), raise_exception=False).failed
-
-
-@pytest.mark.parametrize("scale", [1.0, 2.0**8, 2.0**20])
-def test_rounding_to_few_binary_digits_has_the_slope_of_all_stairs_whatever_the_unit(scale):
-    x = np.random.default_rng(1).standard_normal(4)
-    report = gradcheck(
-        lambda x: scale * np.float16(np.sin(x)).astype(float),
-        lambda dy, x: scale * dy * np.cos(x),
-        x,
-        raise_exception=False,
-    )
-    assert report.passed
 
 
 @pytest.mark.parametrize("offset", [1e15, 1e16])

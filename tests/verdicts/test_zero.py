@@ -399,3 +399,47 @@ def test_noise_of_one_output_excuses_no_other_from_depending_on_the_layout():
 
     report = gradcheck(forward, backward, np.array([0.7, 1.3]), raise_exception=False)
     assert "depends-on-memory-layout" in {finding.kind for finding in report.findings}
+
+
+@pytest.mark.parametrize(
+    ("forward", "size", "least"),
+    [
+        (lambda x: np.cosh(x) ** 2 - np.sinh(x) ** 2, 0.1, 20),
+        (lambda x: (x + 1) ** 3 - x**3 - 3 * x * x - 3 * x - 1, 1.0, 17),
+        (lambda x: (x + 1) * (x - 1) - x * x + 1, 10.0, 18),
+    ],
+    ids=["hyperbolic", "cubes", "squares"],
+)
+def test_terms_that_cancel_are_rounded_more_the_larger_they_are(forward, size, least):
+    """What forward does farther away is rounding of larger numbers, and no scale."""
+    verdicts = [
+        [
+            gradcheck(forward, lambda dy, x, c=c: c * dy * x, x, raise_exception=False).verdict
+            for c in (0, 1e-3)
+        ]
+        for x in size * np.random.default_rng(0).standard_normal((20, 5))
+    ]
+    assert sum(zero == "pass" for zero, _ in verdicts) >= least
+    assert not any(zero == "fail" for zero, _ in verdicts)
+    assert all(wrong == "fail" for _, wrong in verdicts)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_gradient_that_is_rounding_states_no_resolution(seed):
+    """How much of it could be wrong is not told: a claim of as much as rounding is none."""
+    x = (0.3 + np.random.default_rng(seed).random(7)).astype(np.float32)
+    report = gradcheck(
+        lambda x: np.arctan(x) + np.arctan(1 / x), lambda dy, x: dy * (1 / (1 + x * x) - 1 / (x * x + 1)), x
+    )
+    assert report.inputs[0].resolution is None
+    assert report.inputs[0].too_small == x.size
+
+
+def test_product_of_several_zeros_has_no_gradient():
+    x = np.array([0.0, 2.0, 0.0])
+
+    def verdict(gradient):
+        return gradcheck(np.prod, lambda dy, x: dy * np.array(gradient), x, raise_exception=False).verdict
+
+    assert verdict([0.0, 0.0, 0.0]) == "pass"
+    assert verdict([0.0, 1.0, 0.0]) == "fail"
