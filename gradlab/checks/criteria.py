@@ -105,6 +105,8 @@ class Criteria:
         self.settle(rows, which, agrees, doubtful)
         difference = np.abs(rows.claim - rows.value)
         bar = rows.error_bar if rows.table.noise_is_measured else UNMEASURED * rows.error_bar
+        if rows.directions.joint:
+            agrees |= self._accept_within_rounding(rows, which, difference, bar)
         rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
@@ -126,6 +128,20 @@ class Criteria:
         # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
         return np.asarray(enough[..., np.newaxis] * size)
+
+    def _accept_within_rounding(self, rows: Rows, which: Mask, difference: Array, bar: Array) -> Mask:
+        """Settle rows of many entries that agree within rounding alone, where it hides little: no ladders.
+
+        Returns
+        -------
+        array of bool, shape (r, s)
+            Where they do.
+        """
+        left = which & rows.open & ~rows.single
+        hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.negligible)
+        agrees = self.agrees_to_rtol(rows) | (hidden & ~self.cannot_matter(rows) & left[:, np.newaxis])
+        self.settle(rows, left, agrees)
+        return agrees
 
     def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that agree in some part of the upstream gradient, and in the others cannot matter.

@@ -95,12 +95,12 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     floor = np.fmax(rounding.max(axis=0), criteria.floor_of_nothing(rows)[mine].max(axis=0))
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown;
-    # where nothing moves at all, by as much as the outputs themselves.
+    # where nothing moves at all, by as much as the outputs themselves, or by some roundings of 1.
     most = BLUNT * criteria.largest_influence
     if not most:
         problem = criteria.problem
-        upstream, outputs = np.abs(problem.grad_output), np.abs(problem.output)
-        most = float((upstream * (BLUNT * outputs + NOTHING * problem.given_noise)).sum())
+        upstream, rounding = np.abs(problem.grad_output), np.fmax(problem.given_noise, problem.given_eps)
+        most = float((upstream * (BLUNT * np.abs(problem.output) + NOTHING * rounding)).sum())
     known = NOTHING * criteria.problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
     return zero & known, floor
 

@@ -443,3 +443,21 @@ def test_product_of_several_zeros_has_no_gradient():
 
     assert verdict([0.0, 0.0, 0.0]) == "pass"
     assert verdict([0.0, 1.0, 0.0]) == "fail"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [3, 7])
+def test_rounding_of_backward_is_zero_where_outputs_are_zero(size, seed):
+    """Nothing moves, and nothing else has a scale: roundings of 1 are no gradient."""
+    x = np.random.default_rng(seed).standard_normal(size)
+    right, wrong = (
+        gradcheck(
+            lambda x: np.cbrt(x**3) - x,
+            lambda dy, x, c=c: dy * x * x / np.cbrt(x**3) ** 2 - c * dy,
+            x,
+            raise_exception=False,
+        )
+        for c in (1, 0)
+    )
+    assert right.passed
+    assert wrong.failed
