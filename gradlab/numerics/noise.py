@@ -18,7 +18,8 @@ other multiples, or steps that are large beside its values; so do whole numbers 
 are multiples of more than a power of two.
 
 *A coarse grid seen from afar.* Where close points give but a few different values, more are taken from up to
-eight times the scale.
+eight times the scale. Floating-point numbers are rounded by the same part of each: small ones have finer
+digits, and it is the most digits of all that tell what the value at the point is rounded by.
 
 Source: J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292-1314;
 the sides, the halving and the grid are ours.
@@ -135,7 +136,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             scattered[loud] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
-    unclear, lost = few | (grid > COARSEST * reach), np.zeros_like(few)
+    unclear, lost, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
     if lines and unclear.any():
         afar = [value for value in map(lines[0], AFAR) if value is not None]
         if afar:
@@ -151,11 +152,13 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             reach = np.where(few, ENDING * least, np.fmax(reach, np.fmax.reduce(size)))
             lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
+            floating = np.where(few, np.abs(output) * _lowest_part(seen), 0.0)
             few &= distinct < DISTINCT
             # Unless to float32, nothing is rounded to whole numbers but on purpose.
             few |= whole_numbers(seen) & (also > height_of_rounding(np.fmax.reduce(size), eps))
     told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
-    noise = np.fmax(noise, np.where(told, grid, 0.0))  # NaN, at the edge of a domain, shows nothing
+    # NaN, at the edge of a domain, shows nothing.
+    noise = np.fmax(noise, np.where(told, np.fmax(grid, floating), 0.0))
     if output.size < MANY:
         return noise
     known = np.isfinite(near) & (near > 0)
@@ -240,6 +243,13 @@ def whole_numbers(values: Array) -> Mask:
     """Return which components are whole numbers, of more digits than float16 has."""
     size, digits = np.abs(values), lowest_digits(np.where(np.isfinite(values), values, 0.0))
     return np.asarray((digits >= 1).all(axis=0) & (size >= digits / HALF_EPS).any(axis=0))
+
+
+def _lowest_part(values: Array) -> Array:
+    """Return what part of a number its lowest digit is, at least, shape ``(m,)``; zero where all are."""
+    with np.errstate(all="ignore"):
+        parts = lowest_digits(np.where(np.isfinite(values), values, 0.0)) / np.abs(values)
+    return np.nan_to_num(np.fmin.reduce(np.where(values != 0, parts, np.nan)), nan=0.0)
 
 
 def lowest_digits(values: Array) -> Array:

@@ -172,3 +172,20 @@ def test_rounding_to_few_binary_digits_has_the_slope_of_all_stairs_whatever_the_
         raise_exception=False,
     )
     assert report.passed
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rounding_to_float16_is_as_large_as_the_number_that_is_rounded(seed):
+    """However fine the digits are that much smaller numbers have, farther away."""
+    x = np.random.default_rng(seed).standard_normal(5)
+    verdicts = [
+        gradcheck(
+            lambda x: np.exp(x.astype(np.float16)).astype(float),
+            lambda dy, x, c=c: c * dy * np.exp(x),
+            x,
+            raise_exception=False,
+        ).verdict
+        for c in (1, 0, -1)
+    ]
+    assert verdicts[0] != "fail"
+    assert "pass" not in verdicts[1:]
