@@ -146,7 +146,8 @@ def _settle_what_agrees(
 ) -> None:
     """Settle rows that agree with a ladder, within a narrow error bar, if nothing from closer contradicts."""
     narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
-    agrees = ~criteria.differs(rows) & narrow
+    gap = np.nan_to_num(short.apart(rows.value), nan=0.0)
+    agrees = ~criteria.differs(rows) & narrow & (gap <= rows.error_bar + criteria.tolerance(rows))
     criteria.settle(rows, among, agrees, short.contradict(criteria, rows) | grows)
 
 

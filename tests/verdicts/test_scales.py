@@ -294,3 +294,19 @@ def test_claims_that_scatter_as_much_as_they_are_large_are_not_zero(factor):
         raise_exception=False,
     )
     assert not (report.failed if factor == 1 else report.passed)
+
+
+@pytest.mark.parametrize("waves", [512, 2048])
+@pytest.mark.parametrize("size", [1e-4, 1e-3])
+def test_what_a_ladder_steps_over_is_told_by_shorter_differences(size, waves):
+    """All steps of a ladder are multiples of the wavelength, and the first difference is not."""
+    k = 2 * np.pi * waves
+
+    def verdict(wave):
+        backward = lambda dy, x: dy * (1 + wave * size * k * np.cos(k * x))  # noqa: E731
+        return gradcheck(
+            lambda x: x + size * np.sin(k * x), backward, np.ones(1), raise_exception=False
+        ).verdict
+
+    assert verdict(wave=1) == "pass"
+    assert verdict(wave=0) != "pass"
