@@ -4,7 +4,7 @@ The route of a right rule with three entries, where forward is smooth; a reader 
 most calls do, and needs nothing else of ``judge``, and of ``criteria`` and ``numerics.table`` only what these
 functions call. Beside each stands its module, of this package unless another is named. The page ``engine`` of
 ``gradlab docs`` goes the same way by hand, with numbers: whoever has read it can leave out all but the bodies
-of the functions that are marked.
+of the functions that are marked. Left out are helpers that do nothing here.
 
 ::
 
@@ -34,7 +34,7 @@ of the functions that are marked.
                                                                 atol), with a bar of at most 5 rtol
                                                                 (widest_bar)
                   settle              * criteria                right: it agrees; the largest influence is
-                                                                taken from it
+                                                                taken from it (learn)
                 look_for_kinks          judge_kinks             sees none: half of the jump between both
                                                                 slopes is less than a hundredth of them
               resolution_of             resolution              what would have been caught
@@ -43,8 +43,9 @@ of the functions that are marked.
           _wrong_findings               one_point               none, for no row is wrong
                                                                 (findings.wrong_gradients)
         assemble                        gradlab._assemble       pass: nothing was found, and no row is open
+      answered                          gradlab._question       returns the report, or raises what it says
 
-    altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward
+    altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward, where no entry is much smaller than others
 
 Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_suspects`` no row is open:
 ``_look_closer_and_farther`` is skipped, and ``open_high_stairs`` opens none.
@@ -59,15 +60,16 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
                                                         enough
         measure_noise               criteria            Problem.noise: what forward's values are off by
         descend                   * ladders             the ladder, of two more steps here (numerics.ladder)
+          _settle_what_agrees       ladders             nothing does; nor is anything left at its end
           _suspect_what_differs   * ladders             a suspect: it differs by far more than its error bar
             Criteria.differs      * criteria            |c − v| > b + rtol · size + atol · scale + roundings
         try_suspects              * suspects
           find_stairs               stairs              sees none
           _look_closer              suspects            a look from close by (kinks.slopes_at) says the same
-          _confirm                * suspects            so does the second ladder, and what backward scatters
-                                                        by at 16 points beside this one does not explain it:
-                                                        wrong
-            _supported              suspects            no: nothing from closer by agrees with the claim
+          _confirm                * suspects            so does the second ladder: wrong
+            allow_for_rounding      suspects            what backward scatters by at 16 points beside this one
+                                                        does not explain it
+            _claim_is_supported     suspects            no: nothing from closer by agrees with the claim
             cannot_be_called_wrong  scattering          no: forward does not scatter
             find_imprecise          criteria            nothing, in float64
       _on_own_scale                 judge               the same on the scale |x|, where that is smaller: what

@@ -94,7 +94,7 @@ def _same_on_one_side(rows: Rows, row: int, step: float, difference: Array) -> b
 
 
 def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:
-    """Take suspects down a second ladder; what contradicts that too, by more than rounding, is wrong."""
+    """Take suspects down a second ladder: wrong is what contradicts that, too, by more than rounding."""
     ladder = Ladder(rows.table, chosen)
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
     difference = np.abs(claim - value)
@@ -117,7 +117,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
     wrong = certain[chosen].any(axis=1) & ~unconfirmed
-    wrong &= ~(_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
+    wrong &= ~(_claim_is_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
     rows.wrong[chosen] = wrong
     if criteria.kinks:  # of many entries at a kink, what leaps up may be what leaps down, by chance
         for row in chosen[wrong & ~rows.single[chosen]].tolist():
@@ -137,7 +137,7 @@ def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     rows.error_bar[chosen] += np.where(nothing, np.fmax(changes, most), rounding)
 
 
-def _supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
+def _claim_is_supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
     """Return along which suspects a difference from closer by contradicts the ladder, and not the claim.
 
     Of those that the table has, if any: of a kink beside the point, whose jump is little more than rounding,
