@@ -13,7 +13,7 @@ import numpy as np
 from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.noise import AFAR, COARSEST, binary_grid, height_of_rounding, whole_numbers
+from gradlab.numerics.noise import AFAR, COARSEST, are_floating, binary_grid, height_of_rounding
 from gradlab.numerics.table import SMALLEST_STEP, Table
 from gradlab.point.problem import Problem, noise_direction
 
@@ -37,7 +37,7 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     table, spared = rows.table, np.zeros(chosen.size, dtype=bool)
     nothing = np.flatnonzero((rows.claim[chosen] == 0).all(axis=1))
     spared[nothing] = _stays_close_by(table, chosen[nothing], rows.value[chosen[nothing]])
-    if spared.any() and not _are_high_stairs(table) and _lost_digits(rows.claims.problem):
+    if spared.any() and not _are_high_stairs(table) and _binary_digits(rows.claims.problem)[0]:
         spared[:] = False
     if not scatters_more_than_rounding(table):
         return spared
@@ -60,7 +60,9 @@ def _scatters_close_by(table: Table, chosen: Indices, slope: Array, scatter: Arr
 def open_high_stairs(rows: Rows) -> None:
     """Open rows that were found right though nothing moves close by: on a stair, whose slope is none."""
     table, chosen = rows.table, np.flatnonzero(rows.right & ~rows.kinked & (rows.claim != 0).any(axis=1))
-    if chosen.size and _are_high_stairs(table, CERTAINLY) and not _lost_digits(rows.claims.problem):
+    if not chosen.size or not _are_high_stairs(table, CERTAINLY):
+        return
+    if not all(_binary_digits(rows.claims.problem)):
         rows.right[chosen] &= ~_stays_close_by(table, chosen, rows.claim[chosen])
 
 
@@ -70,18 +72,18 @@ def _are_high_stairs(table: Table, times: float = 1.0) -> bool:
     return bool((table.noise > height_of_rounding(times * largest, table.eps)).any())
 
 
-def _lost_digits(problem: Problem) -> bool:
-    """Whether outputs are multiples of powers of two far above their rounding, and below that of float16.
+def _binary_digits(problem: Problem) -> tuple[bool, bool]:
+    """Whether outputs are multiples of powers of two, far above their rounding; and those of a narrow dtype.
 
-    As what is left where something large was subtracted again. Of a staircase on purpose, such as
-    ``round(x, 3)``, they are not, but at some points by chance.
+    The former is true of what is left where something large was subtracted again, but also of a converter to
+    16 bits: these cannot be told apart. Of ``round(x, 3)`` neither is.
     """
     line = noise_direction(problem, np.random.default_rng(0))
     values = [problem.evaluate(problem.moved(line, t)) for t in AFAR if problem.calls_left >= 1]
     seen = np.stack([problem.output, *values])
     grid, size = binary_grid(seen)[0], np.abs(seen).max(axis=0)
-    lost = (grid > MOVES * problem.eps * size) & (grid <= COARSEST * size) & ~whole_numbers(seen)
-    return bool(lost[size > 0].all())
+    binary = (grid > MOVES * problem.eps * size) & (grid <= COARSEST * size)
+    return bool(binary[size > 0].all()), 2 * np.count_nonzero(are_floating(seen)) > grid.size
 
 
 def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:

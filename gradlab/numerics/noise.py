@@ -64,9 +64,9 @@ ROUNDED = 2 / 5
 BESIDE_ONE = 5 / 12  # likewise: 3.0e-7, a few roundings of 1 to float32
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
+COARSEST_STEP = 2.0**-12  # likewise, where all values are multiples of one step: of a converter to few bits
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
 ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
-HALF_EPS = 2.0**-11  # the lowest digit of a number of float16, at most
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -154,8 +154,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             floating = np.where(few, np.abs(output) * _lowest_part(seen), 0.0)
             few &= distinct < DISTINCT
-            # Unless to float32, nothing is rounded to whole numbers but on purpose.
-            few |= whole_numbers(seen) & (also > height_of_rounding(np.fmax.reduce(size), eps))
+            few |= ~are_floating(seen) & (also > COARSEST_STEP * np.abs(output))  # on purpose
     told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
     # NaN, at the edge of a domain, shows nothing.
     noise = np.fmax(noise, np.where(told, np.fmax(grid, floating), 0.0))
@@ -239,10 +238,21 @@ def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
     return np.where(np.isfinite(grid), grid, 0.0), _distinct(known)
 
 
-def whole_numbers(values: Array) -> Mask:
-    """Return which components are whole numbers, of more digits than float16 has."""
-    size, digits = np.abs(values), lowest_digits(np.where(np.isfinite(values), values, 0.0))
-    return np.asarray((digits >= 1).all(axis=0) & (size >= digits / HALF_EPS).any(axis=0))
+def are_floating(values: Array) -> Mask:
+    """Return which components look like floating-point numbers, rather than multiples of one step.
+
+    The lowest digit of the former is the same part of each, that of the latter the same for all. Either ends
+    in ``k`` more zeros once in ``2ᵏ⁺¹`` times: the sum of these over all values tells which is likelier.
+    """
+    with np.errstate(all="ignore"):
+        digits = np.log2(lowest_digits(np.where(np.isfinite(values), values, 0.0)))
+        binade = np.floor(np.log2(np.abs(values)))
+        known = np.isfinite(digits) & np.isfinite(binade)
+        unlikely = [
+            np.where(known, part - np.where(known, part, np.inf).min(axis=0), 0.0).sum(axis=0)
+            for part in (digits - binade, digits)
+        ]
+    return np.asarray(unlikely[0] < unlikely[1])
 
 
 def _lowest_part(values: Array) -> Array:

@@ -140,14 +140,28 @@ def test_whole_numbers_are_no_rounding(forward, x):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_digits_lost_beside_something_large_leave_the_slope_of_all_stairs(seed):
+def test_digits_lost_beside_something_large_are_not_told_from_a_converter_to_few_bits(seed):
     x = np.random.default_rng(seed).standard_normal(4)
     forward = lambda x: (1e10 + np.sin(x)) - 1e10  # noqa: E731
     right, wrong = (
         gradcheck(forward, lambda dy, x, c=c: c * dy * np.cos(x), x, raise_exception=False) for c in (1, 1.5)
     )
-    assert right.passed
+    assert not right.failed
     assert wrong.failed
+
+
+@pytest.mark.parametrize("bits", range(8, 20))
+def test_converter_to_few_bits_does_not_pass_straight_through(bits):
+    for seed in range(3):
+        x = np.random.default_rng(seed).standard_normal(6)
+        forward = lambda x: np.round(x * 2**bits) / 2**bits  # noqa: E731
+        zero, through, twice = (
+            gradcheck(forward, lambda dy, x, c=c: c * dy, x, raise_exception=False) for c in (0, 1, 2)
+        )
+        assert not zero.failed
+        assert zero.passed or bits > 10
+        assert not through.passed or bits > 18  # as high as what solvers leave
+        assert twice.failed
 
 
 @pytest.mark.parametrize("k", [1.0, 2.0**14, 2.0**20])
