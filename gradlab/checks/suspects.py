@@ -131,8 +131,8 @@ def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     """Add to error bars what claims are rounded by: backward, or jvp, is asked at 16 points close by."""
     changes, rounding = rows.claims.errors_along(rows.directions.some(chosen))
     # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none;
-    # where it shows nothing at all, a claim that leaps has no scale but its leaps.
-    most = (rounding if criteria.largest_influence else changes).max(axis=0)
+    # where nothing agreed anywhere, a claim that leaps has no scale but its leaps.
+    most = (rounding if criteria.agreed else changes).max(axis=0)
     nothing = np.abs(rows.value[chosen]) <= rows.error_bar[chosen]
     rows.error_bar[chosen] += np.where(nothing, np.fmax(changes, most), rounding)
 
