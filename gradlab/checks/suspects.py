@@ -132,7 +132,8 @@ def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     changes, rounding = rows.claims.errors_along(rows.directions.some(chosen))
     # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none;
     # where nothing agreed anywhere, a claim that leaps has no scale but its leaps.
-    most = (rounding if criteria.agreed else changes).max(axis=0)
+    of_all = rounding if criteria.agreed else rows.claims.errors_along(rows.directions)[0]
+    most = of_all.max(axis=0)
     nothing = np.abs(rows.value[chosen]) <= rows.error_bar[chosen]
     rows.error_bar[chosen] += np.where(nothing, np.fmax(changes, most), rounding)
 
