@@ -83,7 +83,7 @@ def _binary_digits(problem: Problem) -> tuple[bool, bool]:
     seen = np.stack([problem.output, *values])
     grid, size = binary_grid(seen)[0], np.abs(seen).max(axis=0)
     binary = (grid > MOVES * problem.eps * size) & (grid <= COARSEST * size)
-    return bool(binary[size > 0].all()), 2 * np.count_nonzero(are_floating(seen)) > grid.size
+    return bool(binary[size > 0].all()), bool(2 * np.count_nonzero(are_floating(seen)) > grid.size)
 
 
 def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:

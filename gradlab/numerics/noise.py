@@ -259,7 +259,7 @@ def _lowest_part(values: Array) -> Array:
     """Return what part of a number its lowest digit is, at least, shape ``(m,)``; zero where all are."""
     with np.errstate(all="ignore"):
         parts = lowest_digits(np.where(np.isfinite(values), values, 0.0)) / np.abs(values)
-    return np.nan_to_num(np.fmin.reduce(np.where(values != 0, parts, np.nan)), nan=0.0)
+    return np.asarray(np.nan_to_num(np.fmin.reduce(np.where(values != 0, parts, np.nan)), nan=0.0))
 
 
 def lowest_digits(values: Array) -> Array:

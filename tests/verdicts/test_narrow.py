@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 from tables import FAIL, NOT_FAIL, Row, agree, each_of
 
 from gradlab import GradientError, Rule, UsageError, gradcheck, verify
@@ -174,3 +175,17 @@ def test_integers_of_four_bits_are_constants():
 
 def test_empty_dtype_of_another_kind_is_no_number():
     assert not dtypes.is_floating(np.dtype([("a", float)]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_saturated_softmax_loses_digits_beside_terms_as_large_as_the_upstream_gradient(seed):
+    s = (15 * np.random.default_rng(seed).standard_normal((4, 6))).astype(np.float32)
+
+    def backward(dy, s, factor=1.0):
+        p = special.softmax(s, axis=-1)
+        return p * (dy - factor * (dy * p).sum(-1, keepdims=True))
+
+    softmax = lambda s: special.softmax(s, axis=-1)  # noqa: E731
+    assert gradcheck(softmax, backward, s, raise_exception=False).passed
+    wrong = lambda dy, s: backward(dy, s, factor=0.99)  # noqa: E731
+    assert gradcheck(softmax, wrong, s, raise_exception=False).failed

@@ -461,3 +461,45 @@ def test_rounding_of_backward_is_zero_where_outputs_are_zero(size, seed):
     )
     assert right.passed
     assert wrong.failed
+
+
+def bernstein(t):
+    return sum(c * t**k * (1 - t) ** (4 - k) for k, c in enumerate((1.0, 4.0, 6.0, 4.0, 1.0)))
+
+
+def d_bernstein(dy, t, terms=5):
+    def term(k, c):
+        return c * (k * t ** max(k - 1, 0) * (1 - t) ** (4 - k) - (4 - k) * t**k * (1 - t) ** max(3 - k, 0))
+
+    return dy * sum(term(k, c) for k, c in [*enumerate((1.0, 4.0, 6.0, 4.0, 1.0))][:terms])
+
+
+def test_sum_of_basis_functions_has_no_gradient():
+    """Rounding of larger numbers, which forward shows farther away, is no scale for that of backward."""
+    points = np.random.default_rng(0).uniform(0.1, 0.9, (20, 6))
+    verdicts = [gradcheck(bernstein, d_bernstein, t, raise_exception=False).verdict for t in points]
+    assert verdicts.count("pass") >= 17
+    assert "fail" not in verdicts
+    missing = lambda dy, t: d_bernstein(dy, t, terms=4)  # noqa: E731
+    assert all(gradcheck(bernstein, missing, t, raise_exception=False).failed for t in points)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_attention_to_values_that_are_all_alike_has_no_gradient(seed):
+    rng = np.random.default_rng(seed)
+    q, k = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (5, 3)))
+
+    def forward(q, k):
+        return special.softmax(q @ k.T, axis=-1) @ np.ones((5, 2), dtype=q.dtype)
+
+    def backward(dy, q, k, factor=1.0):
+        p, d = (
+            special.softmax(q @ k.T, axis=-1),
+            dy.sum(axis=1, keepdims=True) * np.ones((1, 5), dtype=dy.dtype),
+        )
+        d = p * (d - factor * (d * p).sum(axis=1, keepdims=True))
+        return d @ k, d.T @ q
+
+    assert not gradcheck(forward, backward, (q, k), raise_exception=False).failed
+    wrong = lambda dy, q, k: backward(dy, q, k, factor=0.0)  # noqa: E731
+    assert gradcheck(forward, wrong, (q, k), raise_exception=False).failed
