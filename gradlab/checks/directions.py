@@ -86,7 +86,7 @@ class Directions:
         return cls(np.concatenate(position), np.concatenate(index), np.concatenate(length), tuple(joint))
 
     def some(self, which: Indices) -> Directions:
-        """Return some of the directions, in ascending order of ``which``."""
+        """Return some of the directions; ``which`` ascends, so that those of an input stand together."""
         alone = which[which < self.singles]
         joint = tuple(self.joint[k - self.singles] for k in which[which >= self.singles].tolist())
         return Directions(self.position[alone], self.entries[alone], self.length[alone], joint)

@@ -40,7 +40,7 @@ def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     while rows.suspect.any():
         suspects = np.flatnonzero(rows.suspect)
         differ = (np.abs(rows.claim - rows.value) / rows.size)[suspects].max(axis=1)
-        chosen = suspects[np.argsort(-differ, kind="stable")[:TRIED]]
+        chosen = np.sort(suspects[np.argsort(-differ, kind="stable")[:TRIED]])
         here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
         on_stairs |= here
         rows.suspect &= ~here
@@ -131,8 +131,8 @@ def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     """Add to error bars what claims are rounded by: backward, or jvp, is asked at 16 points close by."""
     changes, rounding = rows.claims.errors_along(rows.directions.some(chosen))
     # Where forward shows nothing, rounding is of one size, though along some rows it happens to be none;
-    # where nothing agreed anywhere, a claim that leaps has no scale but its leaps.
-    of_all = rounding if criteria.agreed else rows.claims.errors_along(rows.directions)[0]
+    # where it shows nothing at all, a claim that leaps has no scale but its leaps.
+    of_all = rounding if criteria.largest_influence else rows.claims.errors_along(rows.directions)[0]
     most = of_all.max(axis=0)
     nothing = np.abs(rows.value[chosen]) <= rows.error_bar[chosen]
     rows.error_bar[chosen] += np.where(nothing, np.fmax(changes, most), rounding)

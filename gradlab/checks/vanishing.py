@@ -95,9 +95,9 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     floor = np.fmax(rounding.max(axis=0), criteria.floor_of_nothing(rows)[mine].max(axis=0))
     zero = (np.abs(rows.claim) <= floor).all(axis=1)
     # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown;
-    # where nothing agreed anywhere, by as much as the outputs themselves, or by some roundings of 1.
-    most = BLUNT * criteria.agreed
-    if not most:
+    # where nothing moves nearby, by as much as the outputs themselves, or by some roundings of 1.
+    most = BLUNT * criteria.largest_influence
+    if not criteria.agreed and not rows.nearby.any():
         problem = criteria.problem
         upstream, rounding = np.abs(problem.grad_output), np.fmax(problem.given_noise, problem.given_eps)
         most = float((upstream * (BLUNT * np.abs(problem.output) + NOTHING * rounding)).sum())
