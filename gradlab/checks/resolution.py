@@ -71,11 +71,12 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     # a tenth of rtol: hence no resolution is below 1.4 rtol.
     size = rows.size
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * size)
-    # And a row that is settled at once may hide as much as the first difference is off, by truncation.
+    # And a row that is settled at once may hide as much as the first difference is off, by truncation; the
+    # ladder that it would go down else may be off by as much.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
     off = np.abs(rows.table.central(step) - rows.value)
     asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
-    least = off + tolerance
+    least = 2 * off + tolerance
     least[asked | np.isnan(off)] = 0.0
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 
