@@ -97,3 +97,14 @@ def test_entries_whose_outputs_are_left_out_are_not_said_to_be_too_small():
     report = gradcheck(lambda x: np.clip(x, -1, 1), backward, CLIPPED)
     assert any("928 of 1500 outputs, at a kink, were left out" in note for note in report.notes)
     assert report.inputs[0].too_small == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_slope_beyond_both_sides_at_thousands_of_kinks_is_wrong(seed):
+    x = np.maximum(np.random.default_rng(seed).standard_normal(3000), 0)
+
+    def verdict(slope):
+        backward = lambda dy, x: dy * np.where(x > 0, 1.0, slope)  # noqa: E731
+        return gradcheck(lambda x: np.maximum(x, 0), backward, x, raise_exception=False).verdict
+
+    assert [verdict(slope) for slope in (0.0, 1.0, -1.0, 3.0)] == ["pass", "pass", "fail", "fail"]
