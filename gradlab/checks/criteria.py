@@ -29,7 +29,6 @@ CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be not
 COARSE = 0.1  # of the size: a wider error bar tells nothing, unless rtol is wider still
 SHARP = 5  # times rtol: an error bar that is wider is worth more calls
 BLUNT = 1e-3  # of the size: likewise, where many entries move
-LOST = 0.01  # of the size: digits that a rule may lose in a narrow dtype, beside terms as large as they come
 UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
 ROUNDINGS = 16  # of the largest influence: how far a claim may be off
 NOTHING = 64  # of the same: forward cannot show less over a quarter of the scale
@@ -296,13 +295,8 @@ class Criteria:
         imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
         off = self.problem.given_eps * np.abs(self.problem.output) + self.problem.given_noise
         hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
-        nothing, difference = np.abs(rows.value) <= rows.error_bar, np.abs(rows.claim - rows.value)
-        seen = ~nothing | (difference > hidden)
-        # As p (u − Σ u p) is of a softmax, it may be the difference of terms as large as the upstream
-        # gradient: that is no defect beside larger entries, or if most digits are left.
-        terms = self.problem.given_eps * float(np.abs(self.problem.grad_output).max(initial=0.0))
-        slight = (rows.size <= COARSE * self.largest_influence) | (difference <= LOST * rows.size)
-        seen &= ~(slight & (difference <= ROUNDINGS * terms * rows.divisors))
+        nothing = np.abs(rows.value) <= rows.error_bar
+        seen = ~nothing | (np.abs(rows.claim - rows.value) > hidden)
         large = (rows.size > self.negligible) | rows.strict[:, np.newaxis]
         matters = (self.differs(rows) & seen & large)[wrong].any(axis=1)
         rows.imprecise[wrong] = imprecise
