@@ -29,11 +29,7 @@ def explains(height: Array | float, missing: Array | float, seen: float) -> Mask
 
 def highest_rounding(table: Table) -> Array:
     """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
-    return largest_part(table, height_of_rounding(table.output, table.eps))
-
-
-def largest_part(table: Table, heights: Array) -> Array:
-    """Return the largest of heights of outputs, ``(m,)``, as far as it is in each part, ``(s,)``."""
+    heights = height_of_rounding(table.output, table.eps)
     return heights if table.upstreams is None else np.abs(table.upstreams * heights).max(axis=1, initial=0.0)
 
 

@@ -148,8 +148,9 @@ def _to_be_told_apart(claims: Claimed, one: Probes) -> tuple[Sequence[StratumDir
     along = [d for d in joint if isinstance(d, StratumDirection)]
     if not along or len(along) < len(joint):
         return (), False
-    coarse = one.blunt or (one.resolution or 0.0) >= 1
-    if coarse and one.kinked.any() and isinstance(claims, Claims):
+    # The weakest entry, at least, could be wrong by all that it is: kinks of others may be why.
+    tells_little = one.blunt or (one.resolution or 0.0) >= 1
+    if tells_little and one.kinked.any() and isinstance(claims, Claims):
         return along, claims.leaping(one.position)
     settled = one.wrong.any() or (one.right.any() and not one.undecided)
     return () if settled or not any(d.joined for d in along) else along, False

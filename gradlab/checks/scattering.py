@@ -13,7 +13,8 @@ import numpy as np
 from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.noise import AFAR, COARSEST, are_floating, binary_grid, height_of_rounding
+from gradlab.numerics.grids import are_floating, binary_grid
+from gradlab.numerics.noise import AFAR, COARSEST, height_of_rounding
 from gradlab.numerics.table import SMALLEST_STEP, Table
 from gradlab.point.problem import Problem, noise_direction
 
@@ -37,7 +38,8 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     table, spared = rows.table, np.zeros(chosen.size, dtype=bool)
     nothing = np.flatnonzero((rows.claim[chosen] == 0).all(axis=1))
     spared[nothing] = _stays_close_by(table, chosen[nothing], rows.value[chosen[nothing]])
-    if spared.any() and not _are_high_stairs(table) and _binary_digits(rows.claims.problem)[0]:
+    problem = rows.claims.problem
+    if spared.any() and not _are_high_stairs(table) and _on_a_binary_grid(problem, _seen_from_afar(problem)):
         spared[:] = False
     if not scatters_more_than_rounding(table):
         return spared
@@ -62,7 +64,8 @@ def open_high_stairs(rows: Rows) -> None:
     table, chosen = rows.table, np.flatnonzero(rows.right & ~rows.kinked & (rows.claim != 0).any(axis=1))
     if not chosen.size or not _are_high_stairs(table, CERTAINLY):
         return
-    if not all(_binary_digits(rows.claims.problem)):
+    problem = rows.claims.problem
+    if not _of_a_narrow_dtype(problem, _seen_from_afar(problem)):
         rows.right[chosen] &= ~_stays_close_by(table, chosen, rows.claim[chosen])
 
 
@@ -72,18 +75,27 @@ def _are_high_stairs(table: Table, times: float = 1.0) -> bool:
     return bool((table.noise > height_of_rounding(times * largest, table.eps)).any())
 
 
-def _binary_digits(problem: Problem) -> tuple[bool, bool]:
-    """Whether outputs are multiples of powers of two, far above their rounding; and those of a narrow dtype.
-
-    The former is true of what is left where something large was subtracted again, but also of a converter to
-    16 bits: these cannot be told apart. Of ``round(x, 3)`` neither is.
-    """
+def _seen_from_afar(problem: Problem) -> Array:
+    """Return outputs at the point and far from it, shape ``(k, m)``."""
     line = noise_direction(problem, np.random.default_rng(0))
     values = [problem.evaluate(problem.moved(line, t)) for t in AFAR if problem.calls_left >= 1]
-    seen = np.stack([problem.output, *values])
+    return np.stack([problem.output, *values])
+
+
+def _on_a_binary_grid(problem: Problem, seen: Array) -> bool:
+    """Whether all outputs are multiples of powers of two, far above their own rounding.
+
+    As those of a narrow dtype are, what is left where something large was subtracted again, and those of a
+    converter to 16 bits; nothing tells the last two apart. Those of ``round(x, 3)`` are not.
+    """
     grid, size = binary_grid(seen)[0], np.abs(seen).max(axis=0)
     binary = (grid > MOVES * problem.eps * size) & (grid <= COARSEST * size)
-    return bool(binary[size > 0].all()), bool(2 * np.count_nonzero(are_floating(seen)) > grid.size)
+    return bool(binary[size > 0].all())
+
+
+def _of_a_narrow_dtype(problem: Problem, seen: Array) -> bool:
+    """Whether they are, and most look like floating-point numbers."""
+    return _on_a_binary_grid(problem, seen) and 2 * np.count_nonzero(are_floating(seen)) > seen.shape[1]
 
 
 def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:

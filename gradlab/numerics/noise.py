@@ -32,9 +32,9 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab.numerics import Array, Mask
+from gradlab.numerics.grids import are_floating, binary_grid, common_multiple, count_distinct, lowest_part
 
 # The spacing is 64 roundings of float32, relative to the input's scale: a function that computes in float32
 # shows its steps, and what is smooth leaves a fourth power of it, 3e-21. (A third would be two roundings of
@@ -136,34 +136,53 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             scattered[loud] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
-    unclear, lost, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
-    if lines and unclear.any():
-        afar = [value for value in map(lines[0], AFAR) if value is not None]
-        if afar:
-            seen = np.stack([output, *afar])
-            also, _ = binary_grid(seen)
-            also *= np.where(few, _common_multiple(seen - output, also), 1)
-            size = np.abs(seen)
-            # What is so large that its own digits end above a grid is a multiple of it whatever it is.
-            distinct = _distinct(np.where(np.spacing(size) < also, seen, output))
-            # Digits that are lost beside something large are lost of all values alike; else a floating-point
-            # number has finer ones the smaller it is, unlike what was rounded to whole numbers on purpose.
-            least = np.fmin.reduce(np.where(size > 0, size, np.inf))
-            reach = np.where(few, ENDING * least, np.fmax(reach, np.fmax.reduce(size)))
-            lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
-            grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
-            floating = np.where(few, np.abs(output) * _lowest_part(seen), 0.0)
-            few &= distinct < DISTINCT
-            few |= ~are_floating(seen) & (also > COARSEST_STEP * np.abs(output))  # on purpose
-    told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
     # NaN, at the edge of a domain, shows nothing.
-    noise = np.fmax(noise, np.where(told, np.fmax(grid, floating), 0.0))
+    noise = np.fmax(noise, _coarser_grid(lines, output, eps, grid, reach, few))
     if output.size < MANY:
         return noise
     known = np.isfinite(near) & (near > 0)
     told = known & (noise <= COARSEST * near)  # of outputs that are nothing but noise, others are no kind
     typical = float(np.median(noise[told] / near[told])) if told.any() else 0.0
     return np.fmax(noise, np.where(known, UNLIKE * typical * near, 0.0))
+
+
+def _coarser_grid(
+    lines: Sequence[At], output: Array, eps: float, grid: Array, reach: Array, few: Mask
+) -> Array:
+    """Return what the outputs were rounded to, shape ``(m,)``, where that is more than their own dtype does.
+
+    Parameters
+    ----------
+    lines : sequence of callable
+        As above: where close values are ``few``, or their grid is unclear, more are taken from afar.
+    output, eps
+        As above.
+    grid, reach : Array
+        Shape ``(m,)``: of which power of two close values are multiples, and how large they are.
+    few : array of bool
+        Of which outputs there are but a few different ones.
+    """
+    unclear, lost, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
+    if lines and unclear.any():
+        afar = [value for value in map(lines[0], AFAR) if value is not None]
+        if afar:
+            seen = np.stack([output, *afar])
+            also, _ = binary_grid(seen)
+            also *= np.where(few, common_multiple(seen - output, also), 1)
+            size = np.abs(seen)
+            # What is so large that its own digits end above a grid is a multiple of it whatever it is.
+            distinct = count_distinct(np.where(np.spacing(size) < also, seen, output))
+            # Digits that are lost beside something large are lost of all values alike; else a floating-point
+            # number has finer ones the smaller it is, unlike what was rounded to whole numbers on purpose.
+            least = np.fmin.reduce(np.where(size > 0, size, np.inf))
+            reach = np.where(few, ENDING * least, np.fmax(reach, np.fmax.reduce(size)))
+            lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
+            grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
+            floating = np.where(few, np.abs(output) * lowest_part(seen), 0.0)
+            few &= distinct < DISTINCT
+            few |= ~are_floating(seen) & (also > COARSEST_STEP * np.abs(output))  # on purpose
+    told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
+    return np.where(told, np.fmax(grid, floating), 0.0)
 
 
 def rounding_of_values(output: Array, eps: float) -> Array:
@@ -207,84 +226,6 @@ def _bends(side: Array) -> Array:
     """Return the fourth differences; none where values change once alone: at the edge of a stair."""
     once = (side[1:] != side[:-1]).sum(axis=0) <= 1
     return np.where(once, 0.0, np.diff(side, n=ORDER, axis=0))
-
-
-def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
-    """Return the largest power of two of which all values of a component are multiples.
-
-    Parameters
-    ----------
-    values : Array
-        Shape ``(k, m)``.
-
-    Returns
-    -------
-    grid : Array
-        Shape ``(m,)``; zero where all values are.
-    distinct : array of int
-        How many different values there are: of few, the grid is no evidence.
-
-    Examples
-    --------
-    >>> x = np.linspace(1, 2, 7)[:, np.newaxis]
-    >>> float(binary_grid(np.float64(np.float32(x)))[0][0]) == 2.0**-23
-    True
-    >>> float(binary_grid(np.round(x, 3))[0][0]) < 1e-15
-    True
-    """
-    with np.errstate(all="ignore"):
-        known = np.where(np.isfinite(values), values, 0.0)
-        grid = lowest_digits(known).min(axis=0)
-    return np.where(np.isfinite(grid), grid, 0.0), _distinct(known)
-
-
-def are_floating(values: Array) -> Mask:
-    """Return which components look like floating-point numbers, rather than multiples of one step.
-
-    The lowest digit of the former is the same part of each, that of the latter the same for all. Either ends
-    in ``k`` more zeros once in ``2ᵏ⁺¹`` times: the sum of these over all values tells which is likelier.
-    """
-    with np.errstate(all="ignore"):
-        digits = np.log2(lowest_digits(np.where(np.isfinite(values), values, 0.0)))
-        binade = np.floor(np.log2(np.abs(values)))
-        known = np.isfinite(digits) & np.isfinite(binade)
-        unlikely = [
-            np.where(known, part - np.where(known, part, np.inf).min(axis=0), 0.0).sum(axis=0)
-            for part in (digits - binade, digits)
-        ]
-    return np.asarray(unlikely[0] < unlikely[1])
-
-
-def _lowest_part(values: Array) -> Array:
-    """Return what part of a number its lowest digit is, at least, shape ``(m,)``; zero where all are."""
-    with np.errstate(all="ignore"):
-        parts = lowest_digits(np.where(np.isfinite(values), values, 0.0)) / np.abs(values)
-    return np.asarray(np.nan_to_num(np.fmin.reduce(np.where(values != 0, parts, np.nan)), nan=0.0))
-
-
-def lowest_digits(values: Array) -> Array:
-    """Return the largest power of two of which each value is a multiple; infinite for zero."""
-    mantissa, exponent = np.frexp(values)
-    digits = (np.abs(mantissa) * 2.0**53).astype(np.int64)
-    lowest = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
-    return np.where(digits != 0, lowest, np.inf)
-
-
-def _common_multiple(changes: Array, grid: Array) -> npt.NDArray[np.int64]:
-    """Return of how many times a grid all changes of a component are multiples; 1 where there are none.
-
-    Whole numbers times 1e8 are multiples of 256, and rounded to nothing of the kind.
-    """
-    with np.errstate(all="ignore"):
-        times = np.abs(changes) / grid
-    whole = np.where(times < 2.0**53, times, 1.0).astype(np.int64)
-    return np.asarray(np.fmax(np.gcd.reduce(whole, axis=0), 1))
-
-
-def _distinct(values: Array) -> npt.NDArray[np.int_]:
-    """Return how many different values each component has."""
-    with np.errstate(all="ignore"):
-        return np.asarray((np.diff(np.sort(values, axis=0), axis=0) != 0).sum(axis=0) + 1)
 
 
 def _leaps(at: At, output: Array, height: Array) -> bool:

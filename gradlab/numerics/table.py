@@ -197,10 +197,6 @@ class Table:
         """Along which rows the outputs were found to rise by leaps, shape ``(r,)``."""
         return np.isin(np.arange(self.count), [row for row, _ in self._stairs])
 
-    def stairs_along(self, row: int) -> Array:
-        """Return how high the leaps are that were noted along a row, ``(s,)``; zero where none were."""
-        return np.array([self._stairs.get((row, part), 0.0) for part in range(self.parts)])
-
     def remembering(self, evaluate: Evaluate) -> Evaluate:
         """Return the same function, which takes from this table what that knows of every output already."""
 
@@ -287,7 +283,8 @@ class Table:
         if step in self.steps:
             sides = self.steps[step]
             values = values + self.eps * np.fmax(np.fmax(np.abs(sides.up[row]), np.abs(sides.down[row])), 0.0)
-        return np.asarray((values + self.stairs_along(row)) * (WHOLE / (2 * step)))
+        heights = np.array([self._stairs.get((row, part), 0.0) for part in range(self.parts)])
+        return np.asarray((values + heights) * (WHOLE / (2 * step)))
 
     def _noise_of_parts(self, still: npt.NDArray[np.bool_] | None = None, part: float = 1.0) -> Array:
         """Return what the contracted outputs may be off by, ``(s,)``; of some that are still only a part."""

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gradlab.numerics.noise import SPACING, binary_grid, output_noise, rounding_of_values, scatter
+from gradlab.numerics.grids import binary_grid
+from gradlab.numerics.noise import SPACING, output_noise, rounding_of_values, scatter
 
 EPS = float(np.finfo(np.float64).eps)
 LEVELS = [1e-12, 1e-9, 1e-6]
