@@ -131,7 +131,7 @@ def _check_point(
     try:
         problem = question.ready_at(inputs, grad_output, seed)
         firsts = _first_answers(problem, question, seed)
-        # After these: what they return may be known less precisely than the inputs and outputs are.
+        # After these, which change `given_eps`: what they return may be in a narrower dtype than the inputs.
         rtol = question.rtol or default_rtol(problem.given_eps)
         reference = question.reference
         # What overflows beside the point, or in our own sums, is no matter of the caller's.

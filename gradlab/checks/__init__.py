@@ -17,11 +17,13 @@ of the functions that are marked. Left out are helpers that do nothing here.
                                                                 point; backward twice: linear, so far
           _compare_with_differences     one_point
             claims_of                   claims                  what backward says
-            plan                        plan                    along which directions: here every entry
+            plan                        plan                    along which directions: here every entry,
+                                                                by its scale (Directions.of, Problem.reach)
             probe                       probing                 what becomes of the rows of each input
               judge                   * judge
-                first_differences       rows                    the claim along each direction, beside the
-                                                                value and its error bar
+                first_differences       rows                    the claim c along each direction
+                                                                (Claims.along, Directions.terms), beside the
+                                                                value v (Table.central) and its error bar
                   Table.take            numerics.table          at x ± 2⁻¹³ of the scale of each entry: its
                                                                 size, or a tenth of the root mean square of
                                                                 all
@@ -37,7 +39,8 @@ of the functions that are marked. Left out are helpers that do nothing here.
                                                                 taken from it (learn)
                 look_for_kinks          judge_kinks             sees none: half of the jump between both
                                                                 slopes is less than a hundredth of them
-              resolution_of             resolution              what would have been caught
+              Noticed.of                resolution              which change of a claim would have been caught
+              resolution_of             resolution              and that of an entry
           _breaches                     one_point               what call_again left to be compared, by
                                                                 breaches.compare_answers: nothing
           _wrong_findings               one_point               none, for no row is wrong
@@ -45,7 +48,8 @@ of the functions that are marked. Left out are helpers that do nothing here.
         assemble                        gradlab._assemble       pass: nothing was found, and no row is open
       answered                          gradlab._question       returns the report, or raises what it says
 
-    altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward, where no entry is much smaller than others
+    altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward, where none is so small
+    beside others, or so large, that truncation is more than rtol
 
 Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_suspects`` no row is open:
 ``_look_closer_and_farther`` is skipped, and ``open_high_stairs`` opens none.

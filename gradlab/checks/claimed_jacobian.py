@@ -13,7 +13,8 @@ from scipy.sparse.linalg import LinearOperator
 from gradlab.checks.columns import Product
 from gradlab.checks.directions import Directions
 from gradlab.checks.sparsity import canonical, confined, full_rows, group, look_up
-from gradlab.checks.strata import StratumDirection, apart_at_bounds, strata
+from gradlab.checks.strata import apart_at_bounds, strata
+from gradlab.checks.stratum import StratumDirection
 from gradlab.errors import UsageError
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import random_direction

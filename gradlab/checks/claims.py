@@ -20,7 +20,6 @@ from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.kinks import CLOSE
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.noise import SAFETY, close_places, scatter
-from gradlab.numerics.scales import scales
 from gradlab.numerics.table import usual_step
 from gradlab.point.drawn import drawn_like
 from gradlab.point.problem import Problem, noise_direction
@@ -275,5 +274,5 @@ def noise_floor(claims: Claims) -> dict[int, Array]:
     for i in claims.positions:  # with the parts of the output that an entry has a share in
         parts = zip(size, claims.gradients, strict=True)
         loss = np.sum([of_part * (gradients[i] != 0) for of_part, gradients in parts], axis=0)
-        found[i] = NOTHING * problem.given_eps * loss / scales(problem.value(i))
+        found[i] = NOTHING * problem.given_eps * loss / problem.scale(i)
     return found

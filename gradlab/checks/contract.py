@@ -96,12 +96,12 @@ def call_again(
 def _two_answers(
     linear: LinearMap, first: Answer, cache: tuple[Any] | None, notes: list[str]
 ) -> FurtherAnswers | Finding:
-    u, uniform = linear.vector, linear.uniform
+    u, uniform, takes_strided = linear.vector, linear.uniform, cache is not None
     calls = (
         (uniform, {"layout": broadcast_in_memory if np.count_nonzero(u) == u.size else reversed_in_memory}),
         (
             linear.rounded(U * u + C * uniform),
-            {"layout": transposed_in_memory, "scattered": cache is not None, "cache": cache},
+            {"layout": transposed_in_memory, "scattered": takes_strided, "cache": cache},
         ),
     )
     answers = []

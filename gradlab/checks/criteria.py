@@ -29,11 +29,12 @@ CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be not
 COARSE = 0.1  # of the size: a wider error bar tells nothing, unless rtol is wider still
 SHARP = 5  # times rtol: an error bar that is wider is worth more calls
 BLUNT = 1e-3  # of the size: likewise, where many entries move
-UNMEASURED = 8  # times rounding: what the noise of forward may be, when it is measured
-ROUNDINGS = 16  # of the largest influence: how far a claim may be off
-NOTHING = 64  # of the same: forward cannot show less over a quarter of the scale
-# Of the same: a claim of less is zero, where forward shows nothing. Attention multiplies what is left of
-# terms that cancel by its logits: at 64, of 400 with logits of some 100, 18 were undecided; at 256, 13.
+UNMEASURED = 8  # times rounding: what the noise of forward may turn out to be, once it is measured
+ROUNDINGS = 16  # of what is right in the same part, or of 1 for an rtol: how far a claim may be off
+NOTHING = 64  # of all outputs: what is less, over an influence, a quarter of the scale does not show in them
+# Of the largest influence: a claim of less is zero, where forward shows nothing. Attention multiplies what
+# is left of terms that cancel by its logits: of 400 points with logits of some 100, 18 were undecided at 64,
+# and 13 at 256.
 LEFT_OF_CANCELLED = 256
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
@@ -88,7 +89,7 @@ class Criteria:
 
     def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
-        self.largest_influence = self.steepest = self.agreed = 0.0
+        self.largest_influence = self.steepest = self.largest_agreed = 0.0
         self.kinks = False
         self.towards: ByInput = {}
         self._hidden = self._floor_of_all = 0.0
@@ -169,11 +170,11 @@ class Criteria:
         ``movement``.
         """
         agreed = np.fmin(np.abs(sides.claim), np.abs(sides.value))
-        self.agreed = max(self.agreed, float(agreed[agrees].max(initial=0.0)))
+        self.largest_agreed = max(self.largest_agreed, float(agreed[agrees].max(initial=0.0)))
         self.steepest = max(self.steepest, float((agreed / sides.divisors)[agrees].max(initial=0.0)))
         moved = float(movement.max(initial=0.0))
-        vanishes = self.agreed <= left_of_cancelled(moved, self.problem.given_eps)
-        self.largest_influence = moved if vanishes else self.agreed
+        vanishes = self.largest_agreed <= left_of_cancelled(moved, self.problem.given_eps)
+        self.largest_influence = moved if vanishes else self.largest_agreed
 
     def settle_too_small(self, rows: Rows, which: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that can hide nothing, without any agreement; what moves may raise the influence."""
@@ -221,7 +222,7 @@ class Criteria:
 
         Of the default at most, where nothing agreed yet: what forward does farther away is a rough scale.
         """
-        rtol = self.rtol if self.agreed else min(self.rtol, default_rtol(self.problem.given_eps))
+        rtol = self.rtol if self.largest_agreed else min(self.rtol, default_rtol(self.problem.given_eps))
         return rtol * self.largest_influence
 
     @property
@@ -313,6 +314,6 @@ class Criteria:
             bar = np.fmax(sides.error_bar, np.abs(sides.claim - sides.value))
             narrow = np.where(bar == 0, 0.0, bar / sides.size)
             most = np.abs(sides.claim) + np.abs(sides.value) + bar
-            small = most / self.largest_influence if self.agreed else np.full_like(most, np.inf)
+            small = most / self.largest_influence if self.largest_agreed else np.full_like(most, np.inf)
             small = np.where(np.expand_dims(sides.strict, -1), np.inf, small)
         return float(np.nan_to_num(np.fmin(narrow, small)[which], nan=np.inf).max(initial=0.0))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradlab.checks.stratum import StratumDirection
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import exact_displacement, moved_by, sum_and_norm
 from gradlab.numerics.table import Evaluate, Table
@@ -91,6 +92,13 @@ class Directions:
         joint = tuple(self.joint[k - self.singles] for k in which[which >= self.singles].tolist())
         return Directions(self.position[alone], self.entries[alone], self.length[alone], joint)
 
+    def with_joint(self, which: Indices, others: Sequence[ByInput]) -> Directions:
+        """Return the same with other joint directions in the place of some."""
+        joint = list(self.joint)
+        for k, other in zip(which.tolist(), others, strict=True):
+            joint[k - self.singles] = other
+        return Directions(self.position, self.entries, self.length, tuple(joint))
+
     def project(self, gradients: ByInput) -> Array:
         """Return ``⟨g, d⟩`` for each direction."""
         return self.terms(gradients)[0]
@@ -127,13 +135,7 @@ class Directions:
             index = self.entries[mine]
             exact = exact_displacement(x, np.where(np.isfinite(own), own, 0.0)).ravel()[index]
             length[mine] = np.where(exact > 0, np.minimum(exact, length[mine]), length[mine])
-        joint = []
-        for parts in self.joint:
-            clipped = dict(parts)
-            for i in parts.keys() - problem.constraints.projections.keys():
-                own = problem.own_magnitude(i)
-                clipped[i] = exact_displacement(problem.value(i), np.clip(parts[i], -own, own))
-            joint.append(clipped)
+        joint = [_clipped(problem, parts) for parts in self.joint]
         nearer = bool((length < self.length).any()) or any(
             bool((np.abs(new[i]) < np.abs(old[i])).any())
             for new, old in zip(joint, self.joint, strict=True)
@@ -221,6 +223,19 @@ class Directions:
             return plus, minus
         values = problem.evaluate_moves(InputMoves(tuple(points)))
         return values[0::2], values[1::2]
+
+
+def _clipped(problem: Problem, parts: ByInput) -> ByInput:
+    """Return a joint direction in which no entry moves farther than its own magnitude; tangents stay."""
+
+    def clipped(i: int, d: Array) -> Array:
+        own = problem.own_magnitude(i)
+        return exact_displacement(problem.value(i), np.clip(d, -own, own))
+
+    if isinstance(parts, StratumDirection):
+        return parts.along(clipped(parts.position, parts.direction))
+    held = problem.constraints.projections
+    return {i: d if i in held else clipped(i, d) for i, d in parts.items()}
 
 
 def movable(problem: Problem, i: int) -> Indices:

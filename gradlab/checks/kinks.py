@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from gradlab.checks.directions import ByInput
 from gradlab.numerics import Array
-from gradlab.numerics.scales import random_direction, scales
+from gradlab.numerics.scales import random_direction
 from gradlab.numerics.table import SMALLEST_STEP, WHOLE, Table
 from gradlab.point.problem import Problem
 
@@ -167,7 +167,10 @@ def slopes_around(
         Of the differences.
     """
     rng = np.random.default_rng(0)
-    drawn = ({i: random_direction(problem.value(i), rng) for i in problem.wrt} for _ in range(NEARBY))
+    drawn = (
+        {i: random_direction(problem.value(i), rng, problem.scale(i)) for i in problem.wrt}
+        for _ in range(NEARBY)
+    )
     for look in itertools.chain([dict(towards)] if towards else [], _in_order(problem), drawn):
         if problem.calls_left < 2:
             break
@@ -188,6 +191,6 @@ def _in_order(problem: Problem) -> Iterator[dict[int, Array]]:
         start, look = 0, {}
         for i in problem.wrt:
             x = problem.value(i)
-            look[i] = order[start : start + x.size].reshape(x.shape) * scales(x)
+            look[i] = order[start : start + x.size].reshape(x.shape) * problem.scale(i)
             start += x.size
         yield look

@@ -20,8 +20,8 @@ from gradlab.numerics.ladder import Ladder
 from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, usual_step
 
 LADDER = 0.1  # of rtol: what the error bar of a ladder has to come down to
-# Of a disagreement: an error bar with which no shorter step is needed to see it.
-CLEAR, VERY_CLEAR = 1e-2, 1e-9
+# Of a disagreement: an error bar that shows it, at the end of a ladder, and before.
+SHOWN, SHOWN_EARLY = 1e-2, 1e-9
 DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which side is right
 
 
@@ -124,7 +124,7 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
     grows = np.zeros(rows.claim.shape, dtype=bool)
     rows.error_bar[chosen] = np.inf  # which neither agrees nor differs, until the ladder has two steps
     # A hundredth of a disagreement shows it; but the report states the value of an entry.
-    enough = np.where(rows.single, VERY_CLEAR, CLEAR)[:, np.newaxis]
+    enough = np.where(rows.single, SHOWN_EARLY, SHOWN)[:, np.newaxis]
     for step in steps:
         # A step at which rounding is more than the error bar already adds nothing but noise.
         tells = (table.rounding(step)[chosen] <= ladder.error_bar).any(axis=1)
@@ -136,8 +136,7 @@ def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | No
         grows[chosen] = ladder.grows  # towards no limit, as beside √x
         _settle_what_agrees(criteria, rows, among, short, grows)
         _suspect_what_differs(criteria, rows, among, short, grows, enough)
-    _settle_what_agrees(criteria, rows, among, short, grows)
-    _suspect_what_differs(criteria, rows, among, short, grows, CLEAR)
+    _suspect_what_differs(criteria, rows, among, short, grows, SHOWN)
     _settle_at_the_end(criteria, rows, among, short)
 
 
@@ -161,7 +160,7 @@ def _suspect_what_differs(
     """
     difference, gap = np.abs(rows.claim - rows.value), np.nan_to_num(short.apart(rows.value), nan=0.0)
     differs = criteria.differs(rows) & (rows.error_bar <= enough * difference) & ~grows
-    differs &= gap <= rows.error_bar + CLEAR * difference
+    differs &= gap <= rows.error_bar + SHOWN * difference
     rows.suspect |= rows.open & among & differs.any(axis=1)
 
 

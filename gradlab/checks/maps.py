@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.numerics import Array
-from gradlab.numerics.scales import random_direction, scales
+from gradlab.numerics.scales import random_direction
 from gradlab.point.derivatives import ARGUMENTS
 from gradlab.point.problem import Problem
 from gradlab.point.returned import imaginary_parts, read_gradients, read_tangents
@@ -140,13 +140,13 @@ def backward_map(problem: Problem) -> LinearMap:
         what=lambda i: f"gradient of {problem.names[i]}",
         input=lambda i: problem.names[i],
         label=label,
-        to_influence=lambda i: scales(problem.value(i)),
+        to_influence=problem.scale,
     )
 
 
 def jvp_map(problem: Problem, rng: np.random.Generator) -> LinearMap:
     """Return what jvp is, from tangents that move every entry on its own scale to those of the outputs."""
-    length = {i: scales(problem.value(i)) for i in problem.wrt}
+    length = {i: problem.scale(i) for i in problem.wrt}
     drawn = {i: random_direction(problem.value(i), rng, length[i]) for i in problem.wrt}
     vector = rounded(problem, joined(problem, drawn))
     moved = parted(problem, vector)

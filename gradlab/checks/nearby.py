@@ -7,7 +7,7 @@ import numpy as np
 from gradlab.checks.directions import Directions
 from gradlab.checks.evidence import JOINT_DIRECTIONS, Evidence, gather, joint_directions
 from gradlab.numerics import Array
-from gradlab.numerics.scales import exact_displacement, random_direction, scales
+from gradlab.numerics.scales import exact_displacement, random_direction
 from gradlab.point.problem import Problem
 
 # One other point is enough, unless at most LITTLE derivatives at the first are certainly not zero.
@@ -63,7 +63,7 @@ def _another(first: Evidence, rng: np.random.Generator) -> Evidence | None:
             shift = {}
             for i in problem.wrt:
                 x = problem.value(i)
-                zeros = scales(x) * (x == 0) if zeros_too else 0.0
+                zeros = problem.scale(i) * (x == 0) if zeros_too else 0.0
                 shift[i] = problem.direction(i, (x + zeros) * rng.uniform(least, most, x.shape))
             displaced = problem.moved(shift, 1.0)
             directions = _own_scale(problem, position, rng, at=displaced[position])
@@ -76,7 +76,7 @@ def _another(first: Evidence, rng: np.random.Generator) -> Evidence | None:
 def _own_scale(problem: Problem, position: int, rng: np.random.Generator, *, at: Array) -> Directions:
     """Return joint directions that move each entry by its own magnitude, and so within most domains."""
     x = problem.value(position)
-    size = np.where(x == 0, scales(x), np.abs(x))
+    size = np.where(x == 0, problem.scale(position), np.abs(x))
     drawn = (random_direction(np.ones(x.shape), rng) for _ in range(JOINT_DIRECTIONS))
     joint = [{position: problem.direction(position, exact_displacement(x, d * size), at=at)} for d in drawn]
     return Directions.of(problem, {}, joint)

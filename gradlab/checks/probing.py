@@ -16,7 +16,8 @@ from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, resolution_of
 from gradlab.checks.rows import Rows
-from gradlab.checks.strata import StratumDirection, apart
+from gradlab.checks.strata import apart
+from gradlab.checks.stratum import StratumDirection
 from gradlab.checks.vanishing import look_harder, nothing_was_seen
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.scales import exact_displacement

@@ -13,7 +13,7 @@ from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
 from gradlab.checks.ladders import LADDER
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
-from gradlab.checks.strata import StratumDirection
+from gradlab.checks.stratum import StratumDirection
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
@@ -71,13 +71,13 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     # a tenth of rtol: hence no resolution is below 1.4 rtol.
     size = rows.size
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * size)
-    # And a row that is settled at once may hide as much as the first difference is off, by truncation; the
-    # ladder that it would go down else may be off by as much.
+    # A claim that is near the first difference is right at once. Where the value came from elsewhere, that
+    # is off by truncation: a wrong claim may be as near to it, and what it is compared with off by as much.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
     off = np.abs(rows.table.central(step) - rows.value)
     asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
     least = 2 * off + tolerance
-    least[asked | np.isnan(off)] = 0.0
+    least[asked | rows.elsewhere[:, np.newaxis] | np.isnan(off)] = 0.0
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 
 
@@ -110,7 +110,10 @@ def _resolution_in_strata(
     gradients, left_out = [g[i].ravel() for g in claims.gradients], claims.left_out(i)
     # By stratum and part, along the first direction that moves each: the least that is noticed, and above
     # what a movement matters. Along a second one an entry may move half as far.
-    first = {label: (k, part) for k, d in reversed([*enumerate(along)]) for label, part in d.moved.items()}
+    first = {at: (k, part) for k, d in reversed([*enumerate(along)]) for at, part in d.moved.items()}
+    for stratum, (k, _) in first.items():
+        if along[k].direction is not along[0].direction:  # but on the scale of their own magnitude
+            drawn = np.where(labels == stratum, along[k].direction.ravel(), drawn)
     noticed = np.stack([noticed[k] / part for _, (k, part) in sorted(first.items())])
     above = limit - noticed
     for block in blocks(labels.size):

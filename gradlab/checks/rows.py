@@ -92,6 +92,8 @@ class Rows(Sides):
     unresolved : array of bool, shape (r,)
         Along which forward bends the more the closer to the point: what is narrower than any step hides, and
         nothing is too small to matter.
+    elsewhere : array of bool, shape (r,)
+        What is known of which joint directions is not from the table, which holds longer ones.
     rises : array of bool, shape (r,)
         At a kink, whether the slope is higher on the far side.
     kinked_outputs : array of bool, shape (m,)
@@ -116,6 +118,7 @@ class Rows(Sides):
     strict: Mask = field(init=False)
     kinked: Mask = field(init=False)
     unresolved: Mask = field(init=False)
+    elsewhere: Mask = field(init=False)
     rises: Mask = field(init=False)
     kinked_outputs: Mask = field(init=False)
 
@@ -125,9 +128,9 @@ class Rows(Sides):
         self.single = np.arange(self.directions.count) < self.directions.singles
         self.middle, self.swing, self.room = np.zeros((3, *self.claim.shape))
         self.learn_movement()
-        none = np.zeros((9, self.directions.count), dtype=bool)
+        none = np.zeros((10, self.directions.count), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
-        self.imprecise, self.strict, self.kinked, self.unresolved, self.rises = none[4:]
+        self.imprecise, self.strict, self.kinked, self.unresolved, self.rises, self.elsewhere = none[4:]
         self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
 
     @property
@@ -182,7 +185,15 @@ class Rows(Sides):
         return self.seen & ~(self.right | self.small | self.suspect | self.wrong)
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
-        """Put what is known of other rows in the place of some of these, which are ``longer`` by a factor."""
+        """Put what is known of other rows in the place of some of these.
+
+        Single entries are ``longer`` here by a factor; joint directions become what they are there.
+        """
+        joint = which[which >= other.directions.singles]
+        if joint.size:
+            there = [other.directions.joint[k - other.directions.singles] for k in joint.tolist()]
+            self.directions = self.directions.with_joint(into[into >= self.directions.singles], there)
+            self.elsewhere[into[into >= self.directions.singles]] = True
         for name in ("claim", "terms", "value", "error_bar", "nearby", "afar", "middle", "swing", "room"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
         for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.sparsity import group, ones
-from gradlab.checks.strata import StratumDirection
+from gradlab.checks.stratum import StratumDirection
 from gradlab.checks.watched import Watched
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Mask

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import UNMEASURED
 from gradlab.checks.directions import ByInput
+from gradlab.checks.stratum import DAMPED, StratumDirection
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.noise import rounding_of_values
 from gradlab.numerics.scales import norm, random_direction, sum_and_norm
@@ -29,70 +30,6 @@ STRATUM = 1e3  # entries of one stratum differ by at most this factor
 STRATA = 4  # at most, besides that of exact zeros
 LONGEST = 2  # times its own size: how far a random direction moves an entry
 AT_BOUND = 2.0**-9  # of the scale: an entry that is nearer to a bound moves away from it alone
-# About 1/STRATUM: how far the upper one of two strata moves that are joined. Steps down to 2⁻²⁶ are exact so;
-# below, points are rounded, by less than 2⁻¹⁶ of the movement.
-DAMPED = 2.0**-10
-
-
-class StratumDirection(ByInput):
-    """A direction in the entries of one stratum: of those in all entries, that part, made when it is needed.
-
-    Parameters
-    ----------
-    position : int
-        The input.
-    direction, labels : Array
-        A direction in all of its entries, and the stratum of each.
-    stratum : int
-        Which.
-    joined : bool
-        Whether the stratum above moves along, `DAMPED`.
-    at_kink : bool
-        Whether these are entries at a kink.
-    """
-
-    def __init__(
-        self,
-        position: int,
-        direction: npt.NDArray[Any],
-        labels: npt.NDArray[Any],
-        stratum: int,
-        *,
-        joined: bool = False,
-        at_kink: bool = False,
-    ) -> None:
-        self.position, self.direction, self.labels, self.stratum = position, direction, labels, stratum
-        self.joined, self.at_kink = joined, at_kink
-        self.is_part = joined or bool((labels != stratum).any())
-
-    @property
-    def moved(self) -> dict[int, float]:
-        """Which strata move, and how far: as parts of the direction in all entries."""
-        return {self.stratum: 1.0, self.stratum - 1: DAMPED} if self.joined else {self.stratum: 1.0}
-
-    def each(self) -> Iterator[tuple[int, float, ByInput]]:
-        """Yield each stratum that moves, how far, and the direction in it alone that moves it all the way."""
-        for stratum, part in self.moved.items():
-            alone = StratumDirection(
-                self.position, self.direction, self.labels, stratum, at_kink=self.at_kink
-            )
-            yield stratum, part, alone
-
-    def __getitem__(self, position: int) -> Array:
-        if position != self.position:
-            raise KeyError(position)
-        if not self.is_part:
-            return self.direction
-        part = self.direction * (self.labels == self.stratum)
-        if self.joined:
-            part += self.direction * (np.float32(DAMPED) * (self.labels == self.stratum - 1))
-        return np.asarray(part)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter((self.position,))
-
-    def __len__(self) -> int:
-        return 1
 
 
 def strata(

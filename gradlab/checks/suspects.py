@@ -111,8 +111,8 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
         unconfirmed &= ~(agreeing | ended).all(axis=1)
     # Ladders that nearly agree are off by their distance.
     distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
-    bar = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
-    rows.error_bar[chosen] = bar
+    of_forward = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
+    rows.error_bar[chosen] = of_forward
     allow_for_rounding(criteria, rows, chosen)
     rows.suspect[chosen] = False
     certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
@@ -124,7 +124,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
             judge_coupled(criteria, rows, row)
         wrong = rows.wrong[chosen]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
-    criteria.find_imprecise(rows, chosen[wrong], bar[wrong])
+    criteria.find_imprecise(rows, chosen[wrong], of_forward[wrong])
 
 
 def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:

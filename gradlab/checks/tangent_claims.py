@@ -21,7 +21,7 @@ from gradlab.checks.rows import KEPT
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.numerics.noise import SAFETY, close_places, scatter
-from gradlab.numerics.scales import norm, scales
+from gradlab.numerics.scales import norm
 from gradlab.point.drawn import drawn_like
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem, noise_direction
@@ -134,7 +134,7 @@ class TangentClaims:
         """Say in words which entries a stratum holds."""
         if self.beside is not None:
             return self.beside.about(i, mask)
-        size = scales(self.problem.value(i))[mask]
+        size = self.problem.scale(i)[mask]
         return f"the {mask.sum()} entries of size {size.min():.0e} to {size.max():.0e}"
 
     def _not_a_leap(self, noise: Array, tangent: Array) -> Array:

@@ -69,7 +69,7 @@ def _outputs_hide_all(criteria: Criteria) -> bool:
     upstream, known = np.abs(problem.grad_output), problem.output != 0
     eps = float((noise[known] / np.abs(problem.output[known])).max(initial=problem.given_eps))
     matters = max(criteria.rtol, default_rtol(eps)) * float(upstream.sum())
-    return not criteria.agreed and float((upstream * noise).sum()) > matters
+    return not criteria.largest_agreed and float((upstream * noise).sum()) > matters
 
 
 def _settle_idle(rows: Rows, mine: Mask) -> None:
@@ -97,7 +97,7 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     # What scatters by as much as all that there is, as cos(x) does from 1e16 on, is not rounded but unknown;
     # where nothing moves nearby, by as much as the outputs themselves, or by some roundings of 1.
     most = BLUNT * criteria.largest_influence
-    if not criteria.agreed and not rows.nearby.any():
+    if not criteria.largest_agreed and not rows.nearby.any():
         problem = criteria.problem
         upstream, rounding = np.abs(problem.grad_output), np.fmax(problem.given_noise, problem.given_eps)
         most = float((upstream * (BLUNT * np.abs(problem.output) + NOTHING * rounding)).sum())

@@ -52,6 +52,13 @@ PER_SIDE = 8  # points
 IRREGULAR = 0.73  # of the spacing, on the other side
 # From afar: up to eight times the scale, where an input that is nothing beside 1e16 has changed it.
 AFAR = (0.11, -0.13, 0.9, -1.1, 4.3, -3.7, 8.9, -9.7)
+BETWEEN = (
+    0.23,
+    -0.29,
+    0.37,
+    -0.41,
+    *(side * t for t in (0.53, 0.59, 0.66, 0.73, 0.81, 0.93) for side in (1, -1)),
+)
 ORDER = 4  # of differences; as many can one break be in
 # Of the fifth largest of ten fourth differences, over a standard deviation of the values: 0.75 in the median,
 # of normal noise, and from 0.3 to 1.4 in nine of ten.
@@ -67,6 +74,7 @@ COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser 
 COARSEST_STEP = 2.0**-12  # likewise, where all values are multiples of one step: of a converter to few bits
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
 ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
+LOST = 1024  # times the spacing of the smallest value: a grid that is not its own
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -164,7 +172,7 @@ def _coarser_grid(
     """
     unclear, lost, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
     if lines and unclear.any():
-        afar = [value for value in map(lines[0], AFAR) if value is not None]
+        afar = [value for value in map(lines[0], (*AFAR, *BETWEEN)) if value is not None]
         if afar:
             seen = np.stack([output, *afar])
             also, _ = binary_grid(seen)
@@ -175,8 +183,10 @@ def _coarser_grid(
             # Digits that are lost beside something large are lost of all values alike; else a floating-point
             # number has finer ones the smaller it is, unlike what was rounded to whole numbers on purpose.
             least = np.fmin.reduce(np.where(size > 0, size, np.inf))
-            reach = np.where(few, ENDING * least, np.fmax(reach, np.fmax.reduce(size)))
+            nearest = np.where(output != 0, ENDING * least, 0.0)  # others tell nothing of a zero
+            reach = np.where(few, nearest, np.fmax(reach, np.fmax.reduce(size)))
             lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
+            lost &= also > LOST * np.spacing(least)  # or these are the digits that so large a number has
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             floating = np.where(few, np.abs(output) * lowest_part(seen), 0.0)
             few &= distinct < DISTINCT

@@ -17,6 +17,8 @@ FINEST_DIGITS = 36
 FINEST = 2.0**-FINEST_DIGITS  # of which every step in float64 is a multiple
 BLOCK, SHORTEST = 8192, 1024  # entries
 DOUBLE_DIGITS = int(np.finfo(np.float64).nmant)
+ONE = 1023  # the exponent of 1, as it is stored in float64
+GAP = 10  # binary digits, about three decimal ones, between numbers and far larger ones
 DIGITS = 10  # binary digits that a direction keeps at least, however coarse the grid of its points
 
 
@@ -42,6 +44,32 @@ def scales(x: npt.NDArray[np.floating]) -> Array:
     floor = 0.1 * unit * math.sqrt(_square(relative) / relative.size)
     np.maximum(magnitude, floor, out=magnitude)
     return magnitude
+
+
+def gaps(x: npt.NDArray[np.floating]) -> Iterator[float]:
+    """Yield, from the largest on, magnitudes that are about 1,000 times or more those of all smaller entries.
+
+    Zeros stand for 1, if that is far less than all others.
+
+    >>> [f"{gap:.0e}" for gap in gaps(np.array([0.3, -2.0, 0.0, 1e-5, -1e9]))]
+    ['5e+08', '2e-01']
+    >>> [f"{gap:.0e}" for gap in gaps(np.array([0.0, -1e9]))], [*gaps(np.arange(-2.0, 9.0))]
+    (['5e+08'], [])
+    """
+    flat = x.ravel()
+    if flat.size <= SHORTEST:  # most inputs; the look below takes four times as long
+        magnitude = np.abs(flat)
+        if magnitude.max(initial=0.0) <= 2.0**GAP * magnitude.min(initial=np.inf):
+            return
+    count = np.zeros(2 * ONE + 2, dtype=np.intp)
+    for block in blocks(flat.size):
+        stored = np.ascontiguousarray(flat[block], dtype=np.float64).view(np.int64) >> DOUBLE_DIGITS
+        count += np.bincount(stored & (2 * ONE + 1), minlength=count.size)
+    exponents = np.flatnonzero(count[1:-1]) + 1 - ONE  # of all but zeros, and what is not finite
+    if count[0] and exponents.size and exponents[0] > 0:
+        exponents = np.concatenate([[0], exponents])
+    for k in np.flatnonzero(np.diff(exponents) >= GAP)[::-1].tolist():
+        yield 2.0 ** float(exponents[k + 1])
 
 
 @np.errstate(all="ignore")

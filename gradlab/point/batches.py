@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array, Indices
+from gradlab.numerics.scales import scales
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.moves import EntryMoves, InputMoves, Moves, Outputs, chunks
 from gradlab.point.outputs import split
@@ -137,7 +138,7 @@ class Batches:
         sides: list[dict[int, npt.NDArray[Any]]] = [{}, {}]
         for i in problem.wrt:
             x = problem.value(i)
-            d = constraints.direction(i, x, share * constraints.reach(i, x))
+            d = constraints.direction(i, x, share * constraints.reach(i, x, scales(x)))
             for side, sign in zip(sides, (1, -1), strict=True):
                 side[i] = (x + sign * d).astype(x.dtype)
         return InputMoves(({}, *map(constraints.clipped, sides)))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
-from gradlab.numerics.scales import finest_displacement, scales
+from gradlab.numerics.scales import finest_displacement
 from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.bounds import Box, read_bounds
 from gradlab.point.values import describe, text_of
@@ -60,9 +60,9 @@ class Constraints:
         """Return the nearest values that are within the bounds."""
         return {i: self.boxes[i].clipped(x) if i in self.boxes else x for i, x in displaced.items()}
 
-    def reach(self, i: int, x: npt.NDArray[Any]) -> Array:
+    def reach(self, i: int, x: npt.NDArray[Any], scale: Array) -> Array:
         """Return how far each entry of an input is moved: its scale, or the room where that is less."""
-        return self.boxes[i].reach(x, scales(x)) if i in self.boxes else scales(x)
+        return self.boxes[i].reach(x, scale) if i in self.boxes else scale
 
     def own_magnitude(self, i: int, x: npt.NDArray[Any]) -> Array:
         """Return the distance of each entry from zero, or from a bound where that is nearer: from an edge.

@@ -38,6 +38,7 @@ class Evaluation(Derivatives):
     """
 
     output: Array
+    eps: float
     wide: bool
     source: Source | None = None  # of what is not evaluated here, one point after the other
     at_once: int = 1  # points that keep the source busy

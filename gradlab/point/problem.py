@@ -18,6 +18,7 @@ from gradlab.numerics.scales import scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.drawn import SHORT, Seed, drawn_like, drawn_upstream
 from gradlab.point.evaluation import Evaluation
+from gradlab.point.lengths import floors
 from gradlab.point.moves import InputMoves
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
@@ -151,6 +152,8 @@ class Problem(Evaluation):
         self._fix_equal_bounds()
         self.fixed_is_final = False
         self._reaches: dict[int, Array] = {}
+        self._scales: dict[int, Array] = {}
+        self._floors: dict[int, list[tuple[float, float]]] = {}
 
         started = time.perf_counter()
         several, outputs, self._cache = self.call_forward(watch=True)
@@ -244,10 +247,25 @@ class Problem(Evaluation):
         """
         if position in self._reaches:
             return self._reaches[position]
-        reach = self.constraints.reach(position, self.value(position))
+        reach = self.constraints.reach(position, self.value(position), self.scale(position))
         if reach.size <= SHORT:
             self._reaches[position] = reach
         return reach
+
+    def scale(self, position: int) -> Array:
+        """Return the length on which forward may be expected to vary with each entry; to read only."""
+        if position in self._scales:
+            return self._scales[position]
+        x = self.value(position)
+        scale = scales(x)
+        if position not in self._floors:
+            self._floors[position] = [*floors(self, position)]
+        for below, floor in self._floors[position]:
+            magnitude = np.abs(x)
+            scale = np.where(magnitude < below, np.maximum(magnitude, floor), scale)
+        if scale.size <= SHORT:
+            self._scales[position] = scale
+        return scale
 
     def own_magnitude(self, position: int) -> Array:
         """Return the length within which each entry keeps its sign, and its bounds; infinite for zeros."""
@@ -338,6 +356,6 @@ def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Arr
     direction = {}
     for i in problem.wrt:
         x = problem.value(i)
-        lengths = np.where(x == 0, scales(x), np.abs(x))
+        lengths = np.where(x == 0, problem.scale(i), np.abs(x))
         direction[i] = problem.constraints.direction(i, x, lengths * drawn_like(x, rng))
     return direction

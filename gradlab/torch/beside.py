@@ -21,7 +21,6 @@ from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.checks.transpose import not_transposed
 from gradlab.errors import is_deliberate
 from gradlab.numerics import Array
-from gradlab.numerics.scales import scales
 from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
 from gradlab.report import Finding
@@ -221,7 +220,7 @@ class Beside:
     @cached_property
     def _floor(self) -> float:
         influence = max(
-            float((np.abs(g) * scales(self._problem.value(i))).max(initial=0.0))
+            float((np.abs(g) * self._problem.scale(i)).max(initial=0.0))
             for i, g in self._claimed.answer.items()
         )
         return left_of_cancelled(influence, self._problem.given_eps)

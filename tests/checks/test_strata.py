@@ -8,7 +8,8 @@ from gradlab import gradcheck
 from gradlab.checks.claims import claims_of
 from gradlab.checks.locate import locate
 from gradlab.checks.maps import FirstAnswer, backward_map
-from gradlab.checks.strata import DAMPED, along_strata, strata
+from gradlab.checks.strata import along_strata, strata
+from gradlab.checks.stratum import DAMPED
 from gradlab.point.problem import Problem
 
 DECADES = np.array([1.0, 1e-4, 1e-8, 1e-10, 0.0])  # of influence: each of a stratum of its own
