@@ -38,6 +38,9 @@ def look_for_kinks(criteria: Criteria, rows: Rows) -> None:
         if settled and (joint[row] or _straightens(rows, row, close, step)):
             continue
         slopes = slopes_at(table, row, close)
+        if slopes is not None and slopes.unclear and not table.noise_is_measured:
+            criteria.measure_noise(rows)
+            slopes = slopes_at(table, row, close)
         if slopes is not None and slopes.kinked.any():
             judge_kink(criteria, rows, row, slopes)
         elif slopes is not None and not rows.right[row]:

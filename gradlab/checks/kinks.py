@@ -29,6 +29,7 @@ from gradlab.point.problem import Problem
 CLOSE = 2.0**-8  # of the usual step
 FARTHER = 16
 GONE = 8  # times smaller: a jump that is no longer there
+CLEARLY = 64  # times its rounding: a jump that is none of noise
 HIDDEN = 16  # times its rounding: a jump is no longer seen for certain
 NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
 NEARBY_DISTANCE = 32  # steps of the differences there: how far away they are, so that most stay on one side
@@ -50,6 +51,8 @@ class Slopes:
         Which outputs have a kink at the point.
     rises : bool
         Whether the slope of all is higher on the far side of the direction.
+    unclear : bool
+        Whether a jump is so little more than rounding that it may be noise, unless that was measured.
     """
 
     lowest: Array
@@ -57,6 +60,7 @@ class Slopes:
     error_bar: Array
     kinked: npt.NDArray[np.bool_]
     rises: bool
+    unclear: bool = False
 
     @property
     def middle(self) -> Array:
@@ -80,14 +84,15 @@ def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
     curved = (far.half_jump - near.half_jump) / (far.step / near.step - 1)
     half_jump = np.where(kinked, near.half_jump - curved, 0.0)
     curved = np.where(kinked, np.abs(curved), 0.0)
+    unclear = bool((np.abs(half_jump) < CLEARLY * near.off)[kinked].any())
     u = table.upstreams
     if u is None:  # every output by itself
         half = np.abs(half_jump)
         lowest, highest, bar = near.slope - half, near.slope + half, near.off + curved
-        return Slopes(lowest, highest, bar, kinked, bool(half_jump.sum() > 0))
+        return Slopes(lowest, highest, bar, kinked, bool(half_jump.sum() > 0), unclear)
     middle, half = u @ near.slope, np.abs(u) @ np.abs(half_jump)
     bar = np.sqrt(np.square(u) @ np.square(near.off)) + np.abs(u) @ curved
-    return Slopes(middle - half, middle + half, bar, kinked, bool((u @ half_jump).sum() > 0))
+    return Slopes(middle - half, middle + half, bar, kinked, bool((u @ half_jump).sum() > 0), unclear)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ other multiples, or steps that are large beside its values; so do whole numbers 
 are multiples of more than a power of two.
 
 *A coarse grid seen from afar.* Where close points give but a few different values, more are taken from up to
-eight times the scale. Floating-point numbers are rounded by the same part of each: small ones have finer
-digits, and it is the most digits of all that tell what the value at the point is rounded by.
+ten times the scale, some of them where inputs are near zero. Floating-point numbers are rounded by the same
+part of each: small ones have finer digits, by which they are told from a staircase, and it is the most
+digits of all that tell what the value at the point is rounded by. Of a value of zero they tell nothing.
 
 Source: J. J. Moré and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292-1314;
 the sides, the halving and the grid are ours.
@@ -52,12 +53,13 @@ PER_SIDE = 8  # points
 IRREGULAR = 0.73  # of the spacing, on the other side
 # From afar: up to eight times the scale, where an input that is nothing beside 1e16 has changed it.
 AFAR = (0.11, -0.13, 0.9, -1.1, 4.3, -3.7, 8.9, -9.7)
+# Where some entries and outputs come near zero: of narrow numbers, these have the finest digits.
 BETWEEN = (
     0.23,
     -0.29,
     0.37,
     -0.41,
-    *(side * t for t in (0.53, 0.59, 0.66, 0.73, 0.81, 0.93) for side in (1, -1)),
+    *np.outer((0.53, 0.59, 0.66, 0.73, 0.81, 0.93), (1, -1)).ravel().tolist(),
 )
 ORDER = 4  # of differences; as many can one break be in
 # Of the fifth largest of ten fourth differences, over a standard deviation of the values: 0.75 in the median,
@@ -74,7 +76,7 @@ COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser 
 COARSEST_STEP = 2.0**-12  # likewise, where all values are multiples of one step: of a converter to few bits
 EXPLAINED = 8  # times the grid: a scatter that is nothing but rounding to it
 ENDING = 4  # times coarser a grid looks where the smallest value of all ends in zeros, as one in eight does
-LOST = 1024  # times the spacing of the smallest value: a grid that is not its own
+OWN = 16  # times the spacing of the largest value: a grid that is neither its own nor that of the inputs
 DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
@@ -170,28 +172,30 @@ def _coarser_grid(
     few : array of bool
         Of which outputs there are but a few different ones.
     """
-    unclear, lost, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
+    unclear, spread, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
     if lines and unclear.any():
         afar = [value for value in map(lines[0], (*AFAR, *BETWEEN)) if value is not None]
         if afar:
             seen = np.stack([output, *afar])
             also, _ = binary_grid(seen)
             also *= np.where(few, common_multiple(seen - output, also), 1)
-            size = np.abs(seen)
+            size = np.where(np.isinf(seen), np.nan, np.abs(seen))
             # What is so large that its own digits end above a grid is a multiple of it whatever it is.
             distinct = count_distinct(np.where(np.spacing(size) < also, seen, output))
-            # Digits that are lost beside something large are lost of all values alike; else a floating-point
-            # number has finer ones the smaller it is, unlike what was rounded to whole numbers on purpose.
+            # A floating-point number has finer digits the smaller it is, unlike what was rounded to whole
+            # numbers on purpose.
             least = np.fmin.reduce(np.where(size > 0, size, np.inf))
+            largest = np.fmax.reduce(size)
             nearest = np.where(output != 0, ENDING * least, 0.0)  # others tell nothing of a zero
-            reach = np.where(few, nearest, np.fmax(reach, np.fmax.reduce(size)))
-            lost = few & (also <= np.sqrt(eps) * np.fmax(np.fmax.reduce(size), 1.0))
-            lost &= also > LOST * np.spacing(least)  # or these are the digits that so large a number has
+            reach = np.where(few, nearest, np.fmax(reach, largest))
+            # Of values of very different magnitudes, the smallest may have next to no digits.
+            spread = few & (also <= np.sqrt(eps) * np.fmax(largest, 1.0))
+            spread &= also > OWN * np.spacing(largest)  # else these are the digits of so large a number
             grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
             floating = np.where(few, np.abs(output) * lowest_part(seen), 0.0)
             few &= distinct < DISTINCT
             few |= ~are_floating(seen) & (also > COARSEST_STEP * np.abs(output))  # on purpose
-    told = ~few & ((grid <= COARSEST * reach) | lost) & (grid > 2 * np.spacing(np.abs(output)))
+    told = ~few & ((grid <= COARSEST * reach) | spread) & (grid > 2 * np.spacing(np.abs(output)))
     return np.where(told, np.fmax(grid, floating), 0.0)
 
 

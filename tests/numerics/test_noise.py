@@ -203,3 +203,9 @@ def test_scatter_is_within_a_factor_of_three(level):
     t = np.linspace(0, 1e-6, 7)[:, np.newaxis]
     sides = [np.sin(1 + sign * t) + level * rng.standard_normal((7, 200)) for sign in (1, -1)]
     assert level / 3 < np.median(scatter(sides)) < 3 * level
+
+
+@pytest.mark.parametrize("edge", [-1.0, -1e9, -1e30])
+def test_digits_of_large_numbers_afar_are_no_noise_of_zero(edge):
+    """What is zero here, and large from afar, is rounded there, and by the grid of the inputs."""
+    assert noise_of(lambda t: max(edge + abs(edge) * t, 0.0)) == rounding_of_values(np.zeros(1), EPS)[0]

@@ -203,3 +203,35 @@ def test_rounding_to_float16_is_as_large_as_the_number_that_is_rounded(seed):
     ]
     assert verdicts[0] != "fail"
     assert "pass" not in verdicts[1:]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize(
+    ("steps", "low", "high"), [(128, -512, 511), (256, -1024, 1023), (128, 0, 768), (204.8, -512, 511)]
+)
+def test_converter_that_ends_at_a_range_is_a_staircase(steps, low, high, size, seed):
+    """Whose ends, which come again and again from afar, are round in any dtype."""
+    x = np.abs(np.random.default_rng(seed).uniform(-2.4, 2.4, size))
+
+    def verdict(slope):
+        return gradcheck(
+            lambda x: np.clip(np.rint(x * steps), low, high) / steps,
+            lambda dy, x: slope * dy,
+            x,
+            raise_exception=False,
+        ).verdict
+
+    assert [verdict(0), verdict(1)] == ["pass", "fail"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_float16_within_is_not_taken_for_a_staircase(seed):
+    x = np.random.default_rng(seed).uniform(-3, 3, 4)
+    right = gradcheck(
+        lambda x: np.sin(x).astype(np.float16).astype(float),
+        lambda dy, x: dy * np.cos(x),
+        x,
+        raise_exception=False,
+    )
+    assert not right.failed
