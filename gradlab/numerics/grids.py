@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array, Mask
 
+NARROW = (7, 10)  # digits after the first, of bfloat16 and float16
+SURE = 4  # zeros at the end, that come once in 16 times
+
 
 def binary_grid(values: Array) -> tuple[Array, npt.NDArray[np.int_]]:
     """Return the largest power of two of which all values of a component are multiples.
@@ -42,7 +45,8 @@ def are_floating(values: Array) -> Mask:
 
     The lowest digit of the former is the same part of each, that of the latter the same for all. Either ends
     in ``k`` more zeros once in ``2ᵏ⁺¹`` times: the sum of these over all values tells which is likelier. Of
-    what comes more than once, as the ends of a range do to which values are clipped, it tells nothing.
+    what comes more than once, as the ends of a range do to which values are clipped, it tells nothing. What
+    has as many digits as a narrow dtype is a staircase only if that is likelier by far.
 
     >>> x = np.exp(np.linspace(-3.3, 3.1, 9))[:, np.newaxis]
     >>> bool(are_floating(np.float64(np.float16(x)))[0]), bool(are_floating(np.round(x * 128) / 128)[0])
@@ -53,11 +57,12 @@ def are_floating(values: Array) -> Mask:
         binade = np.floor(np.log2(np.abs(values)))
         known = np.isfinite(digits) & np.isfinite(binade)
         known &= sum((values == value).astype(np.intp) for value in values) == 1
-        unlikely = [
-            np.where(known, part - np.where(known, part, np.inf).min(axis=0), 0.0).sum(axis=0)
-            for part in (digits - binade, digits)
-        ]
-    return np.asarray(unlikely[0] < unlikely[1])
+        parts = [np.where(known, part, np.inf) for part in (digits - binade, digits)]
+        least = [part.min(axis=0) for part in parts]
+        floating, steps = (
+            np.where(known, p - low, 0.0).sum(axis=0) for p, low in zip(parts, least, strict=True)
+        )
+    return np.asarray((floating < steps) | (np.isin(-least[0], NARROW) & (floating < steps + SURE)))
 
 
 def lowest_part(values: Array) -> Array:

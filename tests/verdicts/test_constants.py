@@ -181,3 +181,47 @@ def test_attention_to_values_that_are_all_alike_has_no_gradient(seed):
     assert not gradcheck(forward, backward, (q, k), raise_exception=False).failed
     wrong = lambda dy, q, k: backward(dy, q, k, factor=0.0)  # noqa: E731
     assert gradcheck(forward, wrong, (q, k), raise_exception=False).failed
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_constant_that_is_itself_rounded_at_the_point(seed):
+    """On the side where it is less rounded, every value differs from it by the same."""
+    x = 1.5 * (1 + 0.05 * np.random.default_rng(seed).random(1))
+    right = gradcheck(
+        lambda x: np.cosh(x) ** 2 - np.sinh(x) ** 2,
+        lambda dy, x: dy * np.sinh(2 * x) - 2 * dy * np.sinh(x) * np.cosh(x),
+        x,
+        raise_exception=False,
+    )
+    assert right.passed
+
+
+@pytest.mark.parametrize("seed", [5, 51, 77])
+def test_claims_of_a_constant_may_be_twice_what_they_scatter_by(seed):
+    def backward(dy, x):
+        mean, each = np.mean(x), dy / x.size * np.ones_like(x)
+        return each / mean + np.sum(-each * x / mean**2) / x.size
+
+    x = np.random.default_rng(seed).random(7) + 0.2
+    report = gradcheck(lambda x: np.mean(x / np.mean(x)), backward, x, rng=seed, raise_exception=False)
+    assert report.passed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_constant_that_overflows_far_away(seed):
+    """And is zero there; as many scales away as show anything, it is one."""
+
+    def probabilities(x):
+        return np.exp(x - np.log(np.exp(x).sum()))
+
+    def backward(dy, x):
+        y = probabilities(x)
+        return dy * y - dy * y.sum() * np.exp(x) / np.exp(x).sum()
+
+    x = 2 * np.random.default_rng(seed).normal(size=7)
+    right, wrong = (
+        gradcheck(lambda x: probabilities(x).sum(), rule, x, raise_exception=False)
+        for rule in (backward, lambda dy, x: dy * probabilities(x))
+    )
+    assert right.passed
+    assert wrong.failed
