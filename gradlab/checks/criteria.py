@@ -106,7 +106,7 @@ class Criteria:
         """
         agrees = self.agrees_to_rtol(rows)
         self.settle(rows, which, agrees, doubtful)
-        difference = np.abs(rows.claim - rows.value)
+        difference = rows.gap
         bar = rows.error_bar if rows.table.noise_is_measured else UNMEASURED * rows.error_bar
         if rows.directions.joint:
             agrees |= self._accept_within_rounding(rows, which, difference, bar)
@@ -115,7 +115,7 @@ class Criteria:
     def agrees_to_rtol(self, sides: Sides) -> Mask:
         """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
         size = sides.size
-        close = np.abs(sides.claim - sides.value) <= self.tolerance(sides, size)
+        close = sides.gap <= self.tolerance(sides, size)
         return np.asarray(close & (sides.error_bar <= self.widest_bar(sides, size)))
 
     def tolerance(self, sides: Sides, size: Array | None = None) -> Array:
@@ -214,7 +214,7 @@ class Criteria:
         nothing = np.abs(sides.value) <= sides.error_bar
         rounding = np.where(nothing, self.floor_of_nothing(sides), self.floor_of_parts(sides))
         allowed = sides.error_bar + rounding + self.tolerance(sides)
-        return np.asarray(~(np.abs(sides.claim - sides.value) <= allowed) & np.isfinite(sides.error_bar))
+        return np.asarray(~(sides.gap <= allowed) & np.isfinite(sides.error_bar))
 
     @property
     def negligible(self) -> float:
@@ -297,7 +297,7 @@ class Criteria:
         off = self.problem.given_eps * np.abs(self.problem.output) + self.problem.given_noise
         hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
         nothing = np.abs(rows.value) <= rows.error_bar
-        seen = ~nothing | (np.abs(rows.claim - rows.value) > hidden)
+        seen = ~nothing | (rows.gap > hidden)
         large = (rows.size > self.negligible) | rows.strict[:, np.newaxis]
         matters = (self.differs(rows) & seen & large)[wrong].any(axis=1)
         rows.imprecise[wrong] = imprecise
@@ -311,7 +311,7 @@ class Criteria:
         small to matter.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            bar = np.fmax(sides.error_bar, np.abs(sides.claim - sides.value))
+            bar = np.fmax(sides.error_bar, sides.gap)
             narrow = np.where(bar == 0, 0.0, bar / sides.size)
             most = np.abs(sides.claim) + np.abs(sides.value) + bar
             small = most / self.largest_influence if self.largest_agreed else np.full_like(most, np.inf)

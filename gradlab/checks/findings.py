@@ -177,7 +177,7 @@ class Disagreement:
     @np.errstate(divide="ignore", invalid="ignore")
     def of(cls, criteria: Criteria, rows: Rows) -> Disagreement:
         """Compare both sides along all rows."""
-        difference, scale = np.abs(rows.claim - rows.value), rows.size
+        difference, scale = rows.gap, rows.size
         # A derivative that vanishes is compared on the scale of what forward does nearby.
         scale = np.where(scale > rows.error_bar, scale, np.fmax(scale, rows.movement))
         error = difference / scale

@@ -113,7 +113,7 @@ def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
     differing = np.flatnonzero(rows.open & criteria.differs(rows).any(axis=1))
     if differing.size:
         allow_for_rounding(criteria, rows, differing)
-    gap = np.abs(rows.claim - rows.value)
+    gap = rows.gap
     doubtful = rows.open[:, np.newaxis] & (rows.error_bar > DISCERNING * gap)
     agrees = criteria.agrees(rows)
     rows.error_bar = np.where(doubtful, np.fmax(rows.error_bar, gap), rows.error_bar)
@@ -124,7 +124,7 @@ def _without_truncation(criteria: Criteria, rows: Rows) -> None:
     """Settle rows that truncation alone keeps open: a second, longer difference tells most of it."""
     table, step = rows.table, usual_step(rows.table.eps)
     longer = step / RATIO
-    difference = np.abs(rows.claim - rows.value)
+    difference = rows.gap
     close = (difference <= rows.error_bar) | (difference < TRUNCATION * rows.size)
     which = rows.open & close.all(axis=1) & (difference > rows.error_bar).any(axis=1)
     if not which.any() or criteria.problem.calls_left < 2:

@@ -32,7 +32,7 @@ def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
     """
     usual, differs = usual_step(rows.table.eps), criteria.differs(rows)[chosen]
     asked = differs | ~differs.any(axis=1, keepdims=True)
-    difference = np.where(asked, np.abs(rows.claim - rows.value)[chosen], 0.0)
+    difference = np.where(asked, rows.gap[chosen], 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         part = rows.table.rounding(usual)[chosen] / (DISCERNING * difference)  # of the usual step
         part = np.where(np.isfinite(part), part, -np.inf).max(axis=1)
@@ -158,7 +158,7 @@ def _suspect_what_differs(
     Where the first difference, and any from closer by, says what the ladder says: ``gap`` is how far it is
     from them, beyond their own rounding.
     """
-    difference, gap = np.abs(rows.claim - rows.value), np.nan_to_num(short.apart(rows.value), nan=0.0)
+    difference, gap = rows.gap, np.nan_to_num(short.apart(rows.value), nan=0.0)
     differs = criteria.differs(rows) & (rows.error_bar <= enough * difference) & ~grows
     differs &= gap <= rows.error_bar + SHOWN * difference
     rows.suspect |= rows.open & among & differs.any(axis=1)
@@ -206,7 +206,7 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     doubtful[chosen] = ladder.grows
     rows.unresolved[chosen] &= ladder.grows.any(axis=1)
     criteria.settle(rows, open_, criteria.agrees(rows), doubtful)
-    differs = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
+    differs = criteria.differs(rows) & (rows.error_bar <= DISCERNING * rows.gap)
     # What still grows at the end belongs to a slope without end, or to something shorter.
     differs &= ~doubtful
     rows.suspect |= open_ & rows.open & differs.any(axis=1)

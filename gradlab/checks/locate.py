@@ -260,7 +260,7 @@ def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
     rows = probes.rows
     if rows.claims.upstreams is not None:
         return None
-    differ = ~(np.abs(rows.claim - rows.value) <= rows.error_bar + criteria.tolerance(rows))
+    differ = ~(rows.gap <= rows.error_bar + criteria.tolerance(rows))
     return np.asarray(differ[probes.which][probes.wrong].any(axis=0))
 
 

@@ -242,7 +242,7 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
     array of int
         The rows along which forward agrees with backward and contradicts the reference, at no kink.
     """
-    differ = (np.abs(rows.claim - rows.value) / rows.size)[suspects].max(axis=1, initial=0.0)
+    differ = (rows.gap / rows.size)[suspects].max(axis=1, initial=0.0)
     suspects = suspects[np.argsort(-differ, kind="stable")]
     doubtful: list[int] = []
     while suspects.size:
@@ -283,7 +283,7 @@ def _ask_about_the_rest(criteria: Criteria, rows: Rows, chosen: Indices) -> None
 def _resolution(criteria: Criteria, probes: Probes) -> float | None:
     """Return what the probes of an input were certain to catch, relative to a claim."""
     rows = probes.rows
-    difference = np.where(rows.right[:, np.newaxis], np.abs(rows.claim - rows.value), 0.0)
+    difference = np.where(rows.right[:, np.newaxis], rows.gap, 0.0)
     caught = rows.error_bar + criteria.tolerance(rows) + criteria.floor_of_parts(rows) + difference
     size = np.abs(rows.claim)
     right: Mask = (rows.right | rows.wrong) & (size > 0).any(axis=1)

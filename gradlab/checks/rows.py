@@ -38,6 +38,11 @@ class Sides:
     strict: Mask | bool = field(init=False, default=False)
 
     @property
+    def gap(self) -> Array:
+        """How far both sides are apart: ``|c - v|``."""
+        return np.asarray(np.abs(self.claim - self.value))
+
+    @property
     def size(self) -> Array:
         """What a disagreement is relative to: the larger side. Lengths in the inputs are scales."""
         return np.fmin(np.fmax(np.abs(self.claim), np.abs(self.value)), LARGEST)

@@ -39,7 +39,7 @@ def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     on_stairs = np.zeros(rows.right.shape, dtype=bool)
     while rows.suspect.any():
         suspects = np.flatnonzero(rows.suspect)
-        differ = (np.abs(rows.claim - rows.value) / rows.size)[suspects].max(axis=1)
+        differ = (rows.gap / rows.size)[suspects].max(axis=1)
         chosen = np.sort(suspects[np.argsort(-differ, kind="stable")[:TRIED]])
         here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
         on_stairs |= here
@@ -115,7 +115,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     rows.error_bar[chosen] = of_forward
     allow_for_rounding(criteria, rows, chosen)
     rows.suspect[chosen] = False
-    certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * np.abs(rows.claim - rows.value))
+    certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * rows.gap)
     wrong = certain[chosen].any(axis=1) & ~unconfirmed
     wrong &= ~(_claim_is_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
     rows.wrong[chosen] = wrong
