@@ -75,9 +75,10 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     # is off by truncation: a wrong claim may be as near to it, and what it is compared with off by as much.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
     off = np.abs(rows.table.central(step) - rows.value)
-    asked = rows.kinked[:, np.newaxis] | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
+    asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
+    asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
     least = 2 * off + tolerance
-    least[asked | rows.elsewhere[:, np.newaxis] | np.isnan(off)] = 0.0
+    least[asked | np.isnan(off)] = 0.0
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 
 

@@ -40,7 +40,8 @@ class Sides:
     @property
     def gap(self) -> Array:
         """How far both sides are apart: ``|c - v|``."""
-        return np.asarray(np.abs(self.claim - self.value))
+        gap: Array = np.abs(self.claim - self.value)
+        return gap
 
     @property
     def size(self) -> Array:

@@ -57,9 +57,9 @@ def gaps(x: npt.NDArray[np.floating]) -> Iterator[float]:
     (['5e+08'], [])
     """
     flat = x.ravel()
-    if flat.size <= SHORTEST:  # most inputs; the look below takes four times as long
+    if 0 < flat.size <= SHORTEST:  # most inputs; the look below takes four times as long
         magnitude = np.abs(flat)
-        if magnitude.max(initial=0.0) <= 2.0**GAP * magnitude.min(initial=np.inf):
+        if magnitude.max() <= 2.0**GAP * magnitude.min():
             return
     count = np.zeros(2 * ONE + 2, dtype=np.intp)
     for block in blocks(flat.size):

@@ -138,7 +138,8 @@ class Batches:
         sides: list[dict[int, npt.NDArray[Any]]] = [{}, {}]
         for i in problem.wrt:
             x = problem.value(i)
-            d = constraints.direction(i, x, share * constraints.reach(i, x, scales(x)))
+            length = constraints.boxes[i].reach(x, scales(x)) if i in constraints.boxes else scales(x)
+            d = constraints.direction(i, x, share * length)
             for side, sign in zip(sides, (1, -1), strict=True):
                 side[i] = (x + sign * d).astype(x.dtype)
         return InputMoves(({}, *map(constraints.clipped, sides)))

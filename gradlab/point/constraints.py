@@ -60,10 +60,6 @@ class Constraints:
         """Return the nearest values that are within the bounds."""
         return {i: self.boxes[i].clipped(x) if i in self.boxes else x for i, x in displaced.items()}
 
-    def reach(self, i: int, x: npt.NDArray[Any], scale: Array) -> Array:
-        """Return how far each entry of an input is moved: its scale, or the room where that is less."""
-        return self.boxes[i].reach(x, scale) if i in self.boxes else scale
-
     def own_magnitude(self, i: int, x: npt.NDArray[Any]) -> Array:
         """Return the distance of each entry from zero, or from a bound where that is nearer: from an edge.
 

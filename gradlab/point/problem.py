@@ -151,9 +151,8 @@ class Problem(Evaluation):
         self.notes = [about_entries(self.names[i], self.by_entry(i, mask)) for i, mask in self.fixed.items()]
         self._fix_equal_bounds()
         self.fixed_is_final = False
-        self._reaches: dict[int, Array] = {}
         self._scales: dict[int, Array] = {}
-        self._floors: dict[int, list[tuple[float, float]]] = {}
+        self._floors: dict[int, tuple[tuple[float, float], ...]] = {}
 
         started = time.perf_counter()
         several, outputs, self._cache = self.call_forward(watch=True)
@@ -241,25 +240,22 @@ class Problem(Evaluation):
         return (flatten(outputs), True, eps) if accepts else as_given
 
     def reach(self, position: int) -> Array:
-        """Return how far each entry of an input is moved: its scale, as far as there is room.
-
-        To read only: of short inputs it is kept.
-        """
-        if position in self._reaches:
-            return self._reaches[position]
-        reach = self.constraints.reach(position, self.value(position), self.scale(position))
-        if reach.size <= SHORT:
-            self._reaches[position] = reach
-        return reach
+        """Return how far each entry of an input is moved: its scale, or the room if that is less; to read."""
+        scale = self.scale(position)
+        box = self.constraints.boxes.get(position)
+        return scale if box is None else box.reach(self.value(position), scale)
 
     def scale(self, position: int) -> Array:
-        """Return the length on which forward may be expected to vary with each entry; to read only."""
+        """Return the length on which forward may be expected to vary with each entry; to read only.
+
+        Of short inputs it is kept.
+        """
         if position in self._scales:
             return self._scales[position]
         x = self.value(position)
         scale = scales(x)
         if position not in self._floors:
-            self._floors[position] = [*floors(self, position)]
+            self._floors[position] = tuple(floors(self, position))
         for below, floor in self._floors[position]:
             magnitude = np.abs(x)
             scale = np.where(magnitude < below, np.maximum(magnitude, floor), scale)
