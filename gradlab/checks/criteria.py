@@ -77,7 +77,7 @@ class Criteria:
     largest_influence : float
         The largest influence so far, in which "too small to matter" is measured: of all rows on which both
         sides agreed, the largest that both claim; where none did, how far any direction moves the outputs.
-    agreed : float
+    largest_agreed : float
         The same of rows on which both sides agreed, alone; zero where none did.
     steepest : float
         The largest derivative that both sides claimed so far, where they agreed.

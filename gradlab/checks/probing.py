@@ -16,7 +16,7 @@ from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
 from gradlab.checks.resolution import Noticed, resolution_of
 from gradlab.checks.rows import Rows
-from gradlab.checks.strata import apart
+from gradlab.checks.strata import along_strata, apart
 from gradlab.checks.stratum import StratumDirection
 from gradlab.checks.vanishing import look_harder, nothing_was_seen
 from gradlab.numerics import Array, Mask
@@ -24,6 +24,7 @@ from gradlab.numerics.scales import exact_displacement
 from gradlab.numerics.table import Table
 from gradlab.words import counted
 
+MANY_TIMES = 16  # smaller than the scale, one in so many: an input of very different magnitudes
 WIDE = 10  # times rtol: where kinks in large outputs leave more room than this, these outputs are left out
 
 
@@ -82,7 +83,8 @@ def _strata_apart(
     probes, notes = list[Probes](), list[str]()
     for one in by_input:
         along, at_kink = _to_be_told_apart(claims, one)
-        probes.append(_told_apart(criteria, claims, one, along, at_kink) if along else one)
+        told = _told_apart(criteria, claims, one, along, at_kink) if along else one
+        probes.append(_on_own_scales(criteria, claims, told))
         if one.position is not None and np.count_nonzero(at_kink):
             count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
             who = criteria.problem.names[one.position]
@@ -169,6 +171,30 @@ def _told_apart(
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
     again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
     return one if again.unprobed else again
+
+
+def _on_own_scales(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:
+    """Probe a large input of very different magnitudes once more if that tells little, each on its own scale.
+
+    What an entry does over the scale of the largest is no measure of what it does over its own. So they are
+    sorted anew, and measured by what is found there alone.
+    """
+    i, problem = one.position, criteria.problem
+    tells_little = one.undecided or (one.resolution or 0.0) >= 1
+    if i is None or one.by_entry or not tells_little or one.kinked.any() or one.wrong.any():
+        return one
+    scale, own = problem.reach(i), problem.own_magnitude(i)
+    far_smaller = np.count_nonzero(own < scale / MANY_TIMES)
+    if i in problem.constraints.projections or MANY_TIMES * far_smaller < scale.size:
+        return one
+    alone = Criteria(problem, rtol=criteria.rtol, atol=criteria.atol)
+    reach, rng = np.minimum(scale, own), np.random.default_rng(0)
+    along = [*along_strata(claims, i, alone.rtol, rng, twice=False, reach=reach)]
+    rows = judge(alone, Directions.of(problem, {}, along), claims, on_own_scale=False)
+    again = Probes(i, rows, slice(0, rows.directions.count), one.size)
+    again.resolution, again.too_small, again.blunt = resolution_of(alone, again, Noticed.of(alone, rows))
+    better = again.wrong.any() or not again.undecided
+    return again if better and not again.unprobed else one
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:

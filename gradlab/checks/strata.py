@@ -77,7 +77,13 @@ def strata(
 
 
 def along_strata(
-    claims: Claimed, i: int, rtol: float, rng: np.random.Generator, *, twice: bool
+    claims: Claimed,
+    i: int,
+    rtol: float,
+    rng: np.random.Generator,
+    *,
+    twice: bool,
+    reach: Array | None = None,
 ) -> Iterator[ByInput]:
     """Yield the directions of one input: one for each stratum, or two that are joined.
 
@@ -93,8 +99,11 @@ def along_strata(
         Draws the directions.
     twice : bool
         Whether each stratum has another; none are joined then.
+    reach : Array, optional
+        How far each entry moves; as far as its scale by default.
     """
-    problem, x, reach = claims.problem, claims.problem.value(i), claims.problem.reach(i)
+    problem, x = claims.problem, claims.problem.value(i)
+    reach = problem.reach(i) if reach is None else reach
     gradients = claims.magnitudes(i)
     labels, levels = strata(gradients, reach, rtol=rtol)
     bounded = i in problem.constraints.boxes

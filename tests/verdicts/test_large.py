@@ -124,3 +124,33 @@ def test_rounding_that_adds_up_is_no_kink(entry):
 
     assert verdict(np.cumprod, rule(1), x) == "pass"
     assert verdict(np.cumprod, rule(1.01), x) == "fail"
+
+
+@pytest.mark.parametrize(("low", "high"), [(-8, 8), (-3, 3)])
+@pytest.mark.parametrize(
+    ("function", "derivative"),
+    [
+        (np.arctan, lambda x: 1 / (1 + x * x)),
+        (np.arcsinh, lambda x: 1 / np.sqrt(1 + x * x)),
+        (np.cbrt, lambda x: np.cbrt(x) / x / 3),
+        (np.log, lambda x: 1 / x),
+    ],
+    ids=["arctan", "arcsinh", "cbrt", "log"],
+)
+@pytest.mark.parametrize("seed", [0, 2])
+def test_numbers_of_all_magnitudes_are_told_each_on_its_own_scale(function, derivative, low, high, seed):
+    x = 10 ** np.random.default_rng(seed).uniform(low, high, 1600)
+    median = np.argsort(np.abs(derivative(x) * x))[800]
+
+    def rule(factor):
+        def backward(dy, x):
+            gradient = dy * derivative(x)
+            gradient[median] *= factor
+            return gradient
+
+        return backward
+
+    right = gradcheck(function, rule(1), x, raise_exception=False)
+    assert right.passed
+    assert right.inputs[0].resolution < 1
+    assert verdict(function, rule(1.5), x) == "fail"
