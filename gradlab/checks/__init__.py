@@ -100,7 +100,7 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
     claims, tangent_claims         what backward, or jvp, says along directions, and how far that is rounded;
                                    ``claimed`` is what both are
     plan ── directions             along which directions: every entry, or random ones
-         ── strata                 of those in large inputs: entries of similar influence
+         ── strata ── stratum      of those in large inputs: entries of similar influence
     probing                        the judge asked along all of them; the result of each input
       judge ── criteria              when a row is right, wrong or too small to matter
         rows                           first differences
