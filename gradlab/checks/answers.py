@@ -31,6 +31,7 @@ FEW = 8  # roundings of it, where these are more: of what backward computes, and
 ELSEWHERE = 0.3  # times the scale of an entry: another point
 SMALLER = 0.6 + 0.3 * (GOLDEN * np.arange(1, 1001) % 1.0)  # times that, no two alike: likewise
 ALTERNATING = np.where(np.arange(1000) % 2, SMALLER, -SMALLER)
+SMALL_PART = 1e-3  # of an output or answer: what another layout, or a cache, makes of it by mistake is more
 CANCELLED = 64  # times what an answer scatters by: what may be left where terms cancel
 # Roundings of the outputs, an influence: where an entry is 30 times as large as what it varies over, as that
 # of a softmax, terms that cancel leave as many more. At 64, one of 200 confident ones was called nonlinear.
@@ -168,7 +169,10 @@ class Allowed:
         if not one.size:
             return None
         sizes = [np.abs(term).max(initial=0.0, where=np.isfinite(term)) for term in (one, other, *terms)]
-        excess = np.abs(one - other) - self.same * float(max(sizes)) - self.floor
+        size = float(max(sizes))
+        excess = np.abs(one - other) - self.same * size - self.floor
+        if not of_others:
+            excess -= np.fmin(self._roundings_of_one() / self.scale, SMALL_PART * size)
         excess = np.where(np.isnan(excess), np.inf, excess)
         # What takes more to find out is asked for only where it decides.
         others = (self._rounding_of_outputs, self._noise_of_outputs) if of_others else (self._mere_noise,)
@@ -181,6 +185,15 @@ class Allowed:
     def _scatter(self) -> float:
         """Return what may be left where terms cancel: of one size, though at some entries it is none."""
         return CANCELLED * float((self.rounding(self.k) * self.scale).max(initial=0.0))
+
+    def _roundings_of_one(self) -> float:
+        """Return what terms as large as 1 are rounded by, such as those of ``p - 1`` where ``p`` is nearly 1.
+
+        Inputs that move by a rounding do not show it. What is another answer differs by more of its size.
+        """
+        problem, largest = self.linear.problem, float(np.abs(self.linear.vector).max(initial=0.0))
+        of_backward = largest * max(1.0, float(np.abs(problem.output).max(initial=0.0)))
+        return CANCELLED * problem.given_eps * (of_backward if self.linear.role == "backward" else 1.0)
 
     def _rounding_of_outputs(self) -> float:
         """Return what the outputs are rounded by that the answers weigh: forward shows no less of these.

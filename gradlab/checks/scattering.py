@@ -38,6 +38,7 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     table, spared = rows.table, np.zeros(chosen.size, dtype=bool)
     nothing = np.flatnonzero((rows.claim[chosen] == 0).all(axis=1))
     spared[nothing] = _stays_close_by(table, chosen[nothing], rows.value[chosen[nothing]])
+    spared |= _would_not_move(rows, chosen)
     problem = rows.claims.problem
     if spared.any() and not _are_high_stairs(table) and _on_a_binary_grid(problem, _seen_from_afar(problem)):
         spared[:] = False
@@ -48,6 +49,17 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     steep = (np.abs(rows.claim[chosen]) * FEW * SMALLEST_STEP > scatter).any(axis=1)
     spared[steep] |= _scatters_close_by(table, chosen[steep], rows.value[chosen[steep]], scatter)
     return spared
+
+
+def _would_not_move(rows: Rows, chosen: Indices) -> Mask:
+    """Return which claims are so small that outputs need not move, where they do not, but do farther away.
+
+    Over the scale, they lead to less than a rounding of terms as large as 1: log(1 + exp(-50)) is 0.
+    """
+    table, still = rows.table, (rows.nearby[chosen] == 0).all(axis=1) & rows.afar[chosen].any(axis=1)
+    size = np.fmax(np.abs(table.output), 1.0)
+    rounding = table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
+    return np.asarray(still & (np.abs(rows.claim[chosen]) <= rounding).all(axis=1))
 
 
 def _scatters_close_by(table: Table, chosen: Indices, slope: Array, scatter: Array) -> Mask:

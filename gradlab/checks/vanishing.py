@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria, default_rtol
+from gradlab.checks.criteria import BLUNT, CERTAIN, NOTHING, UNMEASURED, Criteria, default_rtol
 from gradlab.checks.judge import FAR_STEP, refine
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
@@ -103,7 +103,26 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
         rounded = NOTHING * np.fmax(problem.given_noise, problem.given_eps)
         most = float((np.abs(problem.grad_output) * (BLUNT * np.abs(problem.output) + rounded)).sum())
     known = NOTHING * problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
-    return (np.abs(rows.claim) <= floor).all(axis=1) & known, floor
+    zero = (np.abs(rows.claim) <= floor).all(axis=1) & known
+    zero[_contradicted_in_float64(criteria, rows, np.flatnonzero(zero & mine))] = False
+    return zero, floor
+
+
+def _contradicted_in_float64(criteria: Criteria, rows: Rows, chosen: Indices) -> Indices:
+    """Return which claims are not those of backward in float64 rounded, where forward shows a derivative.
+
+    Near a minimum that is far steeper all around, any gradient is but roundings of what forward does there.
+    """
+    step, value = usual_step(rows.table.eps), rows.value
+    # In the error bar is what the claim scatters by, and in that, what it truly changes by beside the point.
+    off = CERTAIN * rows.table.rounding(step) + np.abs(rows.table.central(step) - value)
+    off += BLUNT * np.abs(value)
+    shown = (np.abs(value) > off) & (rows.gap > off)
+    asked = chosen[shown[chosen].any(axis=1)]
+    if not criteria.problem.wide or not asked.size:
+        return asked[:0]
+    gap = np.abs(rows.claims.in_float64_along(rows.directions.some(asked)) - value[asked])
+    return np.asarray(asked[(shown[asked] & (gap > off[asked])).any(axis=1)])
 
 
 def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:

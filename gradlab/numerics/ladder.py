@@ -12,6 +12,7 @@ from gradlab.numerics.extrapolation import RATIO, Extrapolation, OneSided
 from gradlab.numerics.table import Table, coarse_steps, fine_steps, usual_step
 
 STEEPER = 1.25  # towards an infinite slope, secants grow by 1.4 a step at |x|^¾, by 2 at √x
+STEADY = 0.9  # of what they grew by at the step before: at |x|^1.1 that is 0.87, at x log |x| all of it
 VISIBLE = 1e-4  # of a slope: half a jump between the slopes of both sides that is called a kink
 # Times: of many error bars the narrowest is taken. Without this, 7 of 1,500 derivatives were outside; now 0.
 SPARE = 3
@@ -45,7 +46,8 @@ class Ladder:
         self._central = Extrapolation(POWERS, (2, *shape))
         self._right, self._left = (OneSided(shape) for _ in range(2))
         self._half_jumps: list[tuple[Array, Array]] = []  # between the slopes of both sides, and their noise
-        self._before = self._finest = np.full(shape, np.nan)  # the differences at the last two steps
+        # The differences at the last three steps.
+        self._earlier = self._before = self._finest = np.full(shape, np.nan)
         self._last = np.full(shape, np.inf)  # what that is off by, at least
 
     def add(
@@ -71,6 +73,7 @@ class Ladder:
         finest = np.where(one_sided, np.fmax(up, down), middle)
         known = np.isfinite(finest)
         self._last = np.where(known, noise, self._last)
+        self._earlier = np.where(known, self._before, self._earlier)
         self._before = np.where(known, self._finest, self._before)
         self._finest = np.where(known, finest, self._finest)
         self.value, self.error_bar = self._best()
@@ -86,9 +89,12 @@ class Ladder:
     def grows(self) -> npt.NDArray[np.bool_]:
         """Where differences still grow at the shortest steps, by more than rounding: towards no known end.
 
-        Or the part that is the same on both sides, as beside a pole that is closer than the shortest step.
+        By a part of themselves, or by as much at each step, as a logarithm does. Or the part that is the same
+        on both sides, as beside a pole that is closer than the shortest step.
         """
         central = np.abs(self._finest) > STEEPER * np.abs(self._before) + self._last
+        drift, before = self._finest - self._before, self._before - self._earlier
+        central |= (drift * before > 0) & (np.abs(drift) > STEADY * np.abs(before) + 2 * self._last)
         if len(self._half_jumps) < PATIENCE:
             return np.asarray(central)
         (before, _), (finest, off) = self._half_jumps[-2:]
