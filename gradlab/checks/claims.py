@@ -28,7 +28,7 @@ from gradlab.point.returned import read_gradients
 
 SPREAD = 1e6  # outputs further apart than this are not contracted together
 MOST = 4  # parts
-LEAP = 0.1  # of a slope: a kink hides more of an entry than a slope that it changes by less
+LEAP = 1e-3  # of a slope: many kinks of little more hide together what one of the others is off by
 LINES = 4  # along which entries at a kink are looked for
 FEW = 0.01  # of the outputs; fewer join those of the next larger magnitude
 

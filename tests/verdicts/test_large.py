@@ -154,3 +154,48 @@ def test_numbers_of_all_magnitudes_are_told_each_on_its_own_scale(function, deri
     assert right.passed
     assert right.inputs[0].resolution < 1
     assert verdict(function, rule(1.5), x) == "fail"
+
+
+@pytest.mark.parametrize(("factor", "state"), [(1, "pass"), (-1, None), (2, None), (100, None)])
+def test_gradient_near_the_minimum_of_a_steep_quadratic_in_float32(factor, state):
+    """Which is but roundings of what forward does farther away; close by, forward shows it in float64."""
+
+    def backward(dy, u):
+        return (factor * dy * np.convolve(2 * np.diff(u.astype(float), 2), [1, -2, 1])).astype(u.dtype)
+
+    u = np.sin(np.linspace(0, 6, 2000)).astype(np.float32)
+    found = verdict(lambda u: np.sum(np.diff(u, 2) ** 2), backward, u)
+    assert found == state if state else found != "pass"
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_many_small_kinks_do_not_hide_what_is_wrong_elsewhere(weight, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(2000) * (rng.random(2000) < 0.3)
+
+    def rule(factor):
+        return lambda dy, x: factor * dy * (weight * np.sign(x) + 2 * (x - 1))
+
+    def forward(x):
+        return weight * np.abs(x).sum() + ((x - 1) ** 2).sum()
+
+    assert verdict(forward, rule(1), x) == "pass"
+    assert verdict(forward, rule(np.where(np.arange(2000) % 10 == 0, 1.1, 1)), x) == "fail"
+    assert verdict(forward, rule(np.where(np.arange(2000) == np.flatnonzero(x)[5], -1, 1)), x) == "fail"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_over_six_decades(seed):
+    rng = np.random.default_rng(seed)
+    mean = 10 ** rng.uniform(0, 6, 1500)
+    count = rng.poisson(mean)
+
+    def rule(factor):
+        return lambda dl, m: factor * dl * (1 - (count / m) ** 2)
+
+    def forward(m):
+        return ((m - count) ** 2 / m).sum()
+
+    assert verdict(forward, rule(1), mean) == "pass"
+    assert verdict(forward, rule(np.where(np.arange(1500) == 3, 1.1, 1)), mean) == "fail"
