@@ -105,6 +105,8 @@ def _claims_zero(criteria: Criteria, rows: Rows, mine: Mask) -> tuple[Mask, Arra
     known = NOTHING * problem.given_eps < 1 and bool((floor <= np.fmax(most, criteria.floor)).all())
     zero = (np.abs(rows.claim) <= floor).all(axis=1) & known
     zero[_contradicted_in_float64(criteria, rows, np.flatnonzero(zero & mine))] = False
+    # At a minimum, claims beside it scatter by what they truly are there; of none, none is rounded.
+    zero |= (rows.claim == 0).all(axis=1) & rows.small & rows.nearby.any(axis=1)
     return zero, floor
 
 

@@ -114,3 +114,20 @@ def test_claims_of_which_none_was_seen_do_not_pass_beside_a_minimum(shape, seed)
 
     report = gradcheck(lambda x, w, b: ((x @ w + b - x) ** 2).sum(), backward, inputs, raise_exception=False)
     assert not report.passed
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [3, 30])
+def test_gradient_of_none_at_a_minimum_passes_in_any_dtype(dtype, size):
+    """Though what it is beside the minimum, by a rounding of float32, is more than it may be off by."""
+    target = np.random.default_rng(0).normal(size=size).astype(dtype)
+
+    def verdict(offset):
+        return gradcheck(
+            lambda x: np.mean((x - target.astype(x.dtype)) ** 2),
+            lambda dl, x: (2 * dl / x.size * (x - target.astype(x.dtype)) + offset * dl).astype(x.dtype),
+            target,
+            raise_exception=False,
+        ).verdict
+
+    assert [verdict(0), verdict(1e-2)] == ["pass", "fail"]
