@@ -171,8 +171,9 @@ class Allowed:
         sizes = [np.abs(term).max(initial=0.0, where=np.isfinite(term)) for term in (one, other, *terms)]
         size = float(max(sizes))
         excess = np.abs(one - other) - self.same * size - self.floor
-        if not of_others:
-            excess -= np.fmin(self._roundings_of_one() / self.scale, SMALL_PART * size)
+        # Where no call is left to see what forward is off by, any answer may be nothing but such roundings.
+        part = 1.0 if self.linear.problem.calls_left < 1 else 0.0 if of_others else SMALL_PART
+        excess -= np.fmin(self._roundings_of_one() / self.scale, part * size)
         excess = np.where(np.isnan(excess), np.inf, excess)
         # What takes more to find out is asked for only where it decides.
         others = (self._rounding_of_outputs, self._noise_of_outputs) if of_others else (self._mere_noise,)

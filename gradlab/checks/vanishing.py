@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import BLUNT, CERTAIN, NOTHING, UNMEASURED, Criteria, default_rtol
+from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria, default_rtol
 from gradlab.checks.judge import FAR_STEP, refine
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
@@ -115,16 +115,31 @@ def _contradicted_in_float64(criteria: Criteria, rows: Rows, chosen: Indices) ->
 
     Near a minimum that is far steeper all around, any gradient is but roundings of what forward does there.
     """
-    step, value = usual_step(rows.table.eps), rows.value
-    # In the error bar is what the claim scatters by, and in that, what it truly changes by beside the point.
-    off = CERTAIN * rows.table.rounding(step) + np.abs(rows.table.central(step) - value)
-    off += BLUNT * np.abs(value)
-    shown = (np.abs(value) > off) & (rows.gap > off)
-    asked = chosen[shown[chosen].any(axis=1)]
+    asked = _shown(rows, chosen)
     if not criteria.problem.wide or not asked.size:
         return asked[:0]
-    gap = np.abs(rows.claims.in_float64_along(rows.directions.some(asked)) - value[asked])
-    return np.asarray(asked[(shown[asked] & (gap > off[asked])).any(axis=1)])
+    criteria.measure_noise(rows)
+    asked = _shown(rows, asked)
+    exact = rows.claims.in_float64_along(rows.directions.some(asked))
+    apart = np.abs(exact - rows.value[asked]) > _off(rows)[asked]
+    return np.asarray(asked[apart.any(axis=1)])
+
+
+def _shown(rows: Rows, chosen: Indices) -> Indices:
+    """Return along which rows forward shows a derivative, and another than is claimed."""
+    off = _off(rows)[chosen]
+    return chosen[((np.abs(rows.value[chosen]) > off) & (rows.gap[chosen] > off)).any(axis=1)]
+
+
+def _off(rows: Rows) -> Array:
+    """Return what values are off by, shape ``(r, s)``, apart from what claims scatter by.
+
+    That has in it what these truly change by beside the point.
+    """
+    table, step = rows.table, usual_step(rows.table.eps)
+    apart = np.abs(table.central(step) - rows.value)
+    noise = table.noise if table.upstreams is None else np.abs(table.upstreams) @ table.noise
+    return np.asarray(WHOLE * noise / step + apart + BLUNT * np.abs(rows.value))
 
 
 def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
