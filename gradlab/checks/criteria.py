@@ -15,6 +15,7 @@ Where the upstream gradient is in parts, a row is right if one part is, and the 
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -39,6 +40,7 @@ LEFT_OF_CANCELLED = 256
 COARSEST_RTOL = 0.5  # by default, in float8, or suggested: above it, a gradient twice as large may pass
 
 
+@functools.cache
 def default_rtol(eps: float) -> float:
     """Return the relative defect that a function with this unit of rounding lets one see.
 
