@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.noise import GOLDEN
+from gradlab.numerics.noise import GOLDEN, rounding_beside_one
 from gradlab.numerics.scales import blocks
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
@@ -192,9 +192,12 @@ class Allowed:
 
         Inputs that move by a rounding do not show it. What is another answer differs by more of its size.
         """
-        problem, largest = self.linear.problem, float(np.abs(self.linear.vector).max(initial=0.0))
-        of_backward = largest * max(1.0, float(np.abs(problem.output).max(initial=0.0)))
-        return CANCELLED * problem.given_eps * (of_backward if self.linear.role == "backward" else 1.0)
+        problem = self.linear.problem
+        if self.linear.role != "backward":
+            return CANCELLED * problem.given_eps
+        largest = float(np.abs(self.linear.vector).max(initial=0.0))
+        rounding = float(rounding_beside_one(problem.output, problem.given_eps).max(initial=0.0))
+        return CANCELLED * largest * rounding
 
     def _rounding_of_outputs(self) -> float:
         """Return what the outputs are rounded by that the answers weigh: forward shows no less of these.

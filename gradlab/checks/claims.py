@@ -22,7 +22,8 @@ from gradlab.numerics import Array, Mask
 from gradlab.numerics.noise import SAFETY, close_places, scatter
 from gradlab.numerics.table import usual_step
 from gradlab.point.drawn import drawn_like
-from gradlab.point.problem import Problem, noise_direction
+from gradlab.point.lines import noise_direction
+from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_gradients
 

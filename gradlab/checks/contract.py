@@ -40,7 +40,7 @@ from gradlab.checks.answers import (
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.noise import height_of_rounding
+from gradlab.numerics.noise import height_of_rounding, rounding_beside_one
 from gradlab.point.derivatives import ARGUMENTS
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem
@@ -204,7 +204,8 @@ def _is_noise(problem: Problem, one: Array, other: Array) -> bool:
     apart = np.abs(one - other)
     little = (apart <= height_of_rounding(one, problem.given_eps)).all()
     # Roundings of 1, as of log(1 + exp(-20)), that are a small part of what is left, need not show nearby.
-    if (apart <= np.fmin(CANCELLED * problem.given_eps, SMALL_PART * np.abs(one))).all():
+    rounded = CANCELLED * rounding_beside_one(one, problem.given_eps)
+    if (apart <= np.fmin(rounded, SMALL_PART * np.abs(one))).all():
         return True
     # Of outputs that are nothing but rounding, some scatter by none, by chance.
     mere = mere_noise(problem).max(initial=0.0)

@@ -84,7 +84,7 @@ def _strata_apart(
     for one in by_input:
         along, at_kink = _to_be_told_apart(claims, one)
         told = _told_apart(criteria, claims, one, along, at_kink) if along else one
-        probes.append(_on_own_scales(criteria, claims, told))
+        probes.append(_sorted_anew(criteria, claims, told))
         if one.position is not None and np.count_nonzero(at_kink):
             count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
             who = criteria.problem.names[one.position]
@@ -173,7 +173,7 @@ def _told_apart(
     return one if again.unprobed else again
 
 
-def _on_own_scales(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:
+def _sorted_anew(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:
     """Probe a large input of very different magnitudes once more if that tells little, each on its own scale.
 
     What an entry does over the scale of the largest is no measure of what it does over its own. So they are

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
-from gradlab.checks.ladders import LADDER
+from gradlab.checks.ladders import DISCERNING, LADDER
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.checks.stratum import StratumDirection
@@ -71,13 +71,13 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     # a tenth of rtol: hence no resolution is below 1.4 rtol.
     size = rows.size
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * size)
-    # A claim that is near the first difference is right at once. Where the value came from elsewhere, that
-    # is off by truncation: a wrong claim may be as near to it, and what it is compared with off by as much.
+    # A claim that is near the first difference is right at once. That may be off by truncation; and a ladder
+    # that a wrong claim goes down is known no better than it agrees with it: that is its error bar, then.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
     off = np.abs(rows.table.central(step) - rows.value)
     asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
     asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
-    least = 2 * off + tolerance
+    least = off / DISCERNING + tolerance
     least[asked | np.isnan(off)] = 0.0
     return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
 

@@ -14,9 +14,10 @@ from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.grids import are_floating, binary_grid
-from gradlab.numerics.noise import AFAR, COARSEST, height_of_rounding
+from gradlab.numerics.noise import AFAR, COARSEST, height_of_rounding, rounding_beside_one
 from gradlab.numerics.table import SMALLEST_STEP, Table
-from gradlab.point.problem import Problem, noise_direction
+from gradlab.point.lines import noise_direction
+from gradlab.point.problem import Problem
 
 FEW = 64  # steps: in these, what varies over one would show
 CERTAINLY = 4  # times that of the largest output: of 1, 2.2e-6, for solvers stop at the sixth decimal
@@ -57,9 +58,13 @@ def _would_not_move(rows: Rows, chosen: Indices) -> Mask:
     Over the scale, they lead to less than a rounding of terms as large as 1: log(1 + exp(-50)) is 0.
     """
     table, still = rows.table, (rows.nearby[chosen] == 0).all(axis=1) & rows.afar[chosen].any(axis=1)
-    size = np.fmax(np.abs(table.output), 1.0)
-    rounding = table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
-    return np.asarray(still & (np.abs(rows.claim[chosen]) <= rounding).all(axis=1))
+    return np.asarray(still & (np.abs(rows.claim[chosen]) <= _rounding_beside_one(table)).all(axis=1))
+
+
+def _rounding_beside_one(table: Table) -> Array:
+    """Return `rounding_beside_one` of the contracted outputs, shape ``(s,)``."""
+    rounding = rounding_beside_one(table.output, table.eps)
+    return rounding if table.upstreams is None else np.asarray(np.abs(table.upstreams) @ rounding)
 
 
 def _scatters_close_by(table: Table, chosen: Indices, slope: Array, scatter: Array) -> Mask:
@@ -115,8 +120,7 @@ def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:
 
     Even if outputs are what is left of terms as large as 1, in their own dtype.
     """
-    size, stays = np.fmax(np.abs(table.output), 1.0), np.zeros(chosen.size, dtype=bool)
-    least = MOVES * table.eps * (size if table.upstreams is None else np.abs(table.upstreams) @ size)
+    least, stays = MOVES * _rounding_beside_one(table), np.zeros(chosen.size, dtype=bool)
     for k, steep in enumerate(np.abs(slope)):
         step = (least / np.where(steep > 0, steep, np.inf)).max(initial=SMALLEST_STEP)
         table.take(chosen[k : k + 1], step)

@@ -23,8 +23,9 @@ from gradlab.numerics import Array
 from gradlab.numerics.noise import SAFETY, close_places, scatter
 from gradlab.numerics.scales import norm
 from gradlab.point.drawn import drawn_like
+from gradlab.point.lines import noise_direction
 from gradlab.point.outputs import flatten
-from gradlab.point.problem import Problem, noise_direction
+from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import flat_tangent
 from gradlab.point.tangents import parted

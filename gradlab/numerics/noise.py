@@ -204,6 +204,14 @@ def rounding_of_values(output: Array, eps: float) -> Array:
     return np.asarray(eps * np.abs(output) + SUBNORMAL)
 
 
+def rounding_beside_one(output: Array, eps: float) -> Array:
+    """Return what outputs are rounded by if they are what is left of terms as large as 1.
+
+    Of ``log(1 + exp(-50))`` that is nothing. Whether an output was computed so, its value does not show.
+    """
+    return np.asarray(eps * np.fmax(np.abs(output), 1.0))
+
+
 def height_of_rounding(output: Array, eps: float) -> Array:
     """Return how high a leap of outputs may be for rounding: relative, but no less than of 1 to float32."""
     return np.asarray(np.fmax(eps**ROUNDED * np.abs(output), eps**BESIDE_ONE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_storage, limits
-from gradlab.numerics.noise import At, close_places, output_noise
-from gradlab.numerics.scales import scales
+from gradlab.numerics.noise import output_noise
+from gradlab.numerics.scales import are_alike, scales
 from gradlab.point.bounds import about_constants
-from gradlab.point.drawn import SHORT, Seed, drawn_like, drawn_upstream
+from gradlab.point.drawn import SHORT, Seed, drawn_upstream
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.lengths import floors
-from gradlab.point.moves import InputMoves
+from gradlab.point.lines import noise_direction, outputs_along
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
 from gradlab.point.raised import RuleRaised
@@ -255,7 +255,7 @@ class Problem(Evaluation):
         x = self.value(position)
         scale = scales(x)
         if position not in self._floors:
-            self._floors[position] = tuple(floors(self, position))
+            self._floors[position] = () if are_alike(x) else tuple(floors(self, position))
         for below, floor in self._floors[position]:
             magnitude = np.abs(x)
             scale = np.where(magnitude < below, np.maximum(magnitude, floor), scale)
@@ -322,36 +322,9 @@ class Problem(Evaluation):
         Without ``leaps``, what scatters is noise, as in `output_noise`.
         """
         rng = np.random.default_rng(0)
-        lines = []
         size = max(self.output.size, *(self.value(i).size for i in self.wrt))
-        for _ in range(2 if size <= FEW else 1):
-            lines.append(self._line(noise_direction(self, rng), outputs))
+        lines = [
+            outputs_along(self, noise_direction(self, rng), outputs) for _ in range(2 if size <= FEW else 1)
+        ]
         with np.errstate(all="ignore"):
             return output_noise(lines, self.output[outputs], self.eps, leaps=leaps)
-
-    def _line(self, direction: Mapping[int, Array], outputs: npt.NDArray[np.intp]) -> At:
-        """Return some outputs along a line; what is needed anyway is evaluated together, if anything is."""
-        places = [t for side in close_places() for t in side]
-        if self.source is None or not self.affords(len(places)):
-            return partial(self._at, direction, outputs)
-        points = InputMoves(tuple(self.moved(direction, t) for t in places))
-        known = dict(zip(places, self.evaluate_moves(points)[:, outputs], strict=True))
-        return lambda t: known[t] if t in known else self._at(direction, outputs, t)
-
-    def _at(self, direction: Mapping[int, Array], outputs: npt.NDArray[np.intp], t: float) -> Array | None:
-        """Return some outputs at ``x + td``; ``None`` where no call is left."""
-        return self.evaluate(self.moved(direction, t))[outputs] if self.calls_left >= 1 else None
-
-
-def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:
-    """Draw a direction along which noise is looked for, of forward and of backward.
-
-    It is not rounded to a grid, as the directions of differences are: that of the values is looked for. Each
-    entry moves on its own scale, so that close to zero too the function is smooth from there to here.
-    """
-    direction = {}
-    for i in problem.wrt:
-        x = problem.value(i)
-        lengths = np.where(x == 0, problem.scale(i), np.abs(x))
-        direction[i] = problem.constraints.direction(i, x, lengths * drawn_like(x, rng))
-    return direction
