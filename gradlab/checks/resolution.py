@@ -74,12 +74,13 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     # A claim that is near the first difference is right at once. That may be off by truncation; and a ladder
     # that a wrong claim goes down is known no better than it agrees with it: that is its error bar, then.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
+    noticed = CERTAIN * bar + tolerance
     off = np.abs(rows.table.central(step) - rows.value)
-    asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
-    asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size))
-    least = off / DISCERNING + tolerance
-    least[asked | np.isnan(off)] = 0.0
-    return np.asarray(np.fmax(CERTAIN * bar + tolerance, least) + criteria.floor_of_parts(rows))
+    if np.count_nonzero(off):
+        asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
+        asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
+        noticed = np.fmax(noticed, np.where(asked, 0.0, off / DISCERNING + tolerance))
+    return np.asarray(noticed + criteria.floor_of_parts(rows))
 
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int]:

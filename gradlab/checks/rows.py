@@ -227,8 +227,7 @@ def first_differences(
     table.take(np.arange(directions.count), step)
     claim, terms = claims.along(directions)
     value = table.central(step)
-    error_bar = table.rounding(step).copy()
-    error_bar[~np.isfinite(value)] = np.inf
+    error_bar = np.where(np.isfinite(value), table.rounding(step), np.inf)
     return Rows(
         directions=directions,
         claims=claims,

@@ -110,7 +110,9 @@ def runs(position: Indices) -> Iterator[tuple[int, slice]]:
     >>> list(runs(np.array([0, 0, 3])))
     [(0, slice(0, 2, None)), (3, slice(2, 3, None))]
     """
-    if position.size:
+    if position.size and position[0] == position[-1]:  # most often there is one
+        yield int(position[0]), slice(0, position.size)
+    elif position.size:
         ends = [*((position[1:] != position[:-1]).nonzero()[0] + 1).tolist(), position.size]
         for start, end in pairwise([0, *ends]):
             yield int(position[start]), slice(start, end)
