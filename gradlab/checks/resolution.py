@@ -9,12 +9,12 @@ from typing import cast
 import numpy as np
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.criteria import CERTAIN, ROUNDINGS, Criteria
+from gradlab.checks.criteria import CERTAIN, Criteria
 from gradlab.checks.ladders import DISCERNING, LADDER
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.checks.stratum import StratumDirection
-from gradlab.numerics import Array, Indices
+from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
 
@@ -29,39 +29,52 @@ class Noticed:
         Shape ``(r, s)``: along each row; at a kink, more than all claims that are right.
     relative : Array
         Shape ``(r,)``: that relative to the claim, the least over all parts; NaN where nothing was found
-        right or wrong.
+        right or wrong, or what was is too small to matter.
+    small, blunt : array of bool, shape (r,)
+        Along which rows that were found right a claim of twice as much could have been missed, kinks aside:
+        as it would still be too small to matter, or would not.
     """
 
     change: Array
     relative: Array
+    small: Mask
+    blunt: Mask
 
     @classmethod
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
-        change, size = _noticed_by(criteria, rows) + rows.room, np.abs(rows.claim)
+        by_bar, change = (change + rows.room for change in _noticed_by(criteria, rows))
+        size, negligible = np.abs(rows.claim), criteria.negligible
         ratio = change / size
         ratio[size == 0] = np.nan
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
-            small = criteria.cannot_matter(rows)
-            relative = np.fmax.reduce(np.where(small, np.nan, ratio), axis=1, initial=np.nan)
+            ratio[criteria.cannot_matter(rows)] = np.nan
+            relative = np.fmax.reduce(ratio, axis=1, initial=np.nan)
         else:
             relative = np.fmin.reduce(ratio, axis=1, initial=np.nan)
         relative[~((rows.right | rows.wrong) & np.isfinite(relative))] = np.nan
-        return cls(change, relative)
+        missed = rows.right & ~rows.kinked & (relative >= 1)
+        if not np.count_nonzero(missed):
+            return cls(change, relative, missed, missed)
+        small = missed & (rows.size + rows.error_bar <= negligible).all(axis=1)
+        relative[small] = np.nan
+        rounding = criteria.floor_of_parts(rows)
+        hides = (by_bar >= size) | ((rounding >= size) & (rounding > negligible))
+        return cls(change, relative, small, missed & ~small & hides.all(axis=1))
 
 
 def resolution_of(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int, bool]:
     """Return the resolution of an input, how many entries are too small, and whether its probes are blunt."""
     resolution, too_small = _resolution(criteria, probes, noticed)
     if probes.by_entry:
-        blunt = _is_drowned(criteria, probes)
+        blunt = bool(np.count_nonzero(noticed.blunt[probes.which]))
     else:
         blunt = not _would_be_noticed(criteria, probes, noticed)
     return resolution, too_small, blunt
 
 
-def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
-    """Return which change of a claim was certain to be noticed, shape ``(r, s)``.
+def _noticed_by(criteria: Criteria, rows: Rows) -> tuple[Array, Array]:
+    """Return which change of a claim the error bar lets one notice, and which was certain to be: ``(r, s)``.
 
     Two ladders have to contradict it, the second with up to twice the error bar of the first, which also
     lies on both sides of the value; hence four error bars, and the tolerance on top. (At a kink, it has to
@@ -74,13 +87,15 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> Array:
     # A claim that is near the first difference is right at once. That may be off by truncation; and a ladder
     # that a wrong claim goes down is known no better than it agrees with it: that is its error bar, then.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
-    noticed = CERTAIN * bar + tolerance
+    by_bar = CERTAIN * bar + tolerance
+    noticed = by_bar + criteria.floor_of_parts(rows)
     off = np.abs(rows.table.central(step) - rows.value)
-    if np.count_nonzero(off):
-        asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
-        asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
-        noticed = np.fmax(noticed, np.where(asked, 0.0, off / DISCERNING + tolerance))
-    return np.asarray(noticed + criteria.floor_of_parts(rows))
+    if not np.count_nonzero(off):
+        return by_bar, noticed
+    asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
+    asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
+    least = off / DISCERNING - CERTAIN * bar  # more than the error bar lets one notice
+    return by_bar, noticed + np.where(asked, 0.0, np.fmax(least, 0.0))
 
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int]:
@@ -92,7 +107,7 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
         worst = float(np.fmax.reduce(noticed.relative[which]))
         if not probes.by_entry:
             worst *= math.sqrt(probes.size)  # of jvp, only sums are known: of entries that contribute alike
-        return None if math.isnan(worst) else worst, int(np.count_nonzero(probes.small))
+        return None if math.isnan(worst) else worst, int(np.count_nonzero(probes.small | noticed.small[which]))
     change, limit = noticed.change[which], criteria.negligible
     if probes.position in claims.problem.constraints.projections:
         return _resolution_along_projections(probes, claims, change, limit)
@@ -180,10 +195,3 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
                 hidden.add(stratum)
     return hidden <= seen and bool(seen or not (probes.right | probes.wrong).any())
 
-
-def _is_drowned(criteria: Criteria, probes: Probes) -> bool:
-    """Whether rounding of the largest influence hides all that an entry is, and rtol does not allow it."""
-    if ROUNDINGS * criteria.problem.given_eps <= criteria.rtol:
-        return False
-    rows, right = probes.rows, probes.right
-    return bool((np.abs(rows.claim[probes.which][right]) < criteria.floor_of_parts(rows)).all(axis=1).any())
