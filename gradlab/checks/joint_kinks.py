@@ -6,6 +6,9 @@ import numpy as np
 
 from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Rows
+from gradlab.numerics import Array
+from gradlab.numerics.scales import exact_displacement, random_direction
+from gradlab.point.problem import Problem
 
 
 def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
@@ -43,3 +46,18 @@ def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
             amounts[value] = alike * rng.choice([-1.0, 1.0]) * rng.uniform(1, 2)
         together[i].flat[j] = amounts[value]
     return towards, across, together
+
+
+def keeping_ties(problem: Problem, i: int) -> Array | None:
+    """Return a direction in which entries of equal value stay tied, and zeros stay; ``None`` without ties.
+
+    A large input is at a kink along any other direction if its numbers are in order, or their differences
+    have an absolute value: as many entries of an image have that is penalized by its total variation.
+    """
+    x = problem.value(i)
+    values, first, tied = np.unique(x, return_index=True, return_inverse=True)
+    if values.size == x.size:
+        return None
+    reach = problem.reach(i).ravel()[first]
+    amounts = random_direction(values, np.random.default_rng(0), np.where(values == 0, 0.0, reach))
+    return problem.direction(i, exact_displacement(x, amounts[tied].reshape(x.shape)))

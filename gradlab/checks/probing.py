@@ -10,7 +10,7 @@ from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput, Directions, count_movable
-from gradlab.checks.joint_kinks import directions_at_kinks
+from gradlab.checks.joint_kinks import directions_at_kinks, keeping_ties
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
@@ -85,6 +85,11 @@ def _strata_apart(
         along, at_kink = _to_be_told_apart(claims, one)
         told = _told_apart(criteria, claims, one, along, at_kink) if along else one
         probes.append(_sorted_anew(criteria, claims, told))
+        if one.kinked.any() and not told.wrong.any() and (tied := _with_ties_kept(criteria, claims, one)):
+            if tied.wrong.any():
+                probes.append(tied)
+            # Where all entries are at a kink, nothing else is seen of them.
+            told.blunt &= not (np.all(at_kink) and tied.right.all() and not tied.kinked.any())
         if one.position is not None and np.count_nonzero(at_kink):
             count = counted(int(np.count_nonzero(at_kink)), "entry", "entries")
             who = criteria.problem.names[one.position]
@@ -171,6 +176,15 @@ def _told_apart(
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
     again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
     return one if again.unprobed else again
+
+
+def _with_ties_kept(criteria: Criteria, claims: Claimed, one: Probes) -> Probes | None:
+    """Probe a large input at a kink along a direction past the kinks that are ties, if it has any."""
+    d = None if one.position is None or one.by_entry else keeping_ties(criteria.problem, one.position)
+    if d is None or one.position is None or not d.any():
+        return None
+    rows = judge(criteria, Directions.of(criteria.problem, {}, [{one.position: d}]), claims)
+    return Probes(one.position, rows, slice(0, 1), one.size)
 
 
 def _sorted_anew(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:

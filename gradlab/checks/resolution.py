@@ -107,7 +107,9 @@ def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[f
         worst = float(np.fmax.reduce(noticed.relative[which]))
         if not probes.by_entry:
             worst *= math.sqrt(probes.size)  # of jvp, only sums are known: of entries that contribute alike
-        return None if math.isnan(worst) else worst, int(np.count_nonzero(probes.small | noticed.small[which]))
+        return None if math.isnan(worst) else worst, int(
+            np.count_nonzero(probes.small | noticed.small[which])
+        )
     change, limit = noticed.change[which], criteria.negligible
     if probes.position in claims.problem.constraints.projections:
         return _resolution_along_projections(probes, claims, change, limit)
@@ -194,4 +196,3 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
             elif (change > limit).all() and not at_kink:
                 hidden.add(stratum)
     return hidden <= seen and bool(seen or not (probes.right | probes.wrong).any())
-

@@ -108,3 +108,40 @@ def test_slope_beyond_both_sides_at_thousands_of_kinks_is_wrong(seed):
         return gradcheck(lambda x: np.maximum(x, 0), backward, x, raise_exception=False).verdict
 
     assert [verdict(slope) for slope in (0.0, 1.0, -1.0, 3.0)] == ["pass", "pass", "fail", "fail"]
+
+
+@pytest.mark.parametrize("weight", [0.03, 3.0])
+@pytest.mark.parametrize("slope", [0.0, 1.0], ids=["between", "one side"])
+def test_penalized_differences_are_told_where_all_entries_are_at_a_kink(weight, slope):
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=300) * (rng.random(300) < 0.7), 10)  # with a background of zeros
+    target = x + 0.1 * rng.normal(size=x.size)
+
+    def forward(x):
+        return weight * np.abs(np.diff(x)).sum() + np.square(x - target).sum() / 2
+
+    def backward(dl, x, *, factor=1.0):
+        steps = np.diff(x)
+        sign = np.where(steps == 0, slope, np.sign(steps))
+        return dl * (factor * weight * -np.diff(sign, prepend=0.0, append=0.0) + x - target)
+
+    def verdict(factor):
+        rule = lambda dl, x: backward(dl, x, factor=factor)  # noqa: E731
+        return gradcheck(forward, rule, x, raise_exception=False).verdict
+
+    assert [verdict(factor) for factor in (1.0, -1.0, 0.0, 2.0)] == ["pass", "fail", "fail", "fail"]
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_gradient_that_is_given_to_all_of_several_equal_maxima_is_wrong(size):
+    x = np.repeat(np.random.default_rng(0).integers(0, 9, size=1500) / 4, size).reshape(1500, size)
+
+    def shares(x, each):
+        ties = x == x.max(axis=1, keepdims=True)
+        return ties if each else ties / ties.sum(axis=1, keepdims=True)
+
+    def verdict(each):
+        backward = lambda dl, x: dl * shares(x, each)  # noqa: E731
+        return gradcheck(lambda x: x.max(axis=1).sum(), backward, x, raise_exception=False).verdict
+
+    assert (verdict(each=False), verdict(each=True)) == ("pass", "fail")
