@@ -63,6 +63,7 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
                                                         move add less rounding at shorter steps; that may be
                                                         enough
         measure_noise               criteria            Problem.noise: what forward's values are off by
+        settle_on_stairs            stairs              none of its outputs is a staircase on purpose
         descend                   * ladders             the ladder, of two more steps here (numerics.ladder)
           _settle_what_agrees       ladders             nothing does; nor is anything left at its end
           _suspect_what_differs   * ladders             a suspect: it differs by far more than its error bar

@@ -197,7 +197,7 @@ class Criteria:
         table = rows.table
         if table.noise_is_measured:
             return
-        table.know_noise(self.problem.noise)
+        table.know_noise(self.problem.noise, self.problem.stepped)
         rows.learn_movement()
         wider = table.rounding(usual_step(table.eps))
         kinked = rows.kinked[:, np.newaxis]

@@ -15,6 +15,7 @@ from gradlab.checks.judge_kinks import look_for_kinks
 from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.scattering import open_high_stairs
+from gradlab.checks.stairs import settle_on_stairs
 from gradlab.checks.suspects import allow_for_rounding, try_suspects
 from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
@@ -80,6 +81,7 @@ def refine(criteria: Criteria, rows: Rows) -> None:
         return
     coarse = coarse_steps(rows.table.eps)
     criteria.measure_noise(rows)
+    settle_on_stairs(criteria, rows)
     descend(criteria, rows, coarse)
     on_stairs = try_suspects(criteria, rows, coarse)
     if rows.open.any():

@@ -223,7 +223,7 @@ def first_differences(
         if known is not None:  # another contraction, of which that table has every output by itself
             table.evaluate = known.remembering(table.evaluate)
     if problem.noise_is_known and not table.noise_is_measured:
-        table.know_noise(problem.noise)
+        table.know_noise(problem.noise, problem.stepped)
     table.take(np.arange(directions.count), step)
     claim, terms = claims.along(directions)
     value = table.central(step)

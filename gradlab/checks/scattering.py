@@ -14,13 +14,12 @@ from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.grids import are_floating, binary_grid
-from gradlab.numerics.noise import AFAR, COARSEST, height_of_rounding, rounding_beside_one
+from gradlab.numerics.noise import AFAR, CERTAINLY, COARSEST, height_of_rounding, rounding_beside_one
 from gradlab.numerics.table import SMALLEST_STEP, Table
 from gradlab.point.lines import noise_direction
 from gradlab.point.problem import Problem
 
 FEW = 64  # steps: in these, what varies over one would show
-CERTAINLY = 4  # times that of the largest output: of 1, 2.2e-6, for solvers stop at the sixth decimal
 MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
 
 

@@ -18,7 +18,7 @@ from gradlab.checks.criteria import COARSE, Criteria
 from gradlab.checks.leaps import explains, leap_beside
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LONG_STEPS, usual_step
+from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, usual_step
 
 LOOKED = 16  # parts of a row, where outputs are judged by themselves
 
@@ -68,3 +68,22 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     found = np.asarray((heights > 0).any(axis=1))
     rows.small &= ~found
     return found
+
+
+def settle_on_stairs(criteria: Criteria, rows: Rows) -> None:
+    """Settle open rows on stairs that are none of rounding: their slope is that of one stair, exactly none.
+
+    All outputs were seen to leap by multiples of round decimal numbers, or not to move. These rows do not
+    move over any of some of the shortest steps.
+    """
+    table, problem, which = rows.table, criteria.problem, np.flatnonzero(rows.open)
+    if not table.stepped.all():
+        return
+    for step in (SMALLEST_STEP, 10 * SMALLEST_STEP, 64 * SMALLEST_STEP):
+        if which.size and problem.calls_left >= 2:
+            table.take(which, step)
+            which = which[(table.secant(step)[which] == 0).all(axis=1)]
+    rows.value[which] = rows.error_bar[which] = 0.0
+    flat = np.isin(np.arange(rows.right.size), which)
+    criteria.settle(rows, flat, ~criteria.differs(rows))
+    rows.wrong |= flat & rows.open

@@ -30,11 +30,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from gradlab.numerics import Array, Mask
+from gradlab.numerics.decimals import on_decimal_stairs
 from gradlab.numerics.grids import are_floating, binary_grid, common_multiple, count_distinct, lowest_part
 
 # The spacing is 64 roundings of float32, relative to the input's scale: a function that computes in float32
@@ -70,6 +71,7 @@ SAFETY = 3  # standard deviations that an error bar is to cover
 # was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as that of 1e-6 · floor(x) still
 # is not.
 ROUNDED = 2 / 5
+CERTAINLY = 4  # times that of the largest output: of 1, 2.2e-6, for solvers stop at the sixth decimal
 BESIDE_ONE = 5 / 12  # likewise: 3.0e-7, a few roundings of 1 to float32
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
@@ -93,8 +95,8 @@ def close_places() -> list[list[float]]:
     return [[k * step for k in range(1, PER_SIDE + 1)] for step in (SPACING, -IRREGULAR * SPACING)]
 
 
-def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> Array:
-    """Return what each output of a function may be off by.
+def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> tuple[Array, Mask]:
+    """Return what each output of a function may be off by, and which are staircases on purpose.
 
     Parameters
     ----------
@@ -111,19 +113,34 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
 
     Returns
     -------
-    Array
+    noise : Array
         Shape ``(m,)``, nowhere below ``eps · |output|``.
+    stepped : array of bool, shape (m,)
+        Which outputs leap by multiples of a round decimal number: that is no noise.
 
     Examples
     --------
     >>> f = lambda t: 1e8 + np.sin([1 + t]) - 1e8
-    >>> noise = output_noise([f], f(0.0), 2.2e-16)
+    >>> noise, _ = output_noise([f], f(0.0), 2.2e-16)
     >>> bool(1e-9 < noise[0] < 1e-7)
     True
+    >>> f = lambda t: np.round(np.sin([1 + t]), 5)
+    >>> output_noise([f], f(0.0), 2.2e-16)[1]
+    array([ True])
     """
-    floor = rounding_of_values(output, eps)
+    floor, stepped = rounding_of_values(output, eps), np.zeros(output.shape, dtype=bool)
+    least = float(CERTAINLY * eps**ROUNDED * np.abs(output).max(initial=0.0))
     noise, grid, reach = floor.copy(), np.full_like(output, np.inf), np.abs(output)
     few = np.ones(output.shape, dtype=bool)
+
+    @cache
+    def seen_afar() -> list[Array]:
+        places = (*AFAR, *BETWEEN) if lines else ()
+        return [value for t in places if (value := lines[0](t)) is not None]
+
+    def afar(part: slice) -> list[Array]:
+        return [value[part] for value in seen_afar()]
+
     for at in lines:
         sides = _sides(at)
         if sides is None:
@@ -139,32 +156,35 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             shown, distinct = binary_grid(np.concatenate(values))
             grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
             few[part] &= distinct < DISTINCT
+            close = np.concatenate([side[1:] for side in values])
+            stepped[part] |= on_decimal_stairs(close, partial(afar, part), output[part], eps, least)
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
         loud = scattered > LOUD * (rounding_of_values(largest, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
         if leaps and loud.any() and not _leaps(at, output, np.where(loud, scattered, np.inf)):
             scattered[loud] = 0.0
+        scattered[stepped] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
     # NaN, at the edge of a domain, shows nothing.
-    noise = np.fmax(noise, _coarser_grid(lines, output, eps, grid, reach, few))
+    noise = np.fmax(noise, _coarser_grid(seen_afar, output, eps, grid, reach, few))
     if output.size < MANY:
-        return noise
+        return noise, stepped
     known = np.isfinite(near) & (near > 0)
     told = known & (noise <= COARSEST * near)  # of outputs that are nothing but noise, others are no kind
     typical = float(np.median(noise[told] / near[told])) if told.any() else 0.0
-    return np.fmax(noise, np.where(known, UNLIKE * typical * near, 0.0))
+    return np.fmax(noise, np.where(known & ~stepped, UNLIKE * typical * near, 0.0)), stepped
 
 
 def _coarser_grid(
-    lines: Sequence[At], output: Array, eps: float, grid: Array, reach: Array, few: Mask
+    afar: Callable[[], list[Array]], output: Array, eps: float, grid: Array, reach: Array, few: Mask
 ) -> Array:
     """Return what the outputs were rounded to, shape ``(m,)``, where that is more than their own dtype does.
 
     Parameters
     ----------
-    lines : sequence of callable
-        As above: where close values are ``few``, or their grid is unclear, more are taken from afar.
+    afar : callable
+        Returns more values: they are taken where close ones are ``few``, or their grid is unclear.
     output, eps
         As above.
     grid, reach : Array
@@ -173,10 +193,10 @@ def _coarser_grid(
         Of which outputs there are but a few different ones.
     """
     unclear, spread, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
-    if lines and unclear.any():
-        afar = [value for value in map(lines[0], (*AFAR, *BETWEEN)) if value is not None]
-        if afar:
-            seen = np.stack([output, *afar])
+    if unclear.any():
+        values = afar()
+        if values:
+            seen = np.stack([output, *values])
             also, _ = binary_grid(seen)
             also *= np.where(few, common_multiple(seen - output, also), 1)
             size = np.where(np.isinf(seen), np.nan, np.abs(seen))

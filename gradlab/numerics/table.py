@@ -115,6 +115,8 @@ class Table:
         As above.
     noise_is_measured : bool
         Whether it is more than the rounding that is assumed: ``eps`` times the outputs.
+    stepped : array of bool, shape (m,)
+        Which outputs were seen to leap on purpose, and not by rounding.
     steps : dict of float to Changes
         What was evaluated.
     seen, moved : arrays of bool, shape (r,)
@@ -141,6 +143,7 @@ class Table:
         self.seen, self.moved = np.zeros((2, count), dtype=bool)
         self._still: dict[int, tuple[float, npt.NDArray[np.bool_]]] = {}
         self.noise, self.noise_is_measured = rounding_of_values(output, eps), False
+        self.stepped = np.zeros(output.shape, dtype=bool)
         self._stairs: dict[tuple[int, int], float] = {}
         self._roundings: dict[float, Array] = {}  # what `rounding` returned, until more is known
         self._square: tuple[Array, Array, Array] | None = None
@@ -151,9 +154,10 @@ class Table:
             unknown = np.full((2, count, output.size), np.nan)
             self.slopes = dict(zip((usual, usual / RATIO), unknown, strict=True))
 
-    def know_noise(self, noise: Array) -> None:
-        """Take what was measured for what each output may be off by."""
+    def know_noise(self, noise: Array, stepped: npt.NDArray[np.bool_] | None = None) -> None:
+        """Take what was measured for what each output may be off by, and which are staircases on purpose."""
         self.noise, self.noise_is_measured, self._square = noise, True, None
+        self.stepped = self.stepped if stepped is None else stepped
         self._roundings.clear()
 
     def take(self, rows: Indices, step: float, *, note_still: bool = False) -> None:

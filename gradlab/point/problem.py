@@ -301,15 +301,24 @@ class Problem(Evaluation):
     @property
     def noise_is_known(self) -> bool:
         """Whether `noise` was measured already."""
-        return "noise" in self.__dict__
+        return "_measured" in self.__dict__
 
-    @cached_property
+    @property
     def noise(self) -> Array:
         """What each output may be off by: its dtype's rounding, or more where its values show more.
 
         It is measured, from evaluations close to the point, when it is first needed.
         """
-        return self.noise_of(np.arange(self.output.size))
+        return self._measured[0]
+
+    @property
+    def stepped(self) -> npt.NDArray[np.bool_]:
+        """Which outputs were seen then to leap by multiples of a round decimal number, shape ``(m,)``."""
+        return self._measured[1]
+
+    @cached_property
+    def _measured(self) -> tuple[Array, npt.NDArray[np.bool_]]:
+        return self._measure(np.arange(self.output.size))
 
     @property
     def given_noise(self) -> Array:
@@ -321,6 +330,11 @@ class Problem(Evaluation):
 
         Without ``leaps``, what scatters is noise, as in `output_noise`.
         """
+        return self._measure(outputs, leaps=leaps)[0]
+
+    def _measure(
+        self, outputs: npt.NDArray[np.intp], *, leaps: bool = True
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
         rng = np.random.default_rng(0)
         size = max(self.output.size, *(self.value(i).size for i in self.wrt))
         lines = [

@@ -28,16 +28,50 @@ STAIRS = [
         )
         for seed in range(4)
     ),
-    *(  # some of whose stairs are shorter than the place where noise is looked for: they may be rounding
+    *(  # some of whose stairs are shorter than the place where noise is looked for
         Row(
             f"four decimals {seed}",
             lambda x: np.round(x, 4),
             lambda dy, x: 0 * dy,
             normal(6, seed=seed),
             {"two": lambda dy, x: 2 * dy, "straight through": lambda dy, x: dy},
-            NOT_FAIL,
         )
         for seed in range(2, 6)
+    ),
+    *(
+        Row(
+            f"{scale:g} rounded to {step:g} of it",
+            lambda x, q=scale * step: np.floor(x / q + 0.5) * q,
+            lambda dy, x: 0 * dy,
+            (scale * np.random.default_rng(4).normal(size=5),),
+            {"straight through": lambda dy, x: dy, "sign": lambda dy, x: -dy},
+        )
+        for scale in (1e-3, 1.0, 50.0)
+        for step in (1e-3, 1e-4, 1e-5)
+    ),
+    *(
+        Row(
+            f"mean of {scale:g} rounded to {step:g} of it",
+            lambda x, q=scale * step: np.mean(np.floor(x / q + 0.5) * q),
+            lambda dl, x: 0 * x,
+            (scale * np.random.default_rng(4).normal(size=5),),
+            {"straight through": lambda dl, x: dl * np.ones_like(x) / x.size},
+        )
+        for scale in (1e-3, 1.0, 50.0)
+        for step in (1e-3, 1e-4, 1e-5)
+    ),
+    *(  # floating-point numbers of one binade have a common step, too
+        Row(
+            f"beside {offset:g} in float32, times {factor:g}",
+            lambda x, a=offset, c=factor: c * np.float64(np.float32(a + np.sin(x)) - np.float32(a)),
+            lambda dy, x, c=factor: c * dy * np.cos(x),
+            normal(5, seed=2),
+            {"sign": lambda dy, x, c=factor: -c * dy * np.cos(x)},
+            NOT_FAIL,
+            NOT_PASS,
+        )
+        for offset in (0.0, 1.0, 10.0)
+        for factor in (0.1, 1e-3, 1 / 3)
     ),
     *(  # 1e8 and all its multiples are multiples of 256, a binary grid
         Row(
@@ -73,8 +107,6 @@ STAIRS = [
             lambda dl, x: 0 * x,
             (size * np.random.default_rng(seed).standard_normal(5),),
             {"straight through": lambda dl, x: dl * np.ones_like(x)},
-            right_is=NOT_FAIL,
-            wrong_is=NOT_PASS,
         )
         for decimals, size in ((4, 1.0), (5, 1.0), (2, 1e3))
         for seed in range(2)
