@@ -76,7 +76,7 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
                                                         does not explain it
             _claim_is_supported     suspects            no: nothing from closer by agrees with the claim
             cannot_be_called_wrong  scattering          no: forward does not scatter
-            find_imprecise          criteria            nothing, in float64
+            find_imprecise          precision           nothing, in float64
       _on_own_scale                 judge               the same on the scale |x|, where that is smaller: what
                                                         is known better counts
     probe                           probing             goes on: resolution_of, as above
@@ -106,8 +106,8 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
       judge ── criteria              when a row is right, wrong or too small to matter
         rows                           first differences
         judge_kinks ── kinks           at a kink: what lies between the slopes of both sides is right
-        ladders                        what is open: Richardson extrapolation, to the end of resolution
-        suspects                       what looks wrong: from close by, and along a second ladder
+        ladders ── further             what is open: Richardson extrapolation, to the end of resolution
+        suspects ── precision          what looks wrong: from close by, and along a second ladder
         stairs ── leaps                what is rounded on the way, and hides the slope
         scattering                     what scatters by more than rounding: neither right nor wrong
       vanishing                      an input of which nothing was seen: zero, or too small to tell

@@ -29,6 +29,7 @@ from gradlab.point.problem import Problem
 CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be noticed for certain
 COARSE = 0.1  # of the size: a wider error bar tells nothing, unless rtol is wider still
 SHARP = 5  # times rtol: an error bar that is wider is worth more calls
+DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which side is right
 BLUNT = 1e-3  # of the size: likewise, where many entries move
 UNMEASURED = 8  # times rounding: what the noise of forward may turn out to be, once it is measured
 ROUNDINGS = 16  # of what is right in the same part, or of 1 for an rtol: how far a claim may be off
@@ -275,36 +276,6 @@ class Criteria:
     def is_small(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
         return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
-
-    def find_imprecise(self, rows: Rows, wrong: Indices, error_bar: Array) -> None:
-        """Mark which wrong rows are right in float64, and settle those that are too small to matter.
-
-        Digits that are lost of a derivative that nobody sees beside others are no defect, nor is what forward
-        is rounded by where that shows no derivative at all: a row that has to be found right is open, then.
-
-        Parameters
-        ----------
-        rows : Rows
-            All of them.
-        wrong : Indices
-            Some that are wrong in the dtype given.
-        error_bar : Array
-            Shape ``(wrong, s)``: of ``value``, without the rounding of the claim.
-        """
-        if not self.problem.wide or not wrong.size:
-            return
-        exact = rows.claims.in_float64_along(rows.directions.some(wrong))
-        allowed = error_bar + self.tolerance(rows)[wrong] / 100
-        imprecise = (np.abs(exact - rows.value[wrong]) <= allowed).all(axis=1)
-        off = self.problem.given_eps * np.abs(self.problem.output) + self.problem.given_noise
-        hidden = NOTHING * float((np.abs(self.problem.grad_output) * off).sum())
-        nothing = np.abs(rows.value) <= rows.error_bar
-        seen = ~nothing | (rows.gap > hidden)
-        large = (rows.size > self.negligible) | rows.strict[:, np.newaxis]
-        matters = (self.differs(rows) & seen & large)[wrong].any(axis=1)
-        rows.imprecise[wrong] = imprecise
-        rows.small[wrong] = imprecise & ~matters & ~rows.strict[wrong]
-        rows.wrong[wrong] = ~imprecise | matters
 
     def deciding_rtol(self, sides: Sides, which: Indices | Mask) -> float:
         """Return the smallest ``rtol`` at which none of some that are open would be.

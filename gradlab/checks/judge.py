@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.checks.claimed import Claimed
-from gradlab.checks.criteria import BLUNT, Criteria
+from gradlab.checks.criteria import BLUNT, DISCERNING, Criteria
 from gradlab.checks.directions import Directions
+from gradlab.checks.further import ascend, descend_further
 from gradlab.checks.judge_kinks import look_for_kinks
-from gradlab.checks.ladders import DISCERNING, ascend, descend, descend_further
+from gradlab.checks.ladders import descend
 from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.scattering import open_high_stairs
 from gradlab.checks.stairs import settle_on_stairs

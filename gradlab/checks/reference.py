@@ -25,6 +25,7 @@ from gradlab.checks.directions import Directions, movable
 from gradlab.checks.found import Compared
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import plan
+from gradlab.checks.precision import find_imprecise
 from gradlab.checks.probes import Probes
 from gradlab.checks.probing import probe
 from gradlab.checks.rows import Rows
@@ -159,7 +160,7 @@ def _compare_gradients(
     doubtful = _ask_forward(criteria, rows, np.flatnonzero(rows.open & differs))
     _ask_about_the_rest(criteria, rows, np.flatnonzero(rows.open & ~differs)[:ASKED])
     wrong = np.flatnonzero(rows.wrong)
-    criteria.find_imprecise(rows, wrong, rows.error_bar[wrong])
+    find_imprecise(criteria, rows, wrong, rows.error_bar[wrong])
     found = []
     for i in gradients:
         probes = Probes(i, rows, rows.directions.of_inputs.get(i, slice(0, 0)), entries[i].size)

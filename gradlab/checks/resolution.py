@@ -9,8 +9,8 @@ from typing import cast
 import numpy as np
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.criteria import CERTAIN, Criteria
-from gradlab.checks.ladders import DISCERNING, LADDER
+from gradlab.checks.criteria import CERTAIN, DISCERNING, Criteria
+from gradlab.checks.ladders import LADDER
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.checks.stratum import StratumDirection

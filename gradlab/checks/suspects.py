@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import Criteria
+from gradlab.checks.criteria import DISCERNING, Criteria
+from gradlab.checks.further import closest_steps
 from gradlab.checks.judge_kinks import judge_coupled, judge_kink
 from gradlab.checks.kinks import FARTHER, slopes_at
-from gradlab.checks.ladders import DISCERNING, closest_steps
+from gradlab.checks.precision import find_imprecise
 from gradlab.checks.rows import Rows
 from gradlab.checks.scattering import cannot_be_called_wrong
 from gradlab.checks.stairs import find_stairs
@@ -124,7 +125,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
             judge_coupled(criteria, rows, row)
         wrong = rows.wrong[chosen]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
-    criteria.find_imprecise(rows, chosen[wrong], of_forward[wrong])
+    find_imprecise(criteria, rows, chosen[wrong], of_forward[wrong])
 
 
 def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:

@@ -264,31 +264,33 @@ class Table:
         little as that tells.
         """
         if step not in self._roundings:
-            values = np.empty((self.count, self.parts))
-            values[:] = self._noise_of_parts()
-            for row, (longer, still) in self._still.items():
-                if longer > step:
-                    values[row] = self._noise_of_parts(still, step / longer)
-            if step in self.steps:
-                values += self.eps * np.fmax(self.secant(step) * step, 0.0)
-            for place, height in self._stairs.items():
-                values[place] += height
-            values *= WHOLE / (2 * step)
+            values = self._rounding_of(range(self.count), step)
             values.flags.writeable = False
             self._roundings[step] = values
         return self._roundings[step]
 
     def rounding_along(self, row: int, step: float) -> Array:
         """Return one row of that, ``(s,)``: to ask for one after the other takes no longer with many rows."""
-        if step in self._roundings:
-            return np.asarray(self._roundings[step][row])
-        longer, still = self._still.get(row, (0.0, None))
-        values = self._noise_of_parts(still, step / longer) if longer > step else self._noise_of_parts()
+        known = self._roundings.get(step)
+        return np.asarray(self._rounding_of(range(row, row + 1), step)[0] if known is None else known[row])
+
+    def _rounding_of(self, rows: range, step: float) -> Array:
+        """Return what rows that stand together are rounded by at a step."""
+        values = np.empty((len(rows), self.parts))
+        values[:] = self._noise_of_parts()
+        for row in rows if self._still else ():
+            longer, still = self._still.get(row, (0.0, None))
+            if longer > step:
+                values[row - rows.start] = self._noise_of_parts(still, step / longer)
         if step in self.steps:
-            sides = self.steps[step]
-            values = values + self.eps * np.fmax(np.fmax(np.abs(sides.up[row]), np.abs(sides.down[row])), 0.0)
-        heights = np.array([self._stairs.get((row, part), 0.0) for part in range(self.parts)])
-        return np.asarray((values + heights) * (WHOLE / (2 * step)))
+            sides, these = self.steps[step], slice(rows.start, rows.stop)
+            steep = np.fmax(np.abs(sides.up[these]), np.abs(sides.down[these])) / step  # may overflow
+            values += self.eps * np.fmax(steep * step, 0.0)
+        for (row, part), height in self._stairs.items():
+            if row in rows:
+                values[row - rows.start, part] += height
+        values *= WHOLE / (2 * step)
+        return values
 
     def _noise_of_parts(self, still: npt.NDArray[np.bool_] | None = None, part: float = 1.0) -> Array:
         """Return what the contracted outputs may be off by, ``(s,)``; of some that are still only a part."""
