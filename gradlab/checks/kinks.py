@@ -30,6 +30,7 @@ CLOSE = 2.0**-8  # of the usual step
 FARTHER = 16
 GONE = 8  # times smaller: a jump that is no longer there
 CLEARLY = 64  # times its rounding: a jump that is none of noise
+ALIKE = 8  # jumps: what slopes may differ by, by curvature and by other kinks
 HIDDEN = 16  # times its rounding: a jump is no longer seen for certain
 NEARBY = 64  # random points around a kink, at most: of five equal numbers each has any place in every fifth
 NEARBY_DISTANCE = 32  # steps of the differences there: how far away they are, so that most stay on one side
@@ -105,9 +106,13 @@ class _Look:
     off: Array
 
     def keeps_the_jump_of(self, farther: _Look) -> npt.NDArray[np.bool_]:
-        """Return which outputs have the same jump from here and from farther away."""
+        """Return which outputs have the same jump from here and from farther away, between like slopes.
+
+        Else what varies over less than either step may happen to have the same.
+        """
         here, there = np.abs(self.half_jump), np.abs(farther.half_jump)
         same = np.sign(self.half_jump) == np.sign(farther.half_jump)
+        same &= np.abs(self.slope - farther.slope) <= ALIKE * np.fmax(here, there)
         return np.asarray(same & (here > there / 2) & (here < 2 * there) & (here > 2 * self.off))
 
     def no_longer_sees(self, farther: _Look) -> npt.NDArray[np.bool_]:

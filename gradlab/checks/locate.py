@@ -267,22 +267,28 @@ def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
 def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
     """Return the step at which one difference along a row is known best, and its uncertainty: ``(s,)``.
 
-    What truncation is at a step, the next longer one tells; it shrinks with the square of the step. Where it
-    happens to cancel, it does so along the whole direction alone: the most that any step has told counts.
+    What truncation is at a step, the next longer one tells, if it is more than rounding; it shrinks with the
+    square of the step. Where it happens to cancel, it does so along the whole direction alone, and steps that
+    are longer than forward varies over show too little: the most that any of them has told counts.
     """
-    known = sorted((h for h in table.steps if np.isfinite(table.central(h)[row]).all()), reverse=True)
-    best, least = (usual_step(table.eps), table.rounding_along(row, usual_step(table.eps))), np.inf
-    curved = np.zeros(table.parts)  # truncation over the square of the step
+    known: list[float] = []
+    for h in sorted(table.steps, reverse=True):
+        if np.isfinite(table.central(h)[row]).all() and not (known and h > known[-1] / 2):
+            known.append(h)
+    curved, hidden = np.zeros(table.parts), np.full(table.parts, np.inf)  # truncation over the step squared
     for longer, step in itertools.pairwise(known):
-        apart = np.abs(table.central(longer)[row] - table.central(step)[row])
-        truncation = np.fmax(apart, table.rounding_along(row, step)) / ((longer / step) ** 2 - 1)
-        curved = np.fmax(curved, truncation / step**2)
-        for half in range(HALVINGS):
-            h = step / 2**half
-            off = curved * h**2 + table.rounding_along(row, h)
-            if h <= LARGEST_STEP and off[column] < least:
-                best, least = (h, off), off[column]
-    return best
+        apart, rounding = (
+            np.abs(table.central(longer) - table.central(step))[row],
+            table.rounding_along(row, step),
+        )
+        weight = longer**2 - step**2
+        curved = np.where(apart > rounding, np.fmax(curved, apart / weight), curved)
+        hidden = np.fmin(hidden, rounding / weight)  # any less cannot be told
+    curved = np.where(curved > 0, curved, np.nan_to_num(hidden, posinf=0.0))
+    tried = sorted({h / 2**half for h in (*known, usual_step(table.eps)) for half in range(HALVINGS)})
+    offs = [curved * h**2 + table.rounding_along(row, h) for h in tried if h <= LARGEST_STEP]
+    best = int(np.argmin([off[column] for off in offs]))
+    return tried[best], offs[best]
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -142,15 +142,15 @@ def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
 def _claim_is_supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
     """Return along which suspects a difference from closer by contradicts the ladder, and not the claim.
 
-    Of those that the table has, if any: of a kink beside the point, whose jump is little more than rounding,
-    no ladder of short steps tells.
+    The closest that tells one from the other, of those that the table has, if any: of a kink beside the
+    point, whose jump is little more than rounding, no ladder of short steps tells.
     """
-    table, supported = rows.table, np.zeros(chosen.size, dtype=bool)
+    table, supported = rows.table, np.zeros((chosen.size, rows.table.parts), dtype=bool)
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
-    for step in table.steps:
-        if step >= usual_step(table.eps):
-            continue
+    told, tolerance = np.zeros_like(supported), criteria.tolerance(rows)[chosen]
+    for step in sorted(h for h in table.steps if h < usual_step(table.eps)):
         there, off = table.central(step)[chosen], table.rounding(step)[chosen]
-        agrees = np.abs(claim - there) <= off + criteria.tolerance(rows)[chosen]
-        supported |= (agrees & (np.abs(value - there) > off + bar)).any(axis=1)
-    return supported
+        of_claim, of_value = np.abs(claim - there) > off + tolerance, np.abs(value - there) > off + bar
+        supported |= ~told & of_value & ~of_claim
+        told |= of_value | of_claim
+    return np.asarray(supported.any(axis=1))

@@ -37,6 +37,7 @@ import numpy as np
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.decimals import on_decimal_stairs
 from gradlab.numerics.grids import are_floating, binary_grid, common_multiple, count_distinct, lowest_part
+from gradlab.numerics.scales import FINEST
 
 # The spacing is 64 roundings of float32, relative to the input's scale: a function that computes in float32
 # shows its steps, and what is smooth leaves a fourth power of it, 3e-21. (A third would be two roundings of
@@ -49,6 +50,7 @@ STARTS, FOLLOWED = 3, 2  # places at a time: equal leaps in both halves of one c
 SURE = 3  # halvings: in one of them, noise happens to bend less
 LATER, SHRUNK = 15, 0.2  # halvings, in which noise shrinks to no so much, and a cube root to half of it
 SPOILT, OUTLYING = 3, 32  # bends, by one break alone, if they are so many times the next
+SMOOTH = 2.0**-12  # of a length within which outputs are smooth: a fourth power of it is left, 3.5e-15
 POLE = 32  # times steeper than it looked: no leap, but an infinite value beside the point
 PER_SIDE = 8  # points
 IRREGULAR = 0.73  # of the spacing, on the other side
@@ -90,9 +92,9 @@ BLOCK = 4096  # components at a time: differences of a large output would be man
 At = Callable[[float], "Array | None"]
 
 
-def close_places() -> list[list[float]]:
+def close_places(spacing: float = SPACING) -> list[list[float]]:
     """Return where along a line noise is looked for, on each side of the point."""
-    return [[k * step for k in range(1, PER_SIDE + 1)] for step in (SPACING, -IRREGULAR * SPACING)]
+    return [[k * step for k in range(1, PER_SIDE + 1)] for step in (spacing, -IRREGULAR * spacing)]
 
 
 def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> tuple[Array, Mask]:
@@ -145,24 +147,25 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
         sides = _sides(at)
         if sides is None:
             break
-        scattered, largest, moves = (np.zeros_like(output) for _ in range(3))
+        scattered, usual, moves = (np.zeros_like(output) for _ in range(3))
         for start in range(0, output.size, BLOCK):
             part = slice(start, start + BLOCK)
             values = [np.stack([output[part], *(v[part] for v in side)]) for side in sides]
             scattered[part] = SAFETY * scatter(values)
-            largest[part] = np.fmax.reduce([np.fmax.reduce(np.abs(side)) for side in values])
-            moves[part] = np.fmax.reduce([np.fmax.reduce(np.abs(side - side[0])) for side in values])
-            reach[part] = np.fmax(reach[part], largest[part])
+            largest = np.fmax.reduce([np.fmax.reduce(np.abs(side)) for side in values])
+            moves[part] = _usual([np.abs(side[1:] - side[0]) for side in values])
+            usual[part] = _usual([np.abs(side[1:]) for side in values])
+            reach[part] = np.fmax(reach[part], largest)
             shown, distinct = binary_grid(np.concatenate(values))
             grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
             few[part] &= distinct < DISTINCT
             close = np.concatenate([side[1:] for side in values])
             stepped[part] |= on_decimal_stairs(close, partial(afar, part), output[part], eps, least)
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
-        loud = scattered > LOUD * (rounding_of_values(largest, eps) + eps * moves / SPACING)
+        loud = scattered > LOUD * (rounding_of_values(usual, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
-        if leaps and loud.any() and not _leaps(at, output, np.where(loud, scattered, np.inf)):
-            scattered[loud] = 0.0
+        if leaps and loud.any() and (width := _smooth_within(at, output, np.where(loud, scattered, np.inf))):
+            scattered = np.where(loud, _closer_scatter(at, width), scattered)
         scattered[stepped] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
@@ -264,17 +267,23 @@ def scatter(sides: Sequence[Array]) -> Array:
     return np.asarray(np.sort(differences, axis=0)[-ORDER - 1] / GAIN)
 
 
+def _usual(sides: Sequence[Array]) -> Array:
+    """Return the largest of some sizes, without those that one pole beside the point may spoil: ``(m,)``."""
+    sizes = np.nan_to_num(np.concatenate(sides), nan=0.0)
+    return np.asarray(np.sort(sizes, axis=0)[-ORDER - 1])
+
+
 def _bends(side: Array) -> Array:
     """Return the fourth differences; none where values change once alone: at the edge of a stair."""
     once = (side[1:] != side[:-1]).sum(axis=0) <= 1
     return np.where(once, 0.0, np.diff(side, n=ORDER, axis=0))
 
 
-def _leaps(at: At, output: Array, height: Array) -> bool:
-    """Whether outputs leap by about so much, looked at ever closer where they bend most.
+def _smooth_within(at: At, output: Array, height: Array) -> float:
+    """Return within what length outputs do not scatter by about so much, looked at where they bend most.
 
     All outputs are looked at together, each in units of its own height; where that is infinite, it is left
-    out. True as well where no more may be asked for.
+    out. Zero if they leap within any length, and where no more may be asked for.
     """
     centre = np.where(np.isfinite(height), output, 0.0)
     # From a half to one and a half, no two alike: what one output does, and another less, does not cancel.
@@ -298,19 +307,31 @@ def _leaps(at: At, output: Array, height: Array) -> bool:
         parts = {(left, w / 2): whole[start, w] / 4 for start, w in places for left in (start, start + w)}
         whole = {half: bend(*half) for half in parts}
         if any(map(np.isnan, whole.values())):
-            return True
+            return 0.0
         # Of what is smooth, each half bends by a quarter of the whole.
         beyond = {half: abs(whole[half] - smooth) for half, smooth in parts.items()}
         places = sorted(beyond, key=lambda half: -beyond[half])[:FOLLOWED]
         bends.append(beyond[places[0]])
         last = bends[-SURE:]
+        width = min(abs(w) for _, w in parts)
         if len(last) == SURE and (max(last) <= HEIGHT or min(last) > POLE * most):
-            return False
+            return width
     # Of many outputs, ever fewer leap as places become narrower: noise adds up like a root of their number.
-    return max(last) * math.sqrt(np.isfinite(height).sum()) >= SHRUNK * max(bends[-LATER:][:SURE])
+    leaps = max(last) * math.sqrt(np.isfinite(height).sum()) >= SHRUNK * max(bends[-LATER:][:SURE])
+    return 0.0 if leaps else width
 
 
-def _sides(at: At) -> list[list[Array]] | None:
+def _closer_scatter(at: At, width: float) -> Array | float:
+    """Return what outputs scatter by where they are smooth, from so close by that nothing else is left.
+
+    Of an offset that forward subtracts there is far more rounding in them than their own; zero where no more
+    may be asked for.
+    """
+    sides = _sides(at, max(SMOOTH * width, FINEST / IRREGULAR))
+    return SAFETY * scatter([np.stack(side) for side in sides]) if sides else 0.0
+
+
+def _sides(at: At, spacing: float = SPACING) -> list[list[Array]] | None:
     """Return the values at all close places, side by side; ``None`` where no more may be asked for."""
-    sides = [[value for t in side if (value := at(t)) is not None] for side in close_places()]
+    sides = [[value for t in side if (value := at(t)) is not None] for side in close_places(spacing)]
     return sides if all(len(side) == PER_SIDE for side in sides) else None
