@@ -19,7 +19,7 @@ from gradlab.checks.criteria import NOTHING
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.kinks import CLOSE
 from gradlab.numerics import Array, Mask
-from gradlab.numerics.noise import SAFETY, close_places, scatter
+from gradlab.numerics.noise import SAFETY, scatter
 from gradlab.numerics.table import usual_step
 from gradlab.point.drawn import drawn_like
 from gradlab.point.lines import noise_direction
@@ -72,7 +72,7 @@ class Claims:
         found, largest = [], 0.0
         for s, gradients in enumerate(self.gradients):
             sides: list[dict[int, list[Array]]] = []
-            for places in close_places():
+            for places in problem.close_places:
                 side = {i: [g.ravel()] for i, g in gradients.items()}
                 for t in places:
                     answer = self._answer((1 + t * drawn) * self.upstreams[s], problem.moved(line, t))

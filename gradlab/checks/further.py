@@ -44,6 +44,7 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
     closer = np.where(gap <= ladder.error_bar + bar, ladder.error_bar < bar, sharp)
     rows.value[chosen] = np.where(closer, ladder.value, value)
     rows.error_bar[chosen] = np.where(closer, ladder.error_bar, bar)
+    rows.further[chosen] |= closer
     open_, doubtful = rows.open & ~on_stairs, np.zeros(rows.claim.shape, dtype=bool)
     doubtful[chosen] = ladder.grows
     rows.unresolved[chosen] &= ladder.grows.any(axis=1)

@@ -18,6 +18,10 @@ from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
 
+# Times its error bar: what a second ladder may end at, where shorter steps tell. Of 216 defects at offsets of
+# 1e4 and more, 37 were undecided at 1, 6 at 4, and 3 at 16 and beyond, of forces that are next to none.
+AT_THE_END = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Noticed:
@@ -85,14 +89,14 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> tuple[Array, Array]:
     size = rows.size
     bar = np.fmax(rows.error_bar, LADDER * criteria.rtol * size)
     # A claim that is near the first difference is right at once. That may be off by truncation; and a ladder
-    # that a wrong claim goes down is known no better than it agrees with it: that is its error bar, then.
+    # that a wrong claim goes down is known no better than it agrees with it, unless shorter steps tell.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
-    by_bar = CERTAIN * bar + tolerance
+    by_bar = CERTAIN * np.where(rows.further, AT_THE_END * bar, bar) + tolerance
     noticed = by_bar + criteria.floor_of_parts(rows)
     off = np.abs(rows.table.central(step) - rows.value)
     if not np.count_nonzero(off):
         return by_bar, noticed
-    asked = (rows.kinked | rows.elsewhere)[:, np.newaxis]
+    asked = (rows.kinked | rows.elsewhere)[:, np.newaxis] | rows.further
     asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
     least = off / DISCERNING - CERTAIN * bar  # more than the error bar lets one notice
     return by_bar, noticed + np.where(asked, 0.0, np.fmax(least, 0.0))

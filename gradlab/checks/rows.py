@@ -98,6 +98,8 @@ class Rows(Sides):
     unresolved : array of bool, shape (r,)
         Along which forward bends the more the closer to the point: what is narrower than any step hides, and
         nothing is too small to matter.
+    further : array of bool, shape (r, s)
+        What is known of which is from shorter steps than the usual one, where a ladder ends.
     elsewhere : array of bool, shape (r,)
         What is known of which joint directions is not from the table, which holds longer ones.
     rises : array of bool, shape (r,)
@@ -124,6 +126,7 @@ class Rows(Sides):
     strict: Mask = field(init=False)
     kinked: Mask = field(init=False)
     unresolved: Mask = field(init=False)
+    further: Mask = field(init=False)
     elsewhere: Mask = field(init=False)
     rises: Mask = field(init=False)
     kinked_outputs: Mask = field(init=False)
@@ -137,6 +140,7 @@ class Rows(Sides):
         none = np.zeros((10, self.directions.count), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
         self.imprecise, self.strict, self.kinked, self.unresolved, self.rises, self.elsewhere = none[4:]
+        self.further = np.zeros(self.claim.shape, dtype=bool)
         self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
 
     @property
@@ -202,7 +206,7 @@ class Rows(Sides):
             self.elsewhere[into[into >= self.directions.singles]] = True
         for name in ("claim", "terms", "value", "error_bar", "nearby", "afar", "middle", "swing", "room"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
-        for name in ("right", "small", "wrong", "imprecise", "kinked", "rises"):
+        for name in ("right", "small", "wrong", "imprecise", "kinked", "rises", "further"):
             getattr(self, name)[into] = getattr(other, name)[which]
         self.kinked_outputs |= other.kinked_outputs
 

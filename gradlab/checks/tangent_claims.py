@@ -20,7 +20,7 @@ from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.rows import KEPT
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.noise import SAFETY, close_places, scatter
+from gradlab.numerics.noise import SAFETY, scatter
 from gradlab.numerics.scales import norm
 from gradlab.point.drawn import drawn_like
 from gradlab.point.lines import noise_direction
@@ -203,7 +203,7 @@ class TangentClaims:
         problem = self.problem
         line = noise_direction(problem, np.random.default_rng(0))
         sides = []
-        for side in close_places():
+        for side in problem.close_places:
             points: list[dict[str, Any]] = []
             for t in side:
                 displaced = problem.moved(line, t)

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
@@ -97,8 +98,27 @@ def close_places(spacing: float = SPACING) -> list[list[float]]:
     return [[k * step for k in range(1, PER_SIDE + 1)] for step in (spacing, -IRREGULAR * spacing)]
 
 
-def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> tuple[Array, Mask]:
-    """Return what each output of a function may be off by, and which are staircases on purpose.
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """What the outputs of a function may be off by.
+
+    Attributes
+    ----------
+    values : Array
+        Shape ``(m,)``, nowhere below ``eps · |output|``.
+    stepped : array of bool, shape (m,)
+        Which outputs leap by multiples of a round decimal number: that is no noise.
+    spacing : float
+        Of close places, so close that nothing but noise is left where values are differenced.
+    """
+
+    values: Array
+    stepped: Mask
+    spacing: float
+
+
+def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool = True) -> Noise:
+    """Return what each output of a function may be off by.
 
     Parameters
     ----------
@@ -113,24 +133,18 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
     leaps : bool
         Whether to make sure that what scatters much is noise, and not only steep.
 
-    Returns
-    -------
-    noise : Array
-        Shape ``(m,)``, nowhere below ``eps · |output|``.
-    stepped : array of bool, shape (m,)
-        Which outputs leap by multiples of a round decimal number: that is no noise.
-
     Examples
     --------
     >>> f = lambda t: 1e8 + np.sin([1 + t]) - 1e8
-    >>> noise, _ = output_noise([f], f(0.0), 2.2e-16)
+    >>> noise = output_noise([f], f(0.0), 2.2e-16).values
     >>> bool(1e-9 < noise[0] < 1e-7)
     True
     >>> f = lambda t: np.round(np.sin([1 + t]), 5)
-    >>> output_noise([f], f(0.0), 2.2e-16)[1]
+    >>> output_noise([f], f(0.0), 2.2e-16).stepped
     array([ True])
     """
     floor, stepped = rounding_of_values(output, eps), np.zeros(output.shape, dtype=bool)
+    spacing = SPACING
     least = float(CERTAINLY * eps**ROUNDED * np.abs(output).max(initial=0.0))
     noise, grid, reach = floor.copy(), np.full_like(output, np.inf), np.abs(output)
     few = np.ones(output.shape, dtype=bool)
@@ -165,18 +179,20 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
         loud = scattered > LOUD * (rounding_of_values(usual, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
         if leaps and loud.any() and (width := _smooth_within(at, output, np.where(loud, scattered, np.inf))):
-            scattered = np.where(loud, _closer_scatter(at, width), scattered)
+            spacing = min(spacing, max(SMOOTH * width, FINEST / IRREGULAR))
+            scattered = np.where(loud, _scatter_at(at, spacing), scattered)
         scattered[stepped] = 0.0
         noise = np.fmax(noise, scattered)
     grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
     # NaN, at the edge of a domain, shows nothing.
     noise = np.fmax(noise, _coarser_grid(seen_afar, output, eps, grid, reach, few))
     if output.size < MANY:
-        return noise, stepped
+        return Noise(noise, stepped, spacing)
     known = np.isfinite(near) & (near > 0)
     told = known & (noise <= COARSEST * near)  # of outputs that are nothing but noise, others are no kind
     typical = float(np.median(noise[told] / near[told])) if told.any() else 0.0
-    return np.fmax(noise, np.where(known & ~stepped, UNLIKE * typical * near, 0.0)), stepped
+    least_of_many = np.where(known & ~stepped, UNLIKE * typical * near, 0.0)
+    return Noise(np.fmax(noise, least_of_many), stepped, spacing)
 
 
 def _coarser_grid(
@@ -321,13 +337,13 @@ def _smooth_within(at: At, output: Array, height: Array) -> float:
     return 0.0 if leaps else width
 
 
-def _closer_scatter(at: At, width: float) -> Array | float:
-    """Return what outputs scatter by where they are smooth, from so close by that nothing else is left.
+def _scatter_at(at: At, spacing: float) -> Array | float:
+    """Return what outputs scatter by at places so close that nothing else is left of what is smooth.
 
     Of an offset that forward subtracts there is far more rounding in them than their own; zero where no more
     may be asked for.
     """
-    sides = _sides(at, max(SMOOTH * width, FINEST / IRREGULAR))
+    sides = _sides(at, spacing)
     return SAFETY * scatter([np.stack(side) for side in sides]) if sides else 0.0
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_storage, limits
-from gradlab.numerics.noise import output_noise
+from gradlab.numerics.noise import SPACING, Noise, close_places, output_noise
 from gradlab.numerics.scales import are_alike, scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.drawn import SHORT, Seed, drawn_upstream
@@ -309,15 +309,20 @@ class Problem(Evaluation):
 
         It is measured, from evaluations close to the point, when it is first needed.
         """
-        return self._measured[0]
+        return self._measured.values
 
     @property
     def stepped(self) -> npt.NDArray[np.bool_]:
         """Which outputs were seen then to leap by multiples of a round decimal number, shape ``(m,)``."""
-        return self._measured[1]
+        return self._measured.stepped
+
+    @property
+    def close_places(self) -> list[list[float]]:
+        """Where along a line, on each side, nothing but noise is left of values, as far as that is known."""
+        return close_places(self._measured.spacing if self.noise_is_known else SPACING)
 
     @cached_property
-    def _measured(self) -> tuple[Array, npt.NDArray[np.bool_]]:
+    def _measured(self) -> Noise:
         return self._measure(np.arange(self.output.size))
 
     @property
@@ -330,11 +335,9 @@ class Problem(Evaluation):
 
         Without ``leaps``, what scatters is noise, as in `output_noise`.
         """
-        return self._measure(outputs, leaps=leaps)[0]
+        return self._measure(outputs, leaps=leaps).values
 
-    def _measure(
-        self, outputs: npt.NDArray[np.intp], *, leaps: bool = True
-    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+    def _measure(self, outputs: npt.NDArray[np.intp], *, leaps: bool = True) -> Noise:
         rng = np.random.default_rng(0)
         size = max(self.output.size, *(self.value(i).size for i in self.wrt))
         lines = [

@@ -14,7 +14,7 @@ def noise_of(function, *, lines=2):
     """Return the noise of a function of one number, along some lines of different slopes."""
     slopes = (1.0, 1.3, -0.7)[:lines]
     output = np.array([function(0.0)])
-    found, _ = output_noise([lambda t, s=s: np.array([function(s * t)]) for s in slopes], output, EPS)
+    found = output_noise([lambda t, s=s: np.array([function(s * t)]) for s in slopes], output, EPS).values
     return float(found[0])
 
 
@@ -49,7 +49,7 @@ def test_noise_that_cancels_between_outputs_is_noise(weights):
     def at(t):
         return np.array(weights) * (1 + t + 1e-10 * rng.standard_normal())
 
-    assert (output_noise([at], np.array(weights), EPS)[0] > 1e-10 * np.abs(weights)).all()
+    assert (output_noise([at], np.array(weights), EPS).values > 1e-10 * np.abs(weights)).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -67,7 +67,7 @@ def test_rounding_that_happens_to_bend_little_at_equal_distances_is_noise(seed):
         return np.fft.ifft(np.fft.fft(x + t * direction) * np.fft.fft(kernel)).imag
 
     assert (
-        output_noise([filtered], filtered(0.0), EPS)[0] > 0.01
+        output_noise([filtered], filtered(0.0), EPS).values > 0.01
     ).all()  # beside 1e16, which is rounded to 2
 
 
@@ -145,7 +145,7 @@ def test_none_of_many_outputs_is_taken_for_far_less_noisy_than_the_others():
     def at(t):
         return output + np.where(quiet, 0.0, 1e-9 * rng.standard_normal(output.size))
 
-    found, _ = output_noise([at], output, EPS)
+    found = output_noise([at], output, EPS).values
     assert found.min() > 1e-11
 
 
@@ -156,20 +156,18 @@ def test_ever_fewer_of_many_outputs_leap_as_places_become_narrower(count):
     def at(t):
         return np.float32(np.sin(x * (1 + t)) - np.cos(x * (1 + t))).astype(float) - 1e-3
 
-    assert np.median(output_noise([at], at(0.0), EPS)[0]) > 1e-8
+    assert np.median(output_noise([at], at(0.0), EPS).values) > 1e-8
 
 
 def test_outputs_that_are_nothing_but_noise_say_nothing_of_the_others():
     rng, output = np.random.default_rng(0), np.ones(200)
     output[20:] = 0.0
-    found, _ = output_noise(
-        [lambda t: (1 + t) * output + 1e-16 * rng.standard_normal(output.size)], output, EPS
-    )
-    assert found.max() < 1e-14
+    line = lambda t: (1 + t) * output + 1e-16 * rng.standard_normal(output.size)  # noqa: E731
+    assert output_noise([line], output, EPS).values.max() < 1e-14
 
 
 def test_no_more_calls_than_there_are():
-    assert output_noise([lambda t: None], np.ones(1), EPS)[0] == rounding_of_values(np.ones(1), EPS)[0]
+    assert output_noise([lambda t: None], np.ones(1), EPS).values[0] == rounding_of_values(np.ones(1), EPS)[0]
 
 
 class TestGrid:
