@@ -106,7 +106,6 @@ def _accept_from_close_by(criteria: Criteria, rows: Rows, row: int, value: Array
     criteria.accept_others(rows, np.arange(rows.right.size) == row, value, error_bar)
     if rows.small[row] and row < rows.directions.singles and rests_on_a_stair(rows.table, row):
         rows.small[row], (rows.value[row], rows.error_bar[row]) = False, before
-    rows.further[row] |= rows.right[row]
     return not rows.open[row]
 
 
