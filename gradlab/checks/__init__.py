@@ -30,8 +30,9 @@ of the functions that are marked. Left out are helpers that do nothing here.
                     changes             directions              f(x + h d) − f(x), by Directions.evaluator;
                                                                 forward is called in gradlab.point.evaluation
                   Table.rounding        numerics.table          the error bar
-                Criteria.accept       * criteria                its bar becomes 8 times as wide, or |c − v| if
-                                                                that is more
+                Criteria.accept       * criteria                what agrees is right; afterwards its bar
+                                                                becomes 8 times as wide, or |c − v| if that is
+                                                                more
                   agrees_to_rtol      * criteria                |c − v| ≤ tolerance, rtol of their size (and
                                                                 atol), with a bar of at most 5 rtol
                                                                 (widest_bar)
@@ -71,7 +72,7 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
         try_suspects              * suspects
           find_stairs               stairs              sees none
           _look_closer              suspects            a look from close by (kinks.slopes_at) says the same
-          _confirm                * suspects            so does the second ladder: wrong
+          _confirm                * suspects            so does the second ladder (_second_ladder): wrong
             allow_for_rounding      suspects            what backward scatters by at 16 points beside this one
                                                         does not explain it
             _claim_is_supported     suspects            no: nothing from closer by agrees with the claim

@@ -2,7 +2,8 @@ r"""When a row is settled: the claim :math:`c` beside a value :math:`v` with an 
 
 - both *differ* where :math:`|c - v| > b +` what cancellation may leave + ``rtol`` · size + ``atol`` · scale
   (``atol`` is of a derivative, all others are influences); wrong is what still does so from close by and
-  along a second ladder, by the rules of ``suspects`` (and, at a kink, of ``judge_kinks``)
+  along a second ladder, by the rules of ``suspects`` (at a kink, of ``judge_kinks``; on a staircase, of
+  ``stairs``)
 - *right* where they do not, and :math:`b` is a small part of their size, a tenth. After one difference, in
   `Criteria.accept`, where :math:`|c - v| \le` ``rtol`` · size + ``atol`` · scale and :math:`b \le` 5 ``rtol``
   · size; along many entries, other bars do, as `Criteria.widest_bar` and `Criteria.accept` say. What may hide
@@ -109,11 +110,10 @@ class Criteria:
         """
         agrees = self.agrees_to_rtol(rows)
         self.settle(rows, which, agrees, doubtful)
-        difference = rows.gap
         bar = rows.error_bar if rows.table.noise_is_measured else UNMEASURED * rows.error_bar
         if rows.directions.joint:
-            agrees |= self._accept_within_rounding(rows, which, difference, bar)
-        rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, difference), rows.error_bar)
+            agrees |= self._accept_within_rounding(rows, which, agrees, bar)
+        rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, rows.gap), rows.error_bar)
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
         """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
@@ -135,7 +135,7 @@ class Criteria:
         enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
         return np.asarray(enough[..., np.newaxis] * size)
 
-    def _accept_within_rounding(self, rows: Rows, which: Mask, difference: Array, bar: Array) -> Mask:
+    def _accept_within_rounding(self, rows: Rows, which: Mask, agrees: Mask, bar: Array) -> Mask:
         """Settle rows of many entries that agree within rounding alone, where it hides little: no ladders.
 
         Returns
@@ -144,8 +144,8 @@ class Criteria:
             Where they do.
         """
         left = which & rows.open & ~rows.single
-        hidden = (difference <= rows.error_bar) & (CERTAIN * bar <= self.negligible)
-        agrees = self.agrees_to_rtol(rows) | (hidden & ~self.cannot_matter(rows) & left[:, np.newaxis])
+        within = (rows.gap <= rows.error_bar) & (CERTAIN * bar <= self.negligible)
+        agrees = agrees | (within & ~self.cannot_matter(rows) & left[:, np.newaxis])
         self.settle(rows, left, agrees)
         return agrees
 

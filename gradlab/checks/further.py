@@ -39,12 +39,12 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
         ladder.add(step, going)
     on_stairs = find_stairs(criteria, rows, chosen, ladder.value, ladder.error_bar)
     # What is closer to the point is the derivative, where it is sharp; longer steps may be sharper still.
-    gap = np.abs(ladder.value - value)
-    sharp = (ladder.error_bar <= COARSE * gap) | ~np.isfinite(bar)
-    closer = np.where(gap <= ladder.error_bar + bar, ladder.error_bar < bar, sharp)
-    rows.value[chosen] = np.where(closer, ladder.value, value)
-    rows.error_bar[chosen] = np.where(closer, ladder.error_bar, bar)
-    rows.further[chosen] |= closer
+    moved = np.abs(ladder.value - value)
+    sharp = (ladder.error_bar <= COARSE * moved) | ~np.isfinite(bar)
+    taken = np.where(moved <= ladder.error_bar + bar, ladder.error_bar < bar, sharp)
+    rows.value[chosen] = np.where(taken, ladder.value, value)
+    rows.error_bar[chosen] = np.where(taken, ladder.error_bar, bar)
+    rows.further[chosen] |= taken
     open_, doubtful = rows.open & ~on_stairs, np.zeros(rows.claim.shape, dtype=bool)
     doubtful[chosen] = ladder.grows
     rows.unresolved[chosen] &= ladder.grows.any(axis=1)
@@ -70,9 +70,9 @@ def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
         ladder.add(step)
     rows.learn_movement()
     narrower = np.zeros(rows.value.shape, dtype=bool)
-    gap = np.abs(ladder.value - rows.value[chosen])
+    moved = np.abs(ladder.value - rows.value[chosen])
     narrower[chosen] = ladder.error_bar < rows.error_bar[chosen]
-    narrower[chosen] &= gap <= ladder.error_bar + rows.error_bar[chosen]  # what is closer is the derivative
+    narrower[chosen] &= moved <= ladder.error_bar + rows.error_bar[chosen]  # what is closer is the derivative
     rows.value[narrower] = ladder.value[narrower[chosen]]
     rows.error_bar[narrower] = ladder.error_bar[narrower[chosen]]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
@@ -81,7 +81,7 @@ def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
 def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
     """Return the shortest step at which rounding lets one difference tell which side is right, of each row.
 
-    In the parts where both sides differ, if there are any. NaN where nothing differs.
+    In the parts where both sides differ, or in all where none does. NaN where both sides are equal.
     """
     usual, differs = usual_step(rows.table.eps), criteria.differs(rows)[chosen]
     asked = differs | ~differs.any(axis=1, keepdims=True)
@@ -97,7 +97,7 @@ def closest_steps(criteria: Criteria, rows: Rows, chosen: Indices) -> Array:
 class Closest:
     """What one difference of each row shows from as close to the point as rounding allows.
 
-    Where both sides do not differ, from as close as the row was looked at before, if it was.
+    Where both sides are equal, from as close as the row was looked at before, if it was.
 
     What varies within less than the steps of a ladder does not show there: of ``x + sin(x)``, nothing but
     ``x`` is left at steps that are multiples of the period. A ladder has not ended as long as what is closer

@@ -49,10 +49,10 @@ def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
 
 
 def keeping_ties(problem: Problem, i: int) -> Array | None:
-    """Return a direction in which entries of equal value stay tied, and zeros stay; ``None`` without ties.
+    """Return a direction that moves equal numbers by equal amounts, and no zeros; ``None`` without ties.
 
-    A large input is at a kink along any other direction if its numbers are in order, or their differences
-    have an absolute value: as many entries of an image have that is penalized by its total variation.
+    Where forward sorts the numbers of an input, or takes absolute values of their differences, as a total
+    variation does, equal ones are at a kink along any direction that parts them.
     """
     x = problem.value(i)
     values, first, tied = np.unique(x, return_index=True, return_inverse=True)

@@ -76,7 +76,7 @@ def slopes_at(table: Table, row: int, step: float) -> Slopes | None:
         return None
     kinked = near.keeps_the_jump_of(far)
     if kinked.any():
-        closest = _closest(table, row, near, kinked)
+        closest = _closest(near, kinked)
         there = _one_look(table, row, closest) if closest < step else None
         if there is not None and (beside := kinked & ~there.keeps_the_jump_of(near)).any():
             near = _past_kinks(table, row, near, there, beside)
@@ -106,9 +106,10 @@ class _Look:
     off: Array
 
     def keeps_the_jump_of(self, farther: _Look) -> npt.NDArray[np.bool_]:
-        """Return which outputs have the same jump from here and from farther away, between like slopes.
+        """Return which outputs have the same jump at both steps.
 
-        Else what varies over less than either step may happen to have the same.
+        Of one sign, within a factor of two, over twice its rounding, and between slopes that differ by a few
+        jumps at most: what varies over less than either step may show equal jumps by chance.
         """
         here, there = np.abs(self.half_jump), np.abs(farther.half_jump)
         same = np.sign(self.half_jump) == np.sign(farther.half_jump)
@@ -147,7 +148,7 @@ def _past_kinks(table: Table, row: int, near: _Look, closest: _Look, beside: npt
     return _Look(near.step, slope, near.half_jump, off)
 
 
-def _closest(table: Table, row: int, near: _Look, kinked: npt.NDArray[np.bool_]) -> float:
+def _closest(near: _Look, kinked: npt.NDArray[np.bool_]) -> float:
     """Return the smallest step at which rounding does not yet hide the jumps that were seen."""
     rounding = np.max(near.off[kinked] / np.abs(near.half_jump[kinked]))
     step = near.step * 2.0 ** np.ceil(np.log2(max(HIDDEN * rounding, 2.0**-60)))

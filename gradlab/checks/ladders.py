@@ -1,7 +1,7 @@
 """What one difference leaves open goes down the same ladder of steps together, level by level.
 
-Longer steps are rounded less, shorter ones step over less. From an eighth of the scale down to the usual step
-all agrees for most functions. What does not is taken further, in `further`.
+Longer steps are rounded less, shorter ones step over less. For most functions those from an eighth of the
+scale down to the usual one are enough. What they leave open is taken further, in `further`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _settle_what_agrees(
 ) -> None:
     """Settle rows that agree with a ladder, within a narrow error bar, if nothing from closer contradicts."""
     narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
-    gap = np.nan_to_num(short.apart(rows.value), nan=0.0)
-    agrees = ~criteria.differs(rows) & narrow & (gap <= rows.error_bar + criteria.tolerance(rows))
+    apart = np.nan_to_num(short.apart(rows.value), nan=0.0)
+    agrees = ~criteria.differs(rows) & narrow & (apart <= rows.error_bar + criteria.tolerance(rows))
     criteria.settle(rows, among, agrees, short.contradict(criteria, rows) | grows)
 
 
@@ -60,23 +60,23 @@ def _suspect_what_differs(
 ) -> None:
     """Make rows suspects that differ from a ladder by far more than its error bar.
 
-    Where the first difference, and any from closer by, says what the ladder says: ``gap`` is how far it is
-    from them, beyond their own rounding.
+    Where the first difference, and any from closer by, says what the ladder says: it is ``apart`` from them,
+    beyond their own rounding, by as little.
     """
-    difference, gap = rows.gap, np.nan_to_num(short.apart(rows.value), nan=0.0)
-    differs = criteria.differs(rows) & (rows.error_bar <= enough * difference) & ~grows
-    differs &= gap <= rows.error_bar + SHOWN * difference
+    apart = np.nan_to_num(short.apart(rows.value), nan=0.0)
+    differs = criteria.differs(rows) & (rows.error_bar <= enough * rows.gap) & ~grows
+    differs &= apart <= rows.error_bar + SHOWN * rows.gap
     rows.suspect |= rows.open & among & differs.any(axis=1)
 
 
 def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, short: ShortDifferences) -> None:
     """Settle what agrees with an error bar that tells anything at all.
 
-    What longer steps tell is known no better than shorter ones agree with them. Nor is a claim that these
-    contradict right because it is within a bar that is wide beside one entry: shorter steps decide.
+    The bar is no less than how far shorter differences are from the ladder, beyond their rounding. Where they
+    contradict the claim, it is right within a narrow bar alone: else shorter steps decide.
     """
-    gap, left = np.nan_to_num(short.apart(rows.value), nan=np.inf), among & rows.open
-    rows.error_bar[left] = np.fmax(rows.error_bar, gap)[left]
+    apart, left = np.nan_to_num(short.apart(rows.value), nan=np.inf), among & rows.open
+    rows.error_bar[left] = np.fmax(rows.error_bar, apart)[left]
     wide = rows.error_bar > np.where(rows.single, BLUNT, 0.0)[:, np.newaxis] * rows.size
     criteria.settle(rows, left, criteria.agrees(rows) & ~(wide & short.contradict(criteria, rows)))
 

@@ -267,12 +267,13 @@ def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
 def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
     """Return the step at which one difference along a row is known best, and its uncertainty: ``(s,)``.
 
-    What truncation is at a step, the next longer one tells, if it is more than rounding; it shrinks with the
-    square of the step. Where it happens to cancel, it does so along the whole direction alone, and steps that
-    are longer than forward varies over show too little: the most that any of them has told counts.
+    Truncation is taken as ``curved · h²``, by the most that any two known steps show beyond rounding: it may
+    cancel between two of them, along the whole direction alone, and steps that are longer than forward varies
+    over show too little. Where none shows any, it is what rounding may hide.
     """
     known: list[float] = []
     for h in sorted(table.steps, reverse=True):
+        # Two that are close to each other show rounding, over next to nothing.
         if np.isfinite(table.central(h)[row]).all() and not (known and h > known[-1] / 2):
             known.append(h)
     curved, hidden = np.zeros(table.parts), np.full(table.parts, np.inf)  # truncation over the step squared
@@ -285,8 +286,9 @@ def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
         curved = np.where(apart > rounding, np.fmax(curved, apart / weight), curved)
         hidden = np.fmin(hidden, rounding / weight)  # any less cannot be told
     curved = np.where(curved > 0, curved, np.nan_to_num(hidden, posinf=0.0))
-    tried = sorted({h / 2**half for h in (*known, usual_step(table.eps)) for half in range(HALVINGS)})
-    offs = [curved * h**2 + table.rounding_along(row, h) for h in tried if h <= LARGEST_STEP]
+    halves = {h / 2**half for h in (*known, usual_step(table.eps)) for half in range(HALVINGS)}
+    tried = sorted(h for h in halves if h <= LARGEST_STEP)
+    offs = [curved * h**2 + table.rounding_along(row, h) for h in tried]
     best = int(np.argmin([off[column] for off in offs]))
     return tried[best], offs[best]
 

@@ -18,8 +18,8 @@ from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
 
-# Error bars more, where shorter steps tell: a second ladder may end in wider ones. Of 216 defects at offsets of
-# 1e4 and more, 37 were undecided at 4 bars altogether, 6 at 16, and 3 at 64, of forces that are next to none.
+# Error bars more, where shorter steps tell: a second ladder may end in wider ones. Of 216 defects at offsets
+# of 1e4 and more, 37 were undecided at 4 bars altogether, 6 at 16, and 3 at 64, of next to no force.
 LATER = 12
 
 
@@ -47,7 +47,7 @@ class Noticed:
     @classmethod
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
-        by_bar, change = (change + rows.room for change in _noticed_by(criteria, rows))
+        by_bar, change = (least + rows.room for least in _noticed_by(criteria, rows))
         size, negligible = np.abs(rows.claim), criteria.negligible
         ratio = change / size
         ratio[size == 0] = np.nan
@@ -96,10 +96,10 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> tuple[Array, Array]:
     off = np.abs(rows.table.central(step) - rows.value)
     if not np.count_nonzero(off):
         return by_bar, noticed
-    asked = (rows.kinked | rows.elsewhere)[:, np.newaxis] | rows.further
-    asked = asked | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
-    least = off / DISCERNING - CERTAIN * bar  # more than the error bar lets one notice
-    return by_bar, noticed + np.where(asked, 0.0, np.fmax(least, 0.0))
+    exempt = (rows.kinked | rows.elsewhere)[:, np.newaxis] | rows.further
+    exempt = exempt | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
+    more = np.fmax(off / DISCERNING - CERTAIN * bar, 0.0)  # than the error bar lets one notice
+    return by_bar, noticed + np.where(exempt, 0.0, more)
 
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int]:

@@ -45,7 +45,7 @@ class Sides:
 
     @property
     def size(self) -> Array:
-        """What a disagreement is relative to: the larger side. Lengths in the inputs are scales."""
+        """What a disagreement is relative to: the larger side."""
         return np.fmin(np.fmax(np.abs(self.claim), np.abs(self.value)), LARGEST)
 
     @property
@@ -193,6 +193,12 @@ class Rows(Sides):
     def open(self) -> Mask:
         """Which rows were evaluated, and are neither settled nor suspects."""
         return self.seen & ~(self.right | self.small | self.suspect | self.wrong)
+
+    def mask(self, chosen: Indices) -> Mask:
+        """Return some rows as a mask of all, shape ``(r,)``."""
+        mask = np.zeros(self.right.size, dtype=bool)
+        mask[chosen] = True
+        return mask
 
     def take_over(self, into: Indices, other: Rows, which: Indices, longer: Array | float = 1.0) -> None:
         """Put what is known of other rows in the place of some of these.

@@ -31,9 +31,9 @@ def scatters_more_than_rounding(table: Table) -> bool:
 def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     """Return which claims close looks do not contradict, whatever a ladder says.
 
-    Claims of nothing, where nothing moves close by, unless outputs were rounded to some binary digits there;
-    and such as lead through all that forward scatters by within a few of the shortest steps, where it does
-    over these.
+    Claims of nothing, where nothing moves close by; and such as need not move outputs over the scale, where
+    these move farther away alone: neither where outputs lie on a binary grid. And claims so steep that a few
+    of the shortest steps would lead through all that forward scatters by, where it leaves the ladder there.
     """
     table, spared = rows.table, np.zeros(chosen.size, dtype=bool)
     nothing = np.flatnonzero((rows.claim[chosen] == 0).all(axis=1))
@@ -44,7 +44,7 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
         spared[:] = False
     if not scatters_more_than_rounding(table):
         return spared
-    scatter = table.noise if table.upstreams is None else np.abs(table.upstreams) @ table.noise
+    scatter = table.spread(table.noise)
     scatter = np.where(scatter > highest_rounding(table), scatter, np.inf)
     steep = (np.abs(rows.claim[chosen]) * FEW * SMALLEST_STEP > scatter).any(axis=1)
     spared[steep] |= _scatters_close_by(table, chosen[steep], rows.value[chosen[steep]], scatter)
@@ -62,8 +62,7 @@ def _would_not_move(rows: Rows, chosen: Indices) -> Mask:
 
 def _rounding_beside_one(table: Table) -> Array:
     """Return `rounding_beside_one` of the contracted outputs, shape ``(s,)``."""
-    rounding = rounding_beside_one(table.output, table.eps)
-    return rounding if table.upstreams is None else np.asarray(np.abs(table.upstreams) @ rounding)
+    return table.spread(rounding_beside_one(table.output, table.eps))
 
 
 def _scatters_close_by(table: Table, chosen: Indices, slope: Array, scatter: Array) -> Mask:

@@ -7,7 +7,8 @@ beside the point looks alike, but there the shortest steps are right: forward le
 
 Stairs that are as high as what `noise.ROUNDED` allows are taken for rounding. Higher ones may be what forward
 is meant to be, as of ``round(x, 3)``, and have the slope of one stair: none. Whether such a claim of nothing
-may be called wrong is asked in `scattering`.
+may be called wrong is asked in `scattering`. That stairs of round decimal numbers are on purpose is seen from
+the values themselves (`numerics.decimals`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     """
     slope, off = np.zeros(rows.claim.shape), np.zeros(rows.claim.shape)
     slope[chosen], off[chosen] = value, error_bar
-    among = np.isin(np.arange(rows.right.size), chosen)[:, np.newaxis]
+    among = rows.mask(chosen)[:, np.newaxis]
     # Of the slope that short steps show, either the claim is missing, or what was seen from farther away: the
     # slope of a stair may be claimed, as zero is.
     unclaimed, unseen = np.abs(rows.claim - slope), np.abs(rows.value - slope)
@@ -71,19 +72,18 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
 
 
 def settle_on_stairs(criteria: Criteria, rows: Rows) -> None:
-    """Settle open rows on stairs that are none of rounding: their slope is that of one stair, exactly none.
+    """Settle open rows on a staircase that was written on purpose: its slope is zero, exactly.
 
-    All outputs were seen to leap by multiples of round decimal numbers, or not to move. These rows do not
-    move over any of some of the shortest steps.
+    Only if every output leaps by multiples of a round decimal number, or stays; and only rows along which
+    nothing moves over three of the shortest steps: at once, right or wrong.
     """
-    table, problem, which = rows.table, criteria.problem, np.flatnonzero(rows.open)
+    table, which = rows.table, np.flatnonzero(rows.open)
     if not table.stepped.all():
         return
     for step in (SMALLEST_STEP, 10 * SMALLEST_STEP, 64 * SMALLEST_STEP):
-        if which.size and problem.calls_left >= 2:
-            table.take(which, step)
-            which = which[(table.secant(step)[which] == 0).all(axis=1)]
+        table.take(which, step)
+        which = which[(table.secant(step)[which] == 0).all(axis=1)]  # none that no call was left for
     rows.value[which] = rows.error_bar[which] = 0.0
-    flat = np.isin(np.arange(rows.right.size), which)
+    flat = rows.mask(which)
     criteria.settle(rows, flat, ~criteria.differs(rows))
     rows.wrong |= flat & rows.open

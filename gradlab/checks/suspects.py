@@ -2,8 +2,8 @@
 
 From close by, a kink at the point or beside it shows, and what is shorter than the steps of a ladder. The
 second ladder shares no step with the first. Only what contradicts all of these, by more than the claim itself
-may be rounded, is wrong; but for suspects of which the 64 worst were all found wrong before, and for kinks,
-where what lies outside of the slopes of both sides is wrong at once.
+may be rounded, is wrong; but for suspects of which the 64 worst were all found wrong before, for kinks, where
+what lies outside of the slopes of both sides is wrong at once, and for staircases (`settle_on_stairs`).
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
         if slopes is None:
             rows.suspect[row] = noisy or _same_on_one_side(rows, row, step * FARTHER, difference)
             continue
-        # Once there is a side `towards` which kinks are, these rows move what was found to be at a kink.
+        # Once there are sides `towards` which kinks lead, all rows move entries that are at kinks together.
         if criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
             rows.suspect[row] = False
             judge_kink(criteria, rows, row, slopes)
         elif not noisy:
-            gap = np.abs(slopes.middle - rows.value[row])
+            apart = np.abs(slopes.middle - rows.value[row])
             # A look halfway to the claim confirms neither: it may straddle a kink that is closer still. Nor
             # does one that is nearer to the claim, however wide its error bar is.
             allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
-            nearer_to_value = gap <= np.abs(slopes.middle - rows.claim[row])
-            confirms = (gap <= allowed) & (nearer_to_value | agreeing[row])
+            nearer_to_value = apart <= np.abs(slopes.middle - rows.claim[row])
+            confirms = (apart <= allowed) & (nearer_to_value | agreeing[row])
             rows.suspect[row] = bool(confirms.all())
 
 
@@ -96,36 +96,44 @@ def _same_on_one_side(rows: Rows, row: int, step: float, difference: Array) -> b
 
 def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:
     """Take suspects down a second ladder: wrong is what contradicts that, too, by more than rounding."""
-    ladder = Ladder(rows.table, chosen)
-    claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
-    difference = np.abs(claim - value)
-    agreeing = ~criteria.differs(rows)[chosen]  # of these parts nothing has to be confirmed
-    unconfirmed = np.ones(chosen.size, dtype=bool)
-    for step in [OTHER * h for h in steps]:
-        if not unconfirmed.any() or criteria.problem.calls_left < 2:
-            break
-        ladder.add(step, unconfirmed)
-        same = np.abs(ladder.value - value) <= ladder.error_bar + bar + DISCERNING * difference
-        narrow = ladder.error_bar <= DISCERNING * difference
-        # What both ladders see differently is seen on other scales: shorter steps tell which is that of both.
-        ended = same & (narrow | ladder.exhausted[:, np.newaxis])
-        unconfirmed &= ~(agreeing | ended).all(axis=1)
+    second, confirmed = _second_ladder(criteria, rows, chosen, [OTHER * h for h in steps])
     # Ladders that nearly agree are off by their distance.
-    distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
-    of_forward = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
+    bar = rows.error_bar[chosen]
+    distance = np.nan_to_num(np.abs(second.value - rows.value[chosen]), nan=np.inf)
+    of_forward = bar + np.where(distance > bar + second.error_bar, distance, 0.0)
     rows.error_bar[chosen] = of_forward
     allow_for_rounding(criteria, rows, chosen)
     rows.suspect[chosen] = False
-    certain = criteria.differs(rows) & (rows.error_bar <= DISCERNING * rows.gap)
-    wrong = certain[chosen].any(axis=1) & ~unconfirmed
-    wrong &= ~(_claim_is_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen))
-    rows.wrong[chosen] = wrong
+    certain = (criteria.differs(rows) & (rows.error_bar <= DISCERNING * rows.gap))[chosen].any(axis=1)
+    spared = _claim_is_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen)
+    rows.wrong[chosen] = wrong = certain & confirmed & ~spared
     if criteria.kinks:  # of many entries at a kink, what leaps up may be what leaps down, by chance
         for row in chosen[wrong & ~rows.single[chosen]].tolist():
             judge_coupled(criteria, rows, row)
         wrong = rows.wrong[chosen]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
     find_imprecise(criteria, rows, chosen[wrong], of_forward[wrong])
+
+
+def _second_ladder(
+    criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
+) -> tuple[Ladder, Mask]:
+    """Return a ladder of suspects along other steps, and for which it says what the first one says.
+
+    In all parts in which they differ: within both error bars and a part of the difference; and known to such
+    a part itself, or exhausted. What both see differently is seen on other scales: shorter steps tell.
+    """
+    ladder, value, bar = Ladder(rows.table, chosen), rows.value[chosen], rows.error_bar[chosen]
+    part = DISCERNING * rows.gap[chosen]
+    agreeing, confirmed = ~criteria.differs(rows)[chosen], np.zeros(chosen.size, dtype=bool)
+    for step in steps:
+        if confirmed.all() or criteria.problem.calls_left < 2:
+            break
+        ladder.add(step, ~confirmed)
+        same = np.abs(ladder.value - value) <= ladder.error_bar + bar + part
+        known = (ladder.error_bar <= part) | ladder.exhausted[:, np.newaxis]
+        confirmed |= (agreeing | (same & known)).all(axis=1)
+    return ladder, confirmed
 
 
 def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:

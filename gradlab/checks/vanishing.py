@@ -138,14 +138,13 @@ def _off(rows: Rows) -> Array:
     """
     table, step = rows.table, usual_step(rows.table.eps)
     apart = np.abs(table.central(step) - rows.value)
-    noise = table.noise if table.upstreams is None else np.abs(table.upstreams) @ table.noise
-    return np.asarray(WHOLE * noise / step + apart + BLUNT * np.abs(rows.value))
+    return np.asarray(WHOLE * table.spread(table.noise) / step + apart + BLUNT * np.abs(rows.value))
 
 
 def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:
     """Whether one of the largest claims is right, told as coarsely as may be, where all were too small."""
     size = np.abs(rows.claim[claimed]).max(axis=1)
-    most = np.isin(np.arange(rows.right.size), claimed[np.argsort(-size, kind="stable")[:INSISTED]])
+    most = rows.mask(claimed[np.argsort(-size, kind="stable")[:INSISTED]])
     rows.strict |= most
     rows.small &= ~most
     refine(criteria, rows)

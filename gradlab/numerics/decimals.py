@@ -1,9 +1,9 @@
 """Staircases that were written on purpose: outputs that leap by multiples of a round decimal number.
 
-What is rounded to binary digits leaps as well, and neither the height of a leap nor what a claim is tells
-both apart: the slope of stairs that are none of rounding is that of one of them, none. Their values do. Those
-of ``round(x, 3)`` are multiples of 0.001; floating-point numbers are multiples of powers of two, and if they
-were scaled afterwards, of numbers with many digits.
+What is rounded to binary digits leaps as well. There the slope is that of all stairs together; on a staircase
+it is that of one, none. Neither the height of a leap nor the claim tells which of both it is, but the values
+do. Those of ``round(x, 3)`` are multiples of 0.001; floating-point numbers are multiples of powers of two,
+or, if they were scaled afterwards, of numbers with many digits.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CHANCE = 1e-9
 
 
 def on_decimal_stairs(
-    close: Array, afar: Callable[[], Sequence[Array]], output: Array, eps: float, least: float
+    close: Sequence[Array], afar: Callable[[], Sequence[Array]], output: Array, eps: float, least: float
 ) -> Mask:
     """Return which outputs leap by multiples of a round decimal number, or stay beside others that do.
 
     Parameters
     ----------
-    close : Array
-        Shape ``(k, m)``: the outputs at close places along a line, on one side after the other.
+    close : sequence of Array
+        Shape ``(k, m)``: the outputs at equally spaced places close to the point, on each side.
     afar : callable
         Returns more of them, of shape ``(m,)`` each, from farther away.
     output : Array
@@ -43,9 +43,10 @@ def on_decimal_stairs(
     least : float
         The least number that counts: finer stairs are taken for rounding whatever they are.
     """
-    stepped, values = np.zeros(output.shape, dtype=bool), np.concatenate([output[np.newaxis], close])
+    stepped, values = np.zeros(output.shape, dtype=bool), np.concatenate([output[np.newaxis], *close])
     size = np.abs(values).max(axis=0)
-    bent = np.flatnonzero(np.abs(np.diff(close, n=2, axis=0)).max(axis=0) > BENT * size)
+    bends = np.maximum.reduce([np.abs(np.diff(side, n=2, axis=0)).max(axis=0) for side in close])
+    bent = np.flatnonzero(bends > BENT * size)
     if bent.size:
         stepped[bent] = decimal_steps(values[:, bent], eps, least)
     few = np.flatnonzero(~stepped & (count_distinct(values) < FEW) & (size > least))

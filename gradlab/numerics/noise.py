@@ -107,7 +107,7 @@ class Noise:
     values : Array
         Shape ``(m,)``, nowhere below ``eps · |output|``.
     stepped : array of bool, shape (m,)
-        Which outputs leap by multiples of a round decimal number: that is no noise.
+        Which outputs leap by multiples of a round decimal number, or stay while others do: that is no noise.
     spacing : float
         Of close places, so close that nothing but noise is left where values are differenced.
     """
@@ -173,25 +173,28 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             shown, distinct = binary_grid(np.concatenate(values))
             grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
             few[part] &= distinct < DISTINCT
-            close = np.concatenate([side[1:] for side in values])
+            close = [side[1:] for side in values]
             stepped[part] |= on_decimal_stairs(close, partial(afar, part), output[part], eps, least)
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
         loud = scattered > LOUD * (rounding_of_values(usual, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
         if leaps and loud.any() and (width := _smooth_within(at, output, np.where(loud, scattered, np.inf))):
-            spacing = min(spacing, max(SMOOTH * width, FINEST / IRREGULAR))
-            scattered = np.where(loud, _scatter_at(at, spacing), scattered)
+            if width > FINEST:
+                spacing = min(spacing, max(SMOOTH * width, FINEST / IRREGULAR))
+            # What is smooth within less than the finest step scatters there, too, and that is no noise.
+            rest = _scatter_at(at, output, spacing) if width > FINEST else 0.0
+            scattered = np.where(loud, rest, scattered)
         scattered[stepped] = 0.0
         noise = np.fmax(noise, scattered)
-    grid, near = np.where(np.isfinite(grid), grid, 0.0), reach
+    grid = np.where(np.isfinite(grid), grid, 0.0)
     # NaN, at the edge of a domain, shows nothing.
     noise = np.fmax(noise, _coarser_grid(seen_afar, output, eps, grid, reach, few))
     if output.size < MANY:
         return Noise(noise, stepped, spacing)
-    known = np.isfinite(near) & (near > 0)
-    told = known & (noise <= COARSEST * near)  # of outputs that are nothing but noise, others are no kind
-    typical = float(np.median(noise[told] / near[told])) if told.any() else 0.0
-    least_of_many = np.where(known & ~stepped, UNLIKE * typical * near, 0.0)
+    known = np.isfinite(reach) & (reach > 0)
+    told = known & (noise <= COARSEST * reach)  # of outputs that are nothing but noise, others are no kind
+    typical = float(np.median(noise[told] / reach[told])) if told.any() else 0.0
+    least_of_many = np.where(known & ~stepped, UNLIKE * typical * reach, 0.0)
     return Noise(np.fmax(noise, least_of_many), stepped, spacing)
 
 
@@ -337,14 +340,14 @@ def _smooth_within(at: At, output: Array, height: Array) -> float:
     return 0.0 if leaps else width
 
 
-def _scatter_at(at: At, spacing: float) -> Array | float:
+def _scatter_at(at: At, output: Array, spacing: float) -> Array | float:
     """Return what outputs scatter by at places so close that nothing else is left of what is smooth.
 
     Of an offset that forward subtracts there is far more rounding in them than their own; zero where no more
     may be asked for.
     """
     sides = _sides(at, spacing)
-    return SAFETY * scatter([np.stack(side) for side in sides]) if sides else 0.0
+    return SAFETY * scatter([np.stack([output, *side]) for side in sides]) if sides else 0.0
 
 
 def _sides(at: At, spacing: float = SPACING) -> list[list[Array]] | None:

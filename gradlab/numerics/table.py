@@ -237,6 +237,10 @@ class Table:
         parts = blocks(self.output.size)
         return np.asarray(sum(np.vecdot(changes[..., part], self.upstreams[:, part]) for part in parts))
 
+    def spread(self, sizes: Array) -> Array:
+        """Return what sizes of all outputs, ``(m,)``, may add up to in each part, ``(s,)``."""
+        return sizes if self.upstreams is None else np.asarray(np.abs(self.upstreams) @ sizes)
+
     def central(self, step: float) -> Array:
         """Return the central differences at a step, shape ``(r, s)``."""
         sides = self.steps[step]
