@@ -310,3 +310,17 @@ def test_what_a_ladder_steps_over_is_told_by_shorter_differences(size, waves):
 
     assert verdict(wave=1) == "pass"
     assert verdict(wave=0) != "pass"
+
+
+@pytest.mark.parametrize("w", [1e-8, 1e-9, 1e-10])
+def test_steps_on_both_sides_of_what_is_narrow_show_no_kink(w):
+    """Half the jump between both sides happens to be the same at two steps, and their slopes are not."""
+    x = np.array([1 + 0.7 * w])
+
+    def verdict(factor):
+        backward = lambda dy, x: factor * dy / w / np.cosh((x - 1) / w) ** 2  # noqa: E731
+        return gradcheck(lambda x: np.tanh((x - 1) / w), backward, x, raise_exception=False).verdict
+
+    assert verdict(1) != "fail"
+    assert {verdict(factor) for factor in (0, 1.1, 10)} == {"fail"}
+    assert verdict(-1) != "pass"
