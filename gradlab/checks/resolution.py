@@ -47,8 +47,8 @@ class Noticed:
     @classmethod
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
-        by_bar, change = (least + rows.room for least in _noticed_by(criteria, rows))
-        size, negligible = np.abs(rows.claim), criteria.negligible
+        by_bar, change = _noticed_by(criteria, rows)
+        change, size = change + rows.room, np.abs(rows.claim)
         ratio = change / size
         ratio[size == 0] = np.nan
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
@@ -57,9 +57,11 @@ class Noticed:
         else:
             relative = np.fmin.reduce(ratio, axis=1, initial=np.nan)
         relative[~((rows.right | rows.wrong) & np.isfinite(relative))] = np.nan
-        missed = rows.right & ~rows.kinked & (relative >= 1)
+        missed = relative >= 1
         if not np.count_nonzero(missed):
             return cls(change, relative, missed, missed)
+        negligible = criteria.negligible
+        missed &= rows.right & ~rows.kinked
         small = missed & (rows.size + rows.error_bar <= negligible).all(axis=1)
         relative[small] = np.nan
         rounding = criteria.floor_of_parts(rows)
@@ -92,14 +94,14 @@ def _noticed_by(criteria: Criteria, rows: Rows) -> tuple[Array, Array]:
     # that a wrong claim goes down is known no better than it agrees with it, unless shorter steps tell.
     step, tolerance = usual_step(rows.table.eps), criteria.tolerance(rows, size)
     by_bar = CERTAIN * bar + tolerance
-    noticed = by_bar + np.where(rows.further, LATER * bar, 0.0) + criteria.floor_of_parts(rows)
+    noticed = by_bar + criteria.floor_of_parts(rows)
     off = np.abs(rows.table.central(step) - rows.value)
     if not np.count_nonzero(off):
         return by_bar, noticed
-    exempt = (rows.kinked | rows.elsewhere)[:, np.newaxis] | rows.further
+    exempt = (rows.kinked | rows.elsewhere)[:, np.newaxis]
     exempt = exempt | (rows.table.rounding(step) > criteria.widest_bar(rows, size)) | np.isnan(off)
     more = np.fmax(off / DISCERNING - CERTAIN * bar, 0.0)  # than the error bar lets one notice
-    return by_bar, noticed + np.where(exempt, 0.0, more)
+    return by_bar, noticed + np.where(rows.further, LATER * bar, np.where(exempt, 0.0, more))
 
 
 def _resolution(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int]:
