@@ -19,7 +19,8 @@ import numpy.typing as npt
 from gradlab.checks.maps import Answer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.noise import GOLDEN, rounding_beside_one
+from gradlab.numerics.places import GOLDEN
+from gradlab.numerics.rounding import rounding_beside_one
 from gradlab.numerics.scales import blocks
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised

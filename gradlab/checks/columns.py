@@ -25,7 +25,7 @@ from gradlab.checks.suspects import OTHER
 from gradlab.checks.watched import BLOCK, Watched
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.noise import rounding_of_values
+from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
 

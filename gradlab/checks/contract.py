@@ -40,7 +40,7 @@ from gradlab.checks.answers import (
 from gradlab.checks.maps import Answer, FirstAnswer, LinearMap
 from gradlab.errors import UsageError
 from gradlab.numerics import Array
-from gradlab.numerics.noise import height_of_rounding, rounding_beside_one
+from gradlab.numerics.rounding import height_of_rounding, rounding_beside_one
 from gradlab.point.derivatives import ARGUMENTS
 from gradlab.point.outputs import flatten
 from gradlab.point.problem import Problem

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradlab.numerics import Array, Mask
-from gradlab.numerics.noise import height_of_rounding
+from gradlab.numerics.rounding import height_of_rounding
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table
 
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all

@@ -14,7 +14,9 @@ from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.grids import are_floating, binary_grid
-from gradlab.numerics.noise import AFAR, CERTAINLY, COARSEST, height_of_rounding, rounding_beside_one
+from gradlab.numerics.noise import COARSEST
+from gradlab.numerics.places import AFAR
+from gradlab.numerics.rounding import CERTAINLY, height_of_rounding, rounding_beside_one
 from gradlab.numerics.table import SMALLEST_STEP, Table
 from gradlab.point.lines import noise_direction
 from gradlab.point.problem import Problem

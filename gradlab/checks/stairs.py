@@ -5,10 +5,10 @@ than the rounding of the output itself. The shortest steps show one stair, and n
 longer ones show the slope, as well as the height of a stair allows, and some show no step at all. A kink
 beside the point looks alike, but there the shortest steps are right: forward leaves the line continuously.
 
-Stairs that are as high as what `noise.ROUNDED` allows are taken for rounding. Higher ones may be what forward
-is meant to be, as of ``round(x, 3)``, and have the slope of one stair: none. Whether such a claim of nothing
-may be called wrong is asked in `scattering`. That stairs of round decimal numbers are on purpose is seen from
-the values themselves (`numerics.decimals`).
+Stairs as high as `rounding.ROUNDED` allows are taken for rounding. Higher ones may be what forward is meant
+to be, as of ``round(x, 3)``, and have the slope of one stair: none. Whether such a claim of nothing may be
+called wrong is asked in `scattering`. That stairs of round decimal numbers are on purpose is seen from the
+values themselves (`numerics.decimals`).
 """
 
 from __future__ import annotations

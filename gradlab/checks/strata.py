@@ -21,7 +21,7 @@ from gradlab.checks.criteria import UNMEASURED
 from gradlab.checks.directions import ByInput
 from gradlab.checks.stratum import DAMPED, StratumDirection
 from gradlab.numerics import Array, Mask
-from gradlab.numerics.noise import rounding_of_values
+from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.scales import norm, random_direction, sum_and_norm
 from gradlab.numerics.table import WHOLE, usual_step
 from gradlab.point.problem import Problem

@@ -15,7 +15,7 @@ from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
 from gradlab.checks.scattering import scatters_more_than_rounding
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.noise import rounding_of_values
+from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual_step
 
 PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times

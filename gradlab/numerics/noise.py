@@ -9,7 +9,8 @@ kink at the point itself is in none of the differences; and the fifth largest of
 or a jump beside the point, which spoils four, is no noise; nor is one on each side, between values that do
 not change at all, as of a staircase. On both sides the spacing is not the same: a staircase that is as
 regular as one of them looks straight. A scatter that is much larger than rounding may still be something
-continuous that is very steep: halved again and again where it is largest, that shrinks, and noise does not.
+continuous that is very steep: halved again and again where it is largest, that shrinks, and noise does not
+(`smoothness`). What is smooth from closer by is differenced there.
 
 *A coarser grid.* Floating point rounds to multiples of a power of two. If all values of an output are
 multiples of a larger one than its own dtype has (float32 behind float64 arrays, ``1e8 + sin(x) - 1e8``), then
@@ -28,7 +29,6 @@ the sides, the halving and the grid are ours.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -38,44 +38,17 @@ import numpy as np
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.decimals import on_decimal_stairs
 from gradlab.numerics.grids import are_floating, binary_grid, common_multiple, count_distinct, lowest_part
+from gradlab.numerics.places import AFAR, BETWEEN, IRREGULAR, PER_SIDE, SPACING, At, close_places
+from gradlab.numerics.rounding import CERTAINLY, ROUNDED, rounding_of_values
 from gradlab.numerics.scales import FINEST
+from gradlab.numerics.smoothness import smooth_within
 
-# The spacing is 64 roundings of float32, relative to the input's scale: a function that computes in float32
-# shows its steps, and what is smooth leaves a fourth power of it, 3e-21. (A third would be two roundings of
-# float64, and a hundred where each entry moves by twice its scale, and a third derivative is ten.)
-SPACING = 64 * float(np.finfo(np.float32).eps)
-# Halvings of the spacing: at √x, which shrinks slowest of what is continuous, a thousandth is left.
-HALVINGS = 20
-HEIGHT = 0.05  # of three standard deviations: what is left of a leap
-STARTS, FOLLOWED = 3, 2  # places at a time: equal leaps in both halves of one cancel
-SURE = 3  # halvings: in one of them, noise happens to bend less
-LATER, SHRUNK = 15, 0.2  # halvings, in which noise shrinks to no so much, and a cube root to half of it
-SPOILT, OUTLYING = 3, 32  # bends, by one break alone, if they are so many times the next
 SMOOTH = 2.0**-12  # of a length within which outputs are smooth: a fourth power of it is left, 3.5e-15
-POLE = 32  # times steeper than it looked: no leap, but an infinite value beside the point
-PER_SIDE = 8  # points
-IRREGULAR = 0.73  # of the spacing, on the other side
-# From afar: up to eight times the scale, where an input that is nothing beside 1e16 has changed it.
-AFAR = (0.11, -0.13, 0.9, -1.1, 4.3, -3.7, 8.9, -9.7)
-# Where some entries and outputs come near zero: of narrow numbers, these have the finest digits.
-BETWEEN = (
-    0.23,
-    -0.29,
-    0.37,
-    -0.41,
-    *np.outer((0.53, 0.59, 0.66, 0.73, 0.81, 0.93), (1, -1)).ravel().tolist(),
-)
 ORDER = 4  # of differences; as many can one break be in
 # Of the fifth largest of ten fourth differences, over a standard deviation of the values: 0.75 in the median,
 # of normal noise, and from 0.3 to 1.4 in nine of ten.
 GAIN = 0.7 * float(np.sqrt(70.0))
 SAFETY = 3  # standard deviations that an error bar is to cover
-# Power of eps: leaps of that part of an output, 5.5e-7, may be rounding. At 1/2, the slope of stairs of 3e-7
-# was called wrong; at 1/3, that of 1e-5 · floor(x) was not known to be zero, as that of 1e-6 · floor(x) still
-# is not.
-ROUNDED = 2 / 5
-CERTAINLY = 4  # times that of the largest output: of 1, 2.2e-6, for solvers stop at the sixth decimal
-BESIDE_ONE = 5 / 12  # likewise: 3.0e-7, a few roundings of 1 to float32
 LOUD = 30  # times its rounding: a scatter that may be something else, such as a steep smooth function
 COARSEST = 2.0**-9  # of the values: a grid of float16 is half of it, a coarser one is no rounding
 COARSEST_STEP = 2.0**-12  # likewise, where all values are multiples of one step: of a converter to few bits
@@ -86,16 +59,7 @@ DISTINCT = 3  # values: fewer are no evidence of a grid
 # Of many outputs, some show next to no noise by chance: of 100,000 in float32, ten a fiftieth of the median.
 # They are computed alike; none is taken for so much less noisy than half of them are.
 MANY, UNLIKE = 100, 0.1
-GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it lie as evenly between whole numbers as any can
-SUBNORMAL = float(np.finfo(np.float64).smallest_subnormal)
 BLOCK = 4096  # components at a time: differences of a large output would be many times its size
-
-At = Callable[[float], "Array | None"]
-
-
-def close_places(spacing: float = SPACING) -> list[list[float]]:
-    """Return where along a line noise is looked for, on each side of the point."""
-    return [[k * step for k in range(1, PER_SIDE + 1)] for step in (spacing, -IRREGULAR * spacing)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +142,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
         loud = scattered > LOUD * (rounding_of_values(usual, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
-        if leaps and loud.any() and (width := _smooth_within(at, output, np.where(loud, scattered, np.inf))):
+        if leaps and loud.any() and (width := smooth_within(at, output, np.where(loud, scattered, np.inf))):
             if width > FINEST:
                 spacing = min(spacing, max(SMOOTH * width, FINEST / IRREGULAR))
             # What is smooth within less than the finest step scatters there, too, and that is no noise.
@@ -241,24 +205,6 @@ def _coarser_grid(
     return np.where(told, np.fmax(grid, floating), 0.0)
 
 
-def rounding_of_values(output: Array, eps: float) -> Array:
-    """Return the rounding of a function's values: relative, but no less than that of subnormal numbers."""
-    return np.asarray(eps * np.abs(output) + SUBNORMAL)
-
-
-def rounding_beside_one(output: Array, eps: float) -> Array:
-    """Return what outputs are rounded by if they are what is left of terms as large as 1.
-
-    Of ``log(1 + exp(-50))`` that is nothing. Whether an output was computed so, its value does not show.
-    """
-    return np.asarray(eps * np.fmax(np.abs(output), 1.0))
-
-
-def height_of_rounding(output: Array, eps: float) -> Array:
-    """Return how high a leap of outputs may be for rounding: relative, but no less than of 1 to float32."""
-    return np.asarray(np.fmax(eps**ROUNDED * np.abs(output), eps**BESIDE_ONE))
-
-
 def scatter(sides: Sequence[Array]) -> Array:
     """Estimate the standard deviation of the noise in each component of a function.
 
@@ -296,48 +242,6 @@ def _bends(side: Array) -> Array:
     """Return the fourth differences; none where values change once alone: at the edge of a stair."""
     once = (side[1:] != side[:-1]).sum(axis=0) <= 1
     return np.where(once, 0.0, np.diff(side, n=ORDER, axis=0))
-
-
-def _smooth_within(at: At, output: Array, height: Array) -> float:
-    """Return within what length outputs do not scatter by about so much, looked at where they bend most.
-
-    All outputs are looked at together, each in units of its own height; where that is infinite, it is left
-    out. Zero if they leap within any length, and where no more may be asked for.
-    """
-    centre = np.where(np.isfinite(height), output, 0.0)
-    # From a half to one and a half, no two alike: what one output does, and another less, does not cancel.
-    weights = 0.5 + (0.5 + GOLDEN * np.arange(output.size)) % 1.0
-
-    @cache
-    def value(t: float) -> float:
-        seen = at(t)
-        return np.nan if seen is None else float(np.nansum(weights * ((seen - centre) / height)))
-
-    def bend(left: float, width: float) -> float:
-        return value(left) + value(left + 2 * width) - 2 * value(left + width)
-
-    starts = [(k * step, step) for step in (SPACING, -IRREGULAR * SPACING) for k in range(PER_SIDE - 1)]
-    whole = {start: bend(*start) for start in starts}
-    ranked = sorted(starts, key=lambda start: -abs(whole[start]))
-    straight = OUTLYING * abs(whole[ranked[SPOILT]])
-    places = [start for start in ranked if not abs(whole[start]) > straight][:STARTS]
-    most, bends = max(1.0, *(abs(whole[start]) for start in places)), list[float]()
-    for _ in range(HALVINGS):
-        parts = {(left, w / 2): whole[start, w] / 4 for start, w in places for left in (start, start + w)}
-        whole = {half: bend(*half) for half in parts}
-        if any(map(np.isnan, whole.values())):
-            return 0.0
-        # Of what is smooth, each half bends by a quarter of the whole.
-        beyond = {half: abs(whole[half] - smooth) for half, smooth in parts.items()}
-        places = sorted(beyond, key=lambda half: -beyond[half])[:FOLLOWED]
-        bends.append(beyond[places[0]])
-        last = bends[-SURE:]
-        width = min(abs(w) for _, w in parts)
-        if len(last) == SURE and (max(last) <= HEIGHT or min(last) > POLE * most):
-            return width
-    # Of many outputs, ever fewer leap as places become narrower: noise adds up like a root of their number.
-    leaps = max(last) * math.sqrt(np.isfinite(height).sum()) >= SHRUNK * max(bends[-LATER:][:SURE])
-    return 0.0 if leaps else width
 
 
 def _scatter_at(at: At, output: Array, spacing: float) -> Array | float:

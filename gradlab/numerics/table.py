@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.noise import SUBNORMAL, rounding_of_values
+from gradlab.numerics.rounding import SUBNORMAL, rounding_of_values
 from gradlab.numerics.scales import SHORTEST, blocks
 
 # Evaluates some rows at a step, a block of them at a time: yields which rows, and the changes of all outputs

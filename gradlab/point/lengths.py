@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from gradlab.numerics import Array
-from gradlab.numerics.noise import rounding_of_values
+from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.scales import gaps, moved_by, random_direction, scales
 from gradlab.numerics.table import WHOLE, usual_step
 from gradlab.point.evaluation import Evaluation

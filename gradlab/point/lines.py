@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlab.numerics import Array, Indices
-from gradlab.numerics.noise import At, close_places
+from gradlab.numerics.places import At, close_places
 from gradlab.point.drawn import drawn_like
 from gradlab.point.moves import InputMoves
 

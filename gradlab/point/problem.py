@@ -13,7 +13,8 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_storage, limits
-from gradlab.numerics.noise import SPACING, Noise, close_places, output_noise
+from gradlab.numerics.noise import Noise, output_noise
+from gradlab.numerics.places import SPACING, close_places
 from gradlab.numerics.scales import are_alike, scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.drawn import SHORT, Seed, drawn_upstream

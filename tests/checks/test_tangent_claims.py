@@ -6,7 +6,7 @@ import pytest
 from gradlab.checks.directions import Directions
 from gradlab.checks.rows import KEPT
 from gradlab.checks.tangent_claims import TangentClaims
-from gradlab.numerics.noise import PER_SIDE
+from gradlab.numerics.places import PER_SIDE
 from gradlab.point.problem import Problem
 
 X = np.array([0.5, -2.0, 4.0])

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from gradlab.numerics.grids import binary_grid
-from gradlab.numerics.noise import SPACING, output_noise, rounding_of_values, scatter
+from gradlab.numerics.noise import output_noise, scatter
+from gradlab.numerics.places import SPACING
+from gradlab.numerics.rounding import rounding_of_values
 
 EPS = float(np.finfo(np.float64).eps)
 LEVELS = [1e-12, 1e-9, 1e-6]
