@@ -17,7 +17,6 @@ ladders that condemned it, and so is rounding; the step is the one at which both
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from gradlab.checks.regions import describe_parts, describe_region
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LARGEST_STEP, Table, usual_step
+from gradlab.numerics.sharpest import sharpest_step
 from gradlab.point.pairs import as_complex
 from gradlab.point.problem import Problem
 
@@ -43,7 +42,6 @@ FEW = 32  # entries of a region that are probed one by one where it is wrong in 
 ONE_SIDED = (16, 4, 1)  # times the step of the search: a ladder where one difference has one side alone
 CLEAR = 8  # times what one difference is off by, or its points are rounded by: one unit of a digit
 APART = 0.25  # of a unit: what is further from a whole digit is none
-HALVINGS = 8  # of a known step, to find the one at which a difference is known best
 BARS_APART = 4  # error bars of one difference, by which both sides have to differ
 
 
@@ -121,7 +119,7 @@ class _Search:
             gap = np.where(outputs, gap, 0.0)
         # The column that shows it best, what it shows, and what that is off by.
         self.column = int(np.argmax(np.abs(gap) - rows.error_bar[row]))
-        self.step, self.off = _sharpest_step(rows.table, row, self.column)
+        self.step, self.off = sharpest_step(rows.table, row, self.column)
         self.whole = float(gap[self.column])
         self.bar = float(max(self.off[self.column], rows.error_bar[row, self.column]))
 
@@ -262,35 +260,6 @@ def _wrong_outputs(criteria: Criteria, probes: Probes) -> Mask | None:
         return None
     differ = ~(rows.gap <= rows.error_bar + criteria.tolerance(rows))
     return np.asarray(differ[probes.which][probes.wrong].any(axis=0))
-
-
-def _sharpest_step(table: Table, row: int, column: int) -> tuple[float, Array]:
-    """Return the step at which one difference along a row is known best, and its uncertainty: ``(s,)``.
-
-    Truncation is taken as ``curved · h²``, by the most that any two known steps show beyond rounding: it may
-    cancel between two of them, along the whole direction alone, and steps that are longer than forward varies
-    over show too little. Where none shows any, it is what rounding may hide.
-    """
-    known: list[float] = []
-    for h in sorted(table.steps, reverse=True):
-        # Two that are close to each other show rounding, over next to nothing.
-        if np.isfinite(table.central(h)[row]).all() and not (known and h > known[-1] / 2):
-            known.append(h)
-    curved, hidden = np.zeros(table.parts), np.full(table.parts, np.inf)  # truncation over the step squared
-    for longer, step in itertools.pairwise(known):
-        apart, rounding = (
-            np.abs(table.central(longer) - table.central(step))[row],
-            table.rounding_along(row, step),
-        )
-        weight = longer**2 - step**2
-        curved = np.where(apart > rounding, np.fmax(curved, apart / weight), curved)
-        hidden = np.fmin(hidden, rounding / weight)  # any less cannot be told
-    curved = np.where(curved > 0, curved, np.nan_to_num(hidden, posinf=0.0))
-    halves = {h / 2**half for h in (*known, usual_step(table.eps)) for half in range(HALVINGS)}
-    tried = sorted(h for h in halves if h <= LARGEST_STEP)
-    offs = [curved * h**2 + table.rounding_along(row, h) for h in tried]
-    best = int(np.argmin([off[column] for off in offs]))
-    return tried[best], offs[best]
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -180,11 +180,11 @@ def _told_apart(
 
 def _with_ties_kept(criteria: Criteria, claims: Claimed, one: Probes) -> Probes | None:
     """Probe a large input at a kink along a direction past the kinks that are ties, if it has any."""
-    d = None if one.position is None or one.by_entry else keeping_ties(criteria.problem, one.position)
-    if d is None or one.position is None or not d.any():
+    i, problem = one.position, criteria.problem
+    if i is None or one.by_entry or (d := keeping_ties(problem, i)) is None or not d.any():
         return None
-    rows = judge(criteria, Directions.of(criteria.problem, {}, [{one.position: d}]), claims)
-    return Probes(one.position, rows, slice(0, 1), one.size)
+    rows = judge(criteria, Directions.of(problem, {}, [{i: d}]), claims)
+    return Probes(i, rows, slice(0, 1), one.size)
 
 
 def _sorted_anew(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:

@@ -54,9 +54,8 @@ def on_decimal_stairs(
         stepped[few] = decimal_steps(np.concatenate([values, more])[:, few], eps, least)
     if stepped.any() and not stepped.all():  # the others may be on wider stairs, or on more regular ones
         others = np.flatnonzero(~stepped)
-        stepped[others] = (values == output).all(axis=0)[others] | decimal_steps(
-            values[:, others], eps, least
-        )
+        stepped[others] = decimal_steps(values[:, others], eps, least)
+        stepped |= (values == output).all(axis=0)
     return stepped
 
 

@@ -95,7 +95,7 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
     eps : float
         The unit of rounding of the dtype that the function computes in, as far as that is known.
     leaps : bool
-        Whether to make sure that what scatters much is noise, and not only steep.
+        Whether to make sure that what scatters much is noise, and not only steep, or a staircase on purpose.
 
     Examples
     --------
@@ -137,8 +137,9 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             shown, distinct = binary_grid(np.concatenate(values))
             grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
             few[part] &= distinct < DISTINCT
-            close = [side[1:] for side in values]
-            stepped[part] |= on_decimal_stairs(close, partial(afar, part), output[part], eps, least)
+            if leaps:
+                close = [side[1:] for side in values]
+                stepped[part] |= on_decimal_stairs(close, partial(afar, part), output[part], eps, least)
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
         loud = scattered > LOUD * (rounding_of_values(usual, eps) + eps * moves / SPACING)
         loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradlab.numerics import Array, Indices
+from gradlab.numerics.noise import Noise, output_noise
 from gradlab.numerics.places import At, close_places
 from gradlab.point.drawn import drawn_like
 from gradlab.point.moves import InputMoves
 
 if TYPE_CHECKING:
     from gradlab.point.problem import Problem
+
+FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
 
 
 def noise_direction(problem: Problem, rng: np.random.Generator) -> dict[int, Array]:
@@ -47,3 +50,15 @@ def outputs_along(problem: Problem, direction: Mapping[int, Array], outputs: Ind
         points = InputMoves(tuple(problem.moved(direction, t) for t in places))
         known.update(zip(places, problem.evaluate_moves(points)[:, outputs], strict=True))
     return at
+
+
+def measured_noise(problem: Problem, outputs: Indices, *, leaps: bool = True) -> Noise:
+    """Measure what some outputs may be off by, as `output_noise` does: along two lines, or one in much."""
+    rng, size = (
+        np.random.default_rng(0),
+        max(problem.output.size, *(problem.value(i).size for i in problem.wrt)),
+    )
+    count = 2 if size <= FEW else 1
+    lines = [outputs_along(problem, noise_direction(problem, rng), outputs) for _ in range(count)]
+    with np.errstate(all="ignore"):
+        return output_noise(lines, problem.output[outputs], problem.eps, leaps=leaps)

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import is_storage, limits
-from gradlab.numerics.noise import Noise, output_noise
+from gradlab.numerics.noise import Noise
 from gradlab.numerics.places import SPACING, close_places
 from gradlab.numerics.scales import are_alike, scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.drawn import SHORT, Seed, drawn_upstream
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.lengths import floors
-from gradlab.point.lines import noise_direction, outputs_along
+from gradlab.point.lines import measured_noise
 from gradlab.point.nonfinite import about_entries, about_outputs, without_value
 from gradlab.point.outputs import OutputForm, flatten
 from gradlab.point.raised import RuleRaised
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gradlab.point.journal import Journal
 
 __tracebackhide__ = is_deliberate
-
-FEW = 1000  # entries, up to which noise is looked for along two lines; among more, it shows along one
 
 
 class Problem(Evaluation):
@@ -324,7 +322,7 @@ class Problem(Evaluation):
 
     @cached_property
     def _measured(self) -> Noise:
-        return self._measure(np.arange(self.output.size))
+        return measured_noise(self, np.arange(self.output.size))
 
     @property
     def given_noise(self) -> Array:
@@ -336,13 +334,4 @@ class Problem(Evaluation):
 
         Without ``leaps``, what scatters is noise, as in `output_noise`.
         """
-        return self._measure(outputs, leaps=leaps).values
-
-    def _measure(self, outputs: npt.NDArray[np.intp], *, leaps: bool = True) -> Noise:
-        rng = np.random.default_rng(0)
-        size = max(self.output.size, *(self.value(i).size for i in self.wrt))
-        lines = [
-            outputs_along(self, noise_direction(self, rng), outputs) for _ in range(2 if size <= FEW else 1)
-        ]
-        with np.errstate(all="ignore"):
-            return output_noise(lines, self.output[outputs], self.eps, leaps=leaps)
+        return measured_noise(self, outputs, leaps=leaps).values
