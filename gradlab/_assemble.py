@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSEST_RTOL
+from gradlab.checks.criteria import COARSEST_RTOL, Criteria
 from gradlab.checks.findings import Disagreement, worst_probe
 from gradlab.checks.found import Compared, Found
 from gradlab.checks.locate import Region
@@ -189,9 +189,18 @@ def _why_undecided(problem: Problem, compared: Compared, blind: AbstractSet[Prob
     # What an rtol that is finer than the one given would decide is open for other reasons.
     decides = compared.criteria.rtol < needed < COARSEST_RTOL
     advice = f"rtol={rounded_up(needed)} would decide" if decides else "no rtol would decide"
-    return (
-        f"the numerical error bar is too wide to tell at {counted(count, 'probe')} ({names}); {advice}{why}"
-    )
+    at = f"at {counted(count, 'probe')} ({names}); {advice}{why}"
+    if not decides and any(_is_contradicted(compared.criteria, p) for p in undecided):
+        return f"forward has one slope close by and another farther away {at}"
+    return f"the numerical error bar is too wide to tell {at}"
+
+
+def _is_contradicted(criteria: Criteria, probes: Probes) -> bool:
+    """Whether some open probe is known well enough to tell, but other steps say something else."""
+    rows, tells = probes.rows, criteria.tells(probes.rows) | (probes.rows.error_bar < probes.rows.gap)
+    differs = criteria.differs(rows)
+    known = np.logical_or((tells & differs).any(axis=1), (tells & ~differs).all(axis=1))
+    return bool(np.count_nonzero(probes.open & known[probes.which]))
 
 
 def _kinks(problem: Problem, probes: Sequence[Probes]) -> list[str]:

@@ -29,8 +29,7 @@ def explains(height: Array | float, missing: Array | float, seen: float) -> Mask
 
 def highest_rounding(table: Table) -> Array:
     """Return how high a leap of the contracted outputs may be for rounding, shape ``(s,)``."""
-    heights = np.where(table.stepped, 0.0, height_of_rounding(table.output, table.eps))
-    return heights if table.upstreams is None else np.abs(table.upstreams * heights).max(axis=1, initial=0.0)
+    return table.peak(np.where(table.stepped, 0.0, height_of_rounding(table.output, table.eps)))
 
 
 def rests_on_a_stair(table: Table, row: int) -> bool:

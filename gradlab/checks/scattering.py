@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradlab.checks.criteria import COARSE
 from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.grids import are_floating, binary_grid
-from gradlab.numerics.noise import COARSEST
+from gradlab.numerics.noise import COARSEST, COARSEST_STEP
 from gradlab.numerics.places import AFAR
 from gradlab.numerics.rounding import CERTAINLY, height_of_rounding, rounding_beside_one
-from gradlab.numerics.table import SMALLEST_STEP, Table
+from gradlab.numerics.table import SMALLEST_STEP, Table, coarse_steps
 from gradlab.point.lines import noise_direction
 from gradlab.point.problem import Problem
 
@@ -34,8 +35,9 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     """Return which claims close looks do not contradict, whatever a ladder says.
 
     Claims of nothing, where nothing moves close by; and such as need not move outputs over the scale, where
-    these move farther away alone: neither where outputs lie on a binary grid. And claims so steep that a few
-    of the shortest steps would lead through all that forward scatters by, where it leaves the ladder there.
+    these move farther away alone: neither where outputs lie on a binary grid. Claims of the slope of all
+    stairs together, where these are low. And claims so steep that a few of the shortest steps would lead
+    through all that forward scatters by, where it leaves the ladder there.
     """
     table, spared = rows.table, np.zeros(chosen.size, dtype=bool)
     nothing = np.flatnonzero((rows.claim[chosen] == 0).all(axis=1))
@@ -44,6 +46,7 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     problem = rows.claims.problem
     if spared.any() and not _are_high_stairs(table) and _on_a_binary_grid(problem, _seen_from_afar(problem)):
         spared[:] = False
+    spared |= _rises_by_low_stairs(rows, chosen)
     if not scatters_more_than_rounding(table):
         return spared
     scatter = table.spread(table.noise)
@@ -60,6 +63,26 @@ def _would_not_move(rows: Rows, chosen: Indices) -> Mask:
     """
     table, still = rows.table, (rows.nearby[chosen] == 0).all(axis=1) & rows.afar[chosen].any(axis=1)
     return np.asarray(still & (np.abs(rows.claim[chosen]) <= _rounding_beside_one(table)).all(axis=1))
+
+
+def _rises_by_low_stairs(rows: Rows, chosen: Indices) -> Mask:
+    """Return which claims have the slope of all stairs together, where that of one alone is none.
+
+    If stairs are so low that something larger may have been rounded to float32, and subtracted again: a
+    converter to 12 bits, or to more, looks the same.
+    """
+    table, claim = rows.table, rows.claim[chosen]
+    longest = coarse_steps(table.eps)[0]
+    if longest not in table.steps:
+        return np.zeros(chosen.size, dtype=bool)
+    height = np.full(table.parts, np.inf)  # of one stair: it is the least that any row moves by
+    for step in table.steps:
+        moved = table.secant(step) * step
+        height = np.fmin(height, np.where(moved > 0, moved, np.inf).min(axis=0))
+    flat = (claim != 0) & (rows.value[chosen] == 0)
+    low = table.peak(np.full_like(table.output, COARSEST_STEP * np.abs(table.output).max(initial=0.0)))
+    together = np.abs(table.central(longest)[chosen] - claim) <= COARSE * np.abs(claim)
+    return np.asarray((flat & together & (height <= low)).any(axis=1))
 
 
 def _rounding_beside_one(table: Table) -> Array:

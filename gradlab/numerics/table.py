@@ -241,6 +241,10 @@ class Table:
         """Return what sizes of all outputs, ``(m,)``, may add up to in each part, ``(s,)``."""
         return sizes if self.upstreams is None else np.asarray(np.abs(self.upstreams) @ sizes)
 
+    def peak(self, sizes: Array) -> Array:
+        """Return the most that one output of these sizes, ``(m,)``, adds to each part, ``(s,)``."""
+        return sizes if self.upstreams is None else np.abs(self.upstreams * sizes).max(axis=1, initial=0.0)
+
     def central(self, step: float) -> Array:
         """Return the central differences at a step, shape ``(r, s)``."""
         sides = self.steps[step]

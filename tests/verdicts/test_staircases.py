@@ -70,8 +70,8 @@ STAIRS = [
             NOT_FAIL,
             NOT_PASS,
         )
-        for offset in (0.0, 1.0, 10.0)
-        for factor in (0.1, 1e-3, 1 / 3)
+        for offset in (0.0, 1.0, 10.0, 100.0, 1e3)
+        for factor in (1.0, 0.1, 1e-3, 1 / 3)
     ),
     *(  # 1e8 and all its multiples are multiples of 256, a binary grid
         Row(
@@ -194,6 +194,20 @@ def test_converter_to_few_bits_does_not_pass_straight_through(bits):
         assert zero.passed or bits > 10
         assert not through.passed or bits > 18  # as high as what solvers leave
         assert twice.failed
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_not_told_is_said_to_be_steep_from_farther_away_alone(slope, seed):
+    height = 1.37 * 2.0**-16
+    report = gradcheck(
+        lambda x: height * np.round(np.sin(x) / height),
+        lambda dy, x: slope * dy * np.cos(x),
+        np.random.default_rng(seed).standard_normal(5),
+        raise_exception=False,
+    )
+    assert report.inconclusive
+    assert report.reason.startswith("forward has one slope close by and another farther away at ")
 
 
 @pytest.mark.parametrize("k", [1.0, 2.0**14, 2.0**20])
