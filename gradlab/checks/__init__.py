@@ -4,7 +4,8 @@ The route of a right rule with three entries, where forward is smooth; a reader 
 most calls do, and needs nothing else of ``judge``, and of ``criteria`` and ``numerics.table`` only what these
 functions call. Beside each stands its module, of this package unless another is named. The page ``engine`` of
 ``gradlab docs`` goes the same way by hand, with numbers: whoever has read it can leave out all but the bodies
-of the functions that are marked. Left out are helpers that do nothing here.
+of the functions that are marked. Left out are helpers that do nothing here. A *direction* in the inputs is a
+*row* of a `Table` and a *probe* of an input, three words for one thing.
 
 ::
 
@@ -41,7 +42,7 @@ of the functions that are marked. Left out are helpers that do nothing here.
                 look_for_kinks          judge_kinks             sees none: half of the jump between both
                                                                 slopes is less than a hundredth of them
               Noticed.of                resolution              which change of a claim would have been caught
-              resolution_of             resolution              and that of an entry
+              tell_resolution           resolution              and that of an entry
           _breaches                     one_point               what call_again left to be compared, by
                                                                 breaches.compare_answers: nothing
           _wrong_findings               one_point               none, for no row is wrong
@@ -52,8 +53,8 @@ of the functions that are marked. Left out are helpers that do nothing here.
     altogether 1 + 2 + 2·3 calls of forward, and 1 + 2 of backward, where none is so small
     beside others, or so large, that truncation is more than rtol
 
-Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_suspects`` no row is open:
-``_look_closer_and_farther`` is skipped, and ``open_high_stairs`` opens none.
+Of a row that is wrong, where forward is smooth, ``judge`` goes on. After the first `_decide` no row is open:
+what follows there is skipped, and ``open_high_stairs`` opens none.
 
 ::
 
@@ -65,32 +66,31 @@ Of a row that is wrong, where forward is smooth, ``judge`` goes on. After ``try_
                                                         enough
         measure_noise               criteria            Problem.noise: what forward's values are off by
         settle_on_stairs            stairs              none of its outputs is a staircase on purpose
-        descend                   * ladders             the ladder, of two more steps here (numerics.ladder)
-          _settle_what_agrees       ladders             nothing does; nor is anything left at its end
-          _suspect_what_differs   * ladders             a suspect: it differs by far more than its error bar
-            Criteria.differs      * criteria            |c − v| > b + rtol · size + atol · scale + roundings
-        try_suspects              * suspects
-          find_stairs               stairs              sees none
-          _look_closer              suspects            a look from close by (kinks.slopes_at) says the same
-          _confirm                * suspects            so does the second ladder (_second_ladder): wrong
-            allow_for_rounding      suspects            what backward scatters by at 16 points beside this one
+        _decide                   * judge
+          descend                 * ladders             the ladder, of two more steps here (numerics.ladder)
+            _sort_out             * ladders             a suspect: it differs by far more than its error bar
+              Criteria.differs    * criteria            |c − v| > b + rtol · size + atol · scale + roundings
+          try_suspects            * suspects
+            find_stairs             stairs              sees none
+            _look_closer            suspects            a look from close by (kinks.slopes_at) says the same
+            _confirm              * suspects            so does the second ladder (_second_ladder): wrong
+              allow_for_rounding    suspects            what backward scatters by at 16 points beside this one
                                                         does not explain it
-            _claim_is_supported     suspects            no: nothing from closer by agrees with the claim
-            cannot_be_called_wrong  scattering          no: forward does not scatter
-            find_imprecise          precision           nothing, in float64
+              _are_supported        suspects            no: nothing from closer by agrees with the claim
+              cannot_be_called_wrong scattering         no: forward does not scatter
+              find_imprecise        precision           nothing, in float64
       _on_own_scale                 judge               the same on the scale |x|, where that is smaller: what
                                                         is known better counts
-    probe                           probing             goes on: resolution_of, as above
+    probe                           probing             goes on: tell_resolution, as above
     run_checks                      one_point           goes on: _breaches, as above
       _wrong_findings               one_point           a finding: what is said of it
                                                         (findings.wrong_gradients)
       _explain                      one_point           where (locate.locate), and why (causes.find_causes)
     assemble                        gradlab._assemble   fail, for there is a finding
 
-What contains what: a *direction* in the inputs is a *row* of a `Table` and a *probe* of an input, three words
-for one thing. `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and what
-became of it) → `Probes` (the rows of one input) → `Compared` (all of backward, or of jvp) → `Found`. What
-becomes of a row is written by ``criteria``, ``judge``, ``judge_kinks``, ``ladders``, ``suspects`` and
+What contains what: `Directions` → `Table` (the differences along them) → `Rows` (the claim beside each, and
+what became of it) → `Probes` (the rows of one input) → `Compared` (all of backward, or of jvp) → `Found`.
+What becomes of a row is written by ``criteria``, ``judge``, ``judge_kinks``, ``ladders``, ``suspects`` and
 ``vanishing``, and beside a reference by ``reference``.
 
 What `one_point.run_checks` asks, after ``maps`` called backward at the point, in the order in which it does.
@@ -104,10 +104,11 @@ What `one_point.run_checks` asks, after ``maps`` called backward at the point, i
     plan ── directions             along which directions: every entry, or random ones
          ── strata ── stratum      of those in large inputs: entries of similar influence
     probing                        the judge asked along all of them; the result of each input
-      judge ── criteria              when a row is right, wrong or too small to matter
+      judge ── criteria ── widths    when a row is right, wrong or too small to matter
         rows                           first differences
         judge_kinks ── kinks           at a kink: what lies between the slopes of both sides is right
         ladders ── further             what is open: Richardson extrapolation, to the end of resolution
+         ── short_differences          as far as nothing from closer by contradicts it
         suspects ── precision          what looks wrong: from close by, and along a second ladder
         stairs ── leaps                what is rounded on the way, and hides the slope
         scattering                     what scatters by more than rounding: neither right nor wrong

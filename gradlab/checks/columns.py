@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.judge import FAR_STEP
 from gradlab.checks.rows import Sides
 from gradlab.checks.suspects import OTHER
 from gradlab.checks.watched import BLOCK, Watched
+from gradlab.checks.widths import COARSE, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.rounding import rounding_of_values

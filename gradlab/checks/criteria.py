@@ -23,16 +23,11 @@ import numpy as np
 
 from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Rows, Sides
+from gradlab.checks.widths import BLUNT, CERTAIN, COARSE, SHARP, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
 
-CERTAIN = 4  # error bars, of a ladder, by which a claim has to change to be noticed for certain
-COARSE = 0.1  # of the size: a wider error bar tells nothing, unless rtol is wider still
-SHARP = 5  # times rtol: an error bar that is wider is worth more calls
-DISCERNING = 0.3  # of a disagreement: an error bar that is narrower tells which side is right
-BLUNT = 1e-3  # of the size: likewise, where many entries move
-UNMEASURED = 8  # times rounding: what the noise of forward may turn out to be, once it is measured
 ROUNDINGS = 16  # of what is right in the same part, or of 1 for an rtol: how far a claim may be off
 NOTHING = 64  # of all outputs: what is less, over an influence, a quarter of the scale does not show in them
 # Of the largest influence: a claim of less is zero, where forward shows nothing. Attention multiplies what
@@ -85,8 +80,8 @@ class Criteria:
         The same of rows on which both sides agreed, alone; zero where none did.
     steepest : float
         The largest derivative that both sides claimed so far, where they agreed.
-    kinks : bool
-        Whether any row is at a kink.
+    kinks_were_found : bool
+        Whether any row is at one.
     towards : dict of int to Array
         From each kink to the side whose slope backward gives; known once all entries were probed.
     """
@@ -94,7 +89,7 @@ class Criteria:
     def __init__(self, problem: Problem, *, rtol: float, atol: float) -> None:
         self.problem, self.rtol, self.atol = problem, rtol, atol
         self.largest_influence = self.steepest = self.largest_agreed = 0.0
-        self.kinks = False
+        self.kinks_were_found = False
         self.towards: ByInput = {}
         self._hidden = self._floor_of_all = 0.0
         if problem.noise_floor is not None:
@@ -156,12 +151,12 @@ class Criteria:
         rows of which neither side shows anything, only what is too small to matter is told.
         """
         agreed = which[:, np.newaxis] & agrees
-        self.learn(rows, agreed, rows.movement)
-        enough = agrees
-        # Unless all agree, which they do most often: what does not may still be too small.
-        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:
-            enough = agrees | (self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis])
-        settled = which & enough.all(axis=1)
+        self.learn(rows, agreed, rows.movement)  # by which it is known what is too small
+        parts_settled = agrees
+        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # most often, all agree
+            small = self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis]
+            parts_settled = agrees | small
+        settled = which & parts_settled.all(axis=1)
         # That nothing agrees with nothing shows nothing: it is too small, not right.
         rows.right |= settled & (agreed & ((rows.terms != 0) | (rows.value != 0))).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
@@ -199,7 +194,6 @@ class Criteria:
         if table.noise_is_measured:
             return
         table.know_noise(self.problem.noise, self.problem.stepped)
-        rows.learn_movement()
         wider = table.rounding(usual_step(table.eps))
         kinked = rows.kinked[:, np.newaxis]
         rows.error_bar = np.where(kinked, rows.error_bar, np.fmax(rows.error_bar, wider))
@@ -265,8 +259,8 @@ class Criteria:
 
         There a claim of as much as rounding is not told from none, however narrow the error bar is.
         """
-        rounding = np.where(np.abs(sides.value) <= sides.error_bar, self.floor, 0.0)
-        return np.asarray(sides.error_bar + rounding)
+        nothing = np.abs(sides.value) <= sides.error_bar
+        return np.asarray(sides.error_bar + np.where(nothing, self.floor_of_nothing(sides), 0.0))
 
     def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
         """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""

@@ -28,7 +28,7 @@ def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
     problem, directions = rows.claims.problem, rows.directions
     kinked = np.flatnonzero(rows.kinked[: directions.singles])
     position, entry, step = directions.position[kinked], directions.entries[kinked], directions.length[kinked]
-    sides = (rows.claim[kinked], rows.middle[kinked], rows.swing[kinked] / 2)
+    sides = (rows.claim[kinked], rows.kinks.middle[kinked], rows.kinks.swing[kinked] / 2)
     gradient, middle, half = (side.sum(axis=1) for side in sides)
     # Of a gradient in the middle, the same side for all entries.
     nearer_highest = np.abs(gradient - middle - half) <= 1.001 * np.abs(gradient - middle + half)
@@ -39,7 +39,7 @@ def directions_at_kinks(rows: Rows) -> tuple[ByInput, ByInput, ByInput]:
     alike = float(np.exp2(np.floor(np.log2(step.min()))))
     rng, amounts = np.random.default_rng(0), dict[float, float]()
     for k, (i, j) in enumerate(zip(position.tolist(), entry.tolist(), strict=True)):
-        towards[i].flat[j] = step[k] if nearer_highest[k] == rows.rises[kinked[k]] else -step[k]
+        towards[i].flat[j] = step[k] if nearer_highest[k] == rows.kinks.rises[kinked[k]] else -step[k]
         across[i].flat[j] = step[k] * np.sign(gradient[k] - middle[k])
         value = float(problem.value(i).flat[j])
         if value not in amounts:

@@ -6,10 +6,12 @@ each is settled; what looks wrong is looked at closely, and confirmed by a secon
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gradlab.checks.claimed import Claimed
-from gradlab.checks.criteria import BLUNT, DISCERNING, Criteria
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.further import ascend, descend_further
 from gradlab.checks.judge_kinks import look_for_kinks
@@ -18,7 +20,7 @@ from gradlab.checks.rows import Rows, first_differences
 from gradlab.checks.scattering import open_high_stairs
 from gradlab.checks.stairs import settle_on_stairs
 from gradlab.checks.suspects import allow_for_rounding, try_suspects
-from gradlab.numerics import Mask
+from gradlab.checks.widths import BLUNT, DISCERNING, TRUNCATION
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import (
     LONG_STEPS,
@@ -29,8 +31,9 @@ from gradlab.numerics.table import (
     without_leading_term,
 )
 
-TRUNCATION = 1e-3  # of the size: a first difference that is further off shows something else
 FAR_STEP = 2.0**20  # times the scale: where an input that has any influence on an output moves it
+
+Walk = Callable[[Criteria, Rows, list[float]], None]  # takes what is open along some steps
 
 
 def judge(
@@ -83,29 +86,27 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     coarse = coarse_steps(rows.table.eps)
     criteria.measure_noise(rows)
     settle_on_stairs(criteria, rows)
-    descend(criteria, rows, coarse)
-    on_stairs = try_suspects(criteria, rows, coarse)
-    if rows.open.any():
-        _look_closer_and_farther(criteria, rows, coarse, on_stairs)
+    _decide(criteria, rows, descend, coarse)
+    if rows.open.any():  # as a rule none is
+        _decide(criteria, rows, descend_further, [coarse[-1], *fine_steps(rows.table.eps)])
+        ascend(criteria, rows, [*LONG_STEPS, *coarse])
+        _leave_in_doubt(criteria, rows)
     open_high_stairs(rows)
 
 
-def _look_closer_and_farther(criteria: Criteria, rows: Rows, coarse: list[float], on_stairs: Mask) -> None:
-    """Settle what a ladder left open by shorter steps than its own, and by longer ones."""
-    fine = [coarse[-1], *fine_steps(rows.table.eps)]
-    _descend_stairs(criteria, rows, coarse, on_stairs)
-    on_stairs = descend_further(criteria, rows, fine)
-    try_suspects(criteria, rows, fine)
-    _descend_stairs(criteria, rows, coarse, on_stairs)
-    ascend(criteria, rows, [*LONG_STEPS, *coarse])
-    _leave_in_doubt(criteria, rows)
+def _decide(criteria: Criteria, rows: Rows, walk: Walk, steps: list[float]) -> None:
+    """Walk what is open along some steps, and try suspects.
 
-
-def _descend_stairs(criteria: Criteria, rows: Rows, steps: list[float], on_stairs: Mask) -> None:
-    """Take rows down a ladder again of which the table knows now how high their stairs are."""
-    if on_stairs.any():
-        descend(criteria, rows, steps, on_stairs)
-        try_suspects(criteria, rows, steps)
+    Once more, down the first ladder, what was found to be on a stair: the table knows now how high that is.
+    """
+    before = rows.table.heights_of_stairs
+    walk(criteria, rows, steps)
+    try_suspects(criteria, rows, steps)
+    raised = (rows.table.heights_of_stairs != before).any(axis=1)
+    if raised.any():
+        coarse = coarse_steps(rows.table.eps)
+        descend(criteria, rows, coarse, raised)
+        try_suspects(criteria, rows, coarse)
 
 
 def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:
@@ -143,18 +144,20 @@ def _take_a_long_step(criteria: Criteria, rows: Rows) -> None:
 
     It is the first step of the ladder, taken ahead; then 1/2, 2 and 8, until something is seen to move.
     """
-    table, which, moves = rows.table, rows.open, np.zeros(rows.claim.shape, dtype=bool)
+    table, which, first = rows.table, rows.open, coarse_steps(rows.table.eps)[0]
+    moves = np.zeros(rows.claim.shape, dtype=bool)
     if not criteria.largest_influence:
         table.take(np.flatnonzero(which & rows.idle), FAR_STEP)
         which &= ~rows.idle  # what does not move however far the inputs do need not be looked at in between
-    for k, step in enumerate((coarse_steps(table.eps)[0], *reversed(LONG_STEPS))):
-        if (k and criteria.largest_influence) or criteria.problem.calls_left < 2 or not which.any():
-            break  # something was seen to move
-        table.take(np.flatnonzero(which), step, note_still=k == 0)
-        rows.learn_movement()
+    for step in (first, *reversed(LONG_STEPS)):
+        if criteria.problem.calls_left < 2 or not which.any():
+            break
+        table.take(np.flatnonzero(which), step, note_still=step == first)
         # What hardly moves over the usual step, and does over this one, may be on a stair.
         moves |= np.abs(table.central(step)) > criteria.negligible
         criteria.settle_too_small(rows, which, moves)
+        if criteria.largest_influence:
+            break  # something was seen to move
     narrower = np.where(np.isfinite(rows.value), table.rounding(usual_step(table.eps)), np.inf)
     rows.error_bar = np.where(which[:, np.newaxis], narrower, rows.error_bar)
     criteria.accept(rows, which, moves)

@@ -8,11 +8,12 @@ import math
 import numpy as np
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.criteria import COARSE, UNMEASURED, Criteria
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput
 from gradlab.checks.kinks import BENDS, CLOSE, GONE, Slopes, slopes_around, slopes_at
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
+from gradlab.checks.widths import COARSE, UNMEASURED
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.table import usual_step
 
@@ -131,10 +132,10 @@ def judge_kink(criteria: Criteria, rows: Rows, row: int, slopes: Slopes) -> None
         lowest, highest = _of_any_sides(rows.claims, direction, np.stack(seen), lowest, highest)
         outside = bool(((claim < lowest - tolerance) | (claim > highest + tolerance)).any())
     rows.value[row], rows.error_bar[row] = np.clip(claim, lowest, highest), bar
-    rows.middle[row], rows.swing[row] = slopes.middle, slopes.highest - slopes.lowest
-    rows.room[row] = highest - lowest + 2 * spare
-    rows.kinked[row], rows.rises[row], criteria.kinks = True, slopes.rises, True
-    rows.kinked_outputs = rows.kinked_outputs | slopes.kinked
+    rows.kinks.middle[row], rows.kinks.swing[row] = slopes.middle, slopes.highest - slopes.lowest
+    rows.kinks.room[row] = highest - lowest + 2 * spare
+    rows.kinks.found[row], rows.kinks.rises[row], criteria.kinks_were_found = True, slopes.rises, True
+    rows.kinks.outputs = rows.kinks.outputs | slopes.kinked
     size = np.maximum(np.abs(lowest), np.abs(highest))
     told = bar < np.fmax(COARSE, criteria.rtol) * size
     negligible = size + bar <= criteria.negligible

@@ -60,12 +60,12 @@ def leap_beside(table: Table, row: int, part: int, slope: tuple[float, float], m
     taken = {h for h, sides in table.steps.items() if np.isfinite(sides.up[row, part])}
     steps = sorted({*taken, *LONG_STEPS, *FAR_STEPS})
     highest = float(highest_rounding(table)[part])
-    lines = (_Line(table, row, part, slope, move) for move in MOVES)
+    lines = (_Line(table, row, part, slope, move) for move in SIDES)
     return max(line.leap(steps, missing, highest) for line in lines)
 
 
 # Of each side by itself, for there may be a kink on the other; and of both, where curvature cancels.
-MOVES: tuple[Callable[[Changes], Array], ...] = (
+SIDES: tuple[Callable[[Changes], Array], ...] = (
     lambda sides: sides.up,
     lambda sides: -sides.down,
     lambda sides: (sides.up - sides.down) / 2,

@@ -14,7 +14,7 @@ from gradlab.checks.joint_kinks import directions_at_kinks, keeping_ties
 from gradlab.checks.judge import judge
 from gradlab.checks.plan import Plan
 from gradlab.checks.probes import Probes
-from gradlab.checks.resolution import Noticed, resolution_of
+from gradlab.checks.resolution import Noticed, tell_resolution
 from gradlab.checks.rows import Rows
 from gradlab.checks.strata import along_strata, apart
 from gradlab.checks.stratum import StratumDirection
@@ -64,7 +64,7 @@ def probe(
     noticed = Noticed.of(criteria, rows)
     by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
     for one in by_input:
-        one.resolution, one.too_small, one.blunt = resolution_of(criteria, one, noticed)
+        tell_resolution(criteria, one, noticed)
     if plan.directions.joint:
         by_input, more = _strata_apart(criteria, claims, by_input)
         notes += more
@@ -172,9 +172,8 @@ def _told_apart(
     if isinstance(claims, Claims) and one.position is not None and np.count_nonzero(at_kink):
         gradient = sum(part[one.position] for part in claims.gradients)
     rows = judge(criteria, Directions.of(criteria.problem, {}, apart(along, at_kink, gradient)), claims)
-    noticed = Noticed.of(criteria, rows)
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
-    again.resolution, again.too_small, again.blunt = resolution_of(criteria, again, noticed)
+    tell_resolution(criteria, again)
     return one if again.unprobed else again
 
 
@@ -206,14 +205,14 @@ def _sorted_anew(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:
     along = [*along_strata(claims, i, alone.rtol, rng, twice=False, reach=reach)]
     rows = judge(alone, Directions.of(problem, {}, along), claims, on_own_scale=False)
     again = Probes(i, rows, slice(0, rows.directions.count), one.size)
-    again.resolution, again.too_small, again.blunt = resolution_of(alone, again, Noticed.of(alone, rows))
+    tell_resolution(alone, again)
     better = again.wrong.any() or not again.undecided
     return again if better and not again.unprobed else one
 
 
 def _leaves_room(criteria: Criteria, rows: Rows) -> bool:
     joint = ~rows.single
-    return bool((rows.room[joint] > WIDE * criteria.rtol * rows.size[joint]).any())
+    return bool((rows.kinks.room[joint] > WIDE * criteria.rtol * rows.size[joint]).any())
 
 
 def _outputs_at_kinks_apart(
@@ -224,7 +223,7 @@ def _outputs_at_kinks_apart(
     These rows hold other claims than those that are compared everywhere else. And further probes, of these
     outputs, all together.
     """
-    kinked = rows.kinked_outputs
+    kinked = rows.kinks.outputs
     without = claims.without(kinked)
     if without is None or kinked.all() or rows.directions.singles:
         return rows, [], []

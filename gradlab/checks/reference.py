@@ -205,8 +205,8 @@ def _rows(criteria: Criteria, directions: Directions, claims: Claims, exact: Cla
         value=value,
         error_bar=np.zeros_like(claim),
         table=table,
+        scale=np.broadcast_to(output, claim.shape),
     )
-    rows.nearby = np.broadcast_to(output, claim.shape).copy()
     rows.error_bar = _rounding(rows, exact)
     return rows
 
@@ -250,10 +250,10 @@ def _ask_forward(criteria: Criteria, rows: Rows, suspects: Indices) -> Indices:
         asked, rest = np.sort(suspects[:ASKED]), suspects[ASKED:]
         shown = judge(criteria, rows.directions.some(asked), rows.claims)
         kinked = asked[shown.kinked]
-        rows.kinked[kinked], rows.swing[kinked] = True, shown.swing[shown.kinked]
-        rows.room[kinked] = shown.room[shown.kinked]
+        rows.kinks.found[kinked], rows.kinks.swing[kinked] = True, shown.kinks.swing[shown.kinked]
+        rows.kinks.room[kinked] = shown.kinks.room[shown.kinked]
         # Of the slopes between those on both sides, the reference gives one.
-        rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.swing))[kinked]
+        rows.error_bar[kinked] = np.fmax(rows.error_bar, np.abs(rows.kinks.swing))[kinked]
         rows.right[asked[shown.right & shown.kinked]] = True
         # Differences may agree with both sides: only what they contradict is wrong.
         apart = np.abs(shown.value - rows.value[asked])

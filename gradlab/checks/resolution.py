@@ -9,11 +9,11 @@ from typing import cast
 import numpy as np
 
 from gradlab.checks.claims import Claims
-from gradlab.checks.criteria import CERTAIN, DISCERNING, Criteria
-from gradlab.checks.ladders import LADDER
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.checks.stratum import StratumDirection
+from gradlab.checks.widths import CERTAIN, DISCERNING, LADDER
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import blocks
 from gradlab.numerics.table import usual_step
@@ -48,7 +48,7 @@ class Noticed:
     def of(cls, criteria: Criteria, rows: Rows) -> Noticed:
         """Return what was noticed along all rows."""
         by_bar, change = _noticed_by(criteria, rows)
-        change, size = change + rows.room, np.abs(rows.claim)
+        change, size = change + rows.kinks.room, np.abs(rows.claim)
         ratio = change / size
         ratio[size == 0] = np.nan
         if rows.table.upstreams is None:  # each output has an entry of the Jacobian of its own
@@ -69,14 +69,17 @@ class Noticed:
         return cls(change, relative, small, missed & ~small & hides.all(axis=1))
 
 
-def resolution_of(criteria: Criteria, probes: Probes, noticed: Noticed) -> tuple[float | None, int, bool]:
-    """Return the resolution of an input, how many entries are too small, and whether its probes are blunt."""
-    resolution, too_small = _resolution(criteria, probes, noticed)
+def tell_resolution(criteria: Criteria, probes: Probes, noticed: Noticed | None = None) -> None:
+    """Find out the resolution of an input, how many entries are too small, and whether its probes are blunt.
+
+    What was ``noticed`` along their rows is the same for all inputs that share them.
+    """
+    noticed = Noticed.of(criteria, probes.rows) if noticed is None else noticed
+    probes.resolution, probes.too_small = _resolution(criteria, probes, noticed)
     if probes.by_entry:
-        blunt = bool(np.count_nonzero(noticed.blunt[probes.which]))
+        probes.blunt = bool(np.count_nonzero(noticed.blunt[probes.which]))
     else:
-        blunt = not _would_be_noticed(criteria, probes, noticed)
-    return resolution, too_small, blunt
+        probes.blunt = not _would_be_noticed(criteria, probes, noticed)
 
 
 def _noticed_by(criteria: Criteria, rows: Rows) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ import numpy as np
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LARGEST_STEP, LONG_STEPS, Table, usual_step
+from gradlab.numerics.table import Table, usual_step
 from gradlab.point.problem import Problem
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept
@@ -55,6 +55,44 @@ class Sides:
 
 
 @dataclass(eq=False)
+class Kinks:
+    """The kinks along ``r`` directions; at first, none.
+
+    Attributes
+    ----------
+    found, rises : arrays of bool, shape (r,)
+        Along which rows there is one, and at which the slope is higher on the far side.
+    middle, swing, room : Array
+        Shape ``(r, s)``: the mean of the slopes on both sides, how far apart they are, and how far apart two
+        claims may be of which both are right.
+    outputs : array of bool, shape (m,)
+        Which outputs have a kink along one of the directions.
+    """
+
+    found: Mask
+    rises: Mask
+    middle: Array
+    swing: Array
+    room: Array
+    outputs: Mask
+
+    @classmethod
+    def none(cls, rows: int, parts: int, outputs: int) -> Kinks:
+        """Return none, of so many rows, parts and outputs."""
+        found, rises = np.zeros((2, rows), dtype=bool)
+        middle, swing, room = np.zeros((3, rows, parts))
+        return cls(found, rises, middle, swing, room, np.zeros(outputs, dtype=bool))
+
+    def take_over(self, into: Indices, other: Kinks, which: Indices, longer: Array | float) -> None:
+        """Put what is known of other rows in the place of some of these."""
+        for name in ("middle", "swing", "room"):
+            getattr(self, name)[into] = getattr(other, name)[which] * longer
+        for name in ("found", "rises"):
+            getattr(self, name)[into] = getattr(other, name)[which]
+        self.outputs |= other.outputs
+
+
+@dataclass(eq=False)
 class Rows(Sides):
     """What is known about ``r`` directions, and what becomes of each; at first all are open.
 
@@ -74,15 +112,12 @@ class Rows(Sides):
         rounding alone at first; of what one difference settled, in `Criteria.accept`, it is the larger of 8
         roundings and of what both sides still differ by. After a second ladder it has the rounding of the
         claim in it.
-    nearby, afar : Array
-        Shape ``(r, s)``: how steep forward is over the longest step that was taken up to a quarter of the
-        scale, and over the first beyond, up to 8 times it, at which anything moves, as far as that is no
-        rounding: `Table.movement`. At a jump it is the steeper the shorter the step.
     table : Table
         The differences.
-    middle, swing, room : Array
-        Shape ``(r, s)``: at a kink, the mean of the slopes on both sides, how far apart they are, and how far
-        apart two claims may be of which both are right.
+    scale : Array, optional
+        Shape ``(r, s)``: what takes the place of how far forward moves, where differences do not tell it.
+    kinks : Kinks
+        Those along the rows.
     right : array of bool, shape (r,)
         Which are right: both sides agree, with an error bar that is narrow enough to tell.
     small : array of bool, shape (r,)
@@ -93,8 +128,6 @@ class Rows(Sides):
         A row that is none of these four is open.
     imprecise : array of bool, shape (r,)
         What is wrong only in the dtype given.
-    kinked : array of bool, shape (r,)
-        At which a kink was found.
     unresolved : array of bool, shape (r,)
         Along which forward bends the more the closer to the point: what is narrower than any step hides, and
         nothing is too small to matter.
@@ -102,21 +135,14 @@ class Rows(Sides):
         What is known of which is from shorter steps than the usual one, where a ladder ends.
     elsewhere : array of bool, shape (r,)
         What is known of which joint directions is not from the table, which holds longer ones.
-    rises : array of bool, shape (r,)
-        At a kink, whether the slope is higher on the far side.
-    kinked_outputs : array of bool, shape (m,)
-        Which outputs have a kink along one of the directions.
     """
 
     directions: Directions
     claims: Claimed
     terms: Array
     table: Table
-    nearby: Array = field(init=False)
-    afar: Array = field(init=False)
-    middle: Array = field(init=False)
-    swing: Array = field(init=False)
-    room: Array = field(init=False)
+    scale: Array | None = None
+    kinks: Kinks = field(init=False)
     right: Mask = field(init=False)
     small: Mask = field(init=False)
     suspect: Mask = field(init=False)
@@ -124,24 +150,25 @@ class Rows(Sides):
     imprecise: Mask = field(init=False)
     single: Mask = field(init=False)
     strict: Mask = field(init=False)
-    kinked: Mask = field(init=False)
     unresolved: Mask = field(init=False)
     further: Mask = field(init=False)
     elsewhere: Mask = field(init=False)
-    rises: Mask = field(init=False)
-    kinked_outputs: Mask = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with all rows open, and no kink."""
         self.divisors = self.directions.divisors[:, np.newaxis]
         self.single = np.arange(self.directions.count) < self.directions.singles
-        self.middle, self.swing, self.room = np.zeros((3, *self.claim.shape))
-        self.learn_movement()
-        none = np.zeros((10, self.directions.count), dtype=bool)
+        rows, parts = self.claim.shape
+        self.kinks = Kinks.none(rows, parts, self.table.output.size)
+        none = np.zeros((8, rows), dtype=bool)
         self.right, self.small, self.suspect, self.wrong = none[:4]
-        self.imprecise, self.strict, self.kinked, self.unresolved, self.rises, self.elsewhere = none[4:]
+        self.imprecise, self.strict, self.unresolved, self.elsewhere = none[4:]
         self.further = np.zeros(self.claim.shape, dtype=bool)
-        self.kinked_outputs = np.zeros(self.table.output.size, dtype=bool)
+
+    @property
+    def kinked(self) -> Mask:
+        """At which a kink was found."""
+        return self.kinks.found
 
     @property
     def seen(self) -> Mask:
@@ -153,17 +180,15 @@ class Rows(Sides):
         """What a disagreement is relative to: the larger side; of a claim, its terms."""
         return np.fmin(np.fmax(self.terms, np.abs(self.value)), LARGEST)
 
-    def learn_movement(self) -> None:
-        """Take from the table how far forward moves, over all steps that were taken."""
-        self.nearby, self.afar = np.zeros((2, *self.claim.shape))
-        for k, step in enumerate(sorted(self.table.steps)):
-            moved = self.table.movement(step)
-            if k == 0:
-                self.nearby = moved  # none where it was not taken
-            elif step <= LARGEST_STEP:
-                self.nearby = np.where(np.isnan(self.table.secant(step)), self.nearby, moved)
-            elif step <= LONG_STEPS[0] and not np.count_nonzero(self.afar):
-                self.afar = moved
+    @property
+    def nearby(self) -> Array:
+        """How steep forward is over the longest step of a ladder that was taken, beyond rounding."""
+        return self.table.steepness()[0]
+
+    @property
+    def afar(self) -> Array:
+        """How steep it is over the first of the `LONG_STEPS` beyond at which any row moves."""
+        return self.table.steepness()[1]
 
     @property
     def movement(self) -> Array:
@@ -171,6 +196,8 @@ class Rows(Sides):
 
         What it does far away, as an exponential may, is no scale for what it does here.
         """
+        if self.scale is not None:
+            return self.scale
         return self.nearby if np.count_nonzero(self.nearby) else self.afar
 
     @property
@@ -210,11 +237,11 @@ class Rows(Sides):
             there = [other.directions.joint[k - other.directions.singles] for k in joint.tolist()]
             self.directions = self.directions.with_joint(into[into >= self.directions.singles], there)
             self.elsewhere[into[into >= self.directions.singles]] = True
-        for name in ("claim", "terms", "value", "error_bar", "nearby", "afar", "middle", "swing", "room"):
+        for name in ("claim", "terms", "value", "error_bar"):
             getattr(self, name)[into] = getattr(other, name)[which] * longer
-        for name in ("right", "small", "wrong", "imprecise", "kinked", "rises", "further"):
+        for name in ("right", "small", "wrong", "imprecise", "further"):
             getattr(self, name)[into] = getattr(other, name)[which]
-        self.kinked_outputs |= other.kinked_outputs
+        self.kinks.take_over(into, other.kinks, which, longer)
 
 
 def first_differences(

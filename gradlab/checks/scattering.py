@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE
 from gradlab.checks.leaps import highest_rounding
 from gradlab.checks.rows import Rows
+from gradlab.checks.widths import COARSE
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.grids import are_floating, binary_grid
 from gradlab.numerics.noise import COARSEST, COARSEST_STEP
@@ -23,7 +23,7 @@ from gradlab.point.lines import noise_direction
 from gradlab.point.problem import Problem
 
 FEW = 64  # steps: in these, what varies over one would show
-MOVES = 64  # roundings of the outputs, by which the slope of a ladder would move them
+VISIBLY = 64  # roundings of the outputs, by which a slope would move them
 
 
 def scatters_more_than_rounding(table: Table) -> bool:
@@ -49,7 +49,7 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     spared |= _rises_by_low_stairs(rows, chosen)
     if not scatters_more_than_rounding(table):
         return spared
-    scatter = table.spread(table.noise)
+    scatter = table.total(table.noise)
     scatter = np.where(scatter > highest_rounding(table), scatter, np.inf)
     steep = (np.abs(rows.claim[chosen]) * FEW * SMALLEST_STEP > scatter).any(axis=1)
     spared[steep] |= _scatters_close_by(table, chosen[steep], rows.value[chosen[steep]], scatter)
@@ -80,14 +80,15 @@ def _rises_by_low_stairs(rows: Rows, chosen: Indices) -> Mask:
         moved = table.secant(step) * step
         height = np.fmin(height, np.where(moved > 0, moved, np.inf).min(axis=0))
     flat = (claim != 0) & (rows.value[chosen] == 0)
-    low = table.peak(np.full_like(table.output, COARSEST_STEP * np.abs(table.output).max(initial=0.0)))
+    largest = COARSEST_STEP * np.abs(table.output).max(initial=0.0)
+    low = table.peak(np.fmax(largest, height_of_rounding(table.output, table.eps)))
     together = np.abs(table.central(longest)[chosen] - claim) <= COARSE * np.abs(claim)
     return np.asarray((flat & together & (height <= low)).any(axis=1))
 
 
 def _rounding_beside_one(table: Table) -> Array:
     """Return `rounding_beside_one` of the contracted outputs, shape ``(s,)``."""
-    return table.spread(rounding_beside_one(table.output, table.eps))
+    return table.total(rounding_beside_one(table.output, table.eps))
 
 
 def _scatters_close_by(table: Table, chosen: Indices, slope: Array, scatter: Array) -> Mask:
@@ -129,7 +130,7 @@ def _on_a_binary_grid(problem: Problem, seen: Array) -> bool:
     converter to 16 bits; nothing tells the last two apart. Those of ``round(x, 3)`` are not.
     """
     grid, size = binary_grid(seen)[0], np.abs(seen).max(axis=0)
-    binary = (grid > MOVES * problem.eps * size) & (grid <= COARSEST * size)
+    binary = (grid > VISIBLY * problem.eps * size) & (grid <= COARSEST * size)
     return bool(binary[size > 0].all())
 
 
@@ -143,7 +144,7 @@ def _stays_close_by(table: Table, chosen: Indices, slope: Array) -> Mask:
 
     Even if outputs are what is left of terms as large as 1, in their own dtype.
     """
-    least, stays = MOVES * _rounding_beside_one(table), np.zeros(chosen.size, dtype=bool)
+    least, stays = VISIBLY * _rounding_beside_one(table), np.zeros(chosen.size, dtype=bool)
     for k, steep in enumerate(np.abs(slope)):
         step = (least / np.where(steep > 0, steep, np.inf)).max(initial=SMALLEST_STEP)
         table.take(chosen[k : k + 1], step)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import COARSE, Criteria
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.leaps import explains, leap_beside
 from gradlab.checks.rows import Rows
+from gradlab.checks.widths import COARSE
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, usual_step
 
@@ -66,9 +67,7 @@ def find_stairs(criteria: Criteria, rows: Rows, chosen: Indices, value: Array, e
     heights = np.fmax(heights, np.where(still, shared, 0.0))
     for row, part in np.argwhere(heights > 0).tolist():
         rows.table.note_stairs(row, part, heights[row, part])
-    found = np.asarray((heights > 0).any(axis=1))
-    rows.small &= ~found
-    return found
+    return np.asarray((heights > 0).any(axis=1))
 
 
 def settle_on_stairs(criteria: Criteria, rows: Rows) -> None:

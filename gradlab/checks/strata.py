@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.checks.claimed import Claimed
-from gradlab.checks.criteria import UNMEASURED
 from gradlab.checks.directions import ByInput
 from gradlab.checks.stratum import DAMPED, StratumDirection
+from gradlab.checks.widths import UNMEASURED
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.scales import norm, random_direction, sum_and_norm

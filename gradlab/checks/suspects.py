@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import DISCERNING, Criteria
-from gradlab.checks.further import closest_steps
+from gradlab.checks.criteria import Criteria
 from gradlab.checks.judge_kinks import judge_coupled, judge_kink
-from gradlab.checks.kinks import FARTHER, slopes_at
+from gradlab.checks.kinks import FARTHER, Slopes, slopes_at
 from gradlab.checks.precision import find_imprecise
 from gradlab.checks.rows import Rows
 from gradlab.checks.scattering import cannot_be_called_wrong
+from gradlab.checks.short_differences import ShortDifferences, closest_steps
 from gradlab.checks.stairs import find_stairs
-from gradlab.numerics import Array, Indices, Mask
+from gradlab.checks.widths import DISCERNING
+from gradlab.numerics import Indices, Mask
 from gradlab.numerics.ladder import Ladder
 from gradlab.numerics.table import LARGEST_STEP, usual_step
 
@@ -27,31 +28,30 @@ AWAY = 100  # times farther than rounding lets one see: a kink, among noise
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
 
-def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> Mask:
+def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     """Look closer at suspects, and confirm them by a second ladder, those that differ most first.
 
     Where all of many are wrong, the rest is not looked at one by one.
 
-    Returns
-    -------
-    array of bool, shape (r,)
-        Which are suspects no longer, as they were found to be on the stair of a staircase.
+    Parameters
+    ----------
+    criteria : Criteria
+        Of the point.
+    rows : Rows
+        All of them; none is a suspect afterwards.
+    steps : list of float
+        Of the ladder that made them suspects: the second one takes others.
     """
-    on_stairs = np.zeros(rows.right.shape, dtype=bool)
     while rows.suspect.any():
         suspects = np.flatnonzero(rows.suspect)
         differ = (rows.gap / rows.size)[suspects].max(axis=1)
         chosen = np.sort(suspects[np.argsort(-differ, kind="stable")[:TRIED]])
-        here = find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
-        on_stairs |= here
-        rows.suspect &= ~here
+        rows.suspect &= ~find_stairs(criteria, rows, chosen, rows.value[chosen], rows.error_bar[chosen])
         _look_closer(criteria, rows, chosen[rows.suspect[chosen]])
-        if rows.suspect[chosen].any():
-            _confirm(criteria, rows, chosen[rows.suspect[chosen]], steps)
+        _confirm(criteria, rows, chosen[rows.suspect[chosen]], steps)
         if rows.wrong[chosen].all():
             rows.wrong |= rows.suspect
             rows.suspect[:] = False
-    return on_stairs
 
 
 def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
@@ -62,66 +62,69 @@ def _look_closer(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     table, usual = rows.table, usual_step(rows.table.eps)
     steps, agreeing = closest_steps(criteria, rows, chosen), ~criteria.differs(rows)
     for row, step in zip(chosen.tolist(), steps.tolist(), strict=True):
-        difference = np.abs(rows.claim[row] - rows.value[row])
         if np.isnan(step) or table.on_stairs[row] or criteria.problem.calls_left < 4:
             continue  # from close by, a stair is flat, and looks like a kink at its end
         noisy = step > usual / FARTHER
         slopes = slopes_at(table, row, min(step * AWAY, LARGEST_STEP / FARTHER) if noisy else step)
-        if slopes is None:
-            rows.suspect[row] = noisy or _same_on_one_side(rows, row, step * FARTHER, difference)
-            continue
         # Once there are sides `towards` which kinks lead, all rows move entries that are at kinks together.
-        if criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * difference).any():
+        if slopes is None:
+            rows.suspect[row] = noisy or _same_on_one_side(rows, row, step * FARTHER)
+        elif criteria.towards or (slopes.highest - slopes.lowest > DISCERNING * rows.gap[row]).any():
             rows.suspect[row] = False
             judge_kink(criteria, rows, row, slopes)
         elif not noisy:
-            apart = np.abs(slopes.middle - rows.value[row])
-            # A look halfway to the claim confirms neither: it may straddle a kink that is closer still. Nor
-            # does one that is nearer to the claim, however wide its error bar is.
-            allowed = np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * difference)
-            nearer_to_value = apart <= np.abs(slopes.middle - rows.claim[row])
-            confirms = (apart <= allowed) & (nearer_to_value | agreeing[row])
-            rows.suspect[row] = bool(confirms.all())
+            rows.suspect[row] = _same_from_close_by(rows, row, slopes, agreeing[row])
 
 
-def _same_on_one_side(rows: Rows, row: int, step: float, difference: Array) -> bool:
+def _same_from_close_by(rows: Rows, row: int, slopes: Slopes, agreeing: Mask) -> bool:
+    """Whether the slope close by is that of the ladder, in all parts, and not nearer to the claim.
+
+    Halfway to the claim it confirms neither: it may straddle a kink that is closer still. Nor does it where
+    it is nearer to the claim, however wide its error bar is, but for parts in which both sides agree.
+    """
+    apart, gap = np.abs(slopes.middle - rows.value[row]), rows.gap[row]
+    same = apart <= np.fmax(slopes.error_bar + rows.error_bar[row], DISCERNING * gap)
+    nearer_to_value = apart <= np.abs(slopes.middle - rows.claim[row])
+    return bool((same & (nearer_to_value | agreeing)).all())
+
+
+def _same_on_one_side(rows: Rows, row: int, step: float) -> bool:
     """Whether one side, where the other has no values, has the slope of the ladder from close by, too."""
     rows.table.take(np.array([row]), step)
     sides = rows.table.steps[step]
     slope = np.where(np.isfinite(sides.up[row]), sides.up[row], -sides.down[row]) / step
     off = 2 * rows.table.rounding_along(row, step) + rows.error_bar[row]
-    allowed = np.fmax(off, DISCERNING * difference)
+    allowed = np.fmax(off, DISCERNING * rows.gap[row])
     return not (np.abs(slope - rows.value[row]) > allowed).any()  # of what has no value nothing is told
 
 
 def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:
-    """Take suspects down a second ladder: wrong is what contradicts that, too, by more than rounding."""
-    second, confirmed = _second_ladder(criteria, rows, chosen, [OTHER * h for h in steps])
-    # Ladders that nearly agree are off by their distance.
-    bar = rows.error_bar[chosen]
-    distance = np.nan_to_num(np.abs(second.value - rows.value[chosen]), nan=np.inf)
-    of_forward = bar + np.where(distance > bar + second.error_bar, distance, 0.0)
-    rows.error_bar[chosen] = of_forward
+    """Call suspects wrong that a second ladder contradicts, too, by more than the claim is rounded."""
+    if not chosen.size:
+        return
+    confirmed = _second_ladder(criteria, rows, chosen, [OTHER * h for h in steps])
+    of_forward = rows.error_bar[chosen]
     allow_for_rounding(criteria, rows, chosen)
     rows.suspect[chosen] = False
     certain = (criteria.differs(rows) & (rows.error_bar <= DISCERNING * rows.gap))[chosen].any(axis=1)
-    spared = _claim_is_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen)
-    rows.wrong[chosen] = wrong = certain & confirmed & ~spared
-    if criteria.kinks:  # of many entries at a kink, what leaps up may be what leaps down, by chance
-        for row in chosen[wrong & ~rows.single[chosen]].tolist():
+    spared = _are_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen)
+    rows.wrong[chosen] = certain & confirmed & ~spared
+    if (
+        criteria.kinks_were_found
+    ):  # of many entries at a kink, what leaps up may be what leaps down, by chance
+        for row in chosen[(rows.wrong & ~rows.single)[chosen]].tolist():
             judge_coupled(criteria, rows, row)
-        wrong = rows.wrong[chosen]
     criteria.settle(rows, rows.open, criteria.agrees(rows))
+    wrong = rows.wrong[chosen]
     find_imprecise(criteria, rows, chosen[wrong], of_forward[wrong])
 
 
-def _second_ladder(
-    criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
-) -> tuple[Ladder, Mask]:
-    """Return a ladder of suspects along other steps, and for which it says what the first one says.
+def _second_ladder(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> Mask:
+    """Take suspects down a ladder along other steps, and return for which it says what the first one says.
 
     In all parts in which they differ: within both error bars and a part of the difference; and known to such
     a part itself, or exhausted. What both see differently is seen on other scales: shorter steps tell.
+    Ladders that nearly agree are off by their distance, which is added to error bars.
     """
     ladder, value, bar = Ladder(rows.table, chosen), rows.value[chosen], rows.error_bar[chosen]
     part = DISCERNING * rows.gap[chosen]
@@ -133,7 +136,9 @@ def _second_ladder(
         same = np.abs(ladder.value - value) <= ladder.error_bar + bar + part
         known = (ladder.error_bar <= part) | ladder.exhausted[:, np.newaxis]
         confirmed |= (agreeing | (same & known)).all(axis=1)
-    return ladder, confirmed
+    distance = np.nan_to_num(np.abs(ladder.value - value), nan=np.inf)
+    rows.error_bar[chosen] = bar + np.where(distance > bar + ladder.error_bar, distance, 0.0)
+    return confirmed
 
 
 def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
@@ -147,18 +152,8 @@ def allow_for_rounding(criteria: Criteria, rows: Rows, chosen: Indices) -> None:
     rows.error_bar[chosen] += np.where(nothing, np.fmax(changes, most), rounding)
 
 
-def _claim_is_supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
-    """Return along which suspects a difference from closer by contradicts the ladder, and not the claim.
-
-    The closest that tells one from the other, of those that the table has, if any: of a kink beside the
-    point, whose jump is little more than rounding, no ladder of short steps tells.
-    """
-    table, supported = rows.table, np.zeros((chosen.size, rows.table.parts), dtype=bool)
+def _are_supported(criteria: Criteria, rows: Rows, chosen: Indices) -> Mask:
+    """Return along which suspects a difference from closer by contradicts the ladder, and not the claim."""
+    closer = ShortDifferences.of(rows, chosen, first=False)
     claim, value, bar = rows.claim[chosen], rows.value[chosen], rows.error_bar[chosen]
-    told, tolerance = np.zeros_like(supported), criteria.tolerance(rows)[chosen]
-    for step in sorted(h for h in table.steps if h < usual_step(table.eps)):
-        there, off = table.central(step)[chosen], table.rounding(step)[chosen]
-        of_claim, of_value = np.abs(claim - there) > off + tolerance, np.abs(value - there) > off + bar
-        supported |= ~told & of_value & ~of_claim
-        told |= of_value | of_claim
-    return np.asarray(supported.any(axis=1))
+    return np.asarray(closer.support(claim, criteria.tolerance(rows)[chosen], value, bar).any(axis=1))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradlab.checks.criteria import BLUNT, NOTHING, UNMEASURED, Criteria, default_rtol
+from gradlab.checks.criteria import NOTHING, Criteria, default_rtol
 from gradlab.checks.judge import FAR_STEP, refine
 from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
 from gradlab.checks.scattering import scatters_more_than_rounding
+from gradlab.checks.widths import BLUNT, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual_step
@@ -138,7 +139,7 @@ def _off(rows: Rows) -> Array:
     """
     table, step = rows.table, usual_step(rows.table.eps)
     apart = np.abs(table.central(step) - rows.value)
-    return np.asarray(WHOLE * table.spread(table.noise) / step + apart + BLUNT * np.abs(rows.value))
+    return np.asarray(WHOLE * table.total(table.noise) / step + apart + BLUNT * np.abs(rows.value))
 
 
 def _one_is_right(criteria: Criteria, rows: Rows, claimed: Indices) -> bool:

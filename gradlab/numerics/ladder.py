@@ -78,6 +78,10 @@ class Ladder:
         self._finest = np.where(known, finest, self._finest)
         self.value, self.error_bar = self._best()
 
+    def gains_at(self, step: float) -> npt.NDArray[np.bool_]:
+        """Along which rows a step may narrow an error bar: its rounding is no more than that already."""
+        return np.asarray((self.table.rounding(step)[self.rows] <= self.error_bar).any(axis=1))
+
     @property
     def exhausted(self) -> npt.NDArray[np.bool_]:
         """Along which rows shorter steps only add noise, shape ``(r,)``."""

@@ -146,6 +146,7 @@ class Table:
         self.stepped = np.zeros(output.shape, dtype=bool)
         self._stairs: dict[tuple[int, int], float] = {}
         self._roundings: dict[float, Array] = {}  # what `rounding` returned, until more is known
+        self._steepness: tuple[Array, Array] | None = None  # likewise
         self._square: tuple[Array, Array, Array] | None = None
         if noise is not None:
             self.know_noise(noise)
@@ -158,7 +159,11 @@ class Table:
         """Take what was measured for what each output may be off by, and which are staircases on purpose."""
         self.noise, self.noise_is_measured, self._square = noise, True, None
         self.stepped = self.stepped if stepped is None else stepped
+        self._forget()
+
+    def _forget(self) -> None:
         self._roundings.clear()
+        self._steepness = None
 
     def take(self, rows: Indices, step: float, *, note_still: bool = False) -> None:
         """Evaluate some rows at a step, those that were not yet.
@@ -173,7 +178,7 @@ class Table:
         if not rows.size:
             return
         sides = self.steps[step]
-        self._roundings.clear()
+        self._forget()
         for block, plus, minus in self.evaluate(rows, step):
             self.seen[block] = True
             up = self._contract(plus)
@@ -194,7 +199,15 @@ class Table:
     def note_stairs(self, row: int, part: int, height: float) -> None:
         """Note that along a row the contracted outputs rise by leaps of some height: it adds to rounding."""
         self._stairs[row, part] = height
-        self._roundings.clear()
+        self._forget()
+
+    @property
+    def heights_of_stairs(self) -> Array:
+        """How high the stairs are that were found, shape ``(r, s)``; zero where none was."""
+        heights = np.zeros((self.count, self.parts))
+        for at, height in self._stairs.items():
+            heights[at] = height
+        return heights
 
     @property
     def on_stairs(self) -> npt.NDArray[np.bool_]:
@@ -237,7 +250,7 @@ class Table:
         parts = blocks(self.output.size)
         return np.asarray(sum(np.vecdot(changes[..., part], self.upstreams[:, part]) for part in parts))
 
-    def spread(self, sizes: Array) -> Array:
+    def total(self, sizes: Array) -> Array:
         """Return what sizes of all outputs, ``(m,)``, may add up to in each part, ``(s,)``."""
         return sizes if self.upstreams is None else np.asarray(np.abs(self.upstreams) @ sizes)
 
@@ -263,6 +276,22 @@ class Table:
     def movement(self, step: float) -> Array:
         """Return `secant` as far as it is certainly no rounding; zero where nothing is known."""
         return np.fmax(self.secant(step) - WHOLE * self.rounding(step), 0.0)
+
+    def steepness(self) -> tuple[Array, Array]:
+        """Return how steep the contracted outputs are nearby and afar: ``(r, s)`` each, not negative.
+
+        Over the longest of `coarse_steps` that a row was evaluated at; and over the first of `LONG_STEPS` at
+        which any row moves.
+        """
+        if self._steepness is None:
+            nearby, afar = np.zeros((2, self.count, self.parts))
+            for step in filter(self.steps.__contains__, reversed(coarse_steps(self.eps))):
+                nearby = np.where(np.isnan(self.secant(step)), nearby, self.movement(step))
+            for step in filter(self.steps.__contains__, LONG_STEPS):
+                moved = self.movement(step)
+                afar = moved if np.count_nonzero(moved) else afar
+            self._steepness = nearby, afar
+        return self._steepness
 
     def rounding(self, step: float) -> Array:
         """Return what central differences at a step are off by because outputs are: ``(r, s)``, to read only.
