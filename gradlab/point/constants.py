@@ -5,17 +5,14 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-import sys
 from typing import Any
 
 import numpy as np
 
+from gradlab.point.libraries import is_of_a_library
 from gradlab.point.trees import items_of
 
 ATOMS = (str, bytes, bool, int, float, np.generic, np.ndarray, type(None), type, enum.Enum)
-# What these packages define is no container of somebody's parameters: a path, a date, a random generator.
-FOREIGN = sys.stdlib_module_names | {"numpy", "scipy"}
-HOLDING = {"types"}  # of these, some are: SimpleNamespace
 
 
 def is_constant(value: Any) -> bool:
@@ -38,8 +35,7 @@ def is_constant(value: Any) -> bool:
         return all(map(is_constant, value))
     if isinstance(value, functools.partial):
         return True
-    home = type(value).__module__.partition(".")[0]
-    if home in FOREIGN - HOLDING or not _has_attributes(value):
+    if is_of_a_library(value) or not _has_attributes(value):
         return True
     return callable(value) and not any(
         isinstance(held, np.ndarray) for held in getattr(value, "__dict__", {}).values()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import functools
 import random
-import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,10 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab.errors import UsageError
+from gradlab.point.libraries import is_of_a_library
 
-# Objects of these packages are left alone: what a layer under test refers to of them, such as a logger, is
-# not its own.
-FOREIGN = sys.stdlib_module_names | {"numpy", "scipy", "pytest", "_pytest", "pluggy", "hypothesis"}
 ATOMS = (str, bytes, int, float, complex, type(None), type, types.ModuleType, types.BuiltinFunctionType)
 
 Slot = tuple[Any, Any]
@@ -142,7 +139,7 @@ class State:
             return value.func, *value.args, *value.keywords.values()
         if _save_generator(value, self._generators):
             return ()
-        if type(value).__module__.partition(".")[0] in FOREIGN and not is_root:
+        if is_of_a_library(value) and not is_root:  # such as a logger: it is not a layer's own
             return ()
         return self._save_attributes(value)
 

@@ -135,6 +135,19 @@ def test_other_libraries_are_left_alone():
     assert next(counter) == 1
 
 
+@pytest.mark.parametrize("inside", [lambda names: names, lambda names: {"of": [names]}])
+def test_a_namespace_is_no_library_s_own(inside):
+    names = types.SimpleNamespace(calls=0, mean=np.zeros(2))
+    state = State(Layer(held=inside(names)))
+    names.calls += 1
+    names.mean += 1
+    names.new = names.calls
+    state.restore()
+    assert vars(names).keys() == {"calls", "mean"}
+    assert names.calls == 0
+    assert not names.mean.any()
+
+
 def test_all_references_to_an_array_are_found():
     array = np.ones(2)
     layer = Layer(w=array, named={"w": array}, listed=[array, None])
