@@ -12,6 +12,7 @@ import numpy as np
 
 from gradlab.point.trees import items_of
 from gradlab.report import DIFFERENCES, InputResult, Report, Verdict
+from gradlab.rule import Rule
 from gradlab.words import counted
 
 ENOUGH = 0.9  # of the points must pass
@@ -74,7 +75,7 @@ class Tally:
         self.backward_calls += report.backward_calls
         self.jvp_calls += report.jvp_calls
 
-    def summary(self, name: str, failing: Report | None, *, seed: int, seconds: float) -> Report:
+    def summary(self, rule: Rule, failing: Report | None, *, seed: int, seconds: float) -> Report:
         if failing is not None:
             verdict, reason = Verdict.FAIL, failing.reason
         elif self.passed >= ENOUGH * self.points and all(
@@ -85,14 +86,15 @@ class Tally:
             verdict = Verdict.INCONCLUSIVE
             reason = f"{self.passed} of {counted(self.points, 'point')} passed"
             reason += f"; at another, {self.reason}" if self.passed else f"; {self.reason}"
+        notes = failing.notes if failing is not None else (*self.notes, *self._remark())
         return Report(
-            name=name,
+            name=rule.name,
             verdict=verdict,
             reason=reason,
             inputs=failing.inputs if failing is not None else tuple(self.inputs.values()),
             findings=failing.findings if failing is not None else (),
             causes=failing.causes if failing is not None else (),
-            notes=failing.notes if failing is not None else (*self.notes, *self._remark()),
+            notes=(*notes, *rule.notes),
             points=self.points,
             points_passed=self.passed,
             points_failed=self.failed,

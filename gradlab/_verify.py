@@ -164,7 +164,7 @@ def verify(
         if progress is not None:
             progress(tally.points, "explaining")
         failing = _explained(replace(question, explain=True, resources=limited), failure, tally, seed=seed)
-    report = tally.summary(rule.name, failing, seed=seed, seconds=time.perf_counter() - started)
+    report = tally.summary(rule, failing, seed=seed, seconds=time.perf_counter() - started)
     if tally.seconds_left <= 0:
         drawn = f"max_seconds={max_seconds:g} ended it after {counted(tally.points, 'point')}"
         report = replace(report, notes=(*report.notes, drawn))

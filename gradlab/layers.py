@@ -261,12 +261,12 @@ def rule_from_layer(
         example = inputs(np.random.default_rng(0))
     count = len(example) or _required_inputs(made, settings["forward"])
     bare = Layer(made, count, params=(), **settings)
-    found = params if params != "params" else find_parameters(bare, example, {})[0]
+    found, notes = (params, []) if params != "params" else find_parameters(bare, example, {})
     adapter = Layer(made, count, params=found, **settings)
 
     points = longer(inputs, adapter.values)
     title = name or type(made).__name__
-    return kind(title, *adapter.rule(title), points, known_failure=known_failure)
+    return kind(title, *adapter.rule(title), points, known_failure=known_failure, notes=tuple(notes))
 
 
 def _required_inputs(layer: Any, forward: str) -> int:

@@ -49,12 +49,14 @@ class Rule:
         What is known to be wrong for now, as a kind of finding (or ``"inconclusive"``), and why:
         ``("wrong-gradient", "dw lacks the mask")``. `gradlab verify` lists the rule without failing; it
         fails when something else is wrong, and once the rule is right.
+    notes : tuple of str, optional
+        What every report of the rule says besides, such as what of a layer was taken for a constant.
 
     Raises
     ------
     UsageError
         When the name is not text, a function cannot be called, there is neither backward nor jvp, the
-        convention is unknown, or a known failure is of no known kind.
+        convention is unknown, a known failure is of no known kind, or notes are no strings.
 
     Examples
     --------
@@ -75,6 +77,7 @@ class Rule:
     reference: Rule | tuple[Callable[..., Any], Callable[..., Any]] | None = None
     convention: str = TORCH
     known_failure: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -88,6 +91,8 @@ class Rule:
             raise UsageError(
                 f"rule {self.name!r}: convention is {self.convention!r}; expected 'torch' or 'jax'"
             )
+        if not (isinstance(self.notes, tuple) and all(isinstance(note, str) for note in self.notes)):
+            raise UsageError(f"rule {self.name!r}: notes is {self.notes!r}; expected a tuple of strings")
         if self.reference is not None:
             as_reference(self.reference, self.convention)
         if self.known_failure is not None:
@@ -145,7 +150,7 @@ class Rule:
         Raises
         ------
         UsageError
-            When the layer lacks a method or an attribute.
+            When the layer lacks a method or an attribute, or no gradient of a parameter can be found.
 
         Examples
         --------

@@ -177,6 +177,13 @@ class TestBadInput:
             Rule(3, square, square_backward, "(n)")
         with pytest.raises(UsageError, match="backward is None; expected a function"):
             Rule("square", square, None, "(n)")
+        with pytest.raises(UsageError, match="notes is 'a note'; expected a tuple of strings"):
+            Rule("square", square, square_backward, "(n)", notes="a note")
+
+    @pytest.mark.parametrize("backward", [square_backward, lambda dy, x: x * dy])
+    def test_notes_of_a_rule_are_in_its_report(self, backward):
+        rule = Rule("square", square, backward, "(n)", notes=("b is a constant",))
+        assert "b is a constant" in verify(rule, max_examples=3, raise_exception=False).notes
 
 
 @pytest.mark.parametrize(
