@@ -21,7 +21,8 @@ from gradlab._snippet import call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of
 from gradlab.point.calls import signature_of
-from gradlab.point.parameters import NOTHING, Places, picked, plain, read_back, renamed
+from gradlab.point.parameters import Places, picked, plain, read_back, renamed
+from gradlab.point.paths import NOTHING
 from gradlab.point.resources import Resources
 from gradlab.point.state import State
 from gradlab.point.trees import items_of, map_leaves

@@ -69,14 +69,15 @@ def check_layer(
         What ``forward`` is given.
     params : str or sequence of str, default "params"
         The attribute or method that holds the parameters: an array, a dict or list of arrays, or objects with
-        ``data`` and ``grad``. Several names, as in ``("W", "b")``, are attributes that hold one each; an
-        empty tuple stands for no parameters. A layer without ``params`` has as parameters the arrays in
-        attributes whose gradient is in another, such as ``W`` and ``dW``, ``dLdW``, ``d_W``, ``grad_W`` or
-        ``W_grad``.
+        ``data`` and ``grad``. Several names or paths, as in ``("W", "layers[0].b")``, lead to one each; an
+        empty tuple stands for no parameters. A layer without ``params`` has as parameters the arrays, lists
+        of arrays and numbers whose gradient stands beside them, such as ``W`` and ``dW``, ``dLdW``, ``d_W``,
+        ``grad_W`` or ``W_grad``: in its attributes, in its class, in its dicts, and in layers inside it.
     grads : str, sequence of str or None, default "grads"
-        Where ``backward`` stores their gradients, likewise. Where nothing is there, they are looked for in
-        attributes as above, then in what ``backward`` returns, which is the gradients of the inputs, followed
-        by these. The same name as ``params`` stands for pairs of a parameter and its gradient.
+        Where ``backward`` stores their gradients, likewise. Where nothing is there, they are looked for
+        beside the parameters as above, then in what ``backward`` returns, which is the gradients of the
+        inputs, followed by these. The same name as ``params`` stands for pairs of a parameter and its
+        gradient.
     forward, backward : str
         The names of the two methods. A forward that returns nothing leaves its output in ``output``.
     reset : str or callable, optional
@@ -91,7 +92,7 @@ def check_layer(
     Returns
     -------
     Report
-        The inputs come first, then the parameters, such as ``params['W1']``.
+        The inputs come first, then the parameters, such as ``params['W1']`` or ``layers[0].W``.
 
     Raises
     ------

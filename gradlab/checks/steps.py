@@ -87,7 +87,7 @@ def two_steps(
     if without and len(without) == len(own) and not any(_belongs(n, own) for n in answers[0]):
         raise UsageError(
             f"no gradient of {', '.join(without)} was found: after backward, {describe(layer.layer)} has no "
-            f"attribute {gradient_names(without[0])[0]} or the like; say where they are, "
+            f"attribute {gradient_names(without[0].rpartition('.')[2])[0]} or the like; say where they are, "
             "as in grads='grads' or grads=('dW', 'db')"
         )
     if not _same(output, alone):

@@ -6,6 +6,7 @@ import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -317,8 +318,12 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
 
 
 def names_of(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
-    """Return the names of the first ``count`` arguments of a function, from its signature if it has one."""
-    names, rest = positional_names(forward)
+    """Return the names of the first ``count`` arguments of a function, from its signature if it has one.
+
+    A function of gradlab's own that has ``input_names`` says them itself: paths, such as ``fc1.W``.
+    """
+    told = vars(forward).get("input_names") if isinstance(forward, FunctionType) else None
+    names, rest = (told, "") if told else positional_names(forward)
     names, rest = names[:count], rest or "input"
     # An index, as in `args[1]`, can be no parameter's own name.
     return (*names, *(f"{rest}[{k}]" for k in range(count - len(names))))

@@ -26,10 +26,9 @@ import numpy as np
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of
 from gradlab.point.parameters import (
-    NOTHING,
     Places,
-    at,
     attribute_of,
+    gradient_names,
     grouped,
     leaves,
     names_of_attributes,
@@ -39,14 +38,17 @@ from gradlab.point.parameters import (
     read_back,
     renamed,
     tree_at,
+    twin_names,
 )
-from gradlab.point.state import Attribute, State
+from gradlab.point.paths import NOTHING, at, held_by_classes, place_of, slot_of
+from gradlab.point.state import State
 from gradlab.point.trees import items_of
 from gradlab.point.values import describe, is_floating, private, same
 
 __tracebackhide__ = is_deliberate
 
 OUTPUT = "output"  # where a forward that returns nothing leaves its output
+GRADS = "grads"  # where the gradients of all parameters are, where nobody says it
 
 
 class Layer:
@@ -97,20 +99,15 @@ class Layer:
                 f"grads names {len(grads)} attributes, and params {len(paths)}; expected as many"
             )
         self._pairs = isinstance(grads, str) and paths == (grads,)
-        self._state = State(layer)
+        self._roots = (layer, *(held for path in paths for held in held_by_classes(layer, path)))
+        self._state = State(*self._roots)
         trees = {path: tree_at(layer, path, self._pairs, 0) for path in paths}
         self._paths = tuple(path for path in paths if any(True for _ in leaves(trees[path])))
         self._held = [trees[path] for path in self._paths]
-        self._places = [
-            Places(
-                trees[path], self._state, (Attribute(at(layer, path.rpartition(".")[0])), path.split(".")[-1])
-            )
-            for path in self._paths
-        ]
+        self._places = [Places(trees[path], self._state, slot_of(layer, path)) for path in self._paths]
         self.values = tuple(map(plain, self._held))
         inputs = [re.sub(r"\W", "_", name.removesuffix("]")) for name in names_of(self._forward, count)]
-        own = [re.sub(r"\W", "_", path) for path in self._paths]
-        self.names = (*inputs, *(f"self_{name}" if name in inputs else name for name in own))
+        self.names = (*inputs, *(f"self_{path}" if path in inputs else path for path in self._paths))
 
     def rule(self, name: str, *, point: bool = False) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return forward and backward as functions of the inputs and the parameters.
@@ -124,7 +121,7 @@ class Layer:
             def output_of(output: Any) -> Any:
                 if point and not kept:
                     generator = np.random.get_state()  # noqa: NPY002 - the layer's code draws from there
-                    kept.append(_Kept(private(arguments), State(self.layer), generator))
+                    kept.append(_Kept(private(arguments), State(*self._roots), generator))
                 return output
 
             # At the point, what is written to is seen by the first call.
@@ -136,7 +133,9 @@ class Layer:
 
         backward.derivative_calls_forward = "elsewhere" if point else "always"  # type: ignore[attr-defined]
         backward = called_with(backward, ("grad_output", *self.names), name, self._backward)
-        return called_with(forward, self.names, name, self._forward), backward
+        forward = called_with(forward, self.names, name, self._forward)
+        forward.input_names = self.names  # type: ignore[attr-defined]  # paths, which no signature can have
+        return forward, backward
 
     def step(
         self,
@@ -199,7 +198,7 @@ class Layer:
         if own and len(missing) == len(own) and isinstance(returned, tuple | list):
             return grouped(returned, self.values, len(inputs))
         if returned is None:
-            first: tuple[Any, ...] = tuple(attribute_of(self.layer, name) for name in inputs)
+            first: tuple[Any, ...] = tuple(attribute_of(self.layer, gradient_names(name)) for name in inputs)
         else:
             several = isinstance(returned, tuple | list) and (len(inputs) > 1 or len(returned) == 1)
             first = tuple(returned) if several else (returned,)
@@ -234,20 +233,23 @@ class Layer:
     def _stored(self, k: int) -> Any:
         """Return the gradient of a parameter where the layer keeps it, in the parameter's form."""
         path = self._paths[k]
-        owner, _, last = path.rpartition(".")
+        owner, last = place_of(self.layer, path)
         if self._pairs:
             return tree_at(self.layer, path, True, 1)
+        beside = gradient_names(last) if self._grads is None else twin_names(last)
         found = NOTHING
-        if isinstance(self._grads, str):
+        if owner is not self.layer and self._grads == GRADS:  # nearer than what the whole keeps
+            found = attribute_of(owner, beside, NOTHING)
+        if found is NOTHING and isinstance(self._grads, str):
             found = tree_at(self.layer, self._grads, False, 0, NOTHING)
             if len(self._paths) > 1 and found is not NOTHING:
                 found = picked(items_of(found) or {}, last, k)
-        elif self._grads is not None:
+        elif found is NOTHING and self._grads is not None:
             found = tree_at(self.layer, self._grads[k], False, 0, NOTHING)
         if found is NOTHING or found is None:
             found = of_objects(self._held[k])
         if found is NOTHING:
-            found = attribute_of(at(self.layer, owner), last, NOTHING)
+            found = attribute_of(owner, beside, NOTHING)
         return found if found is NOTHING else renamed(found, self._held[k])
 
 

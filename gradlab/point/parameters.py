@@ -6,7 +6,6 @@ usual ones (`gradient_names`) where nobody says it.
 
 from __future__ import annotations
 
-import functools
 from collections import namedtuple
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.paths import NOTHING, at, attributes_of
 from gradlab.point.state import Attribute, Slot, State, put
 from gradlab.point.trees import items_of
 from gradlab.point.values import describe, is_floating, same
@@ -21,7 +21,7 @@ from gradlab.point.values import describe, is_floating, same
 __tracebackhide__ = is_deliberate
 
 DATA, GRAD = ("data", "value"), "grad"  # what an object that holds one parameter calls its two arrays
-NOTHING: Any = object()
+BESIDE = {**dict.fromkeys(DATA, (GRAD,)), "params": ("grads",)}
 
 
 def gradient_names(name: str) -> list[str]:
@@ -35,40 +35,13 @@ def gradient_names(name: str) -> list[str]:
     return [prefix + form.format(bare) for prefix in dict.fromkeys((under, "")) for form in forms]
 
 
-def attribute_parameters(layer: Any, inputs: Sequence[str]) -> tuple[str, ...]:
-    """Return the attributes that are arrays and have a gradient by another name, such as ``W`` and ``dW``.
+def twin_names(name: str) -> list[str]:
+    """Return what may hold the gradient of something beside it, also where both have names of their own.
 
-    >>> class Affine:
-    ...     def __init__(self):
-    ...         self.W, self.dW, self.eps = np.ones(2), None, 1e-5
-    >>> attribute_parameters(Affine(), ["x"])
-    ('W',)
+    >>> twin_names("data")[-1], twin_names("params")[-1]
+    ('grad', 'grads')
     """
-    known = attributes_of(layer)
-    return tuple(
-        name
-        for name in float_arrays(layer)
-        if name.lstrip("_") not in inputs and any(form in known for form in gradient_names(name))
-    )
-
-
-def attributes_of(layer: Any) -> dict[str, Any]:
-    """Return the attributes that an object has by itself, also those in slots."""
-    slots = [name for kind in type(layer).__mro__ for name in _slot_names(kind) if hasattr(layer, name)]
-    return {**getattr(layer, "__dict__", {}), **{name: getattr(layer, name) for name in slots}}
-
-
-def float_arrays(layer: Any) -> dict[str, Any]:
-    """Return the attributes that are floating-point arrays."""
-    own = attributes_of(layer)
-    return {
-        name: value for name, value in own.items() if isinstance(value, np.ndarray) and is_floating(value)
-    }
-
-
-def _slot_names(kind: type) -> list[str]:
-    slots = vars(kind).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else [s for s in slots if s not in ("__dict__", "__weakref__")]
+    return [*gradient_names(name), *BESIDE.get(name, ())]
 
 
 def names_of_attributes(given: Any, what: str) -> tuple[str, ...]:
@@ -77,14 +50,6 @@ def names_of_attributes(given: Any, what: str) -> tuple[str, ...]:
     if not (isinstance(names, tuple | list) and all(isinstance(name, str) for name in names)):
         raise UsageError(f"{what} is {describe(given)}; expected the name of an attribute, or several")
     return tuple(names)
-
-
-def at(layer: Any, path: str, default: Any = NOTHING) -> Any:
-    """Return what an attribute path such as ``"first.W"`` leads to."""
-    try:
-        return functools.reduce(getattr, path.split("."), layer) if path else layer
-    except AttributeError:
-        return default
 
 
 class Places:
@@ -125,8 +90,9 @@ class Places:
             if isinstance(held, np.ndarray) and held.dtype == new.dtype and held.flags.writeable:
                 held[...] = new
             elif isinstance(held, np.ndarray) and held.dtype.kind == "f":
-                if id(held) not in self._references:
-                    self._references[id(held)] = self._state.references(held)
+                if id(held) not in self._references:  # what a class holds, its instance can hold instead
+                    found = self._state.references(held)
+                    self._references[id(held)] = found or [place for place in (slot,) if place is not None]
                 for reference in self._references[id(held)]:
                     put(reference, new)
             elif is_floating(held) and slot is not None:
@@ -200,10 +166,10 @@ def of_objects(value: Any) -> Any:
     return found if isinstance(value, dict) else list(found.values())
 
 
-def attribute_of(owner: Any, name: str, default: Any = None) -> Any:
-    """Return the gradient that an object keeps in an attribute of its own, such as ``dW`` for ``W``."""
-    for form in gradient_names(name):
-        value = getattr(owner, form, None)
+def attribute_of(owner: Any, names: Sequence[str], default: Any = None) -> Any:
+    """Return the first gradient that an object, or a dict, keeps under one of some names, such as ``dW``."""
+    for name in names:
+        value = owner.get(name) if isinstance(owner, dict) else getattr(owner, name, None)
         if value is not None and not callable(value):
             return value
     return default

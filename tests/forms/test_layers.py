@@ -2,13 +2,16 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from layer_styles import STYLES, Attributes, B, Dicts, Lists, Pairs, W, X, made
+from layer_styles import STYLES, AllReturned, Attributes, B, Dicts, Lists, Pairs, W, X, made
 
 from gradlab import GradientError, Rule, UsageError, check_layer, gradcheck, verify
 from gradlab.mutants.layers import LAYERS, Factors, Highway, Tied
+from gradlab.runs.one import check
+from gradlab.runs.outcomes import Options
 from gradlab.runs.source import source_of
 
 
@@ -130,6 +133,24 @@ def test_running_statistics_and_counters_are_put_back(train):
     assert not hasattr(layer, "h")
 
 
+def test_what_stands_in_a_namespace_is_put_back():
+    class Counts:
+        def __init__(self):
+            self.state = SimpleNamespace(calls=0, seen=None)
+
+        def forward(self, x):
+            self.state.calls += 1
+            self.state.seen = x
+            return x**2
+
+        def backward(self, dy):
+            return 2 * self.state.seen * dy
+
+    layer = Counts()
+    assert check_layer(layer, X).notes == ()
+    assert layer.state == SimpleNamespace(calls=0, seen=None)
+
+
 def test_wrong_statistics_fail_in_training_alone():
     assert report_of(ConstantStatistics(3)).failed
     check_layer(ConstantStatistics(3), X, kwargs={"train": False})
@@ -141,6 +162,27 @@ def test_array_without_gradient_is_said_to_be_a_constant():
         f"{name} has no gradient and was taken as a constant: is it no parameter?"
         for name in ("running_mean", "running_var")
     )
+
+
+class WithoutBias(Attributes):
+    """Its backward stores no gradient of the bias."""
+
+    def backward(self, dLdZ):
+        self.dLdW = self.factor * self.A.T @ dLdZ
+        return dLdZ @ self.W.T
+
+
+@pytest.mark.parametrize("factor", [1.0, 5.0])
+def test_rule_of_a_layer_says_what_was_taken_for_a_constant(factor):
+    rule = Rule.from_layer(WithoutBias(W, B, factor), "(n,3)")
+    expected = report_of(WithoutBias(W, B, factor)).notes
+    assert expected == ("b has no gradient and was taken as a constant: is it no parameter?",)
+    report = verify(rule, max_examples=3, raise_exception=False)
+    assert report.verdict == ("pass" if factor == 1 else "fail")
+    assert set(expected) <= set(report.notes)
+    assert set(expected) <= set(check(rule, Options(max_examples=3)).report.notes)
+    told = verify(Rule.from_layer(WithoutBias(W, B), "(n,3)", params=("W",)), max_examples=3)
+    assert told.notes == ()
 
 
 class Dropout:
@@ -403,6 +445,282 @@ def test_parameters_that_nobody_names_are_asked_for():
     with pytest.raises(UsageError, match="no gradient of W, b was found"):
         check_layer(Plain(), X, params=("W", "b"))
     check_layer(Plain(), X, params=())
+
+
+class Stack:
+    """Layers in a list, one behind the other."""
+
+    def __init__(self, *layers):
+        self.layers = list(layers)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+
+class Named(Stack):
+    def __init__(self, *layers):
+        self.first, self.second = layers
+        self.again = {"all": self.layers}
+
+    @property
+    def layers(self):
+        return [self.first, self.second]
+
+
+class Tanh:
+    """It keeps what it computes, and its gradient, as arrays."""
+
+    def forward(self, x):
+        self.out = np.tanh(x)
+        self.mask = np.ones_like(x)
+        return self.out
+
+    def backward(self, dout):
+        self.dout = dout
+        return dout * (1 - self.out**2)
+
+
+class Rows:
+    """An affine layer without a bias, whose subclasses keep its weights elsewhere."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+        self.keep()
+
+    def keep(self):
+        self.w = SimpleNamespace(data=W.copy(), grad=None)
+
+    def weight(self):
+        return self.w.data
+
+    def store(self, gradient):
+        self.w.grad = gradient
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight()
+
+    def backward(self, dy):
+        self.store(self.factor * self.x.T @ dy)
+        return dy @ self.weight().T
+
+
+class InLists(Rows):
+    def keep(self):
+        self.weights, self.dweights = [W.copy()], [np.zeros_like(W)]
+
+    def weight(self):
+        return self.weights[0]
+
+    def store(self, gradient):
+        self.dweights[0][...] = gradient
+
+
+class InADict(Rows):
+    def keep(self):
+        self.all = {"W": W.copy()}
+
+    def weight(self):
+        return self.all["W"]
+
+    def store(self, gradient):
+        self.all["dW"] = gradient
+
+
+class InTheClass(Rows):
+    W = W.copy()
+
+    def keep(self):
+        pass
+
+    def weight(self):
+        return self.W
+
+    def store(self, gradient):
+        self.dW = gradient
+
+
+class InTheClassInFloat32(InTheClass):
+    W = W.astype(np.float32)
+
+
+class OfANumber(Rows):
+    def keep(self):
+        self.slope, self.dslope = 2.0, 0.0
+
+    def weight(self):
+        return self.slope * W
+
+    def store(self, gradient):
+        self.dslope = np.sum(gradient * W)
+
+
+class Replaces(InTheClass):
+    """Forward puts an equal array in the place of its parameter."""
+
+    def keep(self):
+        self.W = W.copy()
+
+    def weight(self):
+        self.W = np.clip(self.W, -100, 100)
+        return self.W
+
+
+def affine(factor=1.0):
+    return Attributes(W, B, factor)
+
+
+def square(factor=1.0):
+    return Dicts(W @ W.T, X[0], factor)
+
+
+INSIDE = {
+    "attributes": (lambda f: Named(square(), affine(f)), "second.b"),
+    "list": (lambda f: Stack(Tanh(), affine(f)), "layers[1].b"),
+    "params of a layer inside": (lambda f: Stack(square(f), affine()), "layers[0].params['b']"),
+    "network of networks": (lambda f: Stack(Stack(Tanh(), affine(f))), "layers[0].layers[1].b"),
+    "data and grad": (Rows, "w.data"),
+    "list of arrays": (InLists, "weights[0]"),
+    "dict": (InADict, "all['W']"),
+    "class": (InTheClass, "W"),
+    "class in float32": (InTheClassInFloat32, "W"),
+    "number": (OfANumber, "slope"),
+    "replaced by forward": (Replaces, "W"),
+}
+
+
+def checked_both_ways(layer, x):
+    """Return what the two checks of a layer say, at one point and at several."""
+    rule = Rule.from_layer(layer, (x,))
+    return report_of(layer, x), verify(rule, raise_exception=False)
+
+
+@pytest.mark.parametrize("where", INSIDE)
+def test_parameter_is_found_wherever_the_layer_holds_it(where):
+    make, name = INSIDE[where]
+    x = X.astype(np.float32) if "float32" in where else X
+    held = W.copy(), InTheClass.W.copy(), InTheClassInFloat32.W.copy()
+    for report in checked_both_ways(make(1.0), x):
+        assert report.passed
+        assert name in [result.name for result in report.inputs]
+        assert report.notes == ()
+    for report in checked_both_ways(make(5.0), x):
+        assert kinds(report) == {(name, "wrong-gradient")}
+    assert all(map(np.array_equal, held, (W, InTheClass.W, InTheClassInFloat32.W)))
+
+
+def test_path_to_a_parameter_can_be_given():
+    layer = Stack(Tanh(), affine(5.0))
+    report = report_of(layer, params=("layers[1].W", "layers[1].b"))
+    assert kinds(report) == {("layers[1].b", "wrong-gradient")}
+    assert check_layer(layer, X, params=("layers[1].W",)).passed
+    assert check_layer(layer, X, wrt=("x", "layers[1].W")).passed
+    with pytest.raises(UsageError, match=r"has no attribute 'layers\[2\].W'; its attributes are layers"):
+        check_layer(layer, X, params=("layers[2].W",))
+
+
+@pytest.mark.parametrize("make", [Tanh, lambda: Stack(Tanh(), Tanh()), lambda: Stack(Tanh(), affine())])
+def test_what_a_step_of_training_has_left_is_no_parameter(make):
+    layer = make()
+    fresh = [result.name for result in check_layer(layer, X).inputs]
+    layer.backward(np.ones_like(layer.forward(X)))
+    report = check_layer(layer, X)
+    assert [result.name for result in report.inputs] == fresh
+    assert report.notes == ()
+
+
+def test_optimiser_and_data_beside_a_network_are_no_parameters():
+    network = Stack(square(), affine())
+    arrays = [W, B]
+    network.optimizer = SimpleNamespace(params=arrays, momentum=[np.zeros_like(a) for a in arrays], lr=0.1)
+    network.data, network.losses = X.copy(), [0.5, 0.25]
+    assert check_layer(network, X).notes == ()
+
+
+class Constants:
+    """A time step and a grid, named as if each were the other's gradient, and a kernel of the class."""
+
+    kernel = np.eye(3)
+
+    def __init__(self):
+        self.t, self.dt = 2.0, 0.1
+
+    def forward(self, x):
+        return x @ self.kernel * self.t
+
+    def backward(self, dy):
+        return dy @ self.kernel.T * self.t
+
+
+def test_constants_that_look_like_parameters_pass_and_are_said():
+    names = [note.split()[0] for note in check_layer(Constants(), X).notes]
+    assert names == ["kernel", "t"]
+
+
+def test_grid_is_asked_for_and_not_taken_for_a_parameter():
+    layer = Constants()
+    layer.kernel, layer.dkernel = np.eye(3), 0.5
+    with pytest.raises(UsageError, match=r"say what the parameters are: params=\('kernel',\)"):
+        check_layer(layer, X)
+    check_layer(layer, X, params=())
+
+
+def test_parameters_inside_whose_gradients_are_returned_are_asked_for():
+    class Returned(AllReturned):
+        forward = AllReturned.feedforward
+        backward = AllReturned.backprop
+
+    class Outer(Stack):
+        def backward(self, dy):
+            return self.layers[0].backward(dy)[0]
+
+    layer = Outer(Returned(W, B))
+    names = r"\('layers\[0\].W', 'layers\[0\].b'\)"
+    with pytest.raises(UsageError, match=f"say what the parameters are: params={names}"):
+        check_layer(layer, X)
+    with pytest.raises(UsageError, match=f"say what the parameters are: params={names}"):
+        Rule.from_layer(layer, (X,))
+    check_layer(layer, X, params=())
+
+
+def test_gradient_that_is_never_stored_fails_at_a_layer_inside():
+    class Forgets(Stack):
+        def backward(self, dy):
+            return dy @ self.layers[0].W.T
+
+    layer = Forgets(affine())
+    layer.layers[0].dLdW, layer.layers[0].dLdb = np.zeros_like(W), np.zeros_like(B)
+    assert {name for name, _ in kinds(report_of(layer))} == {"layers[0].W", "layers[0].b"}
+
+
+def test_array_with_two_gradients_is_said_to_be_unchecked():
+    one, two = (InTheClass() for _ in range(2))
+    one.W = two.W = W @ W.T
+    (note,) = check_layer(Stack(one, two), X).notes
+    assert note.startswith("layers[0].W and layers[1].W are one array with a gradient each")
+
+
+def test_lists_of_the_same_arrays_are_checked_once():
+    class Listed(Attributes):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.params, self.grads = [self.W, self.b], [np.zeros_like(W), np.zeros_like(B)]
+
+        def backward(self, dLdZ):
+            dx = super().backward(dLdZ)
+            self.grads[0][...], self.grads[1][...] = self.dLdW, self.dLdb
+            return dx
+
+    names = [result.name for result in check_layer(Stack(Listed(W, B)), X).inputs]
+    assert names == ["x", "layers[0].params[0]", "layers[0].params[1]"]
+    assert report_of(Stack(Listed(W, B, 5.0))).failed
 
 
 def test_parameters_that_are_copies_are_refused():
