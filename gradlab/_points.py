@@ -49,12 +49,17 @@ def points(rule: Rule) -> st.SearchStrategy[Any]:
         # Large integers would not do: Hypothesis prefers some of them.
         seeds = st.lists(st.integers(0, 99), min_size=5, max_size=5)
         return seeds.map(lambda seed: inputs(np.random.default_rng(seed)))
-    if isinstance(inputs, tuple | list | Mapping | np.ndarray):
+    if is_example(inputs):
         return st.just(inputs)
     raise UsageError(
         f"rule {rule.name!r}: inputs is {describe(inputs)}; expected a signature such as '(n,d),(d,m)', "
         "a Hypothesis strategy, a tuple of example inputs, or a function of a numpy Generator"
     )
+
+
+def is_example(inputs: Any) -> bool:
+    """Whether the inputs of a rule are its only point."""
+    return isinstance(inputs, tuple | list | Mapping | np.ndarray) and not callable(inputs)
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,18 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.point.trees import items_of
 from gradlab.report import DIFFERENCES, InputResult, Report, Verdict
 from gradlab.rule import Rule
+from gradlab.strategies import Point
 from gradlab.words import counted
 
 ENOUGH = 0.9  # of the points must pass
+MANY = 0.5  # of the points asked for: where fewer are different, it is said how many are
 
 
 @dataclass
 class Tally:
     """What the points so far have shown; shrinking, after the first failure, is counted only as calls."""
 
+    asked: int  # points
     until: float = math.inf  # by the clock of `time.monotonic`
     drawn: int = 0
     checked: int = 0
@@ -113,6 +116,10 @@ class Tally:
             were = "was" if self.left_out == 1 else "were"
             points = counted(self.left_out, "degenerate point")
             yield f"{points} {were} left out: forward has no finite value there"
+        different = self.points + self.left_out
+        if different < MANY * self.asked and self.seconds_left > 0:
+            given = counted(different, "different point")
+            yield f"inputs gave {given} of the {self.asked} asked for: they repeat, or are hard to draw"
 
 
 def _merge(old: InputResult | None, new: InputResult) -> InputResult:
@@ -131,11 +138,35 @@ def _merge(old: InputResult | None, new: InputResult) -> InputResult:
     )
 
 
-def fingerprint(inputs: Any) -> Hashable:
-    """Return what two points have in common exactly when they are the same."""
-    if isinstance(inputs, np.ndarray) and inputs.dtype != object:
+def content_of(inputs: Any) -> Hashable:
+    """Return what two points have in common exactly when all that they hold is the same.
+
+    What an object holds is told by its pickle; one that has none is the same as itself alone.
+
+    >>> content_of((1.0, "relu")) == content_of((1.0, "relu")), content_of([1.0]) == content_of([2.0])
+    (True, False)
+    """
+    kind = type(inputs)
+    if kind is np.ndarray and not inputs.dtype.hasobject:
         return inputs.dtype, inputs.shape, inputs.strides, inputs.tobytes()
-    items = items_of(inputs)
-    if items is not None:
-        return type(inputs), tuple((name, fingerprint(value)) for name, value in items.items())
-    return type(inputs), repr(inputs)
+    if kind in (tuple, list, Point):
+        return kind, tuple(map(content_of, inputs))
+    if kind is dict:
+        return kind, tuple((content_of(name), content_of(value)) for name, value in inputs.items())
+    try:
+        return pickle.dumps(inputs)
+    except Exception:  # a lambda, an open file
+        return _Itself(inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Itself:
+    """An object, kept so that no other one is taken for it."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,10 +13,11 @@ import numpy as np
 from hypothesis.database import ExampleDatabase
 
 from gradlab import strategies
+from gradlab._points import is_example
 from gradlab._question import Question, check_point, seed_of
 from gradlab._search import PointFailed, simplest_failure
 from gradlab._snippet import point_snippet, verify_call
-from gradlab._tally import Tally, fingerprint
+from gradlab._tally import Tally, content_of
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
 from gradlab.point.nonfinite import says_outputs_left_out
@@ -95,6 +97,9 @@ def verify(
     has no finite value, is outside of the function's domain: it is left out, does not count as a point, and
     is mentioned in the report's notes.
 
+    A point that holds the same as an earlier one is not checked again. Where less than half of the points
+    asked for are different, a note says how many are.
+
     Inside a test that is itself decorated with ``hypothesis.given``, Hypothesis refuses to be nested unless
     that test suppresses ``HealthCheck.nested_given``; use `gradlab.gradcheck` there.
 
@@ -127,10 +132,13 @@ def verify(
         jacobian=rule.jacobian,
     )
     limited = Resources(max_seconds=max_seconds)
-    tally = Tally() if max_seconds is None else Tally(until=time.monotonic() + max_seconds)
+    tally = Tally(
+        asked=1 if is_example(rule.inputs) else int(max_examples),
+        until=math.inf if max_seconds is None else time.monotonic() + max_seconds,
+    )
 
     def check(inputs: Any) -> bool:
-        left, point = tally.seconds_left, fingerprint(inputs)
+        left, point = tally.seconds_left, content_of(inputs)
         if point in tally.known or (tally.drawn and left <= 0):
             return False
         tally.drawn += 1
@@ -155,7 +163,7 @@ def verify(
         check,
         tally,
         examples=examples,
-        max_examples=int(max_examples),
+        max_examples=tally.asked,
         seed=seed,
         database=database,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import strategies as st
 
 from gradlab import GradientError, Rule, UsageError, Verdict, strategies, verify
@@ -82,6 +83,46 @@ def test_points_come_from_any_source(inputs):
 def test_each_of_a_few_points_is_checked_once():
     few = st.sampled_from([(np.array([float(k)]),) for k in range(1, 24)])
     assert verify(Rule("square", square, square_backward, few)).points == 23
+
+
+def test_points_of_which_the_repr_shows_nothing_are_told_apart():
+    def forward(x, matrix):
+        return matrix @ x
+
+    points = st.integers(1, 50).map(lambda k: (np.array([1.0, 2.0]), sp.csr_array(np.diag([float(k), 1.0]))))
+    wrong = Rule("sparse", forward, lambda dy, x, matrix: (dy, None), points)
+    assert verify(wrong, raise_exception=False).failed
+    right = Rule("sparse", forward, lambda dy, x, matrix: (matrix.T @ dy, None), points)
+    assert 10 < verify(right).points <= 50
+
+
+def test_points_of_unknown_objects_are_told_apart():
+    points = st.integers(1, 3).map(lambda k: (np.array([1.0]), lambda x: x**k))
+    right = Rule("apply", lambda x, f: f(x), lambda dy, x, f: (dy * f(1.0 + 1e-20), None), points)
+    assert verify(right, max_examples=20, raise_exception=False).failed
+
+
+def test_few_different_points_are_told():
+    few = st.sampled_from([(np.array([float(k)]),) for k in range(1, 24)])
+    (note,) = verify(Rule("square", square, square_backward, few)).notes
+    assert note == "inputs gave 23 different points of the 100 asked for: they repeat, or are hard to draw"
+    assert not verify(Rule("square", square, square_backward, few), max_examples=40).notes
+    constant = Rule("square", square, square_backward, lambda rng: (np.ones(2),))
+    assert "inputs gave 1 different point of the 100" in verify(constant).notes[0]
+
+
+@pytest.mark.parametrize("more", [(), (lambda: 1,), (np.random.default_rng(0),)], ids=["", "code", "state"])
+def test_example_is_one_point_and_that_is_no_matter(more):
+    def forward(x, *more):
+        for one in more:
+            getattr(one, "normal", one)()
+        return x**2
+
+    given = Rule(
+        "square", forward, lambda dy, x, *more: (2 * x * dy, *(None for _ in more)), (np.ones(2), *more)
+    )
+    report = verify(given)
+    assert (report.points, report.notes) == (1, ())
 
 
 def test_rule_that_is_wrong_only_now_and_then_fails():
