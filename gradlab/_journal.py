@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 from gradlab.errors import UsageError, is_deliberate
 
@@ -41,13 +41,13 @@ class JournalFile:
     def __init__(
         self, path: str | os.PathLike[str], of: str, about: Mapping[str, str], *, table: str
     ) -> None:
-        self._path = os.fspath(path)
+        self._path, self._of = os.fspath(path), of
         try:  # of the absolute path, for SQLite takes some that are not, such as an empty one, for no file
             self._file = sqlite3.connect(os.path.abspath(self._path), timeout=WAIT, isolation_level=None)
         except (sqlite3.Error, ValueError) as error:  # a path that holds a null character
             raise UsageError(f"journal {self._path!r} cannot be opened: {error}") from error
         try:
-            self._begin(of, {"format": f"gradlab {table}", **about}, table)
+            self._begin({"format": f"gradlab {table}", **about}, table)
         except BaseException:
             self.close()
             raise
@@ -66,7 +66,14 @@ class JournalFile:
         with self._translated(), self._transaction():
             self._file.executemany(statement, rows)
 
-    def _begin(self, of: str, about: Mapping[str, str], table: str) -> None:
+    def refuse(self, other: Sequence[str]) -> NoReturn:
+        """Raise what says that the file is about something else: in what words, as in ``about``."""
+        raise UsageError(
+            f"journal {self._path} is of another {self._of}: {', '.join(other)} "
+            f"{'is' if len(other) == 1 else 'are'} not the same; expected another file, or none yet"
+        )
+
+    def _begin(self, about: Mapping[str, str], table: str) -> None:
         with self._translated(), self._transaction():
             tables = {name for (name,) in self._file.execute("SELECT name FROM sqlite_master")}
             if tables and "about" not in tables:
@@ -77,10 +84,7 @@ class JournalFile:
             known = dict(self._file.execute("SELECT what, told FROM about"))
             other = [what for what in about if known and known.get(what) != about[what]]
             if other:
-                raise UsageError(
-                    f"journal {self._path} is of another {of}: {', '.join(other)} "
-                    f"{'is' if len(other) == 1 else 'are'} not the same; expected another file, or none yet"
-                )
+                self.refuse(other)
             if not known:
                 self._file.execute(f"CREATE TABLE {table}")
                 self._file.executemany("INSERT INTO about VALUES (?, ?)", about.items())

@@ -2,13 +2,14 @@
 
 The file is a database of SQLite: what was written to it stays, whatever ends the process. A row holds all
 outputs at one point; that they are of the same function at the same inputs is told by what is written about
-them. A gradient has no part in it: after `backward` was mended, the rows still serve.
+them, and by two of the rows, which are evaluated anew: no code shows what is in a file that ``forward``
+reads. A gradient has no part in it: after `backward` was mended, the rows still serve.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,41 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def refuse_another(self, what: str, moves: Moves, evaluate: Callable[[Moves], Outputs]) -> bool:
+        """Refuse the file where a function has another value at a point than the one in it; else keep it.
+
+        A function whose value differs from one call to the next is not refused: that says nothing.
+
+        Parameters
+        ----------
+        what : str
+            The value in words, for a message.
+        moves : Moves
+            The one point.
+        evaluate : callable
+            The function, which is always evaluated in the same way.
+
+        Returns
+        -------
+        bool
+            Whether the function has a value there.
+
+        Raises
+        ------
+        UsageError
+            When the file is refused.
+        """
+        (key,) = moves.keys()
+        key = b"anew " + key  # for a batch, or a worker, may round differently
+        before, found = self._row(key), evaluate(moves)
+        if found.obstacles:
+            return False
+        if before is None:
+            self._write([key], found)
+        elif before.tobytes() != found.values.tobytes() == evaluate(moves).values.tobytes():
+            self._file.refuse([what])
+        return True
 
     def over(self, source: Source, *, size: int | None) -> Source:
         """Return a source that asks another one only for what is not in the file, so many points at a time.

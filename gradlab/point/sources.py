@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradlab import __version__
+from gradlab.numerics.scales import scales
 from gradlab.point.batches import Batches
+from gradlab.point.drawn import drawn_like
 from gradlab.point.evaluation import Evaluation, Source
 from gradlab.point.fingerprints import fingerprint
 from gradlab.point.journal import AT_ONCE, Journal
+from gradlab.point.moves import InputMoves
 from gradlab.point.resources import Resources
 from gradlab.point.workers import Workers
+
+if TYPE_CHECKING:
+    from gradlab.point.problem import Problem
+
+CLOSE_BY = 2.0**-10, -(2.0**-10)  # of the scale of each entry: few are so close to where forward has no value
 
 # What evaluating takes: all else that a problem holds is of no use to workers.
 EVALUATING = (
@@ -42,7 +53,7 @@ class Sources:
     at_once: int = 1
 
     @classmethod
-    def of(cls, problem: Evaluation, call_seconds: float) -> Sources:
+    def of(cls, problem: Problem, call_seconds: float) -> Sources:
         """Return what the resources of a problem ask for."""
         given, width, at_once = problem.resources, 1, 1
         source: Source | None = _batches(problem)
@@ -55,17 +66,44 @@ class Sources:
         about = {
             "forward": fingerprint(problem.given_forward),
             "the point": fingerprint((problem.names, problem.arguments.values, problem.arguments.kwargs)),
-            "what forward returns there": fingerprint(problem.output),
             "the version of gradlab, NumPy or Python": " ".join(
                 [__version__, np.__version__, platform.python_version()]
             ),
         }
-        journal = Journal(given.journal, about)
+        journal = _opened(problem, given.journal, about)
         if source is None:
             kept = journal.over(problem.one_by_one, size=max(1, int(AT_ONCE / max(call_seconds, 1e-9))))
         else:  # which give what they have whenever they have it
             kept = journal.over(source, size=None)
         return cls(kept, journal, width, at_once)
+
+
+def _opened(problem: Problem, path: str | os.PathLike[str], about: Mapping[str, str]) -> Journal:
+    """Open a journal, unless ``forward`` is not what it was: at the point, and at one close by.
+
+    At the point alone, the square and the cube of 1 are the same.
+    """
+    journal = Journal(path, about)
+    try:
+        with np.errstate(all="ignore"):
+            journal.refuse_another("what forward returns there", InputMoves(({},)), problem.here)
+            for moves in _close_by(problem):
+                if journal.refuse_another("what forward returns close by", moves, problem.here):
+                    break
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
+def _close_by(problem: Problem) -> Iterator[InputMoves]:
+    """Yield points at which all entries that may move are elsewhere, the second for want of the first."""
+    rng, direction = np.random.default_rng(0), {}
+    for i in problem.wrt:
+        x = problem.value(i)
+        direction[i] = problem.direction(i, scales(x) * drawn_like(x, rng))
+    for t in CLOSE_BY:
+        yield InputMoves((problem.moved(direction, t),))
 
 
 def evaluating_half(problem: Evaluation) -> Evaluation:

@@ -2,9 +2,12 @@
 
 import importlib
 import os
+import re
 import signal
 import sqlite3
+import subprocess
 import sys
+import textwrap
 import time
 from contextlib import closing, nullcontext
 from unittest.mock import patch
@@ -108,7 +111,7 @@ class TestRefused:
     def test_another_point(self, path):
         x = X.copy()
         x[1, 2] = np.nextafter(x[1, 2], 1)
-        assert ": the point, what forward returns there are not the same" in self.refusal(path, x=x)
+        assert ": the point is not the same" in self.refusal(path, x=x)
 
     def test_another_function(self, path):
         def other(x):
@@ -128,6 +131,63 @@ class TestRefused:
             gradlab.UsageError, match="other check: what forward returns there is not the same"
         ):
             gradcheck(scaled, backward, X, journal=path)
+
+    def test_function_with_other_values_close_by_alone(self, path, monkeypatch):
+        def power(x):
+            return x ** int(os.environ["GRADLAB_TEST_POWER"])
+
+        given = (power, lambda dy, x: 2 * x * dy, np.ones(2))
+        monkeypatch.setenv("GRADLAB_TEST_POWER", "2")
+        assert gradcheck(*given, journal=path)
+        monkeypatch.setenv("GRADLAB_TEST_POWER", "3")
+        with pytest.raises(gradlab.UsageError, match="check: what forward returns close by is not the same"):
+            gradcheck(*given, journal=path)
+
+    def test_function_that_differs_from_call_to_call_is_not(self, path):
+        rng = np.random.default_rng(0)
+
+        def noisy(x):
+            return np.tanh(x) + 1e-9 * rng.normal(size=x.shape)
+
+        first = gradcheck(noisy, backward, X, journal=path, raise_exception=False)
+        again = gradcheck(noisy, backward, X, journal=path, raise_exception=False)
+        assert (first.verdict, first.inputs[0].verdict) == (again.verdict, again.inputs[0].verdict)
+
+    def test_point_with_no_value_on_one_side_of_it_is_not(self, path):
+        def forward(x):
+            if (x < 1).any():
+                raise ValueError("below the domain")
+            return x**2
+
+        given = (forward, lambda dy, x: 2 * x * dy, np.array([1.0]))
+        options = {"bounds": {"x": (1.0, np.inf)}, "journal": path}
+        assert gradcheck(*given, **options) == gradcheck(*given, **options)
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (
+                "class M:\n    def run(self, x): return x**2\ndef forward(x):\n    return M().run(x)",
+                "class M:\n    def run(self, x): return x**3\ndef forward(x):\n    return M().run(x)",
+            ),
+            (
+                "P = {'k': 2}\ndef forward(x):\n    return x ** P['k']",
+                "P = {'k': 3}\ndef forward(x):\n    return x ** P['k']",
+            ),
+        ],
+        ids=["class", "dict"],
+    )
+    def test_module_that_was_edited(self, path, before, after):
+        def made(source):
+            space = {"__name__": "here"}
+            exec(source, space)
+            return space["forward"]
+
+        given = (lambda dy, x: 2 * x * dy, np.ones(2))
+        assert gradcheck(made(before), *given, journal=path)
+        assert gradcheck(made(before), *given, journal=path)
+        with pytest.raises(gradlab.UsageError, match="another check: forward is not the same"):
+            gradcheck(made(after), *given, journal=path)
 
     @pytest.mark.parametrize("line", ["import shapes", "from shapes import act"])
     def test_function_that_uses_another_of_a_module_that_was_edited(self, path, tmp_path, monkeypatch, line):
@@ -228,7 +288,239 @@ def rows_in(path):
             return 0
 
 
+def of_source(source, **names):
+    """Return the fingerprint of the ``f`` that a module defines."""
+    space = {"__name__": "here", **names}
+    exec(source, space)
+    return fingerprint(space["f"])
+
+
+def titled(text):
+    """Return some sources by their titles."""
+    return {title: source.strip() for title, source in re.findall(r"# (.*)\n((?:[^#].*\n|\n)+)", text)}
+
+
+USES = titled("""
+# class
+class M:
+    def run(self, x):
+        return x**POWER
+def f(x):
+    return M().run(x)
+# class that it derives from
+class A:
+    k = POWER
+class M(A):
+    pass
+def f(x):
+    return x**M.k
+# property
+class M:
+    @property
+    def k(self):
+        return POWER
+def f(x):
+    return x**M().k
+# static method
+class M:
+    @staticmethod
+    def k():
+        return POWER
+def f(x):
+    return x**M.k()
+# instance
+class M:
+    pass
+m = M()
+m.k = POWER
+def f(x):
+    return x**m.k
+# slots
+class M:
+    __slots__ = ("k",)
+m = M()
+m.k = POWER
+def f(x):
+    return x**m.k
+# callable object
+class M:
+    def __call__(self, x):
+        return x**POWER
+m = M()
+def f(x):
+    return m(x)
+# bound method
+class M:
+    def run(self, x):
+        return x**POWER
+run = M().run
+def f(x):
+    return run(x)
+# dict
+P = {"k": POWER}
+def f(x):
+    return x**P["k"]
+# list
+P = [[POWER], 2]
+def f(x):
+    return x**P[0][0]
+# functions in a dict, where something is written to
+P = {"k": lambda x: x**POWER}
+def f(x):
+    y = 0 * x
+    y[:] = P["k"](x)
+    return y
+# partial function
+import functools
+g = functools.partial(pow, exp=POWER)
+def f(x):
+    return g(x)
+# function with a cache
+import functools
+@functools.lru_cache
+def g(x):
+    return x**POWER
+def f(x):
+    return g(x)
+# array of objects
+import numpy as np
+P = np.array([POWER, None])
+def f(x):
+    return x**P[0]
+# namespace
+import types
+P = types.SimpleNamespace(k=POWER)
+def f(x):
+    return x**P.k
+""")
+CHANGED = titled("""
+# counter
+N = []
+def f(x):
+    N.append(1)
+    return x
+# cache
+C = {}
+def f(x):
+    C[x] = x
+    return C[x]
+# object by its own method
+class M:
+    def run(self, x):
+        self.last = x
+        return x
+m = M()
+def f(x):
+    return m.run(x)
+# class by its own method
+class M:
+    n = 0
+    def run(self, x):
+        M.n += 1
+        return x
+def f(x):
+    return M().run(x)
+# random generator
+import numpy as np
+rng = np.random.default_rng(0)
+def f(x):
+    return x + rng.normal()
+# random generator of an object
+import numpy as np
+class M:
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+    def run(self, x):
+        return x + self.rng.normal()
+f = M().run
+# logger
+import logging
+log = logging.getLogger("gradlab of a test")
+def f(x):
+    log.info(x)
+    return x
+""")
+
+
+NAMED = """
+NAMES = {"one", "two", "three", ("four", 4)}
+FROZEN = [frozenset(NAMES), (1, 2), (1, 2)]
+
+
+def named(x):
+    return x if x in NAMES else FROZEN, (1, 2)
+
+"""
+
+
 class TestFingerprint:
+    @pytest.mark.parametrize("source", USES.values(), ids=USES)
+    def test_what_a_function_names_counts(self, source):
+        two, again, three = (of_source(source.replace("POWER", power)) for power in ("2", "2", "3"))
+        assert two == again != three
+
+    @pytest.mark.parametrize("source", CHANGED.values(), ids=CHANGED)
+    def test_what_a_call_changes_does_not(self, source):
+        space = {"__name__": "here"}
+        exec(source, space)
+        before = fingerprint(space["f"])
+        space["f"](1.0)
+        assert fingerprint(space["f"]) == before
+
+    def test_what_is_in_a_list_is_told_from_what_is_behind_it(self):
+        assert fingerprint(([1], 2)) != fingerprint(([1, 2],))
+
+    def test_long_chain_is_told_to_its_end(self):
+        def chain(end):
+            class Node:
+                def __init__(self, next):
+                    self.next = next
+
+            node = end
+            for _ in range(5000):
+                node = Node(node)
+            return of_source("def f(x): return P", P=node)
+
+        assert chain(1) == chain(1) != chain(2)
+
+    def test_module_behind_a_module_counts(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        (tmp_path / "told_outer").mkdir()
+        (tmp_path / "told_outer" / "__init__.py").write_text("from told_outer import inner\n")
+        digests = []
+        for factor in (2, 2, 3):
+            (tmp_path / "told_outer" / "inner.py").write_text(f"def act(x):\n    return {factor} * x\n")
+            for name in ("told_outer", "told_outer.inner"):
+                monkeypatch.delitem(sys.modules, name, raising=False)
+            space = {"told_outer": importlib.import_module("told_outer"), "__name__": "here"}
+            exec("def f(x):\n    return told_outer.inner.act(x)", space)
+            digests.append(fingerprint(space["f"]))
+        assert digests[0] == digests[1] != digests[2]
+
+    def test_every_process_tells_the_same(self, tmp_path):
+        """Whatever the seed of its hashes, and whether the code is compiled or read."""
+        sources = [source.replace("POWER", "2") for source in [*USES.values(), *CHANGED.values()]]
+        made = "".join(
+            f"def made_{k}():\n{textwrap.indent(source, '    ')}\n    return f\n\n"
+            for k, source in enumerate(sources)
+        )
+        (tmp_path / "told.py").write_text(f"{NAMED}\n{made}")
+        script = (
+            "import told\nfrom hypothesis import strategies as st\nfrom gradlab import strategies\n"
+            "from gradlab.point.fingerprints import fingerprint\n"
+            f"made = [getattr(told, f'made_{{k}}')() for k in range({len(sources)})]\n"
+            "drawn = [strategies.inputs('(n)', elements=strategies.between(0, 1)), st.just([object()]),\n"
+            "    st.integers(1, 2).map(lambda k: (k,)), st.lists(st.floats()).flatmap(st.just)]\n"
+            "print(fingerprint([told.named, *made, *drawn]))"
+        )
+        answers = set()
+        for seed in ("0", "1", "2"):
+            environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+            command = [sys.executable, "-c", script]
+            answers.add(subprocess.check_output(command, env={**os.environ, **environment}))
+        assert len(answers) == 1
+
     def test_code_defaults_closures_and_helpers_count(self):
         def helper(x):
             return x
