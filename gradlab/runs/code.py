@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,7 @@ def code_of(rules: Iterable[Rule]) -> str:
     """Return a digest of all that is written of some rules.
 
     That are the files of the modules that define them, and of those that these import, as far as they are
-    not installed; and the functions by themselves, for those that were typed into a session.
+    not installed; and the functions and inputs by themselves, for those that were typed into a session.
 
     >>> from gradlab.rules import linear, tanh
     >>> code_of([linear.RULE]) == code_of([linear.RULE]), code_of([linear.RULE]) == code_of([tanh.RULE])
@@ -31,7 +30,6 @@ def code_of(rules: Iterable[Rule]) -> str:
     told = blake2b(digest_size=SIZE)
     homes: set[str] = set()
     for rule in rules:
-        told.update(f"{rule.name} {rule.cached} {rule.convention}".encode())
         for part in _parts(rule):
             told.update(fingerprint(part).encode())
             homes.add(str(getattr(part, "__module__", None)))
@@ -43,15 +41,13 @@ def code_of(rules: Iterable[Rule]) -> str:
 
 
 def _parts(rule: Rule) -> Iterator[Any]:
-    """Yield the functions of a rule, and what else of it is told by itself."""
-    parts = [rule.forward, rule.backward, rule.jvp, rule.jacobian, rule.inputs]
+    """Yield what a rule is made of, and the rule that it refers to."""
+    yield from (rule.name, rule.cached, rule.convention)
+    yield from (rule.forward, rule.backward, rule.jvp, rule.jacobian, rule.inputs)
     if isinstance(rule.reference, Rule):
         yield from _parts(rule.reference)
-    elif rule.reference is not None:
-        parts += rule.reference
-    # What Hypothesis has at hand for a strategy depends on what it was used for.
-    known = (types.FunctionType, types.MethodType, functools.partial, str, tuple, list)
-    yield from (part for part in parts if isinstance(part, known))
+    else:
+        yield from rule.reference or ()
 
 
 def _files(names: Iterable[str]) -> Iterator[tuple[str, Path]]:

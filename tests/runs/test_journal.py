@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import gradlab
-from gradlab import Rule, UsageError
+from gradlab import Rule, UsageError, strategies
 from gradlab.cli import main
 from gradlab.runs import Status
 from gradlab.runs.code import code_of
@@ -87,6 +89,64 @@ def test_journal_of_another_run_is_refused(again, options, what, tmp_path):
     run(rules(), path)
     with pytest.raises(UsageError, match=rf"journal .* is of another run: {what} the same"):
         run(again, path, **options)
+
+
+class Power:
+    def __init__(self, k):
+        self.k = k
+
+    def __call__(self, x):
+        return x**self.k
+
+
+def relu(inputs):
+    return Rule("relu", lambda x: np.where(x > 0, x**2, 0), lambda dy, x: 2 * x * dy, inputs)
+
+
+def power(k):
+    return Rule("power", Power(k), lambda dy, x: 2 * x * dy, "(n)")
+
+
+def referring(name, factor):
+    other = Rule(name, lambda x: factor * x**2, Power(1), "(n)")
+    return Rule("refers", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n)", reference=other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: relu({"x": np.array([1.0, 2.0])}), lambda: relu({"x": np.array([-1.0, 2.0])})),
+        (lambda: relu(np.array([1.0, 2.0])), lambda: relu(np.array([-1.0, 2.0]))),
+        (lambda: power(2), lambda: power(3)),
+        (lambda: relu(st.tuples(st.floats(1, 2))), lambda: relu(st.tuples(st.floats(-1, 2)))),
+        (lambda: relu(strategies.inputs("(n)")), lambda: relu(strategies.inputs("(n,m)"))),
+        (
+            lambda: relu(strategies.inputs("(n)", elements=strategies.between(1, 2))),
+            lambda: relu(strategies.inputs("(n)", elements=strategies.between(-1, 2))),
+        ),
+        (lambda: referring("trusted", 1.0), lambda: referring("trusted", 2.0)),
+    ],
+    ids=["dict", "array", "callable object", "strategy", "signature", "elements", "reference"],
+)
+def test_all_that_a_rule_is_made_of_is_its_code(one, other):
+    assert code_of([one()]) == code_of([one()]) != code_of([other()])
+
+
+def test_report_of_other_inputs_is_not_taken_for_this_one(tmp_path):
+    path = tmp_path / "journal"
+    assert run([relu({"x": np.array([1.0, 2.0])})], path)
+    assert run([relu({"x": np.array([1.0, 2.0])})], path)
+    with pytest.raises(UsageError, match="another run: the code of the rules is not the same"):
+        run([relu({"x": np.array([-1.0, 2.0])})], path)
+
+
+def test_use_of_a_strategy_does_not_change_what_it_is():
+    rule = power(2)
+    for inputs in (strategies.inputs("(n)"), st.integers(1, 3).map(lambda k: (np.ones(k),))):
+        rule = Rule("power", Power(2), lambda dy, x: 2 * x * dy, inputs)
+        before = code_of([rule])
+        assert gradlab.verify(rule, max_examples=3)
+        assert code_of([rule]) == before
 
 
 def test_file_of_another_kind_is_refused(tmp_path):
