@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.point.emptiness import says_nothing
 from gradlab.report import DIFFERENCES, InputResult, Report, Verdict
 from gradlab.rule import Rule
 from gradlab.strategies import Point
 from gradlab.words import counted
 
-ENOUGH = 0.9  # of the points must pass
+ENOUGH = 0.9  # of the points that have something to compare must pass
 MANY = 0.5  # of the points asked for: where fewer are different, it is said how many are
 
 
@@ -36,6 +37,8 @@ class Tally:
     backward_calls: int = 0
     jvp_calls: int = 0
     reason: str = ""
+    empty: int = 0  # points that pass because they have nothing to compare: they show nothing of the rule
+    nothing: str = ""  # what was said of the last of them
     oracle: str = DIFFERENCES
     notes: dict[str, None] = field(default_factory=dict)
     inputs: dict[str, InputResult] = field(default_factory=dict)
@@ -68,6 +71,10 @@ class Tally:
         self.failed += report.failed
         if report.inconclusive:
             self.reason = report.reason
+        nothing = next(filter(says_nothing, report.notes), None)
+        if nothing is not None and report.passed:
+            self.empty, self.nothing = self.empty + 1, nothing
+            return
         self.notes.update(dict.fromkeys(report.notes))
         for result in report.inputs:
             self.inputs[result.name] = _merge(self.inputs.get(result.name), result)
@@ -79,9 +86,12 @@ class Tally:
         self.jvp_calls += report.jvp_calls
 
     def summary(self, rule: Rule, failing: Report | None, *, seed: int, seconds: float) -> Report:
+        compared = self.points - self.empty
         if failing is not None:
             verdict, reason = Verdict.FAIL, failing.reason
-        elif self.passed >= ENOUGH * self.points and all(
+        elif self.empty and not compared:
+            verdict, reason = Verdict.INCONCLUSIVE, f"at {counted(self.points, 'point')}, {self.nothing}"
+        elif self.passed - self.empty >= ENOUGH * compared and all(
             result.verdict is Verdict.PASS for result in self.inputs.values()
         ):
             verdict, reason = Verdict.PASS, ""
@@ -124,8 +134,10 @@ class Tally:
 
 def _merge(old: InputResult | None, new: InputResult) -> InputResult:
     """Keep the worst probe over all points; an input counts as right when it passed at least once."""
-    if old is None:
+    if old is None or not old.size:
         return new
+    if not new.size:
+        return old  # nothing of it was compared
     entries = [result.worst for result in (old, new) if result.worst is not None]
     verdict = Verdict.PASS if Verdict.PASS in (old.verdict, new.verdict) else new.verdict
     seen = [result.resolution for result in (old, new) if result.resolution is not None]

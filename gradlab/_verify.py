@@ -82,7 +82,7 @@ def verify(
     -------
     Report
         ``fail`` if any point fails; else ``pass`` if at least 90 % of the points pass and every input
-        passed at least once; else ``inconclusive``.
+        passed at least once, where points without a number to compare do not count; else ``inconclusive``.
 
     Raises
     ------

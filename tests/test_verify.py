@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import time
@@ -139,6 +140,63 @@ def test_what_is_seldom_decided_is_inconclusive():
     report = verify(rule, raise_exception=False)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "0 of 1 point passed; the numerical error bar" in report.reason
+
+
+class TestPointsWithoutANumber:
+    EMPTY = (np.empty((0, 3)),)
+
+    @pytest.mark.parametrize(
+        ("forward", "inputs", "reason"),
+        [
+            (square, EMPTY, "at 1 point, no derivative could be compared: x has no entry"),
+            (
+                lambda x: x[:0],
+                "(n)",
+                "at 10 points, no derivative could be compared: forward returns no number",
+            ),
+        ],
+        ids=["no entry", "no output"],
+    )
+    def test_alone_they_show_nothing(self, forward, inputs, reason):
+        def backward(dy, x):
+            return np.zeros_like(x)
+
+        report = verify(Rule("empty", forward, backward, inputs), max_examples=10, raise_exception=False)
+        assert (report.verdict, report.reason) == (Verdict.INCONCLUSIVE, reason)
+        json.dumps(report.to_dict())
+        assert reason in report._repr_html_()
+
+    def test_beside_others_they_are_ordinary(self):
+        some = st.sampled_from([self.EMPTY, (np.ones((1, 3)),), (np.ones((0, 2)),)])
+        report = verify(Rule("square", square, square_backward, some), max_examples=10)
+        assert (report.points, report.notes) == (3, ())
+
+    def test_they_do_not_make_up_for_points_that_cannot_tell(self):
+        points = [(np.empty((0, k)),) for k in range(20)] + [(np.ones(2),)]
+        blind = Rule(
+            "blind", lambda x: 1e20 + x.sum(), lambda dy, x: dy * np.ones_like(x), st.sampled_from(points)
+        )
+        report = verify(blind, raise_exception=False)
+        assert report.inconclusive
+        assert "the numerical error bar is too wide" in report.reason
+
+    def test_an_input_is_not_right_for_being_empty(self):
+        def forward(x, w):
+            return np.concatenate([1e20 + x, w])
+
+        def backward(dy, x, w):
+            return dy[: len(x)], dy[len(x) :]
+
+        points = st.sampled_from(
+            [(np.empty(0), np.full(k, 2.0)) for k in range(1, 20)] + [(np.ones(2), np.ones(1))]
+        )
+        report = verify(Rule("blind", forward, backward, points), raise_exception=False)
+        assert report.inconclusive
+        assert verify(Rule("sight", lambda x, w: np.concatenate([x, w]), backward, points))
+
+    def test_broken_contract_fails_there(self):
+        report = verify(Rule("square", square, lambda dy, x: dy.T, self.EMPTY), raise_exception=False)
+        assert report.kinds == {"gradient-shape"}
 
 
 def test_exception_of_the_rule_is_the_cause():

@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         "--steps", type=positive, default=300, metavar="N", help="steps of descent (default: 300)"
     )
     train.add_argument(
-        "--checks", type=natural, default=5, metavar="N", help="checks of the gradient (default: 5)"
+        "--checks", type=positive, default=5, metavar="N", help="checks of the gradient (default: 5)"
     )
     train.add_argument(
         "--vocabulary", type=vocabulary, default=1000, metavar="N", help="words kept (default: 1000)"

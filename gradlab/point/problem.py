@@ -18,6 +18,7 @@ from gradlab.numerics.places import SPACING, close_places
 from gradlab.numerics.scales import are_alike, scales
 from gradlab.point.bounds import about_constants
 from gradlab.point.drawn import SHORT, Seed, drawn_upstream
+from gradlab.point.emptiness import about_nothing
 from gradlab.point.evaluation import Evaluation
 from gradlab.point.lengths import floors
 from gradlab.point.lines import measured_noise
@@ -100,7 +101,7 @@ class Problem(Evaluation):
         Which of all outputs are not finite, and are zero, like their upstream gradient, in all that is
         returned here; ``None`` where all are finite, or none is.
     notes : list of str
-        What to say of these entries and outputs.
+        What to say of these entries and outputs, and where there is none of either.
     changed : list of (str, str)
         Which function wrote to what at the point, such as ``("forward", "x")``.
     obstacle : str
@@ -163,6 +164,8 @@ class Problem(Evaluation):
         known = [limits(dtype) for dtype in (*self.form.dtypes, *[d for d in own if not is_storage(d)])]
         self.given_eps = max([float(of.eps) for of in known])
         self.given_tiny = max([float(of.tiny) for of in known])
+        entries = {self.names[i]: self.arguments.value(i).size for i in self.wrt}
+        self.notes += about_nothing(entries, outputs=self.given_output.size)
         self.output, self.wide, self.eps = self._widened(max([float(limits(dtype).eps) for dtype in own]))
         self.noise_floor = noise_floor
         left_out = without_value(self.given_output, self.output)

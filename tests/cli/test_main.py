@@ -99,6 +99,7 @@ def test_wrong_call_gives_exit_2_and_one_sentence(arguments, message, file, caps
     ("arguments", "message"),
     [
         (["verify", "--max-examples", "0"], "'0' was given; expected a whole number, at least 1"),
+        (["train", "--checks", "0"], "'0' was given; expected a whole number, at least 1"),
         (["verify", "--seed", "-1"], "'-1' was given; expected a whole number, at least 0"),
         (["train", "--vocabulary", "many"], "'many' was given; expected a whole number, at least 2"),
         ([], "COMMAND"),
