@@ -59,11 +59,6 @@ def array_of(tensor: torch.Tensor) -> npt.NDArray[Any]:
     return array
 
 
-def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """Return the floating tensors in a tree."""
-    return list(floating_in(tree))
-
-
 def tensor_like(array: Any, like: torch.Tensor) -> torch.Tensor:
     """Return an array as a tensor on the device of another."""
     return tensor_of(array).to(like.device)

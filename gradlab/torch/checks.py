@@ -13,11 +13,11 @@ from gradlab._framework import ignored
 from gradlab._question import answered, seed_of
 from gradlab.errors import is_deliberate
 from gradlab.report import Report
-from gradlab.torch.arrays import tensors_in
 from gradlab.torch.functions import point_of
 from gradlab.torch.modes import check_modes
-from gradlab.torch.second_order import drawn_upstream, gradient_of, noise_floor_of
+from gradlab.torch.second_order import gradient_of, noise_floor_of
 from gradlab.torch.snippets import torch_snippet
+from gradlab.torch.upstream import drawn_upstream, given_upstream
 
 __tracebackhide__ = is_deliberate
 
@@ -69,7 +69,7 @@ def gradcheck(
     kwargs : mapping, optional
         Further arguments, likewise.
     grad_outputs : Tensor or tuple of Tensors, optional
-        The upstream gradient of the outputs that are compared; random by default.
+        The upstream gradient, one for each output, or for each that is compared; random by default.
     reference : callable, optional
         A function of the same arguments, such as one that is not fused, of which torch's derivative in
         float64 is trusted; of a module, a module with the same parameters. Differences are then taken only
@@ -251,7 +251,8 @@ def gradgradcheck(
     __tracebackhide__ = True
     point = point_of(func, inputs, kwargs, seed=seed, name=name)
     number = seed_of(rng)
-    upstream = drawn_upstream(point, number) if grad_outputs is None else tensors_in(grad_outputs)
+    given = grad_outputs is not None
+    upstream = given_upstream(point, grad_outputs) if given else drawn_upstream(point, number)
     gradient = gradient_of(point, upstream)
     report = check_modes(
         replace(gradient, contiguous=not check_memory_layout),

@@ -66,6 +66,8 @@ class Point:
     call : callable
         ``call(tensors, wide)`` returns the floating outputs for others in the places of the variables; with
         ``wide``, constants are as wide as they can be.
+    outputs : int
+        How many floating outputs there are.
     kept : tuple of int
         Which outputs are compared: those that require a gradient; where none does, all, for their
         derivatives then have to be zero.
@@ -88,6 +90,7 @@ class Point:
     variables: Mapping[str, torch.Tensor]
     call: Callable[[list[torch.Tensor], bool], list[torch.Tensor]]
     seed: int | None = None
+    outputs: int = 0
     kept: tuple[int, ...] = ()
     wide: bool = True
     paired: bool = False

@@ -99,7 +99,8 @@ def looked_at(point: Point) -> Point:
     if 0 < len(needed) < len(outputs):
         others = ", ".join(str(k) for k in range(len(outputs)) if k not in needed)
         notes.append(f"output {others} requires no gradient, and is not compared")
-    point = replace(point, kept=tuple(needed) or tuple(range(len(outputs))))
+    kept = tuple(needed) or tuple(range(len(outputs)))
+    point = replace(point, outputs=len(outputs), kept=kept)
     if any(x.dtype not in (torch.float64, torch.complex128) for x in variables):
         wide = [x.to(torch.complex128 if x.is_complex() else torch.float64) for x in variables]
         try:

@@ -15,10 +15,11 @@ from gradlab.point.resources import Resources
 from gradlab.point.values import describe
 from gradlab.report import Finding, Report, Verdict
 from gradlab.rule import Rule
-from gradlab.torch.arrays import array_of, tensors_in
+from gradlab.torch.arrays import array_of
 from gradlab.torch.batches import in_batches
 from gradlab.torch.beside import Beside
 from gradlab.torch.derivatives import Point
+from gradlab.torch.upstream import given_upstream
 
 __tracebackhide__ = is_deliberate
 
@@ -163,5 +164,5 @@ def _together(
 
 
 def _upstream(point: Point, grad_outputs: Any) -> Any:
-    arrays = tuple(array_of(tensor) for tensor in tensors_in(grad_outputs))
+    arrays = tuple(map(array_of, given_upstream(point, grad_outputs)))
     return arrays if len(point.kept) > 1 else arrays[0]

@@ -8,24 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradlab._framework import new_name, random_like
+from gradlab._framework import new_name
 from gradlab.checks.claims import claims_of, noise_floor
 from gradlab.errors import is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.problem import Problem
 from gradlab.point.returned import read_gradients
-from gradlab.torch.arrays import array_of, not_a_leaf, tensor_like
+from gradlab.torch.arrays import array_of, not_a_leaf
 from gradlab.torch.derivatives import Graph, Point
 from gradlab.torch.functions import looked_at
 
 __tracebackhide__ = is_deliberate
-
-
-def drawn_upstream(point: Point, number: int) -> list[Tensor]:
-    """Return an upstream gradient of the outputs that are compared."""
-    outputs = point.run([not_a_leaf(x.clone().requires_grad_()) for x in point.variables.values()])
-    rng = np.random.default_rng([number, 2])
-    return [tensor_like(random_like(array_of(output), rng), output) for output in outputs]
 
 
 def gradient_of(point: Point, upstream: Sequence[Tensor]) -> Point:

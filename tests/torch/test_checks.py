@@ -329,6 +329,56 @@ def test_upstream_gradient_is_given():
     assert gradcheck(two, X, grad_outputs=(ones, ones), raise_exception=False).failed
 
 
+class FloorAndSquare(Function):
+    """The output that has no gradient comes first; the other's is wrong where the upstream is negative."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        floor = x.floor()
+        ctx.mark_non_differentiable(floor)
+        return floor, x**2
+
+    @staticmethod
+    def backward(ctx, _, dy):
+        return 2 * ctx.saved_tensors[0] * dy.abs()
+
+
+class TestUpstreamBesideOutputsWithoutGradient:
+    UP, DOWN = torch.ones(3).double(), -torch.ones(3).double()
+
+    @pytest.mark.parametrize(
+        ("grad_outputs", "right"),
+        [((DOWN, UP), True), ((UP, DOWN), False), ((None, UP), True), (UP, True), ((DOWN,), False)],
+    )
+    def test_there_is_one_for_each_output_or_for_each_that_is_compared(self, grad_outputs, right):
+        options = {"check_undefined_grad": False, "check_forward_ad": False}
+        report = gradcheck(FloorAndSquare, X, grad_outputs=grad_outputs, raise_exception=False, **options)
+        assert ("wrong-gradient" in report.kinds) is not right
+
+    def test_gradients_are_differentiated_at_that_of_their_output(self):
+        def two(x):
+            return x.detach().floor(), x**3
+
+        assert gradgradcheck(two, X, (self.DOWN, self.UP)).inputs[1].name == "grad_output"
+
+    @pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+    @pytest.mark.parametrize(
+        ("grad_outputs", "count"),
+        [((), 0), ((UP, UP, UP), 3), ((UP, None), 0), ("ones", 0)],
+        ids=["none", "three", "none for what is compared", "no tensor"],
+    )
+    def test_any_other_number_is_refused(self, check, grad_outputs, count):
+        expected = "expected 2, one for each output, or 1, one for each that requires a gradient"
+        with pytest.raises(UsageError, match=f"grad_outputs has {count} upstream .*; {expected}"):
+            check(FloorAndSquare, X, grad_outputs=grad_outputs)
+
+    def test_integers_among_the_outputs_have_none(self):
+        m = torch.tensor([[1.0, 3.0], [4.0, 2.0]]).double()
+        for given in (torch.ones(2).double(), (torch.ones(2).double(), None)):
+            assert gradcheck(lambda x: tuple(x.max(dim=1)), m, grad_outputs=given)
+
+
 def test_tolerances_are_those_of_the_caller():
     class Off(planted.Cube):
         @staticmethod
