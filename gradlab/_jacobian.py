@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gradlab._in_hypothesis import aside
 from gradlab._question import seed_of
@@ -41,8 +40,8 @@ class Asked:
         The call that asks, such as ``gradlab.scipy.check_jac``, and what it calls the derivative.
     fun, derivative : callable
         The function; its derivative, or ``True`` where it returns both.
-    x0 : array_like
-        The point.
+    x0 : Array
+        The point, of shape ``(n,)``.
     args, kwargs
         Further arguments of both.
     box : tuple of Array
@@ -65,7 +64,7 @@ class Asked:
     what: str
     fun: Callable[..., Any]
     derivative: Any
-    x0: npt.ArrayLike
+    x0: Array
     box: tuple[Array, Array]
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -116,8 +115,7 @@ def check_derivative(asked: Asked, *, raise_exception: bool) -> Report:
 
 def _checked(asked: Asked) -> Report:
     started, seed = time.perf_counter(), seed_of(asked.rng)
-    given = np.atleast_1d(np.array(asked.x0, dtype=np.float64)).ravel()
-    x = np.clip(given, *asked.box)
+    x = np.clip(asked.x0, *asked.box)
     try:
         problem = Problem(asked.value, asked.claim, x, bounds=asked.box)
     except RuleRaised as raised:
@@ -149,7 +147,7 @@ def _checked(asked: Asked) -> Report:
             reason, kinked = _undecided(asked, problem, compared), compared.kinked
     verdict = Verdict.FAIL if findings else Verdict.INCONCLUSIVE if reason else Verdict.PASS
     kinks = ["fun has a kink at x0: any slope between those on both sides passes"] if kinked else []
-    moved = ["x0 is outside the bounds, and was moved to them"] if (x != given).any() else []
+    moved = ["x0 is outside the bounds, and was moved to them"] if (x != asked.x0).any() else []
     report = Report(
         name=asked.name or str(getattr(asked.fun, "__name__", type(asked.fun).__name__)),
         verdict=verdict,
@@ -171,7 +169,7 @@ def _checked(asked: Asked) -> Report:
         return report
     derivative = asked.derivative if asked.shown is None else asked.shown
     options = {**asked.options, "rtol": asked.rtol, "rng": seed}
-    snippet = derivative_snippet(asked.check, asked.fun, derivative, given, role=asked.what, **options)
+    snippet = derivative_snippet(asked.check, asked.fun, derivative, asked.x0, role=asked.what, **options)
     return replace(report, example=snippet.example, call=snippet.call)
 
 

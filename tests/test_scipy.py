@@ -284,6 +284,29 @@ def test_own_exceptions_pass_through():
         (lambda: check(np.sum, rosen, X, jac=rosen_der), "expected minimize, least_squares or root"),
         (lambda: check(minimize, rosen, X, jac="2-point"), "minimize is given no derivative"),
         (lambda: check_grad(lambda x: np.nan, rosen_der, X), "the function is not finite at x0"),
+        (
+            lambda: check_grad(rosen, rosen_der, X + 1j),
+            r"x0 is a complex128 array of shape \(4,\); expected real",
+        ),
+        (lambda: check_jac(fun, jac, list(X + 0j)), "x0 is a list of length 4; expected real"),
+        (lambda: check_hess(rosen_der, rosen_hess, X[None]), r"shape \(1, 4\); expected .* along one axis"),
+        (
+            lambda: check_hessp(rosen_der, rosen_hess_prod, "abc"),
+            "x0 is the str 'abc'; expected real numbers",
+        ),
+        (
+            lambda: check_grad(rosen, rosen_der, [[1.0], [1.0, 2.0]]),
+            "x0 is a list of length 2; expected real",
+        ),
+        (lambda: check_grad(rosen, rosen_der, [1.0, "b"]), "x0 is a list of length 2; expected real numbers"),
+        (
+            lambda: check_grad(rosen, rosen_der, [1.0, rosen]),
+            "x0 is a list of length 2; expected real numbers",
+        ),
+        (
+            lambda: check(minimize, rosen, X.reshape(2, 2), jac=rosen_der),
+            "expected real numbers along one axis",
+        ),
     ],
 )
 def test_malformed_questions_are_refused(ask, message):
@@ -339,6 +362,25 @@ def test_call_of_a_solver_is_checked_as_it_stands(solver, function, options, inp
     report = check(solver, function, X, **options)
     assert report
     assert [result.name for result in report.inputs] == inputs
+
+
+def test_point_of_root_is_taken_along_one_axis_as_root_takes_it():
+    assert check(root, chain, X.reshape(2, 2), jac=lambda x: chain_jac(x).toarray())
+
+
+@pytest.mark.parametrize("x0", [[1, 2, 1, 2], [True, False], range(3), X.astype(np.float32), 2])
+def test_points_of_other_numbers_are_taken(x0):
+    assert check_grad(lambda x: np.sum(x**3), lambda x: 3 * x**2, x0)
+
+
+def test_function_is_no_constraint_for_its_name():
+    def constraints_total(x):
+        return rosen(x)
+
+    report = check(minimize, constraints_total, X, jac=changed(rosen_der, 1), raise_exception=False)
+    assert report.inputs[0].name == "grad"
+    assert report.findings[0].input == "grad"
+    assert report.reason.startswith("grad is wrong at 1 of 4 entries")
 
 
 def test_constraint_with_a_wrong_derivative_is_named():

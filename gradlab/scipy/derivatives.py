@@ -15,6 +15,7 @@ from gradlab.numerics import Array
 from gradlab.point.values import describe
 from gradlab.report import Report
 from gradlab.scipy.bounds import pairs, sides, unbounded
+from gradlab.scipy.points import read_point
 
 __tracebackhide__ = is_deliberate
 
@@ -70,14 +71,15 @@ def check_grad(
     <Report rosen: pass at 1 point>
     """
     __tracebackhide__ = True
+    x = read_point(x0)
     ignored = [key for key, value in (("epsilon", epsilon), ("direction", direction)) if value is not None]
     asked = Asked(
         "gradlab.scipy.check_grad",
         "grad",
         func,
         grad,
-        x0,
-        pairs(bounds, np.size(x0)),
+        x,
+        pairs(bounds, x.size),
         args,
         scalar=True,
         rtol=rtol,
@@ -146,13 +148,14 @@ def check_jac(
     <Report circle: pass at 1 point>
     """
     __tracebackhide__ = True
+    x = read_point(x0)
     asked = Asked(
         "gradlab.scipy.check_jac",
         "jac",
         fun,
         jac,
-        x0,
-        sides(bounds, np.size(x0)),
+        x,
+        sides(bounds, x.size),
         args,
         kwargs or {},
         sparsity=jac_sparsity,
@@ -209,13 +212,14 @@ def check_hess(
     <Report rosen_der: pass at 1 point>
     """
     __tracebackhide__ = True
+    x = read_point(x0)
     asked = Asked(
         "gradlab.scipy.check_hess",
         "hess",
         grad,
         hess,
-        x0,
-        pairs(bounds, np.size(x0)),
+        x,
+        pairs(bounds, x.size),
         args,
         symmetric=True,
         rtol=rtol,
@@ -266,7 +270,8 @@ def check_hessp(
     <Report rosen_der: pass at 1 point>
     """
     __tracebackhide__ = True
-    n = np.size(x0)
+    x = read_point(x0)
+    n = x.size
 
     def operator(x: Array, *arguments: Any) -> LinearOperator:
         def product(p: Array) -> Any:
@@ -281,7 +286,7 @@ def check_hessp(
         "hessp",
         grad,
         operator,
-        x0,
+        x,
         pairs(bounds, n),
         args,
         symmetric=True,

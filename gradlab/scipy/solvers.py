@@ -19,6 +19,7 @@ from gradlab.point.values import describe
 from gradlab.report import Report, Verdict
 from gradlab.scipy.bounds import pairs
 from gradlab.scipy.derivatives import check_grad, check_hess, check_hessp, check_jac
+from gradlab.scipy.points import read_point
 
 __tracebackhide__ = is_deliberate
 
@@ -74,20 +75,21 @@ def check(
     called = getattr(solver, "__name__", "")
     if called not in ("minimize", "least_squares", "root"):
         raise UsageError(f"solver is {describe(solver)}; expected minimize, least_squares or root")
+    x = read_point(x0, flattened=called == "root")  # as that does, whatever axes it has
     common: dict[str, Any] = {"rtol": rtol, "rng": rng, "raise_exception": False}
     given = args if isinstance(args, tuple | list) else (args,)
     notes: list[str] = []
     if called == "minimize":
-        reports = _objective(fun, jac, hess, hessp, x0, given, bounds, common, notes)
+        reports = _objective(fun, jac, hess, hessp, x, given, bounds, common, notes)
         listed = constraints if isinstance(constraints, tuple | list) else [constraints]
         for k, constraint in enumerate(listed):
-            reports += _constraint(constraint, f"constraints[{k}]", x0, bounds, common)
+            reports += _constraint(constraint, f"constraints[{k}]", x, bounds, common)
     elif callable(jac) or jac is True:
         box = {"bounds": bounds} if bounds is not None else {}
         box["jac_sparsity"] = ignored.get("jac_sparsity")
         if (ignored.get("options") or {}).get("col_deriv") and callable(jac):
             jac = _transposed(jac)
-        reports = [check_jac(fun, jac, x0, given, kwargs, **box, **common)]
+        reports = [check_jac(fun, jac, x, given, kwargs, **box, **common)]
     else:
         reports = []
     if not reports:
@@ -102,7 +104,7 @@ def _objective(
     jac: Any,
     hess: Any,
     hessp: Any,
-    x0: npt.ArrayLike,
+    x: Array,
     args: Sequence[Any],
     bounds: Any,
     common: Mapping[str, Any],
@@ -111,34 +113,32 @@ def _objective(
     """Check the gradient of what is minimized, and its Hessian in the forms that are given."""
     reports = []
     if callable(jac) or jac is True:
-        reports.append(check_grad(fun, jac, x0, *args, bounds=bounds, **common))
+        reports.append(check_grad(fun, jac, x, *args, bounds=bounds, **common))
     gradient = _second(fun) if jac is True else jac
     for what, second, check_second in (("hess", hess, check_hess), ("hessp", hessp, check_hessp)):
         if callable(second) and callable(gradient):
-            reports.append(check_second(gradient, second, x0, args, bounds=bounds, **common))
+            reports.append(check_second(gradient, second, x, args, bounds=bounds, **common))
         elif callable(second):
             notes.append(f"{what} is not checked: it is compared with differences of jac, which is none")
     return reports
 
 
-def _constraint(
-    constraint: Any, name: str, x0: npt.ArrayLike, bounds: Any, common: Mapping[str, Any]
-) -> list[Report]:
+def _constraint(constraint: Any, name: str, x: Array, bounds: Any, common: Mapping[str, Any]) -> list[Report]:
     """Check the Jacobian of a constraint, and the Hessian of a combination of its components."""
     fun, jac, hess = (_of(constraint, key) for key in ("fun", "jac", "hess"))
     if not callable(jac) and jac is not True:
         return []
     arguments = _of(constraint, "args") or ()
-    box = pairs(bounds, np.size(x0))
-    reports = [check_jac(fun, jac, x0, arguments, bounds=box, **common)]
+    box = pairs(bounds, x.size)
+    reports = [check_jac(fun, jac, x, arguments, bounds=box, **common)]
     if callable(hess) and callable(jac):
-        at = np.clip(np.atleast_1d(np.asarray(x0, dtype=np.float64)), *box)
+        at = np.clip(x, *box)
         rows = np.size(fun(at))
         # Not all alike, for then a Hessian that mixes components up would look right.
         v = 1 + np.arange(rows) / max(rows, 1)
-        combined = check_hess(_combination(jac, v), lambda x: hess(x, v), x0, bounds=Bounds(*box), **common)
+        combined = check_hess(_combination(jac, v), lambda x: hess(x, v), x, bounds=Bounds(*box), **common)
         reports.append(combined)
-    return [replace(report, name=name) for report in reports]
+    return [_named(report, name) for report in reports]
 
 
 def _combination(jac: Callable[..., Any], v: Array) -> Callable[..., Any]:
@@ -165,8 +165,7 @@ def _second(fun: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _together(reports: Sequence[Report], notes: Sequence[str], name: str, raise_exception: bool) -> Report:
-    """Return one report of several; the inputs of those of constraints are named after them."""
-    reports = [_renamed(report) for report in reports]
+    """Return one report of several."""
     verdicts = [report.verdict for report in reports]
     verdict = next((v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE) if v in verdicts), Verdict.PASS)
     first = next((report for report in reports if report.verdict is verdict), reports[0])
@@ -185,16 +184,14 @@ def _together(reports: Sequence[Report], notes: Sequence[str], name: str, raise_
     return report
 
 
-def _renamed(report: Report) -> Report:
-    """Say of a report of a constraint which it is, wherever its derivative is named."""
-    if not report.name.startswith("constraints"):
-        return report
+def _named(report: Report, constraint: str) -> Report:
+    """Say of the report of a constraint which it is, wherever its derivative is named."""
     return replace(
         report,
-        reason=f"{report.name}: {report.reason}" if report.reason else "",
-        inputs=tuple(replace(result, name=f"{report.name}.{result.name}") for result in report.inputs),
+        reason=f"{constraint}: {report.reason}" if report.reason else "",
+        inputs=tuple(replace(result, name=f"{constraint}.{result.name}") for result in report.inputs),
         findings=tuple(
-            replace(f, input=f"{report.name}.{f.input}", message=f"{report.name}: {f.message}")
+            replace(f, input=f"{constraint}.{f.input}", message=f"{constraint}: {f.message}")
             for f in report.findings
         ),
     )
