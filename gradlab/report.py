@@ -385,7 +385,7 @@ class Report:
         Parameters
         ----------
         path : path, optional
-            Where to.
+            Where to; a file that is there is replaced as a whole, or not at all.
 
         Returns
         -------
@@ -395,7 +395,7 @@ class Report:
         Raises
         ------
         UsageError
-            Where jinja2, which the extra ``html`` installs, is missing.
+            Where jinja2, which the extra ``html`` installs, is missing, or the path cannot be written.
 
         Examples
         --------

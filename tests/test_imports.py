@@ -17,7 +17,7 @@ PACKAGE = Path(gradlab.__file__).parent
 LAYERS = [
     ["errors", "words", "_in_hypothesis"],
     ["tangents"],
-    ["_executors", "_journal", "_modules"],
+    ["_executors", "_files", "_journal", "_modules"],
     ["_pickling"],
     ["report"],
     ["rule"],

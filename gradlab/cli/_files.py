@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are to be written: what would be in the way is said before the work is done."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ def check_writable(path: Path, option: str) -> None:
         raise UsageError(f"--{option} {path} is a folder; expected the path of a file")
     if not path.parent.is_dir():
         raise UsageError(f"--{option} {path} is in a folder that does not exist")
+    written = path if path.exists() else path.resolve().parent
+    if not os.access(written, os.W_OK):
+        raise UsageError(f"--{option} {path}: nothing can be written to {written}")
 
 
 def check_page(path: Path, option: str = "html") -> None:
@@ -47,21 +50,3 @@ def is_standard_output(path: Path | None) -> bool:
         return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError, AttributeError):  # there is no such file, or standard output is none
         return False
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file such that whoever reads it, and whatever fails, it holds the old text or the new one."""
-    path = path.resolve()  # a link stays, and what it points to is written
-    if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # a rename may reach the disk before what was written
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab.cli._files import check_page, write_whole
+from gradlab.cli._files import check_page
 from gradlab.cli._terminal import say
 from gradlab.runs import OK
 
@@ -55,9 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write(rule: Rule, path: Path) -> None:
     from gradlab.reporters.explained import page_of_rule
+    from gradlab.reporters.page import write_page
 
     if path == DEFAULT:
         path = Path(re.sub(r"[^\w-]+", "_", rule.name) + ".html")
     check_page(path)
-    write_whole(path, page_of_rule(rule))
+    write_page(path, page_of_rule(rule))
     say(f"{path} is written")

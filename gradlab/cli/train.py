@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab.cli._files import check_page, write_whole
+from gradlab.cli._files import check_page
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.errors import UsageError
@@ -81,10 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
         learnt = _learnt(trained.parameters, corpus, prompt, arguments.seed)
         say("\n".join(["", *learnt]))
         if arguments.html is not None:
+            from gradlab.reporters.page import write_page
             from gradlab.reporters.trained import page_of_training
 
             page = page_of_training(corpus, trained.losses, trained.checks, learnt, seed=arguments.seed)
-            write_whole(arguments.html, page)
+            write_page(arguments.html, page)
     if interrupt.came:
         complain(f"interrupted after {len(trained.losses)} of {arguments.steps} steps")
         return INTERRUPTED

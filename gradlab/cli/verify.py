@@ -9,8 +9,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradlab._files import write_whole
 from gradlab.cli._check import check
-from gradlab.cli._files import check_folder, check_writable, is_standard_output, write_whole
+from gradlab.cli._files import check_folder, check_writable, is_standard_output
 from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import complain, say
 from gradlab.runs import OK, USAGE, Run
@@ -138,12 +139,12 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check what the arguments and ``[tool.gradlab]`` name, report it, and return the exit code."""
     settings, folders = _settings(arguments)
-    for option in ("output", "junit"):
-        if getattr(arguments, option) is not None:
-            check_writable(getattr(arguments, option), option)
+    output = None if is_standard_output(arguments.output) else arguments.output
+    for option, path in (("output", output), ("junit", arguments.junit)):
+        if path is not None:
+            check_writable(path, option)
     if arguments.html is not None:
         check_folder(arguments.html, "html")
-    output = None if is_standard_output(arguments.output) else arguments.output
     document = settings.format == "json" and output is None  # and nothing else on standard output
     style = _style(settings, streams=not document)
     show = None if document or arguments.quiet else style

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradlab._files import write_whole
 from gradlab.errors import UsageError
 from gradlab.report import Report
 from gradlab.reporters.drawings.palette import STYLE, variables
@@ -42,7 +43,7 @@ def page_of_run(run: Run) -> str:
 
 
 def write_page(path: str | os.PathLike[str], page: str) -> None:
-    """Write a page to a file.
+    """Write a page to a file, as a whole or not at all.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def write_page(path: str | os.PathLike[str], page: str) -> None:
         Where it cannot be written.
     """
     try:
-        Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")
+        write_whole(path, page)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}; expected the path of a file"

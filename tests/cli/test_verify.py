@@ -1,6 +1,7 @@
 """``gradlab verify`` as a gate; what its parts do is tested beside them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -370,6 +371,28 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(output, messag
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
+
+
+@pytest.mark.parametrize("option", ["output", "junit"])
+@pytest.mark.parametrize("path", ["old.txt", "new.txt"])
+def test_what_permissions_forbid_is_refused_before_the_work(
+    option, path, write, project, monkeypatch, capsys
+):
+    write("shop.py", RIGHT)
+    write("old.txt", "old")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the superuser may do all
+    assert main(["verify", "shop", f"--{option}", path]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"gradlab: --{option} {path}: nothing can be written to " in err
+    assert (project / "old.txt").read_text() == "old"
+
+
+def test_standard_output_needs_no_folder(write, monkeypatch, capfd):
+    write("shop.py", RIGHT)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert main(["verify", "shop", "--format", "json", "--output", "-"]) == 0
+    assert json.loads(capfd.readouterr().out)["exit_code"] == 0
 
 
 def test_github_gets_text_annotations_and_a_summary_page(write, project, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 import base64
 import doctest
 import hashlib
+import os
 import re
 import sys
 from html.parser import HTMLParser
@@ -158,6 +159,16 @@ def test_page_is_written_to_a_path(tmp_path):
 def test_path_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         wrong().to_html(tmp_path / "missing" / "report.html")
+
+
+def test_page_that_fails_halfway_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", lambda number: os.close(-1))
+    with pytest.raises(UsageError, match=r"report\.html cannot be written: Bad file descriptor"):
+        wrong().to_html(path)
+    assert path.read_text() == "old"
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_passing_report_has_a_page_too():
