@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gradlab._derivative import BOTH, REVERSE, Derivative, arrays_in, map_arrays
+from gradlab._options import whole_number
 from gradlab._question import Question, answered, check_point
 from gradlab._snippet import Snippet
 from gradlab.checks.criteria import default_rtol
@@ -23,6 +25,7 @@ from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.numerics.dtypes import limits
 from gradlab.numerics.scales import norm, scales
+from gradlab.point.options import require
 from gradlab.point.values import describe
 from gradlab.report import Finding, Report, Verdict
 
@@ -92,7 +95,7 @@ def _reports(derivative: Derivative, *, seed: int, rtol: float | None, is_first:
             continue
         findings = _another_value(value, claims[0][0], mode)
         terms = [of_draw for _, of_draw in claims]
-        same = partial(agree, rtol=rtol or default_rtol(eps), eps=eps)
+        same = partial(agree, rtol=float(rtol or default_rtol(eps)), eps=eps)
         if known is not None and not findings and all(map(same, known, terms)):
             continue
         question, inputs = derivative.question(mode, rtol=rtol)
@@ -195,14 +198,8 @@ def read_modes(modes: Any, order: Any, known: Sequence[str] = BOTH) -> tuple[str
     chosen = [modes] if isinstance(modes, str) else modes
     if not isinstance(chosen, Iterable) or not (chosen := list(chosen)) or set(chosen) - set(known):
         raise UsageError(f"modes is {describe(modes)}; expected some of {', '.join(map(repr, known))}")
-    if isinstance(order, bool) or not isinstance(order, int | np.integer) or order < 1:
-        raise UsageError(f"order is {describe(order)}; expected a positive integer")
+    require(whole_number(1), optional=False, order=order)
     return tuple(dict.fromkeys(chosen))
-
-
-def title_of(f: Any, name: str | None = None) -> str:
-    """Return what reports call a function."""
-    return name or str(getattr(f, "__name__", type(f).__name__))
 
 
 def ignored(reasons: Mapping[str, str], **options: Any) -> list[str]:
@@ -211,8 +208,12 @@ def ignored(reasons: Mapping[str, str], **options: Any) -> list[str]:
     >>> ignored({"eps": "steps are measured"}, eps=1e-6)
     ['eps is ignored: steps are measured']
     """
-    given = [key for key, value in options.items() if value not in (None, False, 0)]
+    given = [key for key, value in options.items() if not (value is None or _is_zero(value))]
     return [f"{key} is ignored: {reasons[key]}" for key in given]
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, Number | np.bool_) and not value  # an array is given, whatever it holds
 
 
 def new_name(name: str, taken: Iterable[str]) -> str:

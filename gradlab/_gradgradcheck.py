@@ -16,6 +16,7 @@ from gradlab.checks.maps import Answer
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.calls import signature_of
 from gradlab.point.matching import match
+from gradlab.point.options import title_of
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import Resources
@@ -101,7 +102,7 @@ def gradgradcheck(
     __tracebackhide__ = True  # IPython looks for it here only
     if not callable(double_backward):
         raise UsageError(f"double_backward is {describe(double_backward)}; expected a function")
-    title = name or str(getattr(forward, "__name__", type(forward).__name__))
+    title = title_of(forward, name)
     seed = seed_of(rng)
     problem, gradients = _first_order(forward, backward, inputs, cached, wrt, kwargs, grad_output, seed)
     floors = noise_floor(claims_of(problem, gradients))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradlab._in_hypothesis import aside
+from gradlab._options import FRACTION, TEXT
 from gradlab._question import seed_of
 from gradlab._snippet import derivative_snippet
 from gradlab.checks.claimed_jacobian import ClaimedJacobian
@@ -19,6 +20,7 @@ from gradlab.checks.entries import WrongEntries, wrong_entries
 from gradlab.checks.sparsity import read_pattern
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
+from gradlab.point.options import require, title_of
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.values import describe
@@ -83,8 +85,8 @@ class Asked:
             raise UsageError(f"the function is {describe(self.fun)}; expected a callable")
         if self.derivative is not True and not callable(self.derivative):
             raise UsageError(f"{self.what} is {describe(self.derivative)}; expected a function, or True")
-        if self.rtol is not None and not (isinstance(self.rtol, int | float) and 0 < self.rtol < 1):
-            raise UsageError(f"rtol is {describe(self.rtol)}; expected a number between 0 and 1")
+        require(FRACTION, rtol=self.rtol)
+        require(TEXT, name=self.name)
 
     def value(self, x: Array) -> Array:
         """Return what the function gives, as a vector."""
@@ -130,7 +132,7 @@ def _checked(asked: Asked) -> Report:
         shape,
         scalar=asked.scalar,
         symmetric=asked.symmetric,
-        rtol=asked.rtol or 0.0,
+        rtol=float(asked.rtol or 0.0),
         pattern=pattern,
     )
     with np.errstate(all="ignore"):
@@ -138,7 +140,7 @@ def _checked(asked: Asked) -> Report:
         result = InputResult(asked.what, Verdict.PASS, shape[0] * shape[1], 0, 0, (), None, None)
         reason, kinked = "", False
         if not claimed.unreadable:
-            rtol = asked.rtol or default_rtol(problem.eps)
+            rtol = float(asked.rtol or default_rtol(problem.eps))
             directions = claimed.directions(problem, np.random.default_rng(seed))
             compared = compare_columns(problem, claimed.product, directions, rtol=rtol)
             wrong = wrong_entries(problem, claimed.product, claimed.entries, claimed.known, compared)
@@ -149,7 +151,7 @@ def _checked(asked: Asked) -> Report:
     kinks = ["fun has a kink at x0: any slope between those on both sides passes"] if kinked else []
     moved = ["x0 is outside the bounds, and was moved to them"] if (x != asked.x0).any() else []
     report = Report(
-        name=asked.name or str(getattr(asked.fun, "__name__", type(asked.fun).__name__)),
+        name=title_of(asked.fun, asked.name),
         verdict=verdict,
         reason=findings[0].message if findings else reason,
         inputs=(replace(result, verdict=verdict),),

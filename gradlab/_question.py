@@ -7,7 +7,6 @@ what they found becomes a report (`gradlab._assemble`).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -18,6 +17,7 @@ import numpy as np
 
 from gradlab._assemble import assemble
 from gradlab._in_hypothesis import aside
+from gradlab._options import FRACTION, NOT_NEGATIVE, TEXT, whole_number
 from gradlab._snippet import Snippet
 from gradlab.checks.criteria import default_rtol
 from gradlab.checks.found import Found
@@ -25,6 +25,7 @@ from gradlab.checks.maps import FirstAnswer, backward_map, jvp_map
 from gradlab.checks.one_point import run_checks
 from gradlab.errors import GradientError, Interrupted, UsageError, is_deliberate
 from gradlab.numerics import Array
+from gradlab.point.options import require, title_of
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import UNLIMITED, Resources
@@ -69,16 +70,11 @@ class Question:
     def __post_init__(self) -> None:
         if self.backward is None and self.jvp is None:
             raise UsageError("backward is None; expected a function (or jvp=, to check forward mode alone)")
-        rtol, name = self.rtol, self.name
-        if rtol is not None and not (isinstance(rtol, int | float | np.floating) and 0 < rtol < 1):
-            raise UsageError(f"rtol is {describe(rtol)}; expected a number between 0 and 1")
-        atol = self.atol
-        if atol is not None and not (isinstance(atol, int | float | np.floating) and 0 <= atol < math.inf):
-            raise UsageError(f"atol is {describe(atol)}; expected a number, zero or more")
+        require(FRACTION, rtol=self.rtol)
+        require(NOT_NEGATIVE, atol=self.atol)
         if self.probes not in (None, "entries", "directions"):
             raise UsageError(f"probes is {describe(self.probes)}; expected 'entries' or 'directions'")
-        if name is not None and not isinstance(name, str):
-            raise UsageError(f"name is {describe(name)}; expected a string")
+        require(TEXT, name=self.name)
         if self.reference is not None:
             as_reference(self.reference, self.convention)
         for option in ("reference", "tangents"):
@@ -91,7 +87,7 @@ class Question:
     @property
     def title(self) -> str:
         """The name in reports."""
-        return self.name or str(getattr(self.forward, "__name__", type(self.forward).__name__))
+        return title_of(self.forward, self.name)
 
     def ready_at(self, inputs: Any, grad_output: Any, seed: int) -> Problem:
         """Make a point ready, calling ``forward``; ``seed`` draws the upstream gradient if none is given."""
@@ -127,12 +123,12 @@ def _check_point(
     started = time.perf_counter()
     original: BaseException | None = None
     problem: Problem | None = None
-    rtol = question.rtol
+    rtol: float | None = question.rtol
     try:
         problem = question.ready_at(inputs, grad_output, seed)
         firsts = _first_answers(problem, question, seed)
         # After these, which change `given_eps`: what they return may be in a narrower dtype than the inputs.
-        rtol = question.rtol or default_rtol(problem.given_eps)
+        rtol = float(question.rtol or default_rtol(problem.given_eps))
         reference = question.reference
         # What overflows beside the point, or in our own sums, is no matter of the caller's.
         with np.errstate(all="ignore"):
@@ -140,7 +136,7 @@ def _check_point(
                 problem,
                 firsts,
                 rtol=rtol,
-                atol=question.atol or 0.0,
+                atol=float(question.atol or 0.0),
                 probes=question.probes,
                 explain=question.explain,
                 jacobian=question.jacobian,
@@ -194,7 +190,7 @@ class _Pictured(Origin):
                 report,
                 roles=roles,
                 rtol=self.rtol or default_rtol(problem.given_eps),
-                atol=question.atol or 0.0,
+                atol=float(question.atol or 0.0),
                 reference=None if reference is None else as_reference(reference, question.convention),
             )
 
@@ -240,6 +236,6 @@ def seed_of(rng: int | np.random.Generator | None) -> int:
         return 0
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**32))
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
+    if whole_number(0).accepts(rng):
         return int(rng)
     raise UsageError(f"rng is {describe(rng)}; expected None, a non-negative integer or a numpy Generator")

@@ -21,6 +21,7 @@ from gradlab._snippet import call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of
 from gradlab.point.calls import signature_of
+from gradlab.point.options import title_of
 from gradlab.point.parameters import Places, picked, plain, read_back, renamed
 from gradlab.point.paths import NOTHING
 from gradlab.point.resources import Resources
@@ -166,7 +167,7 @@ class _Together:
 
     def rule(self, name: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return the function that returns the loss, with the gradients as a cache, and backward."""
-        title = name or str(getattr(self.function, "__name__", type(self.function).__name__))
+        title = title_of(self.function, name)
         names = self.inputs if self.params is None else (*self.inputs, "params")
 
         def forward(*arguments: Any, **kwargs: Any) -> Any:

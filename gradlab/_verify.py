@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis.database import ExampleDatabase
 
 from gradlab import strategies
+from gradlab._options import whole_number
 from gradlab._points import is_example
 from gradlab._question import Question, check_point, seed_of
 from gradlab._search import PointFailed, simplest_failure
@@ -21,6 +22,7 @@ from gradlab._tally import Tally, content_of
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.point.arguments import names_of
 from gradlab.point.nonfinite import says_outputs_left_out
+from gradlab.point.options import require
 from gradlab.point.resources import Resources
 from gradlab.point.values import describe, is_floating
 from gradlab.report import Report, Verdict
@@ -113,8 +115,7 @@ def verify(
     __tracebackhide__ = True  # IPython looks for it here only
     if not isinstance(rule, Rule):
         raise UsageError(f"verify was given {describe(rule)}; expected a Rule")
-    if not isinstance(max_examples, int | np.integer) or max_examples < 1:
-        raise UsageError(f"max_examples is {describe(max_examples)}; expected a positive integer")
+    require(whole_number(1), optional=False, max_examples=max_examples)
     if not isinstance(examples, list | tuple):
         raise UsageError(f"examples is {describe(examples)}; expected a list of points, such as [(x, w)]")
     started = time.perf_counter()

@@ -202,12 +202,31 @@ def test_plain_tuple_is_refused_with_what_to_use():
         (lambda: check_grads(anp.sin, modes=("reverse",)), "modes is"),
         (lambda: check_grads(anp.sin, order=0), "order is"),
         (lambda: check_grads(anp.sin, argnum=1)(X), "argnum is"),
+        (
+            lambda: check_grads(anp.sin, argnum=())(X),
+            r"argnum is .*; expected positions among the 1 arguments",
+        ),
+        (lambda: check_grads(anp.sin, argnum=True)(X), "argnum is the bool True; expected positions"),
+        (
+            lambda: check_grads(anp.dot, argnum=(0, 0))(X, W),
+            r"argnum is \(0, 0\); expected each argument once",
+        ),
+        (
+            lambda: check_grads(anp.dot, argnum=[1, -1])(X, W),
+            r"argnum is \[1, -1\]; expected each argument once",
+        ),
+        (lambda: check_grads(anp.sin, name=3)(X), "name is the int 3; expected a string"),
         (lambda: check_grads(3.0), "f is the float"),
     ],
 )
 def test_mistake_in_the_call_is_named(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+@pytest.mark.parametrize("argnum", [np.int64(1), (np.int64(0), -1), [1]])
+def test_positions_may_be_those_of_numpy(argnum):
+    assert check_grads(anp.dot, argnum)(X, W)
 
 
 def test_positional_order_is_that_of_autograd():

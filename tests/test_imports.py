@@ -15,7 +15,7 @@ PACKAGE = Path(gradlab.__file__).parent
 
 # Each layer may import from those above it, and from itself where it is a folder.
 LAYERS = [
-    ["errors", "words", "_in_hypothesis"],
+    ["errors", "words", "_in_hypothesis", "_options"],
     ["tangents"],
     ["_executors", "_files", "_journal", "_modules"],
     ["_pickling"],

@@ -237,7 +237,7 @@ class TestBadInput:
         [
             ({"dtype": int}, "dtype is <class 'int'>; expected a floating dtype such as 'float32'"),
             ({"dtype": "text"}, "dtype is 'text'; expected a floating dtype"),
-            ({"max_side": 0}, "max_side is the int 0; expected a positive integer"),
+            ({"max_side": 0}, "max_side is the int 0; expected a whole number, at least 1"),
             ({"max_side": {"k": 2}}, "max_side names 'k'; expected dimensions of the signature: n"),
         ],
     )

@@ -268,7 +268,7 @@ class TestBadInput:
             verify(Rule("square", square, square_backward, st.just(np.ones(2)).filter(lambda x: False)))
 
     def test_number_of_points(self):
-        with pytest.raises(UsageError, match="max_examples is the int 0; expected a positive integer"):
+        with pytest.raises(UsageError, match="max_examples is the int 0; expected a whole number"):
             verify(Rule("square", square, square_backward, "(n)"), max_examples=0)
 
     def test_name_and_functions_of_a_rule(self):

@@ -15,6 +15,7 @@ from gradlab._question import seed_of
 from gradlab.errors import UsageError
 from gradlab.networks import language_model, neuron
 from gradlab.point.arguments import arrange
+from gradlab.point.options import title_of
 from gradlab.point.values import describe
 from gradlab.rule import Rule
 from gradlab.rules import linear
@@ -83,8 +84,7 @@ def explain(
             return PAGES[rule]()
         point = _small_point(rule) if inputs is None else inputs
     elif callable(rule_or_forward) and not (backward is None and jvp is None) and inputs is not None:
-        name = str(getattr(rule_or_forward, "__name__", type(rule_or_forward).__name__))
-        rule = Rule(name, rule_or_forward, backward, inputs, jvp=jvp, cached=cached)
+        rule = Rule(title_of(rule_or_forward), rule_or_forward, backward, inputs, jvp=jvp, cached=cached)
         point = inputs
     else:
         raise UsageError(

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from gradlab._derivative import BOTH, FORWARD, REVERSE
-from gradlab._framework import check_in_turn, read_modes, title_of
+from gradlab._framework import check_in_turn, read_modes
+from gradlab._options import is_integer
 from gradlab._question import seed_of
 from gradlab._snippet import call_snippet
 from gradlab.autograd.derivatives import Asked, derivatives, floating
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import names_of
+from gradlab.point.options import title_of
 from gradlab.point.values import describe
 from gradlab.report import Report
 
@@ -224,6 +226,9 @@ def _plain(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _positions(argnum: Any, count: int) -> tuple[int, ...]:
     several = argnum if isinstance(argnum, tuple | list) else (argnum,)
-    if not all(isinstance(k, int) and not isinstance(k, bool) and -count <= k < count for k in several):
+    if not several or not all(is_integer(k) and -count <= k < count for k in several):
         raise UsageError(f"argnum is {describe(argnum)}; expected positions among the {count} arguments")
-    return tuple(k % count for k in several)
+    positions = tuple(int(k) % count for k in several)
+    if len(set(positions)) < len(positions):
+        raise UsageError(f"argnum is {argnum!r}; expected each argument once")
+    return positions

@@ -7,11 +7,10 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab.cli._options import of_kind
+from gradlab._options import whole_number
 from gradlab.cli._terminal import say
 from gradlab.errors import UsageError
 from gradlab.runs import OK, WRONG
-from gradlab.runs.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.mutants import Checker, Result
@@ -34,7 +33,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=of_kind(whole_number(0)),
+        type=whole_number(0).argument,
         nargs="+",
         default=[0],
         metavar="N",

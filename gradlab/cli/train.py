@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradlab._options import whole_number
 from gradlab.cli._files import check_page
-from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
 from gradlab.errors import UsageError
 from gradlab.runs import INCONCLUSIVE, INTERRUPTED, OK, WRONG
-from gradlab.runs.config import whole_number
 
 if TYPE_CHECKING:
     from gradlab.networks.corpus import Corpus
@@ -32,8 +31,8 @@ def add(commands: Any) -> None:
         description="Train the neural language model by gradient descent on real text, and check its "
         "gradient at the parameters that training visits.",
     )
-    natural, positive = of_kind(whole_number(0)), of_kind(whole_number(1))
-    vocabulary = of_kind(whole_number(2))  # one word, and the one that stands for all others
+    natural, positive = whole_number(0).argument, whole_number(1).argument
+    vocabulary = whole_number(2).argument  # one word, and the one that stands for all others
     train.add_argument(
         "--text", metavar="FILE", help="a UTF-8 text (default: the reference topics that ship with Python)"
     )

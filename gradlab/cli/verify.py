@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from gradlab._files import write_whole
 from gradlab.cli._check import check
 from gradlab.cli._files import check_folder, check_writable, is_standard_output
-from gradlab.cli._options import of_kind
 from gradlab.cli._terminal import complain, say
 from gradlab.runs import OK, USAGE, Run
 from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configuration
@@ -63,7 +62,7 @@ def add(commands: Any) -> None:
     )
 
     def setting(group: Any, key: str, metavar: str, text: str, **more: Any) -> None:
-        group.add_argument(f"--{key}", type=of_kind(KINDS[key]), metavar=metavar, help=text, **more)
+        group.add_argument(f"--{key}", type=KINDS[key].argument, metavar=metavar, help=text, **more)
 
     which = verify.add_argument_group("which rules")
     which.add_argument(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradlab._derivative import BOTH, FORWARD, REVERSE, Derivative, Pull
-from gradlab._framework import check_in_turn, ignored, read_modes, title_of
+from gradlab._framework import check_in_turn, ignored, read_modes
 from gradlab._question import seed_of
 from gradlab._snippet import call_snippet, derivative_snippet
 from gradlab.errors import UsageError, is_deliberate
@@ -24,6 +24,7 @@ from gradlab.jax.derivatives import (
     numerical,
     rule,
 )
+from gradlab.point.options import title_of
 from gradlab.point.values import describe
 from gradlab.report import Report
 

@@ -10,11 +10,12 @@ import jax
 import numpy as np
 
 from gradlab._derivative import FORWARD, REVERSE
-from gradlab._framework import read_modes, title_of
+from gradlab._framework import read_modes
 from gradlab._snippet import Snippet, call_snippet
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.jax.arrays import flat, is_inexact, plain
 from gradlab.jax.derivatives import evaluated, is_same_in_float64, jvp, vjp
+from gradlab.point.options import title_of
 from gradlab.point.values import describe
 
 if TYPE_CHECKING:

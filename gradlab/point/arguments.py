@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from gradlab._options import is_integer
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics.dtypes import is_complex, widened
 from gradlab.point.calls import positional_names, signature_of
@@ -229,7 +230,7 @@ class Arguments:
     def _named(self, item: Any) -> set[int]:
         """Return the positions of the leaves that one item of ``wrt`` stands for."""
         count = len(self.tree.children)
-        if isinstance(item, int | np.integer) and not isinstance(item, bool) and -count <= item < count:
+        if is_integer(item) and -count <= item < count:
             return set(positions(self.tree.children[int(item)]))
         if not isinstance(item, str):
             return set()

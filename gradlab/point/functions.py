@@ -20,6 +20,7 @@ from gradlab.point.arguments import Arguments, Displaced
 from gradlab.point.calls import refuse_mistake
 from gradlab.point.constraints import Constraints
 from gradlab.point.nonfinite import zeroed
+from gradlab.point.options import title_of
 from gradlab.point.outputs import OutputForm, split
 from gradlab.point.pace import Pace
 from gradlab.point.raised import OUTSIDE, BudgetSpent, OutOfBounds, RuleRaised
@@ -98,8 +99,7 @@ class Functions:
 
     def foresee(self, calls: int) -> None:
         """Say what is ahead, where calls of ``forward`` are slow, of which there will be so many at least."""
-        name = getattr(self.given_forward, "__name__", type(self.given_forward).__name__)
-        self.pace.foresee(name, self.forward_calls, calls)
+        self.pace.foresee(title_of(self.given_forward), self.forward_calls, calls)
 
     def affords(self, calls: int) -> bool:
         """Whether ``forward`` may be called so many times more."""

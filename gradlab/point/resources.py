@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from gradlab._options import SECONDS, is_integer, whole_number
 from gradlab.errors import UsageError, is_deliberate
+from gradlab.point.options import require
 from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate
@@ -52,16 +53,8 @@ class Resources:
     interruptible: bool = False
 
     def __post_init__(self) -> None:
-        calls = self.max_calls
-        if calls is not None and not (_is_integer(calls) and calls >= 1):
-            raise UsageError(f"max_calls is {describe(calls)}; expected a positive integer")
-        seconds: Any
-        for option, seconds in (("max_seconds", self.max_seconds), ("timeout", self.timeout)):
-            if seconds is None:
-                continue
-            number = isinstance(seconds, float | np.floating) or _is_integer(seconds)
-            if not (number and 0 < seconds <= sys.float_info.max):
-                raise UsageError(f"{option} is {describe(seconds)}; expected a positive number of seconds")
+        require(whole_number(1), max_calls=self.max_calls)
+        require(SECONDS, max_seconds=self.max_seconds, timeout=self.timeout)
         if self.workers is not None:
             _check_workers(self.workers)
         if not isinstance(self.vectorized, bool | np.bool_):
@@ -77,7 +70,7 @@ class Resources:
 
 
 def _check_workers(workers: Any) -> None:
-    count = _is_integer(workers) and (workers >= 1 or workers == -1)
+    count = is_integer(workers) and (workers >= 1 or workers == -1)
     if hasattr(workers, "get_executor"):
         raise UsageError("workers is a client of Dask; expected its client.get_executor()")
     known = isinstance(workers, Executor) or (callable(workers) and not isinstance(workers, type))
@@ -86,10 +79,6 @@ def _check_workers(workers: Any) -> None:
             f"workers is {describe(workers)}; expected a positive integer, -1 for all processors, "
             "a function like map, or a concurrent.futures.Executor"
         )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 UNLIMITED = Resources()

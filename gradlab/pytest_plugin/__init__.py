@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gradlab._options import FRACTION, whole_number
 from gradlab.errors import UsageError
 from gradlab.pytest_plugin.checks import Checks
 from gradlab.pytest_plugin.isolation import check_rule, close
@@ -85,7 +86,7 @@ def rule_tests(
     Raises
     ------
     UsageError
-        When there is no rule, or something else among them.
+        When there is no rule, or something else among them, or an option has another value.
 
     Examples
     --------
@@ -93,8 +94,11 @@ def rule_tests(
     >>> RULES = [Rule("square", lambda x: x**2, lambda dy, x: 2 * x * dy, "(n)")]
     >>> test_rules = rule_tests(RULES, max_examples=20)
     """
+    from gradlab.point.options import require
     from gradlab.rule import Rule
 
+    require(whole_number(1), max_examples=max_examples)
+    require(FRACTION, rtol=rtol)
     if isinstance(rules, Rule) or not isinstance(rules, Iterable):
         raise UsageError(f"rule_tests was given {rules!r}; expected a list of rules")
     rules = list(rules)

@@ -5,11 +5,11 @@ The policy says what an inconclusive verdict does to a test.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from gradlab._options import FRACTION, SECONDS, whole_number
 
 POLICIES = ("fail", "skip", "warn")  # what an inconclusive verdict does to a test
 POLICY = pytest.StashKey[str]()
@@ -20,19 +20,19 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("gradlab", "gradlab: are hand-written gradients right")
     group.addoption(
         "--gradlab-max-examples",
-        type=functools.partial(_at_least, 1),
+        type=whole_number(1).argument,
         metavar="N",
         help="points for each rule of gradlab.pytest_plugin.rule_tests (default: 100)",
     )
     group.addoption(
         "--gradlab-seed",
-        type=functools.partial(_at_least, 0),
+        type=whole_number(0).argument,
         metavar="N",
         help="draws the points, upstream gradients and directions (default: 0)",
     )
     group.addoption(
         "--gradlab-timeout",
-        type=_positive,
+        type=SECONDS.argument,
         metavar="SECONDS",
         help="a rule of rule_tests that takes longer is an error (default: no limit)",
     )
@@ -47,27 +47,6 @@ def add_options(parser: pytest.Parser) -> None:
         "what an inconclusive verdict does to a gradlab test: fail, skip or warn (default: fail)",
         default="fail",
     )
-
-
-def _at_least(least: int, text: str) -> int:
-    import argparse
-
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} was given; expected a whole number, at least {least}")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    import argparse
-    import math
-
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} was given; expected a positive number of seconds")
-    return value
 
 
 def configure(config: pytest.Config) -> None:
@@ -88,15 +67,7 @@ def raises_undecided(config: pytest.Config) -> bool:
     return config.stash.get(POLICY, "fail") == "fail"
 
 
-def _is_integer(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-MARKER_ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "max_examples": ("a positive integer", lambda value: _is_integer(value, 1)),
-    "seed": ("a non-negative integer", lambda value: _is_integer(value, 0)),
-    "rtol": ("a number between 0 and 1", lambda value: isinstance(value, int | float) and 0 < value < 1),
-}
+MARKER_ARGUMENTS = {"max_examples": whole_number(1), "seed": whole_number(0), "rtol": FRACTION}
 
 
 def settings_of(config: pytest.Config, item: pytest.Item | None) -> dict[str, Any]:
@@ -113,8 +84,8 @@ def refuse_bad_markers(item: pytest.Item) -> None:
     for marker in item.iter_markers("gradlab"):
         wrong = [f"the positional argument {value!r}" for value in marker.args]
         for name, value in marker.kwargs.items():
-            if name not in MARKER_ARGUMENTS or not MARKER_ARGUMENTS[name][1](value):
+            if name not in MARKER_ARGUMENTS or not MARKER_ARGUMENTS[name].accepts(value):
                 wrong.append(f"{name}={value!r}")
         if wrong:
-            known = ", ".join(f"{name} ({expected})" for name, (expected, _) in MARKER_ARGUMENTS.items())
+            known = ", ".join(f"{name} ({kind.expected})" for name, kind in MARKER_ARGUMENTS.items())
             pytest.fail(f"the marker gradlab was given {', '.join(wrong)}; expected {known}", pytrace=False)

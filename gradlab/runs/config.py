@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gradlab._options import FRACTION, SECONDS, Kind, whole_number
 from gradlab.errors import UsageError
 
 FORMATS = ("text", "json", "github")
@@ -43,34 +42,6 @@ class Settings:
         return {name.replace("_", "-"): value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What values a setting takes: in words, as a test, and how one is read from a command line."""
-
-    expected: str
-    accepts: Callable[[Any], bool]
-    read: Callable[[str], Any] = str
-
-
-def whole_number(least: int) -> Kind:
-    """Return the kind of whole numbers from ``least`` on; ``true`` and ``1.0`` are none.
-
-    >>> whole_number(1).accepts(True)
-    False
-    """
-    return Kind(
-        f"a whole number, at least {least}", lambda value: type(value) is int and value >= least, read=int
-    )
-
-
-POSITIVE = Kind(
-    "a positive number",
-    lambda value: type(value) in (int, float) and 0 < value <= sys.float_info.max,
-    read=float,
-)
-FRACTION = Kind(
-    "a number between 0 and 1", lambda value: type(value) in (int, float) and 0 < value < 1, read=float
-)
 KINDS = {
     "targets": Kind(
         "a list of at least one string",
@@ -79,8 +50,8 @@ KINDS = {
     "max-examples": whole_number(1),
     "seed": whole_number(0),
     "rtol": FRACTION,
-    "max-seconds": POSITIVE,
-    "timeout": POSITIVE,
+    "max-seconds": SECONDS,
+    "timeout": SECONDS,
     "jobs": Kind(
         "a whole number, at least 1, or auto",
         lambda value: value == AUTO or whole_number(1).accepts(value),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from gradlab._options import is_integer
 from gradlab.errors import UsageError
 from gradlab.point.values import describe
 from gradlab.strategies import degenerate
@@ -160,7 +161,7 @@ def labels(dimension: str, *, ignore: int | None = None) -> Elements:
         raise UsageError(
             f"labels was given {describe(dimension)}; expected the name of a dimension, such as labels('c')"
         )
-    if ignore is not None and (isinstance(ignore, bool) or not isinstance(ignore, int | np.integer)):
+    if not (ignore is None or is_integer(ignore)):
         raise UsageError(f"ignore is {describe(ignore)}; expected an integer such as -100, or None")
 
     def draw(shape: Shape, sizes: Sizes) -> Arrays:

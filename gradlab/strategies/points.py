@@ -11,8 +11,10 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gradlab._options import whole_number
 from gradlab.errors import UsageError
 from gradlab.numerics.dtypes import is_complex, is_floating, limits, named
+from gradlab.point.options import require
 from gradlab.point.values import describe
 from gradlab.strategies import elements as of
 from gradlab.strategies.elements import NAMED, Elements
@@ -237,8 +239,7 @@ def _sides(names: Sequence[str], max_side: int | Mapping[str, int]) -> list[tupl
             )
     by_name = max_side if isinstance(max_side, Mapping) else dict.fromkeys(names, max_side)
     for side in by_name.values():
-        if isinstance(side, bool) or not isinstance(side, int | np.integer) or side < 1:
-            raise UsageError(f"max_side is {describe(side)}; expected a positive integer")
+        require(whole_number(1), optional=False, max_side=side)
     return [(name, int(by_name.get(name, MAX_SIDE))) for name in names]
 
 

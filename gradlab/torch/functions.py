@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch.autograd import Function
 
-from gradlab._framework import title_of
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import names_of
+from gradlab.point.options import title_of
 from gradlab.point.trees import Leaves, flatten, unflatten
 from gradlab.point.values import describe
 from gradlab.torch.arrays import floating_in, is_floating, not_a_leaf, own_copy
@@ -80,12 +80,12 @@ def assembled(
         while label in taken:
             label += "_"
         taken[label] = leaves[k][1].detach()
-    return Point(name or name_of(func), taken, call, seed=seed)
+    return Point(name_of(func, name), taken, call, seed=seed)
 
 
-def name_of(func: Any) -> str:
+def name_of(func: Any, name: str | None = None) -> str:
     """Return what reports call a function; of a `torch.library.custom_op`, that which is decorated."""
-    return title_of(getattr(func, "_init_fn", func))
+    return title_of(getattr(func, "_init_fn", func), name)
 
 
 def looked_at(point: Point) -> Point:

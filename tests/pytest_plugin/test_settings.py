@@ -77,8 +77,8 @@ class TestMarkerAndOptions:
         result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines(
             [
-                f"the marker gradlab was given *{arguments}; expected max_examples (a positive integer), "
-                "seed (a non-negative integer), rtol (a number between 0 and 1)"
+                f"the marker gradlab was given *{arguments}; expected max_examples (a whole number, at "
+                "least 1), seed (a whole number, at least 0), rtol (a number between 0 and 1)"
             ]
         )
 
