@@ -86,8 +86,9 @@ def gradcheck(
         The upstream gradient ``dL/dY``, of the output's shape; random by default.
     bounds : dict of str to pair, or pair, optional
         ``{name: (low, high)}``, or one pair where one array is differentiated: numbers, arrays that
-        broadcast to the input, or ``None``. Neither function is called outside; an entry at a bound is
-        compared on its inner side, one with ``low == high`` is a constant.
+        broadcast to the input, or ``None``; no pairs for each entry, as SciPy takes. Neither function is
+        called outside; an entry at a bound is compared on its inner side, one with ``low == high`` is a
+        constant.
     tangents : dict of str to callable, optional
         ``{name: project}``: gradients are compared along the directions ``project(x, d)`` alone, where not
         every array is allowed: symmetric matrices, unit vectors, probabilities. `gradlab.tangents` has

@@ -84,7 +84,8 @@ def read_bounds(bounds: Any, arguments: Arguments) -> dict[int, Box]:
     ----------
     bounds : mapping of str to pair, or pair
         By name, of an input or of arrays in it; one pair where one array is differentiated. A pair holds
-        numbers, arrays that broadcast to the input, or ``None`` for no bound.
+        numbers, arrays that broadcast to the input, or ``None`` for no bound. A list of two pairs, which
+        SciPy reads by entry, is refused where the input has two entries.
     arguments : Arguments
         The inputs.
 
@@ -128,6 +129,11 @@ def _box(pair: Any, arguments: Arguments, i: int) -> Box:
     name, x = arguments.names[i], arguments.value(i)
     if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
         raise UsageError(f"bounds of {name} is {describe(pair)}; expected a pair (low, high)")
+    if x.size == 2 and _is_pair_of_pairs(pair):
+        raise UsageError(
+            f"bounds of {name} is {pair!r}, which may be a pair (low, high) for each of two entries, as in "
+            f"SciPy, or two sides; expected bounds=(low, high) with numbers or arrays of shape {x.shape}"
+        )
     sides = []
     for side, value, nothing in zip(("low", "high"), pair, (-np.inf, np.inf), strict=True):
         try:
@@ -158,3 +164,8 @@ def _box(pair: Any, arguments: Arguments, i: int) -> Box:
             "expected a point inside"
         )
     return Box(low.astype(np.float64), high.astype(np.float64))
+
+
+def _is_pair_of_pairs(pair: Any) -> bool:
+    """Whether nothing tells pairs for two entries from two sides; a tuple of two sides is as documented."""
+    return isinstance(pair, list) and all(isinstance(side, tuple | list) and len(side) == 2 for side in pair)

@@ -107,6 +107,21 @@ class TestBounds:
             problem.call_backward(displaced={0: X + 1})
         assert problem.backward_calls == 0
 
+    @pytest.mark.parametrize("pairs", [[(0, 1), (2, 3)], [[0, 3], [0, None]]])
+    @pytest.mark.parametrize("named", [False, True])
+    def test_pairs_by_entry_are_not_taken_for_sides(self, pairs, named):
+        bounds = {"x": pairs} if named else pairs
+        with pytest.raises(
+            UsageError, match=r"a pair \(low, high\) for each .*; expected bounds=\(low, high\)"
+        ):
+            gradcheck(square, d_square, X[:2], bounds=bounds)
+
+    @pytest.mark.parametrize(
+        "bounds", [([0, 0], [5, 5]), [np.zeros(2), np.full(2, 5.0)], [0, [5, 5]], [0, 5]]
+    )
+    def test_two_sides_of_two_entries_are_taken(self, bounds):
+        assert gradcheck(square, d_square, X[:2], bounds=bounds)
+
     def test_equal_bounds_make_a_constant_and_are_said_to(self):
         report = gradcheck(
             square,
