@@ -116,7 +116,12 @@ def test_within_a_layer_too_imports_run_one_way():
 
 
 def test_all_is_exactly_what_is_public():
-    assert sorted(gradlab.__all__) == sorted(gradlab._HOME) == dir(gradlab)
+    assert sorted(gradlab.__all__) == sorted(gradlab._HOME)
+    assert dir(gradlab) == sorted([*gradlab._HOME, *gradlab._MODULES, "__version__"])
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    assert set(gradlab._MODULES) <= modules
     assert all(getattr(gradlab, name) is not None for name in gradlab.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gradlab.nothing
