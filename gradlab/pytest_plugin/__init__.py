@@ -66,11 +66,12 @@ def rule_tests(
 ) -> Callable[..., None]:
     """Return a test function that verifies each rule as a test of its own, whose id is the rule's name.
 
-    Assign it to a name that pytest collects. The tests are called ``test_rules[softmax]`` and so on, and
-    ``pytest -k softmax`` selects one. A rule's ``known_failure`` makes a strict expected failure of its test.
-    Rules are checked in a process of their own, which collects the tests again to find them, so that one
-    that crashes, exits or hangs (``--gradlab-timeout``) is an error of its own test alone;
-    ``gradlab_isolation = false`` in the configuration, and ``--pdb``, check them in this one.
+    Assign it to a name that pytest collects, in a module or a class. The tests are called
+    ``test_rules[softmax]`` and so on, and ``pytest -k softmax`` selects one. A rule's ``known_failure`` makes
+    a strict expected failure of its test. Rules are checked in a process of their own, which collects the
+    tests again to find them, so that one that crashes, exits or hangs (``--gradlab-timeout``) is an error of
+    its own test alone; ``gradlab_isolation = false`` in the configuration, and ``--pdb``, check them in this
+    one.
 
     Parameters
     ----------
@@ -112,7 +113,8 @@ def rule_tests(
         raise UsageError(f"rule_tests was given more than one rule called {twice[0]!r}; names must differ")
 
     @pytest.mark.parametrize("rule", [_parameter(rule) for rule in rules])
-    def test_rule(rule: Rule, request: pytest.FixtureRequest) -> None:
+    def test_rule(instance: object = None, /, *, rule: Rule, request: pytest.FixtureRequest) -> None:
+        # In the body of a class it is a method, by `instance`.
         __tracebackhide__ = _speaks_for_itself
         _test_rule(rule, request.node, max_examples=max_examples, rtol=rtol)
 

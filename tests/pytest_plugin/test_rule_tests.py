@@ -20,6 +20,18 @@ class TestRuleTests:
             [r"test_\w+\.py::test_rules\[right\] PASSED.*", r"test_\w+\.py::test_rules\[wrong\] FAILED.*"]
         )
 
+    def test_in_a_class_they_are_its_tests(self, run):
+        result = run(
+            """
+    class TestRules:
+        test_rules = pytest.mark.gradlab(max_examples=5)(rule_tests([RIGHT, WRONG]))
+    """,
+            "-v",
+        )
+        result.assert_outcomes(failed=1, passed=1)
+        result.stdout.re_match_lines([r"test_\w+\.py::TestRules::test_rules\[wrong\] FAILED.*"])
+        result.stdout.fnmatch_lines(["FAIL wrong: gradient of x is wrong*"])
+
     def test_keyword_selects_one(self, run):
         run(RULES, "-k", "right", "--gradlab-max-examples=5").assert_outcomes(passed=1, deselected=1)
 
