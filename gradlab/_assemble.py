@@ -20,10 +20,8 @@ from gradlab.checks.locate import Region
 from gradlab.checks.probes import Probes
 from gradlab.checks.rows import Rows
 from gradlab.point.problem import Problem
-from gradlab.report import InputResult, Origin, Report, Verdict
+from gradlab.report import MAX_WRONG_ENTRIES, InputResult, Origin, Report, Verdict
 from gradlab.words import counted, rounded_up
-
-MAX_WRONG_ENTRIES = 100  # listed in a report
 
 
 def assemble(

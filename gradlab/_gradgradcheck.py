@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gradlab._question import Question, check_point, seed_of
+from gradlab._question import Question, answered, check_point, seed_of
 from gradlab._snippet import gradcheck_snippet
 from gradlab.checks.claims import claims_of, noise_floor
 from gradlab.checks.maps import Answer
-from gradlab.errors import GradientError, UsageError, is_deliberate
+from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.calls import signature_of
 from gradlab.point.matching import match
 from gradlab.point.options import title_of
@@ -120,9 +121,8 @@ def gradgradcheck(
     )
     report, raised = check_point(question, _with_upstream(problem, inputs), seed=seed)
     report = replace(report, notes=(*report.notes, *(() if report.passed else (NOTE,))))
-    if report.passed:
-        return report
-    snippet = gradcheck_snippet(
+    snippet = partial(
+        gradcheck_snippet,
         forward,
         backward,
         inputs,
@@ -139,10 +139,7 @@ def gradgradcheck(
         max_calls=max_calls,
         name=name,
     )
-    report = replace(report, example=snippet.example, call=snippet.call)
-    if raise_exception:
-        raise GradientError(report) from raised
-    return report
+    return answered(report, raised, snippet, raise_exception=raise_exception)
 
 
 def _first_order(

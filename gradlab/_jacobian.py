@@ -24,12 +24,10 @@ from gradlab.point.options import require, title_of
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.values import describe
-from gradlab.report import Entry, Finding, InputResult, Report, Verdict
+from gradlab.report import MAX_WRONG_ENTRIES, Entry, Finding, InputResult, Report, Verdict
 from gradlab.words import counted, rounded_up
 
 __tracebackhide__ = is_deliberate
-
-MAX_WRONG_ENTRIES = 100  # listed in a report
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,10 @@ import os
 import site
 import sys
 import sysconfig
+from pathlib import Path
+
+FOLDER = Path(__file__).parent  # of gradlab
+DECISIVE = ("numpy", "scipy", "hypothesis")  # the distributions on which numbers and points depend
 
 
 def is_installed(name: str) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gradlab.pictures import Pictures
 
 DIFFERENCES, REFERENCE = "central differences", "the reference"
+MAX_WRONG_ENTRIES = 100  # listed of one input
 
 
 class Verdict(StrEnum):
@@ -97,7 +98,7 @@ class InputResult:
     wrong_count : int
         How many of these are certainly wrong.
     wrong_entries : tuple of tuple of int
-        Their indices, at most 100, as in `Entry`.
+        Their indices, at most `MAX_WRONG_ENTRIES`, as in `Entry`.
     worst : Entry or None
         The probe with the largest disagreement; ``None`` when none was made.
     resolution : float or None

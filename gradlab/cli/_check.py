@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradlab.cli._terminal import Interruptible, ProgressLine, complain, say
-from gradlab.runs import Listed, Options, Outcome, Progress, RuleError, Run, Status
+from gradlab.runs import NOT_AS_EXPECTED, Listed, Options, Outcome, Progress, RuleError, Run
 from gradlab.runs.config import Settings, processes
 from gradlab.runs.journal import journaled
 from gradlab.runs.outcomes import twice
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from gradlab.runs.spread import Spread
 
 BUILT_IN = ("gradlab.rules:RULES", "gradlab.networks:RULES")
-STOPPING = (Status.FAIL, Status.INCONCLUSIVE, Status.ERROR, Status.UNEXPECTED_PASS)  # for -x
 
 
 def check(
@@ -83,7 +82,7 @@ def check(
                         continue
                     outcomes[position] = outcome = Outcome.of(chosen[position], said)
                     shown.end(position, outcome)
-                    if arguments.exitfirst and outcome.status in STOPPING:
+                    if arguments.exitfirst and outcome.status in NOT_AS_EXPECTED:
                         break
         problems += checker.remarks
     shown.line.clear()

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gradlab.runs import Outcome, Run, Status
+from gradlab.runs import NOT_AS_EXPECTED, WORST_FIRST, Outcome, Run, Status
 
 if TYPE_CHECKING:
     from gradlab.pictures import Comparison
 
 WIDEST, TALLEST = 32, 40  # squares of a heat map
 MOST = 10  # annotations of a kind that one step may have; GitHub drops what comes after
-ORDER = (Status.ERROR, Status.FAIL, Status.UNEXPECTED_PASS, Status.INCONCLUSIVE)
 
 
 def annotate(run: Run) -> str:
@@ -24,7 +23,7 @@ def annotate(run: Run) -> str:
     ::error title=gradlab::there is no file a.py
     """
     lines = [_command("error", {"title": "gradlab"}, problem) for problem in run.problems]
-    lines += [_annotation(outcome) for outcome in sorted(run.having(*ORDER), key=_badness)]
+    lines += [_annotation(outcome) for outcome in sorted(run.having(*NOT_AS_EXPECTED), key=_badness)]
     if len(lines) > MOST:
         left = len(lines) - MOST
         more = f"{left} more not annotated; the log and the summary have all"
@@ -35,7 +34,7 @@ def annotate(run: Run) -> str:
 def _badness(outcome: Outcome) -> tuple[int, float]:
     """Sort by how bad: wrong before inconclusive, then by relative error; a breach of contract has none."""
     worst = outcome.report.worst if outcome.report is not None else None
-    return ORDER.index(outcome.status), -(worst.error if worst is not None else math.inf)
+    return WORST_FIRST.index(outcome.status), -(worst.error if worst is not None else math.inf)
 
 
 def _annotation(outcome: Outcome) -> str:
@@ -72,7 +71,7 @@ def _property(text: str) -> str:
 def page(run: Run) -> str:
     """Return the run in Markdown, for the summary page of a workflow; rules that pass are only counted."""
     lines = [f"### gradlab: {run.summary()}", ""]
-    shown = [*sorted(run.having(*ORDER), key=_badness), *run.having(Status.KNOWN_FAILURE)]
+    shown = [*sorted(run.having(*NOT_AS_EXPECTED), key=_badness), *run.having(Status.KNOWN_FAILURE)]
     if shown:
         lines += ["| rule | status | what is wrong | backward |", "|---|---|---|---|"]
         lines += [_row(outcome) for outcome in shown]

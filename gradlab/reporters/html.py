@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from html import escape
 
-from gradlab.report import InputResult, Report, Verdict
+from gradlab.report import Report, Verdict
 from gradlab.reporters import wording
 from gradlab.reporters.drawings import STYLE, figures_of
+from gradlab.reporters.rows import InputRow, roles_of, rows_of
 
 # White on each of these is readable whatever the theme; all else is in the notebook's own colours.
 BACKGROUNDS = {Verdict.PASS: "#1a7f37", Verdict.FAIL: "#c1272d", Verdict.INCONCLUSIVE: "#8a6100"}
@@ -52,28 +53,21 @@ def render(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    roles = dict.fromkeys(result.worst.role for result in report.inputs if result.worst is not None)
-    compared = {"roles": " or ".join(roles) or "backward", "oracle": report.oracle}
+    compared = {"roles": roles_of(report), "oracle": report.oracle}
     headers = (header.format(**compared) for header in HEADERS)
     head = "".join(f'<th style="{CELL};{RULE}">{header}</th>' for header in headers)
-    rows = "".join(_row(report, result) for result in wording.by_urgency(report.inputs))
+    rows = "".join(map(_row, rows_of(report)))
     return f'<table style="{TABLE}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(report: Report, result: InputResult) -> str:
-    entry = wording.evidence(report, result)
-    at, analytic, numeric = "", "", ""
-    if entry is not None:
-        at = wording.place(result, entry) if entry.index is not None else "along a direction"
-        analytic, numeric = wording.both_sides(entry)
-    where = wording.extent(result).removeprefix(":").strip()
+def _row(row: InputRow) -> str:
     cells = [
-        escape(wording.clean(result.name)),
-        _badge(result.verdict, wording.VERDICTS[result.verdict]),
-        *map(escape, (where, at, analytic, numeric, wording.resolution(result))),
+        escape(row.name),
+        _badge(row.verdict, row.word),
+        *map(escape, (row.where, row.at, row.analytic, row.numeric, row.resolution)),
     ]
-    row = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
-    return f"<tr>{row}</tr>"
+    written = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
+    return f"<tr>{written}</tr>"
 
 
 def _badge(verdict: Verdict, word: str) -> str:

@@ -9,6 +9,7 @@ import textwrap
 
 from gradlab.report import InputResult, Report, Verdict
 from gradlab.reporters import wording
+from gradlab.reporters.rows import InputRow, row_of
 from gradlab.reporters.style import PLAIN, Style, style_of
 
 __all__ = ["PLAIN", "Style", "render", "reproduction", "style_of"]
@@ -72,15 +73,14 @@ def _inputs(report: Report, style: Style) -> list[str]:
     column = max((len(wording.clean(result.name)) for result in shown), default=0) + 2
     lines = []
     for result in shown:
-        verdict = wording.VERDICTS[result.verdict]
-        said = verdict + wording.extent(result)
-        if wording.resolution(result):
-            said += f"; resolution {wording.resolution(result)}"
-        name = f"  {wording.clean(result.name).ljust(column)}"
+        row = row_of(report, result)
+        verdict = row.word
+        said = verdict + wording.extent(result) + (f"; resolution {row.resolution}" if row.resolution else "")
+        name = f"  {row.name.ljust(column)}"
         first, *more = _wrapped(said, name, style)
         painted = style.paint(verdict, COLOURS[result.verdict])
         lines += [f"{name}{painted}{first[len(name) + len(verdict) :]}", *more]
-        lines += _evidence(report, result, column, style)
+        lines += _evidence(report, result, row, column, style)
     if rest:
         numbers = {verdict: sum(result.verdict is verdict for result in rest) for verdict in wording.URGENCY}
         said = ", ".join(
@@ -90,22 +90,17 @@ def _inputs(report: Report, style: Style) -> list[str]:
     return lines
 
 
-def _evidence(report: Report, result: InputResult, column: int, style: Style) -> list[str]:
-    entry = wording.evidence(report, result)
+def _evidence(report: Report, result: InputResult, row: InputRow, column: int, style: Style) -> list[str]:
+    entry = row.entry
     if entry is None:
         return []
-    analytic, numeric = wording.both_sides(entry)
     if entry.index is None:
         at = "along the worst direction" + f", {wording.clean(entry.output)}" * bool(entry.output)
     else:
-        at = (
-            f"worst {wording.place(result, entry)}"
-            if result.size > 1 or entry.output
-            else wording.place(result, entry)
-        )
-    numbers = f"{_glued(at)}: {entry.role} {analytic}, {report.oracle} {_glued(numeric)}"
-    if result.verdict is Verdict.FAIL and wording.relative(entry):
-        numbers += f"; {_glued(f'relative difference {wording.relative(entry)}')}"
+        at = f"worst {row.at}" if result.size > 1 or entry.output else row.at
+    numbers = f"{_glued(at)}: {entry.role} {row.analytic}, {report.oracle} {_glued(row.numeric)}"
+    if row.relative:
+        numbers += f"; {_glued(f'relative difference {row.relative}')}"
     return _wrapped(numbers, " " * (column + 2), style)
 
 

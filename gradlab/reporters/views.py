@@ -5,33 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gradlab.report import InputResult, Report, Verdict
+from gradlab.report import Report
 from gradlab.reporters import wording
 from gradlab.reporters.drawings import Figure, figures_of
 from gradlab.reporters.drawings.canvas import figure
 from gradlab.reporters.drawings.figures import SCALED
+from gradlab.reporters.rows import InputRow, roles_of, rows_of
+from gradlab.runs import WORST_FIRST, Status
 from gradlab.words import counted
 
 if TYPE_CHECKING:
     from gradlab.pictures import Pictures
     from gradlab.runs import Outcome, Run
-
-ORDER = ("error", "fail", "unexpected pass", "inconclusive", "known failure", "pass")  # of statuses
-
-
-@dataclass(frozen=True)
-class InputView:
-    """A row of the table of inputs."""
-
-    name: str
-    verdict: str
-    word: str
-    where: str
-    at: str
-    analytic: str
-    numeric: str
-    relative: str
-    resolution: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +38,7 @@ class View:
     meta: str
     roles: str
     oracle: str
-    inputs: tuple[InputView, ...]
+    inputs: tuple[InputRow, ...]
     causes: tuple[CauseView, ...]
     said: tuple[str, ...]
     figures: tuple[Figure, ...]
@@ -68,7 +53,6 @@ def view_of(report: Report, pictures: Pictures | None) -> View:
     """Return what is said of a report."""
     name = wording.clean(report.name)
     headline = wording.headline(report).removeprefix(f"{report.verdict.upper()} {name}: ")
-    roles = dict.fromkeys(result.worst.role for result in report.inputs if result.worst is not None)
     notes = [*wording.further(report), *map(wording.clean, report.notes)]
     figures: tuple[Figure, ...] = ()
     if pictures is not None:
@@ -91,34 +75,14 @@ def view_of(report: Report, pictures: Pictures | None) -> View:
         status=str(report.verdict),
         headline=f"{headline[:1].upper()}{headline[1:]}",
         meta=" · ".join(meta),
-        roles=" or ".join(roles) or "backward",
+        roles=roles_of(report),
         oracle=report.oracle,
-        inputs=tuple(_input(report, result) for result in wording.by_urgency(report.inputs)),
+        inputs=tuple(rows_of(report)),
         causes=tuple(_cause(cause, pictures) for cause in report.causes),
         said=tuple(notes),
         figures=figures,
         snippet=report.snippet or report.example or "",
         snippet_title="Reproduce at the simplest failing point" if report.points > 1 else "Reproduce",
-    )
-
-
-def _input(report: Report, result: InputResult) -> InputView:
-    entry = wording.evidence(report, result)
-    at = analytic = numeric = relative = ""
-    if entry is not None:
-        at = wording.place(result, entry) if entry.index is not None else "along a direction"
-        analytic, numeric = wording.both_sides(entry)
-        relative = wording.relative(entry) if result.verdict is Verdict.FAIL else ""
-    return InputView(
-        name=wording.clean(result.name),
-        verdict=str(result.verdict),
-        word=wording.VERDICTS[result.verdict],
-        where=wording.extent(result).removeprefix(":").strip(),
-        at=at,
-        analytic=analytic,
-        numeric=numeric,
-        relative=relative,
-        resolution=wording.resolution(result),
     )
 
 
@@ -170,7 +134,7 @@ class RunView:
         asked = {key: run.settings.get(key) for key in ("max-examples", "seed", "rtol", "k")}
         settings = ", ".join(f"{key} {value}" for key, value in asked.items() if value not in ("", None))
         statuses = [(str(status), count) for status, count in run.counts.items() if count]
-        statuses.sort(key=lambda pair: ORDER.index(pair[0]))
+        statuses.sort(key=lambda pair: WORST_FIRST.index(Status(pair[0])))
         return cls(
             title=f"{run.summary()} - gradlab",
             heading=counted(run.selected, "rule"),
@@ -183,7 +147,7 @@ class RunView:
 
 
 def _order(outcome: Outcome) -> int:
-    return ORDER.index(str(outcome.status))
+    return WORST_FIRST.index(outcome.status)
 
 
 def _row(outcome: Outcome, link: str) -> RowView:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from gradlab.runs.outcomes import (
     INCONCLUSIVE,
     INTERRUPTED,
+    NOT_AS_EXPECTED,
     OK,
     USAGE,
+    WORST_FIRST,
     WRONG,
     ErrorKind,
     Listed,
@@ -26,8 +28,10 @@ from gradlab.runs.outcomes import (
 __all__ = [
     "INCONCLUSIVE",
     "INTERRUPTED",
+    "NOT_AS_EXPECTED",
     "OK",
     "USAGE",
+    "WORST_FIRST",
     "WRONG",
     "ErrorKind",
     "Listed",

@@ -13,10 +13,10 @@ from importlib import metadata
 from typing import Protocol
 
 from gradlab._journal import JournalFile
+from gradlab._modules import DECISIVE
 from gradlab.runs.outcomes import Listed, Options, Result, RuleError, Said
 
 TABLE = "reports (position INTEGER PRIMARY KEY, said BLOB, checksum BLOB)"
-PACKAGES = ("numpy", "scipy", "hypothesis")  # on which numbers and points depend
 
 
 class Checker(Protocol):
@@ -97,7 +97,7 @@ class _Journaled:
 
 
 def _about(rules: Sequence[Listed], options: Options, code: str) -> Mapping[str, str]:
-    versions = {name: metadata.version(name) for name in PACKAGES}
+    versions = {name: metadata.version(name) for name in DECISIVE}
     named = [(rule.name, str(rule.target)) for rule in rules]
     from gradlab import __version__
 

@@ -140,6 +140,10 @@ class Status(StrEnum):
     UNEXPECTED_PASS = "unexpected pass"
 
 
+NOT_AS_EXPECTED = (Status.ERROR, Status.FAIL, Status.UNEXPECTED_PASS, Status.INCONCLUSIVE)  # the worst first
+WORST_FIRST = (*NOT_AS_EXPECTED, Status.KNOWN_FAILURE, Status.PASS)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one rule.

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-OWN = Path(__file__).parent.parent
-UNDER_TEST = (OWN / "rules", OWN / "networks")
+from gradlab._modules import FOLDER
+
+UNDER_TEST = (FOLDER / "rules", FOLDER / "networks")
 MACHINERY = re.compile(r"[/\\](hypothesis|multiprocessing|importlib)[/\\]|^<frozen ")
 DUMPED = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)$')
 MOST = 12  # frames that are shown
@@ -35,7 +36,8 @@ class Frame(NamedTuple):
 def users(frames: Sequence[Frame]) -> list[Frame]:
     """Return the calls below gradlab's own, which are those of the rule; there may be none.
 
-    >>> mine, ours = Frame("shop.py", 3, "forward"), Frame(str(OWN / "point" / "functions.py"), 399, "call")
+    >>> mine = Frame("shop.py", 3, "forward")
+    >>> ours = Frame(str(FOLDER / "point" / "functions.py"), 399, "call_forward")
     >>> users([ours, mine, mine]) == [mine, mine]
     True
     """
@@ -68,4 +70,4 @@ def dumped(text: str) -> str:
 
 def _is_own(file: str) -> bool:
     path = Path(file)
-    return path.is_relative_to(OWN) and not any(path.is_relative_to(folder) for folder in UNDER_TEST)
+    return path.is_relative_to(FOLDER) and not any(path.is_relative_to(folder) for folder in UNDER_TEST)

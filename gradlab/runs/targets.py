@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 
 from gradlab import networks, rules
+from gradlab._modules import FOLDER
 from gradlab.errors import UsageError
 from gradlab.point.values import describe, text_of
 from gradlab.rule import Rule
 
-OWN = Path(__file__).parent.parent
 PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
 
@@ -142,7 +142,7 @@ def _broken(place: str | Path, error: BaseException) -> UsageError:
     message = " ".join(text_of(error).split())
     frames = list(traceback.extract_tb(error.__traceback__))
     if isinstance(error, UsageError):  # the line that asked gradlab wrongly, not the one that refused
-        frames = [frame for frame in frames if not Path(frame.filename).is_relative_to(OWN)] or frames
+        frames = [frame for frame in frames if not Path(frame.filename).is_relative_to(FOLDER)] or frames
     where = ""
     if frames and not isinstance(error, SyntaxError):  # whose message says where
         where = f" ({frames[-1].filename}, line {frames[-1].lineno})"

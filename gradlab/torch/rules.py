@@ -42,7 +42,7 @@ def rule_from_torch(
     adapter = _Adapter(func, kwargs, seed, count)
     witness = None if reference is None else _Adapter(reference, kwargs, seed, count)
     return kind(
-        name or name_of(func),
+        name_of(func, name),
         adapter.forward,
         adapter.backward,
         longer(inputs, adapter.parameters),
