@@ -28,6 +28,7 @@ from gradlab.numerics.scales import norm, scales
 from gradlab.point.options import require
 from gradlab.point.values import describe
 from gradlab.report import Finding, Report, Verdict
+from gradlab.words import told_apart
 
 __tracebackhide__ = is_deliberate
 
@@ -190,7 +191,8 @@ def apart(value: npt.NDArray[Any], other: npt.NDArray[Any]) -> str:
     if not (gap > np.sqrt(float(limits(value.dtype).eps)) * size).any():
         return ""
     k = np.unravel_index(int(np.argmax(np.nan_to_num(gap, nan=-1))), value.shape)
-    return f"is {other[k]:.6g} at {[*map(int, k)]}; expected {value[k]:.6g}, as of f"
+    given, expected = told_apart(other[k], value[k])
+    return f"is {given} at {[*map(int, k)]}; expected {expected}, as of f"
 
 
 def read_modes(modes: Any, order: Any, known: Sequence[str] = BOTH) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.values import describe
 from gradlab.report import MAX_WRONG_ENTRIES, Entry, Finding, InputResult, Report, Verdict
-from gradlab.words import counted, rounded_up
+from gradlab.words import counted, rounded_up, told_apart
 
 __tracebackhide__ = is_deliberate
 
@@ -195,9 +195,10 @@ def _findings(asked: Asked, claimed: ClaimedJacobian, wrong: WrongEntries) -> li
         if not count:
             continue
         k = int(np.argmax(np.where(entries, wrong.error, -1.0)))
+        given, shown = told_apart(wrong.claim[k], wrong.value[k])
         numbers = (
-            f"worst {[*_index(claimed, wrong, k)]}: {what} gives {wrong.claim[k]:.6g}, differences give "
-            f"{wrong.value[k]:.6g} ± {wrong.error_bar[k]:.1g}"
+            f"worst {[*_index(claimed, wrong, k)]}: {what} gives {given}, differences give "
+            f"{shown} ± {wrong.error_bar[k]:.1g}"
         )
         message = f"{what} is wrong at {count} of {counted(size, 'entry', 'entries')}; {numbers}"
         if kind == "outside-pattern":

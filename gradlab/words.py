@@ -33,3 +33,17 @@ def rounded_up(value: float) -> str:
         return f"{value:g}"
     unit = 10.0 ** math.floor(math.log10(value))
     return f"{math.ceil(round(value / unit, 6)) * unit:.0e}"
+
+
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Return two numbers to six digits, or to as many more as show in what they differ.
+
+    >>> told_apart(2.0, 1 / 3), told_apart(4.31937379, 4.31936947)
+    (('2', '0.333333'), ('4.3193738', '4.3193695'))
+    """
+    digits = 6
+    if one != other and math.isfinite(one) and math.isfinite(other):
+        while f"{one:.{digits}g}" == f"{other:.{digits}g}":
+            digits += 1  # ends at 17, by which any two numbers differ
+        digits += digits > 6
+    return f"{one:.{digits}g}", f"{other:.{digits}g}"

@@ -442,6 +442,42 @@ def test_halves_of_a_float32_hessian_are_the_same_up_to_rounding(off, passes):
     assert report.passed is passes
 
 
+FLAT = {
+    "cos": (lambda x: 1 - np.cos(x), np.sin),
+    "cosh": (lambda x: np.cosh(x) - 1, np.sinh),
+    "log": (lambda x: np.log(1 + x**2), lambda x: 2 * x / (1 + x**2)),
+}
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-6, 1e-7, 1e-8])
+@pytest.mark.parametrize(("fun", "slope"), FLAT.values(), ids=FLAT)
+def test_what_is_flat_to_rounding_is_not_called_wrong_nor_is_a_gradient_of_zero_right(fun, slope, size):
+    for seed in range(3):
+        x = size * np.random.default_rng(seed).standard_normal(3)
+        for factor in (0, 1, 2):
+            reports = (
+                check_grad(
+                    lambda x: fun(x).sum(), lambda x, c=factor: c * slope(x), x, raise_exception=False
+                ),
+                check_jac(fun, lambda x, c=factor: np.diag(c * slope(x)), x, raise_exception=False),
+            )
+            assert not any(report.failed if factor == 1 else report.passed for report in reports)
+
+
+@pytest.mark.parametrize("size", [1e3, 1e4])
+def test_steps_of_whole_periods_do_not_condemn(size):
+    for seed in range(6):
+        x = size * np.random.default_rng(seed).standard_normal(20)
+        right = check_jac(
+            lambda x: np.sin(50 * x), lambda x: np.diag(50 * np.cos(50 * x)), x, raise_exception=False
+        )
+        wrong = check_jac(
+            lambda x: np.sin(50 * x), lambda x: np.diag(50 * np.sin(50 * x)), x, raise_exception=False
+        )
+        assert not right.failed
+        assert wrong.failed
+
+
 def test_page_shows_what_one_gets():
     page = Path(gradlab.__file__).parent / "docs" / "scipy.md"
     failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")

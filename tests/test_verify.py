@@ -169,7 +169,8 @@ class TestPointsWithoutANumber:
     def test_beside_others_they_are_ordinary(self):
         some = st.sampled_from([self.EMPTY, (np.ones((1, 3)),), (np.ones((0, 2)),)])
         report = verify(Rule("square", square, square_backward, some), max_examples=10)
-        assert (report.points, report.notes) == (3, ())
+        assert report.points == 3
+        assert not any("could be compared" in note for note in report.notes)
 
     def test_they_do_not_make_up_for_points_that_cannot_tell(self):
         points = [(np.empty((0, k)),) for k in range(20)] + [(np.ones(2),)]

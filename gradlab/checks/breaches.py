@@ -24,6 +24,7 @@ from gradlab.errors import UsageError
 from gradlab.numerics import Array
 from gradlab.point.raised import RuleRaised
 from gradlab.report import Finding
+from gradlab.words import told_apart
 
 
 def compare_answers(
@@ -134,9 +135,10 @@ def _not_the_same(linear: LinearMap, k: int, g: Array, again: Array, allowed: Al
         fresh = None
     if fresh is not None and allowed.differ(g, fresh) is None:
         return _stale(linear, k, g, again, allowed.differ(g, again) or 0)
+    first, second = told_apart(g.flat[at], plain.flat[at])
     message = (
         f"{linear.role} is not deterministic: called twice with the same arguments, the {linear.what(k)} is "
-        f"{g.flat[at]:.6g} and then {plain.flat[at]:.6g} at {linear.label(k, at)}"
+        f"{first} and then {second} at {linear.label(k, at)}"
     )
     return Finding("contract", linear.input(k), "not-deterministic", message)
 
@@ -156,9 +158,10 @@ def _accumulated(linear: LinearMap, k: int, g: Array, allowed: Allowed) -> Findi
         return None
     if cached and allowed.differ(second - first, g, first, second) is not None:
         return None  # what is added has to be an answer, not a drift
+    before, after = told_apart(first.flat[at], second.flat[at])
     message = (
         f"{linear.what(k)} is added to that of the call before: start from zero in each (for the same "
-        f"arguments it is {first.flat[at]:.6g} and then {second.flat[at]:.6g} at {linear.label(k, at)})"
+        f"arguments it is {before} and then {after} at {linear.label(k, at)})"
     )
     return Finding("contract", linear.input(k), "accumulated", message)
 
@@ -168,9 +171,10 @@ def _changed(linear: LinearMap, k: int, g: Array, allowed: Allowed) -> Finding |
     fresh = _afresh(linear, k)
     if fresh is None or (at := allowed.differ(g, fresh)) is None:
         return None
+    first, second = told_apart(g.flat[at], fresh.flat[at])
     message = (
-        f"the {linear.what(k)} is not deterministic: for the same arguments it is {g.flat[at]:.6g} and then "
-        f"{fresh.flat[at]:.6g} at {linear.label(k, at)}"
+        f"the {linear.what(k)} is not deterministic: for the same arguments it is {first} and then "
+        f"{second} at {linear.label(k, at)}"
     )
     return Finding("contract", linear.input(k), "not-deterministic", message)
 
@@ -191,8 +195,9 @@ def _stale(linear: LinearMap, k: int, g: Array, later: Array, at: int) -> Findin
     if not linear.problem.cached:
         what = f"{linear.role} depends on the last call of forward, not on its arguments alone"
     word = linear.what(k).partition(" ")[0]
+    before, after = told_apart(g.flat[at], later.flat[at])
     message = (
-        f"{what}: the {word} at {linear.label(k, at)} is {g.flat[at]:.6g}, and {later.flat[at]:.6g} after "
+        f"{what}: the {word} at {linear.label(k, at)} is {before}, and {after} after "
         "forward was called at another point"
     )
     return Finding("contract", linear.input(k), "cache-overwritten", message)
@@ -224,7 +229,8 @@ def _not_linear(
         what = f"for {linear.argument} = 0 it is {zero.flat[worst]:.6g}, expected 0"
         return _nonlinear(linear, k, what, worst)
     if minus is not None and (at := allowed.differ(U * g, minus, of_others=True)) is not None:
-        what = f"for −2 × {linear.argument} it is {minus.flat[at]:.6g}, expected −2 × {g.flat[at]:.6g}"
+        given, expected = told_apart(minus.flat[at], U * g.flat[at])
+        what = f"for −2 × {linear.argument} it is {given}, expected {expected}"
         return _nonlinear(linear, k, what, at)
     where = allowed.differ(U * g + C * uniform, combined, g, uniform, of_others=True)
     return None if where is None else _nonlinear(linear, k, "for a sum of two it is not the sum", where)
@@ -236,9 +242,10 @@ def _layout_finding(
     at = allowed.differ(plain, other)
     if at is None:
         return None
+    contiguous, otherwise = told_apart(plain.flat[at], other.flat[at])
     message = (
         f"{linear.role} depends on the memory layout of its arguments: for contiguous arrays the "
-        f"{linear.what(k)} is {plain.flat[at]:.6g} at {linear.label(k, at)}, otherwise {other.flat[at]:.6g}"
+        f"{linear.what(k)} is {contiguous} at {linear.label(k, at)}, otherwise {otherwise}"
     )
     return Finding("contract", linear.input(k), "depends-on-memory-layout", message)
 

@@ -33,6 +33,7 @@ OWN_CAUSE = (
     "nonlinear-in-tangents",
     "jvp-precision",
 )
+PART = 0.01  # of what is wrong: what a hypothesis leaves of it, at most. A defect of few rtol fits many
 FEW = 4  # entries that are wrong in a large input
 WRONG = {"backward": ("wrong-gradient", "gradient-shape"), "jvp": ("wrong-jvp",)}
 NOT_FINITE = "not-finite"
@@ -130,6 +131,6 @@ def _explains(hypothesis: Hypothesis, evidence: Evidence) -> bool:
     predicted = hypothesis.predict(evidence)
     if predicted is None or any(g.shape != evidence.shape for g in predicted):
         return False
-    if not evidence.agrees(predicted):
+    if not evidence.agrees(predicted, within=PART * evidence.gap):
         return False
     return evidence.returned_shape(evidence.position) != evidence.shape or not evidence.is_right()

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import LinearOperator
 
-from gradlab.checks.columns import Product
 from gradlab.checks.directions import Directions
+from gradlab.checks.jacobian_claims import Product
 from gradlab.checks.sparsity import canonical, confined, full_rows, group, look_up
 from gradlab.checks.strata import apart_at_bounds, strata
 from gradlab.checks.stratum import StratumDirection
@@ -21,6 +21,7 @@ from gradlab.numerics.scales import random_direction
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe
 from gradlab.report import Finding
+from gradlab.words import told_apart
 
 SMALL = 1000  # unknowns, up to which each is moved by itself
 DIRECTIONS = 2  # otherwise, of each stratum
@@ -191,7 +192,8 @@ class ClaimedJacobian:
         if gap.max() <= self.same * _largest(self.value):
             return []
         i, j = np.unravel_index(int(gap.argmax()), self.shape)
-        numbers = f"[{i}, {j}] is {self.value[i, j]:.6g}, and [{j}, {i}] is {self.value[j, i]:.6g}"
+        one, other = told_apart(self.value[i, j], self.value[j, i])
+        numbers = f"[{i}, {j}] is {one}, and [{j}, {i}] is {other}"
         return [self._finding("not-symmetric", f"is not symmetric: {numbers}")]
 
     def _transpose(self) -> list[Finding]:
@@ -206,7 +208,8 @@ class ClaimedJacobian:
         left, right = float(u @ image), float(back @ v)
         if abs(left - right) <= self.same * float(np.abs(u) @ np.abs(image) + np.abs(back) @ np.abs(v)):
             return []
-        numbers = f"⟨u, J v⟩ is {left:.6g}, and ⟨Jᵀ u, v⟩ is {right:.6g}"
+        one, other = told_apart(left, right)
+        numbers = f"⟨u, J v⟩ is {one}, and ⟨Jᵀ u, v⟩ is {other}"
         if self.symmetric:
             return [self._finding("not-symmetric", f"is not the product with a symmetric matrix: {numbers}")]
         return [self._finding("rmatvec-is-no-transpose", f"has an rmatvec that is no transpose: {numbers}")]

@@ -4,9 +4,9 @@ Backward answers for one contraction of all outputs; a Jacobian, or a product wi
 them, and one pair of calls of forward tests all. Along a direction ``d`` it claims ``J d``: of a small input,
 column by column; of a sparse one, for many columns at once that share no output.
 
-What one difference leaves open is differentiated as well as forward allows, and what is wrong then has to be
-wrong along a second ladder, which shares no step with the first. Most outputs agree at once; only what does
-not is kept, and calculated with in blocks, so that memory grows with that alone.
+What one difference leaves open is differentiated as well as forward allows, and what is wrong then is judged
+as a gradient is, output by output; of a sparse Jacobian, it has to be wrong along a second ladder. Most agree
+at once; only what does not is kept, and calculated with in blocks, so that memory grows with that alone.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import numpy as np
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.jacobian import ACCURACY
-from gradlab.checks.judge import FAR_STEP
+from gradlab.checks.jacobian_claims import JacobianClaims, Product, vector
+from gradlab.checks.judge import FAR_STEP, judge
 from gradlab.checks.rows import Sides
-from gradlab.checks.suspects import OTHER
+from gradlab.checks.suspects import OTHER, TRIED
+from gradlab.checks.vanishing import INSISTED, look_harder, nothing_was_seen
 from gradlab.checks.watched import BLOCK, Watched
 from gradlab.checks.widths import COARSE, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
@@ -31,8 +33,6 @@ from gradlab.numerics.table import usual_step
 from gradlab.point.problem import Problem
 
 _NONE = np.empty(0, dtype=np.intp)
-
-Product = Callable[[Array], Array]
 
 
 @dataclass(eq=False)
@@ -145,6 +145,8 @@ def compare_columns(problem: Problem, product: Product, directions: Directions, 
             judge.found.noise[outputs] = problem.noise_of(outputs)
             outputs = _NONE
         judge.decide(pairs.narrowed(unsettled))
+    if not judge.criteria.largest_agreed and not found.wrong and not found.open:
+        judge.insist()
     return found
 
 
@@ -233,10 +235,7 @@ class _Judge:
         pairs.error_bar += half_jump  # at a kink, any slope between those on both sides is right
         wrong, small = self.criteria.differs(pairs), self.criteria.is_small(pairs)
         if wrong.any():
-            suspects = pairs.narrowed(wrong)
-            agrees, also_told = self._looked_at_again(suspects)
-            told[wrong] &= ~agrees | also_told
-            wrong[wrong] = ~agrees
+            told[wrong], wrong[wrong] = self._judged(pairs.narrowed(wrong))
         undecided = ~(told | small | wrong)
         found = self.found
         found.kinked |= bool(kinked.any())
@@ -247,11 +246,32 @@ class _Judge:
             found.wrong.append(pairs.narrowed(wrong))
             found.wrong[-1].watched.forget_ladder()
 
-    def _looked_at_again(self, suspects: Pairs) -> tuple[Mask, Mask]:
-        """Return which suspects agree along another ladder, and of which that tells enough.
+    def _judged(self, suspects: Pairs) -> tuple[Mask, Mask]:
+        """Return which suspects are right, and which wrong.
 
-        It shares no step with the first, and is from close by, every unknown on the scale of its own
-        magnitude: a function of unknowns of very different sizes may vary on a scale that a step never is.
+        Of single unknowns as the judge says who looks at each output, those first that differ most, relative
+        to their size. If all of these are wrong, so are the others; else those are told neither.
+        """
+        if not _moves_one_each(suspects.watched.directions):
+            return self._looked_at_again(suspects)
+        right, wrong = np.zeros((2, suspects.claim.size), dtype=bool)
+        worst = np.argsort(-suspects.gap / suspects.size, kind="stable")[:TRIED]
+        for k in dict.fromkeys(suspects.column[worst].tolist()):
+            mine = np.sort(worst[suspects.column[worst] == k])
+            upstream = np.zeros((1, self.problem.output.size))
+            upstream[0, suspects.watched.outputs[k]] = 1.0
+            along = _alone(suspects.watched.directions.some(suspects.row[mine]))
+            rows = judge(self.criteria, along, JacobianClaims(self.problem, self.product, upstream))
+            right[mine], wrong[mine] = rows.right, rows.wrong
+        wrong |= wrong[worst].all()
+        return right, wrong
+
+    def _looked_at_again(self, suspects: Pairs) -> tuple[Mask, Mask]:
+        """Return which suspects agree along another ladder that tells enough, and which differ there, too.
+
+        Of many unknowns that move together, the judge would take more calls than are given. The ladder shares
+        no step with the first, and is from close by, every unknown on the scale of its own magnitude: a
+        function of unknowns of very different sizes may vary on a scale that a step never is.
         """
         directions = suspects.watched.directions.closer(self.problem) or suspects.watched.directions
         scaled = [{i: OTHER * d[i] for i in d} for d in directions.joint]
@@ -260,7 +280,20 @@ class _Judge:
         again = replace(suspects, claim=self._claims(scaled)[suspects.row, suspects.output], watched=watched)
         half_jump = again.differentiate(self.found.noise[outputs], self.criteria)
         again.error_bar += half_jump
-        return ~self.criteria.differs(again), self.criteria.tells(again) | (half_jump > 0)
+        differs = self.criteria.differs(again)
+        return ~differs & (self.criteria.tells(again) | (half_jump > 0)), differs
+
+    def insist(self) -> None:
+        """Look harder where nothing was seen of any entry: it is zero, or was too small to tell."""
+        directions = self.found.directions.some(np.arange(self.found.directions.count)[:INSISTED])
+        claims = JacobianClaims(self.problem, self.product, self.problem.grad_output[np.newaxis])
+        criteria, all_ = Criteria(self.problem, rtol=self.criteria.rtol, atol=0.0), slice(0, directions.count)
+        rows = judge(criteria, _alone(directions) if _moves_one_each(directions) else directions, claims)
+        if nothing_was_seen(rows, all_):
+            look_harder(criteria, rows, all_)
+        doubtful = int((rows.open | rows.wrong).sum())  # in which output, is not known
+        if doubtful:
+            self.found.open, self.found.needed = doubtful, np.inf
 
     def _claims(self, directions: Sequence[ByInput]) -> Array:
         """Return ``J d`` for some directions, shape ``(r, m)``."""
@@ -277,10 +310,18 @@ class _Judge:
         return agrees | small
 
 
-def vector(direction: ByInput) -> Array:
-    """Return a direction in one input as a vector."""
-    (d,) = direction.values()
-    return np.asarray(d, dtype=np.float64).ravel()
+def _moves_one_each(directions: Directions) -> bool:
+    """Whether each of some joint directions in one input moves one unknown alone."""
+    return all(np.count_nonzero(vector(d)) == 1 for d in directions.joint)
+
+
+def _alone(directions: Directions) -> Directions:
+    """Return such directions as those of single entries."""
+    along = [vector(d) for d in directions.joint]
+    entries = np.array([int(np.flatnonzero(d)[0]) for d in along])
+    length = np.array([d[k] for d, k in zip(along, entries.tolist(), strict=True)])
+    (position,) = directions.joint[0]
+    return Directions(np.full(entries.size, position), entries, length)
 
 
 def _narrowed(given: Sequence[Pairs], which: Callable[[Pairs], Mask]) -> list[Pairs]:

@@ -47,6 +47,7 @@ from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.values import broadcast_in_memory, reversed_in_memory, transposed_in_memory
 from gradlab.report import Finding
+from gradlab.words import told_apart
 
 CALLS = 4  # of forward, at most: again, and contiguous where that differs, and elsewhere, tried twice
 
@@ -165,11 +166,12 @@ def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], 
         k = _first_difference(problem, problem.given_output, again)
         if k is None:
             return ((cache,) if strided else None), [], refused
-        now = f"{again.flat[k]:.6g}" if k < again.size else "missing"
+        value = problem.given_output.flat[k]
+        before, now = told_apart(value, again.flat[k]) if k < again.size else (f"{value:.6g}", "missing")
         if not strided:
             message = (
                 f"forward is not deterministic: called twice with the same inputs, output entry {k} is "
-                f"{problem.given_output.flat[k]:.6g} and then {now}; gradients were not compared"
+                f"{before} and then {now}; gradients were not compared"
             )
             return None, [Finding("contract", None, "not-deterministic", message)], refused
         _, outputs, _ = problem.call_forward()
@@ -178,7 +180,7 @@ def _forward_again(problem: Problem) -> tuple[tuple[Any] | None, list[Finding], 
                 return (cache,), [], refused
             message = (
                 "forward depends on the memory layout of its inputs: for contiguous arrays, output entry "
-                f"{k} is {problem.given_output.flat[k]:.6g}, otherwise {now}"
+                f"{k} is {before}, otherwise {now}"
             )
             return None, [Finding("contract", None, "depends-on-memory-layout", message)], refused
     return None, [], refused

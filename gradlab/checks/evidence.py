@@ -6,6 +6,7 @@ upstream gradients at once, each with an error bar.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -153,11 +154,22 @@ class Evidence:
         real = map(self.in_real_numbers, gradients)
         return np.stack([self.directions.project({self.position: g}) for g in real], axis=1)
 
-    def agrees(self, gradients: Sequence[Numbers]) -> bool:
-        """Whether gradients, one per upstream, are what forward shows along every direction."""
+    @property
+    def gap(self) -> float:
+        """How far what backward returned is from what forward shows, at most; infinite for another shape."""
+        gradients = self.gradients
+        if gradients is None or self.returned_shape(self.position) != self.shape:
+            return math.inf
+        return float(np.abs(self.along(gradients) - self.numeric).max(initial=0.0))
+
+    def agrees(self, gradients: Sequence[Numbers], within: float = math.inf) -> bool:
+        """Whether gradients, one per upstream, are what forward shows along every direction.
+
+        To ``rtol``, and ``within`` so much of it.
+        """
         real = map(self.in_real_numbers, gradients)
         size = np.stack([self.directions.spread({self.position: g}) for g in real], axis=1)
-        tolerance = self.error_bar + self.rtol * np.maximum(size, np.abs(self.numeric))
+        tolerance = self.error_bar + np.fmin(self.rtol * np.maximum(size, np.abs(self.numeric)), within)
         return bool((np.abs(self.along(gradients) - self.numeric) <= tolerance).all())
 
     def is_right(self) -> bool:

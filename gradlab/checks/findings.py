@@ -19,7 +19,7 @@ from gradlab.numerics import Array
 from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.report import DIFFERENCES, Entry, Finding
-from gradlab.words import counted, entries
+from gradlab.words import counted, entries, told_apart
 
 ALIKE, LARGEST = 0.99, 1e300
 
@@ -48,10 +48,9 @@ def _with_wrong_rows(probes: Sequence[Probes]) -> list[Probes]:
 def _wrong_gradient(problem: Problem, probes: Probes, criteria: Criteria, oracle: str) -> Finding:
     mask = probes.wrong
     worst = worst_probe(problem, probes, Disagreement.of(criteria, probes.rows), "backward")
-    numbers = (
-        f"backward gives {worst.analytic:.6g}, {oracle} {'give' if oracle == DIFFERENCES else 'gives'} "
-        f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
-    )
+    given, shown = told_apart(worst.analytic, worst.numeric)
+    gives = "give" if oracle == DIFFERENCES else "gives"
+    numbers = f"backward gives {given}, {oracle} {gives} {shown} ± {worst.error_bar:.1g}"
     who = _whose(problem, probes)
     if probes.position is None or worst.index is None:
         kind = "tangent" if probes.position in problem.constraints.projections else "random direction"
@@ -75,10 +74,8 @@ def _wrong_tangent(problem: Problem, claims: TangentClaims, probes: Probes, crit
     worst = worst_probe(problem, probes, apart, "jvp")
     outputs = _wrong_outputs(problem, claims, probes, criteria, apart)
     who = _whose(problem, probes)
-    numbers = (
-        f"jvp gives {worst.analytic:.6g}, central differences give "
-        f"{worst.numeric:.6g} ± {worst.error_bar:.1g}"
-    )
+    given, shown = told_apart(worst.analytic, worst.numeric)
+    numbers = f"jvp gives {given}, central differences give {shown} ± {worst.error_bar:.1g}"
     words = _outputs_in_words(problem, outputs)
     if probes.position is None or worst.index is None:
         where, at = f"along {mask.sum()} of {counted(mask.size, 'random direction')} in {who}", ""

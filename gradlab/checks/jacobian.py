@@ -24,7 +24,7 @@ from gradlab.numerics.table import WHOLE, usual_step
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe, text_of
 from gradlab.report import Finding
-from gradlab.words import counted
+from gradlab.words import counted, told_apart
 
 ACCURACY = 1e-9  # of a numerical Jacobian, relative to what each output does nearby
 
@@ -144,10 +144,11 @@ def _wrong_entry(problem: Problem, rows: Rows, i: int, exact: Array, *, rtol: fl
         *np.unravel_index(output, problem.form.shape),
         *np.unravel_index(int(directions.entries[again[row]]), problem.value(i).shape),
     )
+    given, shown = told_apart(claimed[doubtful][row, output], numeric[row, output])
     return (
         f"closed-form Jacobian of {problem.names[i]} is wrong at {wrong.sum()} of "
         f"{counted(exact.size, 'entry', 'entries')}; first {[int(k) for k in index]}: it gives "
-        f"{claimed[doubtful][row, output]:.6g}, central differences give {numeric[row, output]:.6g} ± "
+        f"{given}, central differences give {shown} ± "
         f"{bars[row, output]:.1g}"
     )
 
@@ -185,9 +186,10 @@ def _contraction(problem: Problem, i: int, gradient: Array, witness: tuple[Array
         distance = np.nan_to_num(np.abs(gradient - contracted) - bars, nan=np.inf)
     k = np.unravel_index(int(np.argmax(distance)), gradient.shape)
     index = tuple(int(axis) for axis in k)
+    given, expected = told_apart(gradient[index], contracted[index])
     message = (
         f"gradient of {problem.names[i]} is not the contraction of dL/dY with the closed-form Jacobian; "
-        f"worst {problem.arguments.label(i, index)}: backward gives {gradient[index]:.6g}, the contraction "
-        f"{contracted[index]:.6g} ± {bars[index]:.1g}"
+        f"worst {problem.arguments.label(i, index)}: backward gives {given}, the contraction "
+        f"{expected} ± {bars[index]:.1g}"
     )
     return Finding("jacobian", problem.names[i], "jacobian-contraction", message)

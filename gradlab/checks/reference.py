@@ -38,6 +38,7 @@ from gradlab.point.raised import RuleRaised
 from gradlab.point.returned import read_gradients
 from gradlab.report import Finding
 from gradlab.rule import Rule
+from gradlab.words import told_apart
 
 __tracebackhide__ = is_deliberate
 
@@ -133,10 +134,11 @@ def _wrong_value(problem: Problem, witness: Problem, *, rtol: float) -> Finding 
     if not wrong.any():
         return None
     k = int(np.argmax(np.where(wrong, np.abs(value - expected) / allowed, -1.0)))
-    there = "nothing finite" if missing[k] else f"{expected[k]:.6g}"
+    given, there = told_apart(value[k], expected[k])
+    there = "nothing finite" if missing[k] else there
     count = "" if value.size == 1 else f"at {wrong.sum()} of {value.size} outputs; "
     message = (
-        f"forward is not what the reference computes: {count}output entry {k} is {value[k]:.6g}, and the "
+        f"forward is not what the reference computes: {count}output entry {k} is {given}, and the "
         f"reference gives {there}; gradients were not compared"
     )
     return Finding("reference", None, "wrong-value", message)
@@ -301,9 +303,10 @@ def _contradictions(problem: Problem, rows: Rows, doubtful: Indices) -> Iterator
         index = np.unravel_index(int(rows.directions.entries[row]), problem.value(i).shape)
         length = rows.directions.divisors[row]
         given, expected = (float(side[row].sum() / length) for side in (rows.claim, rows.value))
+        by_backward, by_reference = told_apart(given, expected)
         message = (
             f"the reference's gradient of {problem.names[i]} is not that of forward: at "
-            f"{problem.arguments.label(i, tuple(map(int, index)))} it gives {expected:.6g}, where backward "
-            f"gives {given:.6g}, and so do central differences of forward"
+            f"{problem.arguments.label(i, tuple(map(int, index)))} it gives {by_reference}, where backward "
+            f"gives {by_backward}, and so do central differences of forward"
         )
         yield Finding("reference", None, "wrong-reference", message)

@@ -27,6 +27,7 @@ from gradlab.point.matching import match
 from gradlab.point.parameters import gradient_names
 from gradlab.point.values import describe, is_floating, private
 from gradlab.report import Finding
+from gradlab.words import told_apart
 
 CALLS = 3  # of forward
 ELSEWHERE = 0.75  # times the inputs of the first step: the second, inside the same domain
@@ -110,7 +111,8 @@ def _compared(
         if b.shape != c.shape or not b.size or _same(b, c):
             continue
         k = int(np.argmax(np.abs(b - c)))
-        numbers = f"{b.flat[k]:.6g} in a second step, and {c.flat[k]:.6g} on the layer as it was"
+        again, alone = told_apart(b.flat[k], c.flat[k])
+        numbers = f"{again} in a second step, and {alone} on the layer as it was"
         if _belongs(name, stored) and _same(b, c + b.dtype.type(STORED)) and not resets:
             accumulated.append(name)
             continue

@@ -15,6 +15,7 @@ from gradlab.numerics import Array
 from gradlab.numerics.scales import norm
 from gradlab.point.outputs import flatten
 from gradlab.point.tangents import parted
+from gradlab.words import told_apart
 
 
 def not_transposed(
@@ -46,9 +47,10 @@ def not_transposed(
     rounding = _rounding(claims, pushed, u, v, tangents)
     if difference <= rtol * scale + sums + rounding:
         return None
+    by_jvp, by_backward = told_apart(left, right)
     return (
         f"jvp and backward are not each other's transpose: for an upstream gradient u and tangents v, "
-        f"⟨u, J v⟩ is {left:.6g} by jvp, and ⟨Jᵀu, v⟩ is {right:.6g} by backward"
+        f"⟨u, J v⟩ is {by_jvp} by jvp, and ⟨Jᵀu, v⟩ is {by_backward} by backward"
     )
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from gradlab.report import Entry, Finding, InputResult, Report, Verdict
-from gradlab.words import counted, entries, rounded_up
+from gradlab.words import counted, entries, rounded_up, told_apart
 
 VERDICTS = {Verdict.PASS: "right", Verdict.FAIL: "wrong", Verdict.INCONCLUSIVE: "could not tell"}
 NAMES = 4  # written out in one sentence
@@ -97,13 +97,8 @@ def both_sides(entry: Entry) -> tuple[str, str]:
     >>> both_sides(Entry((0,), analytic=4.31937379, numeric=4.31936947, error_bar=2e-12, scale=4.3))
     ('4.3193738', '4.3193695 ± 2e-12')
     """
-    analytic, numeric = entry.analytic, entry.numeric
-    digits = 6
-    if analytic != numeric and math.isfinite(analytic) and math.isfinite(numeric):
-        while f"{analytic:.{digits}g}" == f"{numeric:.{digits}g}":
-            digits += 1  # ends at 17, by which any two numbers differ
-        digits += digits > 6
-    return f"{analytic:.{digits}g}", f"{numeric:.{digits}g} ± {entry.error_bar:.1g}"
+    analytic, numeric = told_apart(entry.analytic, entry.numeric)
+    return analytic, f"{numeric} ± {entry.error_bar:.1g}"
 
 
 def relative(entry: Entry) -> str:
