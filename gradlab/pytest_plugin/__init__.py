@@ -17,6 +17,7 @@ import pytest
 
 from gradlab._options import FRACTION, whole_number
 from gradlab.errors import UsageError
+from gradlab.pytest_plugin.again import COLLECTED_AS
 from gradlab.pytest_plugin.checks import Checks
 from gradlab.pytest_plugin.isolation import check_rule, close
 from gradlab.pytest_plugin.records import RUNNING, Running, is_record, record, summarize
@@ -176,6 +177,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the process in which rules were checked."""
     close(config)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Note by which id a test is collected, which plugins may change afterwards."""
+    item.stash[COLLECTED_AS] = item.nodeid
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

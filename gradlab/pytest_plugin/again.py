@@ -1,18 +1,80 @@
-"""Where a rule test is, and how another process finds its rule: by collecting it again, as xdist does."""
+"""Where a rule test is, and how another process finds its rule: by collecting it again, as a worker of xdist.
+
+That process is given the arguments of this one, from which plugins and conftest files make the same
+configuration, and what xdist gives to its workers. Its session starts and never ends: what hooks have set up
+holds while rules are checked, and what they take down in the end is left to this process.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import pickle
+import sys
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gradlab.errors import UsageError
 from gradlab.rule import Rule
 
-# What would write to the terminal or to files, or put the stack of a crash elsewhere.
-LEFT_OUT = ("terminal", "cacheprovider", "faulthandler")
+COLLECTED_AS = pytest.StashKey[str]()
+WORKER = "gw0"  # as xdist calls its first
+
+# What takes hold while arguments are read: nothing is captured, and warning filters are left out.
+ARGUMENTS = ("--capture=no", "-p", "no:warnings")
+
+# Options that are not handed on, as far as there are any, and what is there instead.
+LEFT_OUT: dict[str, Any] = {
+    "capture": "no",
+    "pythonwarnings": None,
+    # What would leave the test out, or end before it is found.
+    "maxfail": 0,
+    "lf": False,
+    "failedfirst": False,
+    "stepwise": False,
+    "pyargs": False,
+    # What this process writes, and where.
+    "xmlpath": None,
+    "report_log": None,
+    "log_file": os.devnull,
+    "pastebin": None,
+    "cacheclear": False,
+    "basetemp": None,
+    "no_cov": True,
+    # The workers of pytest-xdist.
+    "numprocesses": None,
+    "maxprocesses": None,
+    "dist": "no",
+    "distload": False,
+    "tx": [],
+    "looponfail": False,
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """How pytest was called.
+
+    Attributes
+    ----------
+    arguments : tuple of str
+        As they were given; the configuration and the environment add theirs again.
+    settings : bytes
+        The options by their names, as far as they are plain values, and what xdist gives to a worker: pickled.
+    """
+
+    arguments: tuple[str, ...]
+    settings: bytes
+
+
+CALL = pytest.StashKey[Call]()
 
 
 @dataclass(frozen=True)
@@ -23,12 +85,15 @@ class Place:
     ----------
     test : str
         Its id.
-    arguments : tuple of str
-        Of pytest, to collect the tests of its file.
+    file : str
+        Where it is collected.
+    call : Call
+        That of pytest.
     """
 
     test: str
-    arguments: tuple[str, ...]
+    file: str
+    call: Call
 
     def __str__(self) -> str:
         return self.test
@@ -36,19 +101,41 @@ class Place:
 
 def place_of(item: pytest.Item) -> Place:
     """Return where a test is."""
-    config = item.config
-    arguments = [f"--rootdir={config.rootpath}", f"--import-mode={config.getoption('importmode')}"]
-    if config.inipath is not None:
-        arguments += ["-c", str(config.inipath)]
-    for plugin in (*config.getoption("plugins"), *(f"no:{name}" for name in LEFT_OUT)):
-        arguments += ["-p", plugin]
-    # What a configuration adds to each call, such as -n, is not for this one.
-    for setting in (*(config.getoption("override_ini") or ()), "addopts=", "filterwarnings="):
-        arguments += ["-o", setting]
-    return Place(
-        item.nodeid,
-        (*arguments, "--collect-only", "--assert=plain", "--capture=no", str(item.path)),
-    )
+    stash = item.config.stash
+    if CALL not in stash:
+        stash[CALL] = _call_of(item.config)
+    # By the id that it had first: with --dist=loadgroup, xdist appends to that.
+    return Place(item.stash.get(COLLECTED_AS, item.nodeid), str(item.path), stash[CALL])
+
+
+def _call_of(config: pytest.Config) -> Call:
+    given = [str(argument) for argument in config.invocation_params.args]
+    end = given.index("--") if "--" in given else len(given)
+    own = [*ARGUMENTS, *(["--no-cov"] if hasattr(config.option, "no_cov") else [])]
+    options = {name: value for name, value in vars(config.option).items() if _is_plain(value)}
+    settings = {**options, **{name: value for name, value in LEFT_OUT.items() if name in vars(config.option)}}
+    return Call((*given[:end], *own, *given[end:]), pickle.dumps((settings, _workerinput(config))))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _workerinput(config: pytest.Config) -> dict[str, Any] | None:
+    """Return what xdist has given to this worker, or would give to its first one; without xdist, nothing."""
+    if hasattr(config, "workerinput"):
+        given: dict[str, Any] = config.workerinput
+        return given
+    if not config.pluginmanager.hasplugin("xdist"):
+        return None  # plugins that know xdist rely on what they themselves have given to workers
+    given = {"workerid": WORKER, "workercount": 1, "testrunuid": uuid.uuid4().hex, "mainargv": sys.argv}
+    # pytest-cov, which is off, would give something only where xdist has workers.
+    cov = config.pluginmanager.get_plugin("_cov")
+    configure_node = config.pluginmanager.subset_hook_caller("pytest_configure_node", [cov])
+    configure_node(node=SimpleNamespace(config=config, workerinput=given, gateway=SimpleNamespace(id=WORKER)))
+    return given
 
 
 def find_rules(place: Place) -> list[Rule]:
@@ -57,36 +144,87 @@ def find_rules(place: Place) -> list[Rule]:
     Raises
     ------
     UsageError
-        When the test is not collected again.
+        When pytest cannot be started again, or does not collect the test again.
     """
-    rules, problems = _collected(place.arguments)
+    with _unseen():
+        rules, problems = _collected(place.call, place.file)
     if place.test not in rules:
         raise UsageError("; ".join([f"{place.test} is not collected", *problems]))
     return [rules[place.test]]
 
 
 @functools.cache
-def _collected(arguments: tuple[str, ...]) -> tuple[dict[str, Rule], list[str]]:
+def _collected(call: Call, file: str) -> tuple[dict[str, Rule], list[str]]:
     """Collect a file and return the rules of its tests, and why parts of it could not be collected."""
-    kept = _Kept()
-    os.environ.pop("PYTEST_ADDOPTS", None)
-    pytest.main(list(arguments), plugins=[kept])
+    session, kept = _session(call)
+    kept.rules, kept.problems = {}, []
+    session.config.args[:] = [file]
+    session.config.hook.pytest_collection(session=session)
     return kept.rules, kept.problems
 
 
+@functools.cache
+def _session(call: Call) -> tuple[pytest.Session, _Kept]:
+    """Start a session of pytest, which collects nothing yet."""
+    from _pytest.config import _prepareconfig  # what pytest-xdist starts its workers by
+
+    options, workerinput = pickle.loads(call.settings)
+    os.environ.setdefault("PYTEST_XDIST_WORKER", WORKER)
+    kept = _Kept()
+    try:
+        config = _prepareconfig(list(call.arguments), [kept])
+        vars(config.option).update(options)
+        if workerinput is not None:
+            config.workerinput, config.workeroutput = workerinput, {}  # type: ignore[attr-defined]
+        if config.pluginmanager.hasplugin("faulthandler"):
+            # Stacks of crashes go where the other process looks for them.
+            config.pluginmanager.unregister(name="faulthandler")
+        config.hook.pytest_cmdline_main(config=config)
+    except (Exception, pytest.exit.Exception) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(
+            f"pytest cannot be started again as it was, in a process of its own: {type(error).__name__}: {said}; "
+            "hooks can tell that process by PYTEST_XDIST_WORKER, and gradlab_isolation = false does without it"
+        ) from error
+    if kept.session is None:
+        raise UsageError("a hook pytest_cmdline_main does something else than to collect tests")
+    return kept.session, kept
+
+
 class _Kept:
-    """A plugin that keeps what is collected."""
+    """A plugin that starts a session, and keeps what is collected."""
 
     def __init__(self) -> None:
+        self.session: pytest.Session | None = None
         self.rules: dict[str, Rule] = {}
         self.problems: list[str] = []
+
+    def pytest_cmdline_main(self, config: pytest.Config) -> pytest.ExitCode:
+        """Do what pytest does, up to the collection: plugins and conftest files have had their turn."""
+        config._do_configure()
+        self.session = pytest.Session.from_config(config)
+        config.hook.pytest_sessionstart(session=self.session)
+        return pytest.ExitCode.OK
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.problems.append(str(report.longrepr).strip().rpartition("\n")[2])
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            rule = getattr(item, "callspec", None) and item.callspec.params.get("rule")  # type: ignore[attr-defined]
-            if isinstance(rule, Rule):
-                self.rules[item.nodeid] = rule
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Keep a rule, whether or not its test is deselected later on."""
+        rule = getattr(item, "callspec", None) and item.callspec.params.get("rule")  # type: ignore[attr-defined]
+        if isinstance(rule, Rule):
+            self.rules[item.nodeid] = rule
+
+
+@contextlib.contextmanager
+def _unseen() -> Iterator[None]:
+    """Write nothing to the terminal: the other process does."""
+    with contextlib.redirect_stdout(_nowhere()):
+        yield
+
+
+@functools.cache
+def _nowhere() -> Any:
+    """Return a file that stays open: what is collected may keep it."""
+    return Path(os.devnull).open("w", encoding="utf-8")
