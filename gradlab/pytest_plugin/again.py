@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import os
 import pickle
 import sys
+import types
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +70,8 @@ class Call:
     arguments : tuple of str
         As they were given; the configuration and the environment add theirs again.
     settings : bytes
-        The options by their names, as far as they are plain values, and what xdist gives to a worker: pickled.
+        The options by their names, as far as they are plain values, and what xdist gives to a worker.
+        They are pickled.
     """
 
     arguments: tuple[str, ...]
@@ -89,23 +93,27 @@ class Place:
         Where it is collected.
     call : Call
         That of pytest.
+    code : str
+        Of its rule, as `_code_of` tells it.
     """
 
     test: str
     file: str
     call: Call
+    code: str
 
     def __str__(self) -> str:
         return self.test
 
 
-def place_of(item: pytest.Item) -> Place:
-    """Return where a test is."""
+def place_of(item: pytest.Item, rule: Rule) -> Place:
+    """Return where the test of a rule is."""
     stash = item.config.stash
     if CALL not in stash:
         stash[CALL] = _call_of(item.config)
     # By the id that it had first: with --dist=loadgroup, xdist appends to that.
-    return Place(item.stash.get(COLLECTED_AS, item.nodeid), str(item.path), stash[CALL])
+    test = item.stash.get(COLLECTED_AS, item.nodeid)
+    return Place(test, str(item.path), stash[CALL], _code_of(rule))
 
 
 def _call_of(config: pytest.Config) -> Call:
@@ -144,13 +152,51 @@ def find_rules(place: Place) -> list[Rule]:
     Raises
     ------
     UsageError
-        When pytest cannot be started again, or does not collect the test again.
+        When pytest cannot be started again, or does not collect the test again, or of another rule.
     """
     with _unseen():
         rules, problems = _collected(place.call, place.file)
     if place.test not in rules:
         raise UsageError("; ".join([f"{place.test} is not collected", *problems]))
+    if _code_of(rules[place.test]) != place.code:
+        raise UsageError("its functions are others when it is collected again")
     return [rules[place.test]]
+
+
+def _code_of(rule: Rule) -> str:
+    """Return a digest of what the functions of a rule are, by name and bytecode.
+
+    What they refer to is left out: tests may change it, and it may differ from process to process. So this
+    shows a rule that was chosen in another way, not each that would compute something else.
+    """
+    from gradlab.point.fingerprints import fingerprint
+
+    told, seen = [], set()
+    waiting: deque[Any] = deque([rule.forward, rule.backward, rule.jvp])
+    while waiting:
+        part = waiting.popleft()
+        if id(part) not in seen:
+            seen.add(id(part))
+            named = part if isinstance(part, types.FunctionType) else type(part)
+            told.append((named.__module__, named.__qualname__, getattr(named, "__code__", None)))
+            waiting.extend(_inside(part))
+    return fingerprint(told)
+
+
+def _inside(part: object) -> list[Any]:
+    """Return what a function calls by another way than its name."""
+    match part:
+        case types.MethodType():
+            return [part.__func__]
+        case functools.partial():
+            return [part.func]
+        case types.FunctionType():
+            held = []
+            for cell in part.__closure__ or ():
+                with contextlib.suppress(ValueError):  # it is still empty
+                    held.append(cell.cell_contents)
+            return [value for value in held if callable(value)]
+    return [wrapped] if callable(wrapped := inspect.getattr_static(part, "__wrapped__", None)) else []
 
 
 @functools.cache
@@ -183,8 +229,8 @@ def _session(call: Call) -> tuple[pytest.Session, _Kept]:
     except (Exception, pytest.exit.Exception) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(
-            f"pytest cannot be started again as it was, in a process of its own: {type(error).__name__}: {said}; "
-            "hooks can tell that process by PYTEST_XDIST_WORKER, and gradlab_isolation = false does without it"
+            f"pytest cannot be started again in another process: {type(error).__name__}: {said}; hooks can "
+            "tell that process by PYTEST_XDIST_WORKER, and gradlab_isolation = false does without it"
         ) from error
     if kept.session is None:
         raise UsageError("a hook pytest_cmdline_main does something else than to collect tests")

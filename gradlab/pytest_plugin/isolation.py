@@ -28,7 +28,7 @@ def check_rule(item: pytest.Item, rule: Rule, options: Options) -> Outcome:
         here = Listed(rule.name, item.nodeid, known_failure=rule.known_failure)
         result = check(rule, options, through=(KeyboardInterrupt, pytest.exit.Exception))
     else:
-        here = Listed(rule.name, place_of(item), known_failure=rule.known_failure)
+        here = Listed(rule.name, place_of(item, rule), known_failure=rule.known_failure)
         (result,) = [
             said for _, said in _pool(item.config).check([here], options) if isinstance(said, Result)
         ]

@@ -1,4 +1,4 @@
-"""The process in which rules of `rule_tests` are checked: it finds the rules that pytest was asked to test."""
+"""The process in which rules of `rule_tests` are checked: it finds those that pytest was asked to test."""
 
 import pytest
 
@@ -6,6 +6,7 @@ pytest_plugins = ["pytester"]
 
 IMPLEMENTATIONS = """
 CHOSEN = "slow"
+def gw0(dy, x): return 2 * x * dy  # for a choice by the name of a worker
 def slow(dy, x): return 2 * x * dy
 def fast(dy, x): return x * dy
 """
@@ -49,7 +50,7 @@ class TestConfiguration:
         [
             ("--impl=fast",),
             ("--impl", "fast", "-n", "1", "--dist=loadgroup"),
-            ("-x", "--impl=fast", "--junitxml=out.xml", "--log-file=out.log", "-W", "error", "--", "test_rules.py"),
+            ("-x", "--impl=fast", "-W", "error", "--", "test_rules.py"),
         ],
     )
     def test_options_choose_the_rule_that_is_checked(self, suite, arguments):
@@ -73,6 +74,21 @@ def pytest_unconfigure(config): impls.CHOSEN = "slow"
             CALLED,
         )
         run("--impl=fast").assert_outcomes(failed=1)
+
+    @pytest.mark.parametrize(
+        "backward",
+        [
+            "getattr(impls, impls.CHOSEN)",
+            "(lambda backward: lambda dy, x: backward(dy, x))(getattr(impls, impls.CHOSEN))",
+            "functools.partial(getattr(impls, impls.CHOSEN))",
+        ],
+    )
+    def test_rule_that_is_chosen_in_another_way_is_not_taken_for_it(self, suite, backward):
+        tests = f"import functools\n{TESTS}".replace("getattr(impls, impls.CHOSEN)", backward)
+        run = suite("import os\nimpls.CHOSEN = os.environ.get('PYTEST_XDIST_WORKER', 'fast')", tests)
+        result = run()
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["ERROR square: *its functions are others when it is collected again*"])
 
     def test_test_in_a_group_of_xdist_is_found(self, suite):
         run = suite("", TESTS + '\nimport pytest\ntest_rules = pytest.mark.xdist_group("one")(test_rules)\n')
@@ -109,7 +125,9 @@ def pytest_sessionfinish(session): shutil.rmtree(DATA)
         assert result.ret == pytest.ExitCode.OK
         assert not (pytester.path / "data").exists()
 
-    @pytest.mark.parametrize("told", ["hasattr(session.config, 'workerinput')", "os.environ.get('PYTEST_XDIST_WORKER')"])
+    @pytest.mark.parametrize(
+        "told", ["hasattr(session.config, 'workerinput')", "os.environ.get('PYTEST_XDIST_WORKER')"]
+    )
     def test_hooks_can_tell_it_as_they_tell_workers_of_xdist(self, suite, told):
         run = suite(
             f"""
@@ -132,7 +150,7 @@ def pytest_sessionstart(session): Path(__file__).with_name("data").mkdir()
         )
         result = run()
         result.assert_outcomes(failed=1)
-        result.stdout.fnmatch_lines(["ERROR square: *pytest cannot be started again as it was*FileExistsError*"])
+        result.stdout.fnmatch_lines(["ERROR square: *pytest cannot be started again *FileExists*"])
 
     def test_session_starts_once_for_all_files(self, suite, pytester):
         run = suite(
