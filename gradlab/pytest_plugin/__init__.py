@@ -164,6 +164,18 @@ def _speaks_for_itself(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
 # Before the tests run.
 
 
+NAMES = ("gradlab", __name__)  # that of the entry point, and the module's
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Let the plugin be named twice, as by the entry point and by ``-p gradlab.pytest_plugin``."""
+    name = manager.get_name(plugin)
+    if plugin is sys.modules[__name__] and name in NAMES:
+        for other in NAMES:
+            if other != name:
+                manager.set_blocked(other)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     add_options(parser)

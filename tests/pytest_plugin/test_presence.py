@@ -47,6 +47,15 @@ class TestPresence:
         )
         result.stdout.fnmatch_lines(["gradlab checked 1 function: 1 pass"])
 
+    def test_it_may_be_named_besides(self, run, pytester, monkeypatch):
+        tests = "    def test(gradcheck): gradcheck(square, right, x)"
+        run(tests, "-p", "gradlab.pytest_plugin").assert_outcomes(passed=1)
+        pytester.makeconftest('pytest_plugins = ["gradlab.pytest_plugin"]')
+        run(tests).assert_outcomes(passed=1)
+        run(tests, "-p", "gradlab.pytest_plugin").assert_outcomes(passed=1)
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        run(tests).assert_outcomes(passed=1)
+
     def test_loading_it_imports_nothing_heavy(self):
         code = (
             "import sys, gradlab; gradlab.pytest_plugin.rule_tests; "
