@@ -19,7 +19,7 @@ from gradlab._options import FRACTION, whole_number
 from gradlab.errors import UsageError
 from gradlab.pytest_plugin.again import COLLECTED_AS
 from gradlab.pytest_plugin.checks import Checks
-from gradlab.pytest_plugin.isolation import check_rule, close
+from gradlab.pytest_plugin.isolation import check_rule, close, refuse_timeout, timeout_in_debugger
 from gradlab.pytest_plugin.records import RUNNING, Running, is_record, record, summarize
 from gradlab.pytest_plugin.reproduction import set_apart
 from gradlab.pytest_plugin.settings import (
@@ -182,8 +182,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker and read the policy."""
+    """Register the marker, read the policy, and refuse a timeout that cannot hold."""
     configure(config)
+    refuse_timeout(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say that a timeout does not hold in a debugger."""
+    return timeout_in_debugger(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -38,8 +38,28 @@ def check_rule(item: pytest.Item, rule: Rule, options: Options) -> Outcome:
 def _isolates(config: pytest.Config) -> bool:
     if POLICY not in config.stash:
         return False  # the plugin is not there
-    debugs = config.getoption("usepdb") or config.getoption("trace")
-    return bool(config.getini("gradlab_isolation")) and not debugs
+    return bool(config.getini("gradlab_isolation")) and not _debugs(config)
+
+
+def _debugs(config: pytest.Config) -> bool:
+    return bool(config.getoption("usepdb") or config.getoption("trace"))
+
+
+def refuse_timeout(config: pytest.Config) -> None:
+    """Refuse a timeout where it could not end a rule, in the process of pytest."""
+    timeout = config.getoption("gradlab_timeout")
+    if timeout is not None and not config.getini("gradlab_isolation"):
+        raise pytest.UsageError(
+            f"--gradlab-timeout is {timeout:g}, but gradlab_isolation is false; only in a process of its own "
+            "can a rule that takes longer be ended"
+        )
+
+
+def timeout_in_debugger(config: pytest.Config) -> str | None:
+    """Return a sentence where a timeout is given and does not hold, as a debugger waits for its user."""
+    if config.getoption("gradlab_timeout") is None or not _debugs(config):
+        return None
+    return "gradlab: rules are checked in this process, for the debugger, and --gradlab-timeout does not hold"
 
 
 def close(config: pytest.Config) -> None:

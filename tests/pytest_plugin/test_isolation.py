@@ -106,6 +106,24 @@ def pytest_collection_modifyitems(config, items):
         run().assert_outcomes(passed=3)
 
 
+class TestTimeout:
+    def test_is_refused_where_it_could_not_end_a_rule(self, suite):
+        run = suite("", ini="gradlab_isolation = false")
+        run().assert_outcomes(passed=1)
+        result = run("--gradlab-timeout=60")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["ERROR: --gradlab-timeout is 60, but gradlab_isolation is false; *"])
+
+    def test_debugger_says_that_it_does_not_hold(self, suite):
+        run = suite("")
+        sentence = "gradlab: *--gradlab-timeout does not hold"
+        result = run("--gradlab-timeout=60", "--pdb")
+        result.assert_outcomes(passed=1)
+        result.stdout.fnmatch_lines([sentence])
+        run("--gradlab-timeout=60").stdout.no_fnmatch_line(sentence)
+        run("--pdb").stdout.no_fnmatch_line(sentence)
+
+
 class TestSession:
     def test_what_is_taken_down_in_the_end_is_there_while_rules_are_checked(self, suite, pytester):
         run = suite(
