@@ -8,7 +8,9 @@ was found in ``item.user_properties``.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
@@ -39,8 +41,15 @@ class InconclusiveWarning(UserWarning):
     """A gradient could not be shown to be right or wrong; issued under ``gradlab_inconclusive = warn``."""
 
 
+class UncollectedWarning(UserWarning):
+    """A test file calls `rule_tests`, and pytest collects no test of it."""
+
+
 class _KnownFailure(AssertionError):
     """A rule is wrong in the way that its ``known_failure`` says."""
+
+
+MADE = "__gradlab_rule_tests__"  # where a module has what its own lines have made by rule_tests
 
 
 # What a test file uses.
@@ -124,6 +133,8 @@ def rule_tests(
     test_rule.__code__ = test_rule.__code__.replace(
         co_filename=caller.f_code.co_filename, co_firstlineno=caller.f_lineno
     )
+    if caller.f_code.co_name == "<module>":
+        caller.f_globals.setdefault(MADE, []).append(test_rule)
     return test_rule
 
 
@@ -195,6 +206,36 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the process in which rules were checked."""
     close(config)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Warn of rule tests that a module makes and pytest does not collect.
+
+    All that a module has is there at this point: ids, ``-k``, ``-m`` and ``--lf`` leave tests out later.
+    """
+    report = yield
+    if type(collector) is pytest.Module and report.passed and getattr(collector.obj, "__test__", True):
+        collected = {inspect.unwrap(node.obj) for node in report.result if isinstance(node, pytest.Function)}
+        for test in getattr(collector.obj, MADE, ()):
+            if test not in collected:
+                _warn_uncollected(test, report)
+    return report
+
+
+def _warn_uncollected(test: Callable[..., None], report: pytest.CollectReport) -> None:
+    where = test.__code__
+    warning = UncollectedWarning(
+        "pytest collects no test of this rule_tests(...); assign what it returns to a name that pytest "
+        "collects, such as test_rules"
+    )
+    try:
+        warnings.warn_explicit(warning, None, where.co_filename, where.co_firstlineno)
+    except UncollectedWarning:  # where warnings are errors, this one is an error of the module
+        report.outcome = "failed"
+        report.longrepr = f"{where.co_filename}:{where.co_firstlineno}: {warning}"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

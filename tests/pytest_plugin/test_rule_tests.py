@@ -116,6 +116,50 @@ class TestRuleTests:
         )
         result.assert_outcomes(passed=1, failed=1)
 
+    @pytest.mark.parametrize("made", ["rules_test = rule_tests([WRONG])", "rule_tests([WRONG])"])
+    def test_what_no_test_is_collected_of_is_warned_of(self, run, made):
+        tests = f"    {made}\n    def test(): pass"
+        result = run(tests)
+        result.assert_outcomes(passed=1, warnings=1)
+        result.stdout.fnmatch_lines(["*test_*.py:*: UncollectedWarning: pytest collects no test of this*"])
+        result = run(tests, "-W", "error::gradlab.pytest_plugin.UncollectedWarning")
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(["*test_*.py:*: pytest collects no test of this rule_tests(...)*"])
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("-k", "other"),
+            ("-m", "not slow"),
+            ("--deselect", "test_what_is_collected_and_left_out_is_not_warned_of.py::test_rules"),
+            ("test_what_is_collected_and_left_out_is_not_warned_of.py::test_other",),
+            ("--doctest-modules", "-k", "other"),
+        ],
+    )
+    def test_what_is_collected_and_left_out_is_not_warned_of(self, run, arguments):
+        result = run(
+            """
+    import functools
+
+    def timed(test):
+        @functools.wraps(test)
+        def run(*args, **kwargs): return test(*args, **kwargs)
+        return run
+
+    test_rules = pytest.mark.slow(rule_tests([WRONG]))
+    test_timed = pytest.mark.slow(timed(rule_tests([WRONG])))
+
+    class TestInClass:
+        test_rules = pytest.mark.slow(staticmethod(rule_tests([WRONG])))
+
+    def test_other(): pass
+    """,
+            *arguments,
+            ini="markers = slow",
+        )
+        assert result.parseoutcomes()["passed"] == 1
+        assert "warnings" not in result.parseoutcomes()
+
     @pytest.mark.parametrize("rules", [[], 3, [3], Rule("f", abs, abs, "(n)")])
     def test_what_is_no_list_of_rules_is_refused(self, rules):
         with pytest.raises(UsageError, match="rule_tests was given"):
