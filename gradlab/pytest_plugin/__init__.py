@@ -35,6 +35,7 @@ from gradlab.pytest_plugin.settings import (
 
 if TYPE_CHECKING:
     from gradlab.rule import Rule
+    from gradlab.runs import Outcome
 
 
 class InconclusiveWarning(UserWarning):
@@ -45,7 +46,7 @@ class UncollectedWarning(UserWarning):
     """A test file calls `rule_tests`, and pytest collects no test of it."""
 
 
-class _KnownFailure(AssertionError):
+class _KnownFailure(pytest.fail.Exception):  # type: ignore[name-defined,misc] # typed as an attribute
     """A rule is wrong in the way that its ``known_failure`` says."""
 
 
@@ -78,10 +79,10 @@ def rule_tests(
 
     Assign it to a name that pytest collects, in a module or a class. The tests are called
     ``test_rules[softmax]`` and so on, and ``pytest -k softmax`` selects one. A rule's ``known_failure`` makes
-    a strict expected failure of its test. Rules are checked in a process of their own, which collects the
-    tests again to find them, so that one that crashes, exits or hangs (``--gradlab-timeout``) is an error of
-    its own test alone; ``gradlab_isolation = false`` in the configuration, and ``--pdb``, check them in this
-    one.
+    an expected failure of its test, which fails once the rule passes. Rules are checked in a process of their
+    own, which collects the tests again to find them, so that one that crashes, exits or hangs
+    (``--gradlab-timeout``) is an error of its own test alone; ``gradlab_isolation = false`` in the
+    configuration, and ``--pdb``, check them in this one.
 
     Parameters
     ----------
@@ -154,18 +155,27 @@ def _test_rule(rule: Rule, item: pytest.Item, **given: Any) -> None:
     settings = settings_of(item.config, item)
     settings |= {name: value for name, value in given.items() if value is not None}
     outcome = check_rule(item, rule, Options(**settings))
-    verdict = Status.ERROR if outcome.report is None else outcome.report.verdict
     running = item.config.stash.get(RUNNING, None)
     if running is not None:
-        reason = outcome.headline if outcome.report is None else outcome.report.reason
-        running.note(rule.name, verdict, reason)
+        running.note(rule.name, *_found(outcome))
     match outcome.status:
         case Status.KNOWN_FAILURE:
-            raise _KnownFailure(full(outcome))
+            raise _KnownFailure(full(outcome), pytrace=False)
+        case Status.UNEXPECTED_PASS:
+            pytest.fail(f"XPASS {rule.name}: {outcome.headline}", pytrace=False)
         case Status.FAIL | Status.ERROR:
             pytest.fail(full(outcome), pytrace=False)
         case Status.INCONCLUSIVE if raises_undecided(item.config):
             pytest.fail(full(outcome), pytrace=False)
+
+
+def _found(outcome: Outcome) -> tuple[str, str]:
+    """Return what is written down of a rule, and the reason; whether that was expected, its test tells."""
+    from gradlab.runs import Status
+
+    if outcome.report is None or outcome.status is Status.UNEXPECTED_PASS:
+        return outcome.status, outcome.headline
+    return outcome.report.verdict, outcome.report.reason
 
 
 def _speaks_for_itself(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:

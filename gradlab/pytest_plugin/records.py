@@ -18,9 +18,16 @@ from gradlab.words import counted
 
 PREFIX = "gradlab."
 LONGEST = 300  # characters of a value: a sentence with its numbers
-VERDICTS = ("error", "fail", "inconclusive", "pass")  # the worst first
-OUTCOMES = ("error", "fail", "inconclusive", "fail as expected", "pass")  # likewise
-LISTED = {"error": {"red": True}, "fail": {"red": True}, "inconclusive": {"yellow": True}}
+VERDICTS = ("error", "fail", "unexpected pass", "inconclusive", "pass")  # the worst first
+EXPECTED = "fail as expected"  # in a test that is marked with xfail
+UNSEEN = "fail without failing the test"  # which may have caught it by pytest.raises, or lost it
+OUTCOMES = (*VERDICTS[:-1], UNSEEN, EXPECTED, "pass")  # likewise
+LISTED = {
+    "error": {"red": True},
+    "fail": {"red": True},
+    "unexpected pass": {"red": True},
+    "inconclusive": {"yellow": True},
+}
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,9 @@ def _finished(terminal: pytest.TerminalReporter) -> Iterator[pytest.TestReport]:
 
 
 def _outcome(verdict: str, report: pytest.TestReport, *, undecided_fails: bool) -> str:
-    """Return a verdict, or that the test expected it: an `xfail`, or a test that passes all the same."""
-    let_pass = verdict == "inconclusive" and not undecided_fails and not hasattr(report, "wasxfail")
-    return verdict if verdict == "pass" or report.failed or let_pass else "fail as expected"
+    """Return a verdict, or, of a test that does not fail all the same, whether it was marked so."""
+    marked = hasattr(report, "wasxfail")
+    let_pass = verdict == "inconclusive" and not undecided_fails and not marked
+    if verdict == "pass" or report.failed or let_pass:
+        return verdict
+    return EXPECTED if marked else UNSEEN

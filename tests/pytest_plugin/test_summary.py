@@ -38,8 +38,26 @@ class TestSummary:
                 "gradlab checked 5 functions",
             ]
         )
-        assert summary[-1].endswith(": 2 fail, 1 inconclusive, 1 fail as expected, 1 pass")
+        assert summary[-1].endswith(": 2 fail, 1 inconclusive, 1 fail without failing the test, 1 pass")
         self.check_records()
+
+    def test_failure_is_expected_only_where_the_test_is_marked_so(self, run):
+        result = run(
+            """
+    from concurrent.futures import ThreadPoolExecutor
+
+    @pytest.mark.xfail
+    def test_marked(gradcheck): gradcheck(square, wrong, x, name="marked")
+
+    def test_lost(gradcheck):
+        with ThreadPoolExecutor() as pool:
+            pool.submit(gradcheck, square, wrong, x, name="lost")
+    """
+        )
+        result.assert_outcomes(passed=1, xfailed=1)
+        result.stdout.fnmatch_lines(
+            ["gradlab checked 2 functions: 1 fail without failing the test, 1 fail as expected"]
+        )
 
     def check_records(self):
         properties = {
