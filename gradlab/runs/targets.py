@@ -14,13 +14,16 @@ from pathlib import Path
 from types import ModuleType
 
 from gradlab import networks, rules
-from gradlab._modules import FOLDER
+from gradlab._modules import FOLDER, is_installed
 from gradlab.errors import UsageError
 from gradlab.point.values import describe, text_of
 from gradlab.rule import Rule
+from gradlab.runs.beside import refuse_others_modules
 
 PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
+
+_let_in: set[str] = set()  # folders of files, from which nothing could be imported before
 
 
 def builtin_rules() -> dict[str, Rule]:
@@ -109,13 +112,19 @@ def _builtin(name: str) -> Rule:
 def _import(place: str) -> ModuleType:
     if not all(part.isidentifier() for part in place.split(".")):
         raise UsageError(f"there is no rule or module {place!r}; expected {FORMS}")
+    sys.path.sort(key=_let_in.__contains__)  # a module is not to be that beside a file
     try:
-        return _imported(place, place)
+        module = _imported(place, place)
     except UsageError as error:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}."):
             raise UsageError(_unknown(place)) from cause
         raise
+    if module.__spec__ is not None and module.__spec__.has_location and not is_installed(place):
+        path = Path(str(module.__spec__.origin)).resolve()
+        above = place.count(".") + (path.name == "__init__.py")
+        refuse_others_modules(place, path, path.parents[above], place)
+    return module
 
 
 def _imported(name: str, typed: str | Path) -> ModuleType:
@@ -157,9 +166,12 @@ def _load(path: Path) -> ModuleType:
     if (path.parent / "__init__.py").is_file():
         return _load_from_package(path, typed)
     _let_import(path.parent)
-    if _origin(path.stem) == path:
-        return _imported(path.stem, typed)
-    name = f"{PRIVATE}{path.stem}_{zlib.crc32(str(path).encode('utf-8', 'surrogateescape')):x}"
+    is_free = _origin(path.stem) == path
+    code = f"{zlib.crc32(str(path).encode('utf-8', 'surrogateescape')):x}"
+    name = path.stem if is_free else f"{PRIVATE}{path.stem}_{code}"
+    refuse_others_modules(name, path, path.parent, typed)
+    if is_free:
+        return _imported(name, typed)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -194,6 +206,7 @@ def _load_from_package(path: Path, typed: Path) -> ModuleType:
         folder = folder.parent
     _let_import(folder)
     name = ".".join(parts)
+    refuse_others_modules(name, path, folder, typed)
     module = _imported(name, typed)
     origin = getattr(module, "__file__", None)
     if origin is None or Path(origin).resolve() != path:
@@ -202,8 +215,10 @@ def _load_from_package(path: Path, typed: Path) -> ModuleType:
 
 
 def _let_import(folder: Path) -> None:
+    """Put a folder first among those that modules are imported from, now and by its functions later on."""
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        _let_in.add(str(folder))
+    sys.path[:] = [str(folder), *(place for place in sys.path if place != str(folder))]
 
 
 def _own_rules(module: ModuleType) -> list[Rule]:

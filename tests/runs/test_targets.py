@@ -125,6 +125,63 @@ def test_files_of_one_name_are_told_apart(write):
     ]  # fmt: skip
 
 
+HELPED = """
+from gradlab import Rule
+{}
+cube = Rule("cube of {}", lambda x: x**3, lambda dy, x: power() * x**2 * dy, "(n)")
+"""
+TOP = "from helpers import power"
+LAZY = "def power():\n    import helpers\n    return helpers.power()"
+FURTHER = "from between import power"
+PARTS = "from parts.helpers import power"
+
+
+@pytest.mark.parametrize("imports", [TOP, LAZY, FURTHER, PARTS])
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_file_is_refused_that_would_be_given_the_helpers_of_another_folder(imports, order, write):
+    for folder, number in (("a", 3), ("b", 2)):
+        write(f"{folder}/helpers.py", f"power = lambda: {number}\n")
+        write(f"{folder}/parts/helpers.py", f"power = lambda: {number}\n")
+        write(f"{folder}/between.py", TOP)
+        write(f"{folder}/rules.py", HELPED.format(imports, folder))
+    first, second = order
+    found, (problem,) = collect([f"{first}/rules.py", f"{second}/rules.py"])
+    assert [one.name for one in found] == [f"cube of {first}"]
+    assert problem.startswith(f"{second}/rules.py imports ")
+    assert "/a/" in problem
+    assert "/b/" in problem
+
+
+def test_helpers_of_one_name_that_are_not_both_imported_are_no_mixture(write):
+    for folder, imports in (("a", TOP), ("b", "power = lambda: 3")):
+        write(f"{folder}/helpers.py", "power = lambda: 3\n")
+        write(f"{folder}/rules.py", HELPED.format(imports, folder))
+    write("common/helpers.py", "power = lambda: 3\n")
+    write("common/one.py", HELPED.format(TOP, "one"))
+    write("common/two.py", HELPED.format(TOP, "two"))
+    assert collect(["common/one.py", "common/two.py"])[1] == []
+    assert names("a/rules.py") + names("b/rules.py") == ["cube of a", "cube of b"]
+
+
+def test_function_imports_later_what_stands_beside_its_own_file(write):
+    for folder in ("a", "b"):
+        write(f"{folder}/helpers_{folder}.py", "power = lambda: 3\n")
+        write(f"{folder}/rules.py", HELPED.format(LAZY.replace("helpers", f"helpers_{folder}"), folder))
+    write("b/helpers_a.py", "power = lambda: 2\n")
+    rules = [find_rules(f"{folder}/rules.py")[0] for folder in "ab"]
+    assert find_rules("a/rules.py") == rules[:1]  # as before a rule is checked
+    assert rules[0].backward(1.0, 1.0) == 3
+
+
+def test_module_is_not_the_one_beside_a_file(write):
+    write("shop.py")
+    write("deep/shop.py", SEVERAL)
+    write("deep/rules.py", SEVERAL)
+    assert names("deep/rules.py") + names("shop") == [
+        "last", "first", "odd name", "more", "square", "cube", "blind",
+    ]  # fmt: skip
+
+
 def test_each_rule_is_collected_once_whatever_it_is_called(write):
     write("shop/__init__.py", "")
     write("shop/rules.py")
