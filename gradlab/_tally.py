@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from gradlab.words import counted
 
 ENOUGH = 0.9  # of the points that have something to compare must pass
 MANY = 0.5  # of the points asked for: where fewer are different, it is said how many are
+NO_VALUE = "forward has no finite value there"
 
 
 @dataclass
@@ -29,7 +30,6 @@ class Tally:
     until: float = math.inf  # by the clock of `time.monotonic`
     drawn: int = 0
     checked: int = 0
-    left_out: int = 0
     points: int = 0
     passed: int = 0
     failed: int = 0
@@ -40,6 +40,7 @@ class Tally:
     empty: int = 0  # points that pass because they have nothing to compare: they show nothing of the rule
     nothing: str = ""  # what was said of the last of them
     oracle: str = DIFFERENCES
+    left_out: list[str] = field(default_factory=list)  # why, of each point
     notes: dict[str, None] = field(default_factory=dict)
     inputs: dict[str, InputResult] = field(default_factory=dict)
     largest: Any = None  # failing point
@@ -54,7 +55,9 @@ class Tally:
     def leave_out(self, report: Report, point: Hashable) -> None:
         self.known.add(point)
         self._count(report)
-        self.left_out += not self.failed
+        if not self.failed:
+            raised = (finding.message for finding in report.findings if finding.kind == "forward-raises")
+            self.left_out.append(next(raised, NO_VALUE))
 
     def add(self, report: Report, inputs: Any, point: Hashable) -> None:
         self._count(report)
@@ -99,7 +102,7 @@ class Tally:
             verdict = Verdict.INCONCLUSIVE
             reason = f"{self.passed} of {counted(self.points, 'point')} passed"
             reason += f"; at another, {self.reason}" if self.passed else f"; {self.reason}"
-        notes = failing.notes if failing is not None else (*self.notes, *self._remark())
+        notes = failing.notes if failing is not None else (*self._remarks(verdict), *self.notes)
         return Report(
             name=rule.name,
             verdict=verdict,
@@ -121,15 +124,28 @@ class Tally:
             origin=failing.origin if failing is not None else None,
         )
 
-    def _remark(self) -> Iterator[str]:
-        if self.left_out:
-            were = "was" if self.left_out == 1 else "were"
-            points = counted(self.left_out, "degenerate point")
-            yield f"{points} {were} left out: forward has no finite value there"
-        different = self.points + self.left_out
+    def _remarks(self, verdict: Verdict) -> Iterator[str]:
+        """Say at which points nothing was found out, where others decide, and where few were drawn."""
+        undecided = self.points - self.passed
+        if verdict is Verdict.PASS and undecided:
+            last = ":" if undecided == 1 else "; at the last of them,"
+            yield f"at {undecided} of {counted(self.points, 'point')} it could not tell{last} {self.reason}"
+        without, raised = (
+            [why for why in self.left_out if (why == NO_VALUE) is same] for same in (True, False)
+        )
+        if without:
+            yield f"{_were_left_out(without)}: {NO_VALUE}"
+        if raised:
+            where = "there" if len(set(raised)) == 1 else "at the first of them"
+            yield f"{_were_left_out(raised)}: {where}, {raised[0]}"
+        different = self.points + len(self.left_out)
         if different < MANY * self.asked and self.seconds_left > 0:
             given = counted(different, "different point")
             yield f"inputs gave {given} of the {self.asked} asked for: they repeat, or are hard to draw"
+
+
+def _were_left_out(points: Sequence[object]) -> str:
+    return f"{counted(len(points), 'degenerate point')} {'was' if len(points) == 1 else 'were'} left out"
 
 
 def _merge(old: InputResult | None, new: InputResult) -> InputResult:

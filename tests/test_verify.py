@@ -30,6 +30,38 @@ def test_report_counts_points_and_calls():
     assert 30 < report.backward_calls <= 8 * 30
 
 
+def blind_at(*numbers):
+    """Return a rule whose forward hides its gradient behind a large constant at some of 20 points."""
+    return Rule(
+        "blind at times",
+        lambda x, k: (1e20 if k in numbers else 0.0) + x.sum(),
+        lambda dy, x, k: dy * np.ones_like(x),
+        lambda rng: (rng.uniform(0.5, 1.0, 2), int(rng.integers(20))),
+    )
+
+
+def test_points_at_which_it_could_not_tell_are_told_beside_those_that_pass():
+    report = verify(blind_at(0))
+    untold = report.points - report.points_passed
+    assert 0 < untold <= 10
+    assert f"x right at {report.points_passed} of 100 points; at {untold} it could not tell; " in str(report)
+    (note,) = report.notes
+    assert note.startswith(f"at {untold} of 100 points it could not tell; at the last of them, the numerical")
+    assert "x right at 100 points; a relative error above" in str(verify(blind_at()))
+
+
+def test_what_forward_raised_at_points_that_were_left_out_is_said():
+    def reciprocal(x):
+        if not x.all():
+            raise ZeroDivisionError("there is no 1/0")
+        return 1 / x
+
+    (note,) = verify(Rule("reciprocal", reciprocal, lambda dy, x: -dy / x**2, "(n)")).notes
+    assert note.endswith(
+        "degenerate points were left out: there, forward raised ZeroDivisionError: there is no 1/0"
+    )
+
+
 def test_failure_is_shrunk_to_the_simplest_failing_point():
     def missing_factor(dy, x, w):
         return dy @ w.T, x.T @ dy / len(x)  # right at batch size 1
@@ -233,7 +265,7 @@ class TestMaxSeconds:
         rule = self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2))
         report = verify(rule, max_seconds=0.5, max_examples=1000, raise_exception=False)
         assert report.points < 1000
-        assert report.notes == (f"max_seconds=0.5 ended it after {counted(report.points, 'point')}",)
+        assert report.notes[-1] == f"max_seconds=0.5 ended it after {counted(report.points, 'point')}"
 
     def test_few_points_are_no_pass(self):
         rule = self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2))

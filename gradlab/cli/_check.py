@@ -52,6 +52,11 @@ def check(
         Pool(processes(settings.jobs), timeout=settings.timeout, path=path) as pool,
         _checker(pool, dask, shown.note) as checker,
     ):
+        if not settings.targets:
+            shown.note(
+                "no target is given, and there is no table [tool.gradlab] in a pyproject.toml from "
+                f"{Path.cwd()} on up: the rules that gradlab brings are checked"
+            )
         shown.line.show("importing")
         found, problems = pool.find(
             settings.targets or BUILT_IN, pickles=dask is not None, coded=arguments.journal is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,20 +14,23 @@ from gradlab._files import write_whole
 from gradlab.cli._check import check
 from gradlab.cli._files import check_folder, check_writable, is_standard_output
 from gradlab.cli._terminal import complain, say
+from gradlab.errors import UsageError
 from gradlab.runs import OK, USAGE, Run
 from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configuration
 
 if TYPE_CHECKING:
     from gradlab.reporters.style import Style
 
-DESCRIPTION = """\
+KEYS = textwrap.fill(", ".join(KINDS), 76)
+DESCRIPTION = f"""\
 Check rules at points drawn by Hypothesis, against central differences and
 against the explicit Jacobian.
 
 Without targets, those of [tool.gradlab] in the nearest pyproject.toml are
-checked; without these, the built-in rules. The keys of that table are
-'targets' and the long options from --expect-rules to --durations; options
-win.
+checked; where there is no such table, the built-in rules, and a line says
+so. The keys of that table are
+{KEYS};
+options win.
 
 Rules are imported and run in processes of their own, so that one that
 crashes, hangs or exits is an error, and all others are checked.
@@ -177,8 +181,14 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[Path]]:
     if "targets" in given:
         given["targets"] = tuple(given["targets"])
         values.pop("expect_rules", None)  # how many rules other targets give
-    elif configuration.folder not in (None, here):
-        folders.append(configuration.folder)
+    elif configuration.folder is not None:
+        if "targets" not in values:
+            raise UsageError(
+                f"{configuration.folder / 'pyproject.toml'}: [tool.gradlab] has no targets, and none is "
+                "given; expected targets = ['path/to/rules.py'] there, or a target on the command line"
+            )
+        if configuration.folder != here:
+            folders.append(configuration.folder)
     return replace(Settings(), **{**values, **given}), folders
 
 

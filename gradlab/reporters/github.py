@@ -78,8 +78,9 @@ def page(run: Run) -> str:
         lines.append("")
     for outcome in shown:
         lines += _heat_maps(outcome)
-    lines += [f"- {_markdown(problem)}" for problem in run.problems]
-    if run.problems:
+    said = [*run.problems, *(f"note: {note}" for note in run.notes)]
+    lines += [f"- {_markdown(sentence)}" for sentence in said]
+    if said:
         lines.append("")
     lines.append(f"{run.seconds:.1f} s, seed {run.settings['seed']}, exit code {run.exit_code}")
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from gradlab.runs import Outcome, Run, Status
 COLUMNS = ("rule", "verdict", "points", "forward calls", "worst error")
 WORDS = {Status.KNOWN_FAILURE: "XFAIL", Status.UNEXPECTED_PASS: "XPASS"}
 VERDICT = max(len(WORDS.get(status, status)) for status in Status)  # columns of the longest
+MOST_NOTES = 4  # of a rule that passes
 COLOURS = {Status.PASS: "green", Status.INCONCLUSIVE: "yellow", Status.KNOWN_FAILURE: "yellow"}
 
 
@@ -88,7 +89,7 @@ def overview(run: Run, *, style: Style = PLAIN, durations: int | None = None) ->
 def details(run: Run, *, style: Style = PLAIN, durations: int | None = None) -> str:
     """Return what stands below the table: what is wrong with each rule in full, and the counts.
 
-    Of a rule that is known to fail there is a line with the reason.
+    Of a rule that is known to fail there is a line with the reason; of one that passes its notes.
     """
     blocks = []
     for outcome in run.having(Status.FAIL, Status.INCONCLUSIVE, Status.ERROR):
@@ -102,12 +103,19 @@ def details(run: Run, *, style: Style = PLAIN, durations: int | None = None) -> 
         f"{wording.clean(outcome.headline)}"
         for outcome in run.having(Status.KNOWN_FAILURE)
     ]
+    lines += [line for outcome in run.having(Status.PASS) for line in _notes(outcome)]
     if lines:
         blocks.append("\n".join(lines))
     if durations is not None and run.reports:
         blocks.append(_slowest(run, durations))
     blocks.append(f"{run.summary()} in {run.seconds:.1f} s, seed {run.settings['seed']}")
     return style.encode("\n\n".join(blocks))
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    notes = outcome.report.notes if outcome.report is not None else ()
+    said = [*notes[:MOST_NOTES], *([f"{len(notes) - MOST_NOTES} more notes"] if notes[MOST_NOTES:] else [])]
+    return [f"note: {wording.clean(outcome.rule.name)}: {wording.clean(note)}" for note in said]
 
 
 def full(outcome: Outcome, style: Style = PLAIN) -> str:

@@ -160,10 +160,16 @@ def _answer(report: Report) -> str:
 
 
 def _pass(report: Report) -> str:
-    at = f" at {report.points} points" if report.points > 1 else f" {_everywhere(report.inputs)}"
+    at, untold = f" {_everywhere(report.inputs)}", report.points - report.points_passed
+    if report.points > 1:
+        at = f" at {f'{report.points_passed} of ' if untold else ''}{report.points} points"
+        at += f"; at {untold} it could not tell" if untold else ""
+    elsewhere = " elsewhere" if untold else ""
     seen = [result.resolution for result in report.inputs if result.resolution is not None]
     shown = (
-        f"; a relative error above {rounded_up(max(seen))} would have shown" if seen and max(seen) < 1 else ""
+        f"; a relative error above {rounded_up(max(seen))} would have shown{elsewhere}"
+        if seen and max(seen) < 1
+        else ""
     )
     return f"{named([result.name for result in report.inputs])} right{at}{shown}{_too_small(report.inputs)}"
 

@@ -142,6 +142,17 @@ RULES = [Rule("sine", np.sin, None, "(n)", jvp=sine_jvp)]
     assert report["gate"]["line"] > 1
 
 
+def test_notes_of_a_rule_that_passes_are_below_the_table(write, capsys):
+    write(
+        "shop.py",
+        f"{RIGHT}RULES.append(Rule('reciprocal', lambda x: 1 / x, lambda dy, x: -dy / x**2, '(n)'))\n",
+    )
+    assert main(["verify", "shop"]) == 0
+    _, notes, _ = capsys.readouterr().out.split("\n\n")
+    assert notes.startswith("note: reciprocal: ")
+    assert notes.endswith(" degenerate points were left out: forward has no finite value there")
+
+
 def test_unexpected_pass_fails_the_gate(write, capsys):
     write("shop.py", FORGOTTEN)
     assert main(["verify", "shop"]) == 1
@@ -278,6 +289,34 @@ def test_expected_number_of_the_configuration_is_that_of_its_targets(write, caps
     assert main(["verify"]) == 2
     assert main(["verify", "shop:RULES"]) == 0
     assert "at least 3 were expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("table", ["", "[tool.gradlabs]\ntargets = ['shop']\n"])
+def test_where_nobody_names_a_rule_it_is_said_that_only_the_built_in_ones_are_checked(
+    table, write, project, monkeypatch, capsys
+):
+    write("shop.py")
+    write("pyproject.toml", table)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project / "page.md"))
+    options = ["--format", "github", "--max-examples", "1", "-k", "linear"]
+    assert main(["verify", *options]) == 0
+    said = "no target is given, and there is no table [tool.gradlab] in a pyproject.toml from"
+    assert said in capsys.readouterr().err
+    assert "note: no target is given" in (project / "page.md").read_text()
+    assert main(["verify", "--format", "json", "--output", "out.json", "--max-examples", "1"]) == 0
+    (note,) = json.loads((project / "out.json").read_text())["notes"]
+    assert note.startswith(said)
+
+
+def test_table_without_targets_is_no_green_gate(write, capsys):
+    write("shop.py", RIGHT)
+    write("pyproject.toml", "[tool.gradlab]\nmax-examples = 1\n")
+    assert main(["verify"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "pyproject.toml: [tool.gradlab] has no targets, and none is given; expected" in err
+    assert main(["verify", "shop"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_unknown_key_gives_exit_2(write, capsys):
