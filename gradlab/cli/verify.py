@@ -39,7 +39,8 @@ EPILOG = """\
 a TARGET is one of
   linear                    a built-in rule
   package.module            all rules of a module: its attributes that are
-                            gradlab.Rule objects, or lists or tuples of them
+                            gradlab.Rule objects, or lists, tuples, sets and
+                            dictionaries that hold some
   package.module:name       one attribute of a module
   path/to/file.py           all rules of a file
   path/to/file.py:name      one attribute of a file

@@ -8,10 +8,11 @@ import importlib.util
 import sys
 import traceback
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from gradlab import networks, rules
 from gradlab._modules import FOLDER, is_installed
@@ -21,6 +22,7 @@ from gradlab.rule import Rule
 from gradlab.runs.beside import refuse_others_modules
 
 PRIVATE = "_gradlab_target_"  # how a file is called whose own name another module has
+CONTAINERS = (list, tuple, dict, set, frozenset)
 FORMS = "a built-in rule, package.module or path/to/file.py, the last two also with :name"
 
 _let_in: set[str] = set()  # folders of files, from which nothing could be imported before
@@ -70,8 +72,8 @@ def find_rules(target: str) -> list[Rule]:
     ----------
     target : str
         A built-in rule; ``package.module`` or ``path/to/file.py``, for the module attributes that are
-        rules or sequences of rules (imported built-in rules are not counted as a module's own); or one of
-        those two with ``:name``, for one attribute.
+        rules, or lists, tuples, sets and dictionaries that hold some (imported built-in rules are not counted
+        as a module's own); or one of those two with ``:name``, for one attribute.
 
     Raises
     ------
@@ -100,12 +102,14 @@ def _split(target: str) -> tuple[str, str | None]:
 
 
 def _builtin(name: str) -> Rule:
-    for path in (Path(f"{name}.py"), Path(name, "__init__.py")):
-        if path.is_file():  # a gate that checks the wrong one of two would be green for no reason
-            raise UsageError(
-                f"{name!r} is a built-in rule, and there is also {path}; write {path} for the file, "
-                "gradlab.rules:RULES or gradlab.networks:RULES for the built-in rules"
-            )
+    path = _origin(name)
+    if path is not None:  # a gate that checks the wrong one of two would be green for no reason
+        here = Path.cwd()
+        path = path.relative_to(here) if path.is_relative_to(here) else path
+        raise UsageError(
+            f"{name!r} is a built-in rule, and there is also {path}; write {path} for the file, "
+            "gradlab.rules:RULES or gradlab.networks:RULES for the built-in rules"
+        )
     return builtin_rules()[name]
 
 
@@ -229,9 +233,24 @@ def _own_rules(module: ModuleType) -> list[Rule]:
     return list(found.values())
 
 
-def _rules_in(value: object) -> Iterable[Rule]:
-    members = value if isinstance(value, list | tuple) else [value]
-    return [member for member in members if isinstance(member, Rule)]
+def _rules_in(value: object) -> list[Rule]:
+    return [leaf for leaf in _leaves([value]) if isinstance(leaf, Rule)]
+
+
+def _leaves(container: Any, around: tuple[int, ...] = ()) -> Iterator[Any]:
+    """Yield what a container holds, at any depth: of dictionaries the values, of sets the rules by name."""
+    if isinstance(container, dict):
+        members = list(container.values())
+    elif isinstance(container, set | frozenset):  # whose order is another one in each process
+        members = sorted(container, key=lambda member: member.name if isinstance(member, Rule) else "")
+    else:
+        members = container
+    around = (*around, id(container))
+    for member in members:
+        if not isinstance(member, CONTAINERS):
+            yield member
+        elif id(member) not in around:
+            yield from _leaves(member, around)
 
 
 def _named(module: ModuleType, place: str, name: str) -> list[Rule]:
@@ -248,7 +267,11 @@ def _named(module: ModuleType, place: str, name: str) -> list[Rule]:
         ) from None
     except Exception as error:  # a module may compute its attributes
         raise UsageError(f"{place}:{name} raised {type(error).__name__}: {text_of(error)}") from error
-    found = list(_rules_in(value))
-    if not found or (isinstance(value, list | tuple) and len(found) < len(value)):
-        raise UsageError(f"{place}:{name} is {describe(value)}; expected a gradlab.Rule or a list of them")
+    found = _rules_in(value)
+    others = [leaf for leaf in _leaves([value]) if not isinstance(leaf, Rule | str)]  # strings are labels
+    if not found or others:
+        beside = f" with {describe(others[0])} in it" if found else ""
+        raise UsageError(
+            f"{place}:{name} is {describe(value)}{beside}; expected a gradlab.Rule or a list of them"
+        )
     return list({id(rule): rule for rule in found}.values())

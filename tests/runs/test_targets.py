@@ -59,6 +59,31 @@ def test_sequences_of_rules_count_each_rule_once(write):
     assert names("several:MORE") == ["first", "more"]
 
 
+CONTAINED = """
+from gradlab import Rule
+make = lambda name: Rule(name, lambda x: x, lambda dy, x: dy, "(n)")
+good = make("good")
+NESTED = [good, [make("in a list"), (make("in a tuple"),)]]
+PAIRS = [("label", make("in a pair"))]
+KEPT = {"key": make("in a dictionary"), "more": [good]}
+AMONG = {make("b in a set"), make("a in a set")}
+ITSELF = [good]
+ITSELF.append(ITSELF)
+"""
+
+
+def test_rules_in_containers_are_found_in_a_module_and_by_the_containers_name(write):
+    write("contained.py", CONTAINED)
+    assert names("contained.py:NESTED") == ["good", "in a list", "in a tuple"]
+    assert names("contained.py:PAIRS") == ["in a pair"]
+    assert names("contained.py:KEPT") == ["in a dictionary", "good"]
+    assert names("contained.py:AMONG") == ["a in a set", "b in a set"]
+    assert names("contained.py:ITSELF") == ["good"]
+    assert names("contained") == [
+        "good", "in a list", "in a tuple", "in a pair", "in a dictionary", "a in a set", "b in a set",
+    ]  # fmt: skip
+
+
 def test_rule_can_be_named_as_reports_call_it(write):
     write("several.py", SEVERAL)
     assert names("several.py:odd name") == ["odd name"]
@@ -215,8 +240,8 @@ def test_target_without_rules_leaves_the_others(write):
         ("missing.py:name", "there is no file missing.py"),
         ("shop:nothing", "shop has no 'nothing'; the rules in it are square, cube, blind"),
         ("shop:number", "shop:number is the int 3; expected a gradlab.Rule or a list of them"),
-        ("mixed:TOGETHER", "mixed:TOGETHER is a list of length 3; expected a gradlab.Rule or a list of them"),
-        ("mixed:HALF", "mixed:HALF is a list of length 2; expected a gradlab.Rule or a list of them"),
+        ("mixed:TOGETHER", "mixed:TOGETHER is a list of length 3 with None in it; expected a gradlab.Rule"),
+        ("mixed:HALF", "mixed:HALF is a list of length 2 with the int 3 in it; expected a gradlab.Rule or a"),
         ("raises", "raises cannot be imported: ZeroDivisionError: division by zero"),
         ("raises", "raises.py, line 2"),
         ("raises.py", "raises.py cannot be imported: ZeroDivisionError"),
@@ -248,6 +273,19 @@ def test_name_of_a_built_in_rule_and_of_a_file_is_ambiguous(write):
     with pytest.raises(UsageError, match=r"'tanh' is a built-in rule, and there is also tanh\.py"):
         find_rules("tanh")
     assert names("tanh.py") == ["square", "cube", "blind"]
+
+
+def test_name_of_a_built_in_rule_and_of_a_package_on_the_path_is_ambiguous(write, project):
+    write("src/linear/__init__.py")
+    with (
+        importable(project / "src"),
+        pytest.raises(
+            UsageError, match=r"'linear' is a built-in rule, .* src/linear/__init__\.py for the file"
+        ),
+    ):
+        find_rules("linear")
+    (project / "tanh").mkdir()  # a folder of data, not a module with rules
+    assert names("tanh") == ["tanh"]
 
 
 def test_one_rule_is_asked_for_and_several_come(write):
