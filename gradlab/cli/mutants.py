@@ -94,8 +94,13 @@ def _chosen(text: str, *, own: bool) -> tuple[list[Group], list[str]]:
     from gradlab.mutants.frameworks import NAMES, is_installed
     from gradlab.mutants.frameworks import load as load_framework
 
-    cases = [case for case in catalogue() if own or not case.forward_mode]
+    cases = [case for case in catalogue() if own or case.is_for_any_checker]
     found = list(matrix.matching(cases, text))
+    if not own and not found and list(matrix.matching(catalogue(), text)):
+        raise UsageError(
+            f"what has {text!r} in its name is of forward mode, or its inputs may not move freely, which "
+            "--checker cannot be told; expected other rules"
+        )
     if not own or (text and found):
         return matrix.select(cases, text), []
     meant = [name for name in NAMES if text.lower().startswith(name)] or NAMES
@@ -133,7 +138,7 @@ def load(target: str) -> Checker:
             checker = getattr(importlib.import_module(module_name), name)
     except AttributeError:
         raise UsageError(f"the module {module_name} has no {name!r}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(checker):
         raise UsageError(f"{target} is {checker!r}; expected a function")

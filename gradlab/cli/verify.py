@@ -93,7 +93,12 @@ def add(commands: Any) -> None:
         "SECONDS",
         "a rule that takes longer, or whose import does, is an error (default: none)",
     )
-    setting(how, "jobs", "N", "processes at once, or auto; the reports are the same (default: 1)")
+    setting(
+        how,
+        "jobs",
+        "N",
+        "processes at once, or auto; the reports are the same, unless rules share state (default: 1)",
+    )
     how.add_argument(
         "--dask",
         metavar="ADDRESS",

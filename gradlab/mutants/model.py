@@ -162,6 +162,11 @@ class Case:
         """What `gradlab.gradcheck` is told of this rule."""
         return {"cached": self.cached, "bounds": self.bounds or None, "tangents": self.tangents or None}
 
+    @property
+    def is_for_any_checker(self) -> bool:
+        """Whether a checker of ``(forward, backward, inputs)`` is told all: others need to know more."""
+        return not (self.bounds or self.tangents or self.forward_mode)
+
     def functions(self, defect: Defect | None = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return forward and backward: of a defect, or the right ones."""
         if defect is None:

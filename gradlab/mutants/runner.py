@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gradlab.errors import UsageError
 from gradlab.mutants.model import Case, Defect
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def run(
 def results(checker: Checker | None, cases: Iterable[Case], seed: int) -> Iterator[Result]:
     """Yield the results one by one, as they come."""
     for case in cases:
-        if checker is not None and (case.bounds or case.tangents or case.forward_mode):
-            continue  # it cannot be told how the inputs may move, or that there is no backward rule
+        if checker is not None and not case.is_for_any_checker:
+            continue
         inputs = point(case, seed)
         for defect in (None, *case.defects):
             yield _show(checker, case, defect, inputs, seed)
@@ -162,6 +163,11 @@ def _show(
                 outcome, message = ("accepted" if accepted else "rejected"), ""
         except AssertionError as error:
             outcome, message = "rejected", str(error)
+        except SystemExit as error:  # what it says of the next rules, and the exit code, would be lost
+            raise UsageError(
+                f"the checker raised SystemExit: {error} at {case.name}; expected a result, or an exception "
+                "that ends no program"
+            ) from error
         except Exception as error:
             outcome, message = "error", f"{type(error).__name__}: {error}"
     return Result(case, defect, seed, outcome, message, causes, calls, time.perf_counter() - started)

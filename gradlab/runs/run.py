@@ -69,9 +69,9 @@ def run(
     Returns
     -------
     Run
-        ``outcomes`` in the order of the rules, with the same reports whatever checks them; ``problems``, what
-        could not be found. True if every rule passes; its text is what ``gradlab verify`` prints. Ctrl-C ends
-        it early, and it holds what is known by then.
+        ``outcomes`` in the order of the rules, with the same reports whatever checks them,
+        unless rules share state; ``problems``, what could not be found. True if every rule passes; its text
+        is what ``gradlab verify`` prints. Ctrl-C ends it early, and it holds what is known by then.
 
     Raises
     ------

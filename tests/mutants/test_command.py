@@ -16,6 +16,9 @@ def along_ones(forward, backward, inputs):
 def breaks(forward, backward, inputs):
     raise RuntimeError("out of order")
 
+def leaves(forward, backward, inputs):
+    raise SystemExit(0)
+
 number = 3
 """
 
@@ -23,6 +26,7 @@ number = 3
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     (tmp_path / "own_checks.py").write_text(ALONG_ONES)
+    (tmp_path / "leaving.py").write_text("raise SystemExit(0)")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return "own_checks"
@@ -109,6 +113,12 @@ def test_list_prints_the_catalogue(capsys):
         (["--checker", "own_checks"], "expected package.module:function"),
         (["--checker", "own_checks:nothing"], "the module own_checks has no 'nothing'"),
         (["--checker", "own_checks:number"], "own_checks:number is 3; expected a function"),
+        (["--checker", "own_checks:along_ones", "-k", "eigenvalues"], "its inputs may not move freely"),
+        (
+            ["--checker", "own_checks:leaves", "-k", "bias_add"],
+            "the checker raised SystemExit: 0 at bias_add",
+        ),
+        (["--checker", "leaving:f"], "leaving cannot be imported: SystemExit: 0"),
         (["--checker", "no_such_module:f"], "no_such_module cannot be imported: ModuleNotFoundError"),
     ],
 )
