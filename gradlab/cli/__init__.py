@@ -10,12 +10,11 @@ it imports inside ``run``, so that ``gradlab --help`` stays quick; it prints wit
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from gradlab import __version__
 from gradlab.cli import docs, explain, mutants, train, verify
-from gradlab.cli._terminal import complain
+from gradlab.cli._terminal import complain, output
 from gradlab.errors import UsageError
 from gradlab.runs import INTERRUPTED, USAGE
 
@@ -34,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: all passed. 1: something is wrong. 2: the call was wrong. 3: nothing failed, but something is
     inconclusive. 130: interrupted.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without ½ or θ shows ? instead
+    output.open()
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
@@ -46,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
+    if output.trouble:
+        complain(f"standard output cannot be written: {output.trouble}")
+        return code or USAGE
     return code
 
 

@@ -1,4 +1,4 @@
-"""What commands share: printing, the progress line, and Ctrl-C."""
+"""What commands share: printing, the progress line, and signals to end."""
 
 from __future__ import annotations
 
@@ -6,24 +6,47 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TextIO
 
 SOON = 2.0  # seconds, after which it is said how many are left
 BAR = 20  # characters
 
 
-def say(text: str) -> None:
-    """Print to standard output, also when nobody reads it to the end, as in ``gradlab verify | head``."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # The verdict, which is the exit code, does not depend on who reads the table.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class StandardOutput:
+    """Where `say` prints to; what fails there fails nothing else, and is known afterwards."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+
+    def open(self) -> None:
+        """Make ready: print to nowhere where there is no standard output, or no standard error."""
+        self.trouble = "it is closed" if sys.stdout is None else ""
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115 - until the end
+            setattr(sys, name, stream)
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")  # a terminal without ½ or θ shows ? instead
+
+    def write(self, text: str) -> None:
+        """Print a text, also when nobody reads it to the end, as in ``gradlab verify | head``."""
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            # The verdict, which is the exit code, does not depend on who reads the table.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                self.trouble = str(error)
+
+
+output = StandardOutput()
+say = output.write
 
 
 def complain(text: str) -> None:
     """Print one message to standard error."""
-    print(f"gradlab: {text}", file=sys.stderr)
+    with suppress(OSError):  # there is nowhere left to say it
+        print(f"gradlab: {text}", file=sys.stderr)
 
 
 def bar(done: float, seconds: float) -> str:
@@ -42,7 +65,7 @@ def bar(done: float, seconds: float) -> str:
 
 
 class Interruptible:
-    """A block that Ctrl-C leaves, after which the program goes on.
+    """A block that Ctrl-C leaves, or another signal to end, after which the program goes on.
 
     An exception raised by a signal is lost when it happens to arrive inside a destructor or a callback of
     the garbage collector, which Hypothesis has; `check`, called now and then, notices.
@@ -51,17 +74,18 @@ class Interruptible:
     came = False
 
     def __enter__(self) -> Interruptible:
-        self.handler = signal.signal(signal.SIGINT, self._note)
+        self.handlers = {number: signal.signal(number, self._note) for number in _ending()}
         self.hook, sys.unraisablehook = sys.unraisablehook, self._lost
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        signal.signal(signal.SIGINT, self.handler)
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
         sys.unraisablehook = self.hook
         return kind is KeyboardInterrupt
 
     def check(self) -> None:
-        """Leave the block if Ctrl-C has come."""
+        """Leave the block if such a signal has come."""
         if self.came:
             raise KeyboardInterrupt
 
@@ -72,6 +96,12 @@ class Interruptible:
     def _note(self, number: int, frame: object) -> None:
         self.came = True
         raise KeyboardInterrupt
+
+
+def _ending() -> list[int]:
+    """Return the signals by which a user, a scheduler or a terminal that goes asks this process to end."""
+    others = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return [signal.SIGINT, *(one for one in others if signal.getsignal(one) != signal.SIG_IGN)]  # by nohup
 
 
 class ProgressLine:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configura
 if TYPE_CHECKING:
     from gradlab.reporters.style import Style
 
+PAGE = "index.html"  # in the folder of --html
 KEYS = textwrap.fill(", ".join(KINDS), 76)
 DESCRIPTION = f"""\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -52,7 +54,8 @@ exit codes
        (it crashes, hangs, exhausts memory, or is asked wrongly), or there is
        none to check
   3    nothing is wrong, but something is inconclusive
-  130  interrupted by Ctrl-C; what was done so far is reported
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; what was done so far is
+       reported
 """
 
 
@@ -147,33 +150,60 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check what the arguments and ``[tool.gradlab]`` name, report it, and return the exit code."""
-    settings, folders = _settings(arguments)
+    _check_paths(arguments)
     output = None if is_standard_output(arguments.output) else arguments.output
-    for option, path in (("output", output), ("junit", arguments.junit)):
-        if path is not None:
-            check_writable(path, option)
-    if arguments.html is not None:
-        check_folder(arguments.html, "html")
-    document = settings.format == "json" and output is None  # and nothing else on standard output
-    style = _style(settings, streams=not document)
-    show = None if document or arguments.quiet else style
-    done = check(settings, arguments, folders, show)
+    settings = replace(Settings(), format=arguments.format or Settings.format)
+    try:
+        settings, folders = _settings(arguments)
+        document = settings.format == "json" and output is None  # and nothing else on standard output
+        style = _style(settings, streams=not document)
+        show = None if document or arguments.quiet else style
+        done = check(settings, arguments, folders, show)
+    except UsageError as error:
+        if not arguments.list:  # or files would say what they said of the last run
+            written = {**settings.as_written(), "k": arguments.k}
+            _write(Run((), (str(error),), written, 0.0, 0), settings, arguments, output)
+        raise
     if arguments.list:
         code = USAGE if done.problems or not done.selected else OK
     else:
         code = done.exit_code
-        try:
-            _report(done, settings, output, style, document=document)
-            if arguments.junit is not None:
-                _write_junit(arguments.junit, done)
-            if arguments.html is not None:
-                _write_page(arguments.html, done)
-        except OSError as error:
-            complain(f"the report cannot be written: {error}")
+        _report(done, settings, style, document=document, marks=output is None)
+        if not _write(done, settings, arguments, output):
             code = code or USAGE
     for problem in done.problems:
         complain(problem)
     return code
+
+
+def _check_paths(arguments: argparse.Namespace) -> None:
+    """Refuse paths that cannot be written, or not without loss, before the work is done."""
+    taken: dict[Path, str] = {}
+    given = [
+        option for option in ("format", "output", "html", "junit") if getattr(arguments, option) is not None
+    ]
+    if arguments.list and given:
+        raise UsageError(
+            f"--list checks no rule, and has no report for --{given[0]}; expected one of the two"
+        )
+    if str(arguments.junit) == "-":
+        raise UsageError("--junit is '-'; expected the path of a file: standard output has the table")
+    for option in ("output", "junit"):
+        path = getattr(arguments, option)
+        if path is None or is_standard_output(path):
+            continue
+        check_writable(path, option)
+        if path.suffix == ".py" and path.exists():
+            raise UsageError(f"--{option} {path} is a file of Python; expected the path of a report")
+        if path.is_file() or not path.exists():
+            other = taken.setdefault(path.resolve(), option)
+            if other != option:
+                raise UsageError(f"--{other} and --{option} are both {path}; expected two paths")
+    if arguments.html is not None:
+        check_folder(arguments.html, "html")
+        other = taken.get((arguments.html / PAGE).resolve(), "")
+        if other:
+            raise UsageError(f"--{other} is the page of --html {arguments.html}; expected two paths")
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[Path]]:
@@ -204,8 +234,8 @@ def _style(settings: Settings, *, streams: bool) -> Style:
     return style_of(sys.stdout, color=settings.color) if streams else PLAIN
 
 
-def _report(done: Run, settings: Settings, output: Path | None, style: Style, *, document: bool) -> None:
-    """Print what stands below the table, and write what was asked for in another place."""
+def _report(done: Run, settings: Settings, style: Style, *, document: bool, marks: bool) -> None:
+    """Print the document, or what stands below the table."""
     from gradlab.reporters import github, json
     from gradlab.reporters.overview import details
 
@@ -214,27 +244,52 @@ def _report(done: Run, settings: Settings, output: Path | None, style: Style, *,
         return
     if done.outcomes or done.interrupted:
         say(f"\n{details(done, style=style, durations=settings.durations)}")
-    if settings.format == "github" and output is None and (marks := github.annotate(done)):
-        say(f"\n{marks}")
-    if output is not None:
-        write_whole(output, _document(done, settings))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if settings.format == "github" and summary:
-        with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as page:
-            page.write(github.page(done))
+    if settings.format == "github" and marks and (annotations := github.annotate(done)):
+        say(f"\n{annotations}")
 
 
-def _write_junit(path: Path, done: Run) -> None:
+def _write(done: Run, settings: Settings, arguments: argparse.Namespace, output: Path | None) -> bool:
+    """Write the files that were asked for, each whatever becomes of the others; say what cannot be."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY") if settings.format == "github" else None
+    writers: list[tuple[Callable[..., None], Any]] = [
+        (_write_document, output),
+        (_write_junit, arguments.junit),
+        (_write_page, arguments.html),
+        (_write_summary, summary),
+    ]
+    all_written = True
+    for write, path in writers:
+        try:
+            if path:
+                write(path, done, settings)
+        except OSError as error:
+            complain(f"the report cannot be written: {error}")
+            all_written = False
+    return all_written
+
+
+def _write_document(path: Path, done: Run, settings: Settings) -> None:
+    write_whole(path, _document(done, settings))
+
+
+def _write_junit(path: Path, done: Run, _: Settings) -> None:
     from gradlab.reporters.junit import render_junit
 
     write_whole(path, render_junit(done))
 
 
-def _write_page(folder: Path, done: Run) -> None:
+def _write_page(folder: Path, done: Run, _: Settings) -> None:
     from gradlab.reporters.page import page_of_run
 
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "index.html", page_of_run(done))
+    write_whole(folder / PAGE, page_of_run(done))
+
+
+def _write_summary(path: str, done: Run, _: Settings) -> None:
+    from gradlab.reporters import github
+
+    with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as page:
+        page.write(github.page(done))
 
 
 def _document(done: Run, settings: Settings) -> str:

@@ -67,7 +67,7 @@ class Table:
 
 
 def overview(run: Run, *, style: Style = PLAIN, durations: int | None = None) -> str:
-    """Return the table of a run, and its details.
+    """Return the table of a run, its details, and what concerns no single rule.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def overview(run: Run, *, style: Style = PLAIN, durations: int | None = None) ->
     durations : int, optional
         How many of the slowest rules to list; 0 lists all.
     """
-    text = details(run, style=style, durations=durations)
+    more = [f"note: {note}" for note in run.notes] + list(run.problems)
+    text = "\n".join([details(run, style=style, durations=durations), *more])
     if not run.outcomes:
         return text
     names = [outcome.rule.name for outcome in run.outcomes]

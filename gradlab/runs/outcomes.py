@@ -240,8 +240,7 @@ class Run:
     def __str__(self) -> str:
         from gradlab.reporters.overview import overview
 
-        more = [f"note: {note}" for note in self.notes] + list(self.problems)
-        return "\n".join([overview(self), *more])
+        return overview(self)
 
     @property
     def passed(self) -> bool:

@@ -158,7 +158,8 @@ def test_malformed_rule_is_named_and_the_others_are_still_checked(tmp_path, caps
     assert "3 rules: 1 pass, 1 fail, 1 error" in out
 
 
-def test_interrupt_ends_with_what_was_done_so_far(tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupt_ends_with_what_was_done_so_far(name, tmp_path):
     path, begun = tmp_path / "slow.py", tmp_path / "begun"
     path.write_text(
         "import pathlib\n"
@@ -168,11 +169,13 @@ def test_interrupt_ends_with_what_was_done_so_far(tmp_path):
         "    return x\n"
         "slow = Rule('slow', forward, lambda dy, x: dy, '(n)')\n"
     )
+    junit = tmp_path / "out.xml"
     command = [sys.executable, "-m", "gradlab", "verify", str(path), "linear", "--max-examples", "1000000"]
+    command += ["--junit", str(junit)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not begun.exists() and process.poll() is None:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     try:
         out, err = process.communicate(timeout=60)
     finally:
@@ -183,4 +186,5 @@ def test_interrupt_ends_with_what_was_done_so_far(tmp_path):
     assert process.returncode == 130
     assert "rules: " in out or "rule: " in out
     assert "interrupted; 0 of 2 rules were checked" in err
+    assert "interrupted; 0 of 2 rules were checked" in junit.read_text()
     assert "Traceback" not in err

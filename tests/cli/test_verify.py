@@ -434,6 +434,79 @@ def test_standard_output_needs_no_folder(write, monkeypatch, capfd):
     assert json.loads(capfd.readouterr().out)["exit_code"] == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "a", "--junit", "./a"], "--output and --junit are both a; expected two paths"),
+        (["--output", "d/index.html", "--html", "d"], "--output is the page of --html d; expected two paths"),
+        (["--junit", "shop.py"], "--junit shop.py is a file of Python; expected the path of a report"),
+        (["--junit", "-"], "--junit is '-'; expected the path of a file"),
+        (["--list", "--junit", "a"], "--list checks no rule, and has no report for --junit"),
+        (["--list", "--format", "json"], "--list checks no rule, and has no report for --format"),
+    ],
+)
+def test_paths_at_which_one_thing_would_be_lost_are_refused(options, message, write, project, capsys):
+    pytest.importorskip("jinja2")
+    file = write("shop.py", RIGHT)
+    (project / "d").mkdir()
+    assert main(["verify", "linear", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert file.read_text() == RIGHT
+    assert sorted(path.name for path in project.iterdir()) == ["d", "shop.py"]
+
+
+def test_same_device_may_be_given_twice(write, capsys):
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", "--output", "/dev/null", "--junit", "/dev/null"]) == 0
+
+
+def test_report_that_cannot_be_written_keeps_no_other_from_being(write, project, capsys):
+    write("shop.py", RIGHT)
+    (project / "page").symlink_to("/dev/full")
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no device that is full")
+    assert main(["verify", "shop", "--output", "page", "--junit", "out.xml"]) == 2
+    assert "the report cannot be written: " in capsys.readouterr().err
+    assert ElementTree.parse(project / "out.xml").getroot().get("tests") == "2"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+@pytest.mark.parametrize("where", ["> /dev/full", ">&-"])
+def test_standard_output_that_takes_nothing_loses_no_other_report(where, write, project):
+    write("shop.py", RIGHT)
+    command = f"{sys.executable} -m gradlab verify shop --junit out.xml {where}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("gradlab: standard output cannot be written: ")
+    assert ElementTree.parse(project / "out.xml").getroot().get("tests") == "2"
+
+
+@pytest.mark.parametrize(
+    ("options", "table", "said"),
+    [
+        (["-k", "and"], "", "-k was given 'and'"),
+        ([], "[tool.gradlab]\nmaxexamples = 3\n", "unknown key 'maxexamples'"),
+    ],
+)
+def test_report_of_the_last_run_does_not_outlive_a_wrong_call(options, table, said, write, project, capsys):
+    write("shop.py", RIGHT)
+    command = ["verify", "shop", "--format", "json", "--output", "out.json", "--junit", "out.xml"]
+    assert main(command) == 0
+    write("pyproject.toml", table)
+    assert main([*command, *options]) == 2
+    document = json.loads((project / "out.json").read_text())
+    assert document["exit_code"] == 2
+    assert said in document["problems"][0]
+    assert ElementTree.parse(project / "out.xml").getroot().get("errors") == "1"
+
+
+def test_text_in_a_file_says_what_could_not_be_found(write, project, capsys):
+    write("shop.py", RIGHT)
+    assert main(["verify", "shop", "missing.py", "--output", "out.txt"]) == 2
+    assert (project / "out.txt").read_text().endswith("\nthere is no file missing.py\n")
+
+
 def test_github_gets_text_annotations_and_a_summary_page(write, project, monkeypatch, capsys):
     write("src/shop.py")
     write("page.md", "before\n")
