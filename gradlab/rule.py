@@ -82,6 +82,8 @@ class Rule:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise UsageError(f"a rule's name is {self.name!r}; expected a non-empty string")
+        # A subclass, such as a StrEnum of the user's, is unknown to the process that reports.
+        object.__setattr__(self, "name", str.__str__(self.name))
         for role in ("forward", "backward", "jvp", "jacobian"):
             function = getattr(self, role)
             needed = role == "forward" or (role == "backward" and self.jvp is None)
@@ -97,6 +99,8 @@ class Rule:
             as_reference(self.reference, self.convention)
         if self.known_failure is not None:
             self._check_known_failure()
+            kind, reason = self.known_failure
+            object.__setattr__(self, "known_failure", (str.__str__(kind), str.__str__(reason)))
 
     def _check_known_failure(self) -> None:
         known = self.known_failure

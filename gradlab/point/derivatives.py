@@ -229,7 +229,8 @@ class Derivatives(Functions):
         else:
             self.jvp_calls += 1
         try:
-            return function(argument, *positional, **keyword)
+            with np.errstate():  # as in `call_forward`
+                return function(argument, *positional, **keyword)
         except (Exception, SystemExit) as error:
             refuse_mistake(role, function, error, [argument, *positional], keyword)
             raise RuleRaised(role, error) from error

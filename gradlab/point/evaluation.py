@@ -205,28 +205,29 @@ class Evaluation(Derivatives):
         values, obstacles = np.empty((count, self.form.size)), {}
         shape, forward, takes_batch, cached = self._only_shape, self._forward, self.takes_batch, self._cached
         plain = np.empty((count, 0)) if shape is None else values.reshape(count, *shape)
-        for row, arguments in enumerate(self._arguments_of(moves)):
-            if arguments is None:
-                why = OUTSIDE
-            else:
-                try:
-                    positional, keyword = arguments
-                    returned = forward(*positional, **keyword) if keyword else forward(*positional)
-                    if takes_batch:
-                        returned = self._alone(returned)
-                except MemoryError:
-                    raise  # which says nothing of the function
-                except (Exception, SystemExit) as error:
-                    why = str(RuleRaised("forward", error))
+        with np.errstate():  # as in `call_forward`
+            for row, arguments in enumerate(self._arguments_of(moves)):
+                if arguments is None:
+                    why = OUTSIDE
                 else:
-                    # By far the most frequent, and next to nothing beside a call.
-                    output = returned[0] if cached and type(returned) is tuple and returned else returned
-                    if type(output) is np.ndarray and output.dtype is DOUBLE and output.shape == shape:
-                        plain[row] = output
-                        continue
-                    why = self._read_into(values[row], returned)
-            if why:
-                values[row], obstacles[row] = self._no_value(), why
+                    try:
+                        positional, keyword = arguments
+                        returned = forward(*positional, **keyword) if keyword else forward(*positional)
+                        if takes_batch:
+                            returned = self._alone(returned)
+                    except MemoryError:
+                        raise  # which says nothing of the function
+                    except (Exception, SystemExit) as error:
+                        why = str(RuleRaised("forward", error))
+                    else:
+                        # By far the most frequent, and next to nothing beside a call.
+                        output = returned[0] if cached and type(returned) is tuple and returned else returned
+                        if type(output) is np.ndarray and output.dtype is DOUBLE and output.shape == shape:
+                            plain[row] = output
+                            continue
+                        why = self._read_into(values[row], returned)
+                if why:
+                    values[row], obstacles[row] = self._no_value(), why
         return Outputs(np.arange(count), values, obstacles)
 
     def _arguments_of(self, moves: Moves) -> Iterator[tuple[list[Any], dict[str, Any]] | None]:

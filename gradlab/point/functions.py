@@ -140,7 +140,8 @@ class Functions:
         positional, keyword = self._passed(leaves)
         self._spend()
         try:
-            returned = self._forward(*positional, **keyword)
+            with np.errstate():  # which forward may set, and is ours again afterwards
+                returned = self._forward(*positional, **keyword)
         except (Exception, SystemExit) as error:
             if isinstance(error, TypeError):
                 self.arguments.check_call(self._forward)
@@ -163,7 +164,8 @@ class Functions:
     def call(self, function: Callable[..., Any]) -> Any:
         """Call another function of the same inputs, such as a rule's closed-form Jacobian, with copies."""
         positional, keyword = self.arguments.passed(self.arguments.fresh({}))
-        return function(*positional, **keyword)
+        with np.errstate():
+            return function(*positional, **keyword)
 
     def _passed(self, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of a call of ``forward``; where it takes a batch, of a batch of one."""

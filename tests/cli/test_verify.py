@@ -153,6 +153,53 @@ def test_notes_of_a_rule_that_passes_are_below_the_table(write, capsys):
     assert notes.endswith(" degenerate points were left out: forward has no finite value there")
 
 
+NAMED = """
+from enum import Enum, StrEnum
+from gradlab import Rule
+
+class Kind(StrEnum):
+    WRONG = "wrong-gradient"
+
+class Name(str, Enum):
+    ONE = "one"
+
+RULE = Rule(Name.ONE, lambda x: x, lambda dy, x: 2 * dy, (1.5,), known_failure=(Kind.WRONG, Name.ONE))
+"""
+
+
+def test_names_of_a_class_of_the_users_own_are_text(write, capsys):
+    write("shop.py", NAMED)
+    assert main(["verify", "shop"]) == 0
+    out, err = capsys.readouterr()
+    assert "XFAIL one: known failure: one" in out
+    assert err == ""
+
+
+STRICT = """
+import numpy as np
+from gradlab import Rule
+
+def strict(*args):
+    np.seterr(all="raise")
+    return args[0] * args[-1]
+
+def square(x):
+    return strict(x, x)
+
+RULES = [
+    Rule("forward", square, lambda dy, x: 2 * dy * x, "(n)"),
+    Rule("backward", lambda x: x * x, lambda dy, x: strict(dy, 2 * x), "(n)"),
+    Rule("jvp", lambda x: x * x, None, "(n)", jvp=lambda t, x: strict(t, 2 * x)),
+]
+"""
+
+
+def test_error_state_that_a_function_sets_is_its_own(write, capsys):
+    write("shop.py", STRICT)
+    assert main(["verify", "shop"]) == 0
+    assert "3 rules: 3 pass" in capsys.readouterr().out
+
+
 def test_unexpected_pass_fails_the_gate(write, capsys):
     write("shop.py", FORGOTTEN)
     assert main(["verify", "shop"]) == 1
