@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import site
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parent  # of gradlab
 DECISIVE = ("numpy", "scipy", "hypothesis")  # the distributions on which numbers and points depend
+NEEDED = ("gradlab", "numpy", "hypothesis", *sorted(sys.stdlib_module_names))
 
 
 def is_installed(name: str) -> bool:
@@ -20,6 +23,18 @@ def is_installed(name: str) -> bool:
     if isinstance(file, str):
         return file.startswith(_installed())
     return getattr(getattr(module, "__spec__", None), "origin", None) in ("built-in", "frozen")
+
+
+def hiding(path: Sequence[str]) -> list[Path]:
+    """Return the files on an import path that come before modules that gradlab needs, under their names.
+
+    >>> hiding([sysconfig.get_path("stdlib")])
+    []
+    """
+    library = os.path.realpath(sysconfig.get_path("stdlib"))
+    before = itertools.takewhile(lambda folder: os.path.realpath(folder) != library, path)
+    files = (Path(folder, f"{name}.py") for folder in before for name in NEEDED)
+    return [file for file in files if file.is_file()]
 
 
 def of_gradlab() -> list[str]:

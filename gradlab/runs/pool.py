@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gradlab._modules import hiding
 from gradlab.runs.outcomes import ErrorKind, Listed, Options, Progress, Result, RuleError, Said
 from gradlab.runs.pickled import sendable
 from gradlab.runs.process import Worker
@@ -111,7 +112,11 @@ class Pool:
                 problems |= {numbers[k]: problem for k, problem in listing.problems.items()}
                 return list(listing.rules), [problems[number] for number in sorted(problems)]
             if at is None:  # before the first: it is not for their sake
-                return [], [f"no process could be started that finds rules: {listing.message}"]
+                hidden = "".join(
+                    f"; {file} hides the module {file.stem} from gradlab: expected another name for the file"
+                    for file in hiding(self.path)
+                )
+                return [], [f"no process could be started that finds rules: {listing.message}{hidden}"]
             where = f"\n{_indented(listing.stack)}" if listing.stack else ""
             problems[numbers[at]] = f"{left.pop(numbers[at])} cannot be imported: {listing.message}{where}"
 

@@ -34,6 +34,17 @@ def test_current_directory_is_importable_from_the_console_script_too(write):
     assert rules_in(done.stdout) == ["one", "two"]
 
 
+@pytest.mark.parametrize("name", ["gradlab", "numpy", "random", "types"])
+def test_file_that_hides_a_module_of_gradlabs_is_named(name, write, project):
+    write("shop.py", RIGHT)
+    write(f"{name}.py", "")
+    script = Path(sys.executable).with_name("gradlab")
+    done = subprocess.run([script, "verify", "shop"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    file = project / f"{name}.py"
+    assert f"; {file} hides the module {name} from gradlab: expected another name" in done.stderr
+
+
 def test_current_directory_is_importable_in_main(write, capsys):
     write("shop/__init__.py", RIGHT)
     assert main(["verify", "shop"]) == 0
