@@ -143,10 +143,8 @@ def verify(
         if point in tally.known or (tally.drawn and left <= 0):
             return False
         tally.drawn += 1
-        in_time = (
-            question
-            if max_seconds is None
-            else replace(question, resources=Resources(max_seconds=max(left, LEAST)))
+        in_time = replace(
+            question, resources=replace(limited, until=max(tally.until, time.monotonic() + LEAST))
         )
         report, raised = _check(in_time, inputs, seed=seed)
         if _outside_the_domain(inputs, report):
@@ -168,6 +166,12 @@ def verify(
         seed=seed,
         database=database,
     )
+    asked: dict[str, Any] = {
+        "max_examples": max_examples,
+        "rtol": rtol,
+        "max_seconds": max_seconds,
+        "seed": seed,
+    }
     failing = None
     if failure is not None:
         if progress is not None:
@@ -182,13 +186,13 @@ def verify(
     if failure is not None:
         explicit = any(finding.check == "jacobian" for finding in report.findings)
         snippet = point_snippet(rule, failure.inputs, rtol=rtol, seed=seed, explicit=explicit)
-        call = snippet.call
-        if not snippet.complete and not examples:  # too large to be written, and found again as it was
-            call = verify_call(rule, max_examples=max_examples, rtol=rtol, seed=seed)
+        # A point that is too large to be written is found again as it was.
+        is_found_again = not snippet.complete and not examples
+        call = verify_call(rule, **asked) if is_found_again else snippet.call
         notes = (*report.notes, *_domain(question, failure.inputs, report, seed=seed))
         report = replace(report, example=snippet.example, call=call, notes=notes)
     elif not report.passed:
-        report = replace(report, call=verify_call(rule, max_examples=max_examples, rtol=rtol, seed=seed))
+        report = replace(report, call=verify_call(rule, **asked))
     if raise_exception and not report.passed:
         raise GradientError(report) from (failure.raised if failure else None)
     return report

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gradlab import GradientError
-from gradlab.cli import main
+from gradlab.cli import _parser, main
 from gradlab.cli.docs import pages
 from gradlab.runs.config import read_configuration
 
@@ -42,6 +42,12 @@ def blocks(name, language):
             follows = after is not None and not text[block.end() : after.start()].strip()
             shown = after[2] if follows and after[1] == "text" else None
             yield block[2], text.count("\n", 0, block.start()) + 1, shown
+
+
+def test_page_of_the_command_line_has_every_option():
+    text, known = TEXTS["command-line"], _parser()._subparsers._group_actions[0].choices
+    options = {option for command in known.values() for option in command._option_string_actions}
+    assert {option for option in options if option not in text} <= {"-h", "--help"}
 
 
 def is_session(code):

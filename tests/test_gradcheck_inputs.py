@@ -239,6 +239,13 @@ class TestBadInput:
             ({"y": X}, {}, r"forward\(x\) cannot be called with y: missing a required argument: 'x'"),
             ({"x": X}, {"kwargs": {"x": X}}, "kwargs gives x, which inputs gives too"),
             ((X,), {"kwargs": {"k": 1}}, "cannot be called with x, k: got an unexpected keyword"),
+            (
+                [1.0, 2.0],
+                {},
+                r"each number of a list or tuple is an input: expected np.array\(\[…\]\) for one",
+            ),
+            ((2,), {}, "nothing to differentiate: x is the int 2; expected .* such as 2.0 instead of 2"),
+            ((X,), {"wrt": []}, "wrt is a list of length 0; expected at least one name .* the inputs are x"),
             ((X,), {"wrt": 1.5}, "wrt is the float 1.5; expected names or positions"),
             ((X,), {"grad_output": np.full(X.shape, np.nan)}, "grad_output is not finite"),
         ],

@@ -87,7 +87,7 @@ def test_each_is_found_by_another_process(rules):
         text=True,
         check=True,
     )
-    assert len(found) == 15
+    assert len(found) == 21
     assert done.stdout.split() == ["fail"] * len(found), found
 
 
@@ -115,6 +115,7 @@ def test_file_that_has_no_name_to_import_is_run(rules):
 def test_rule_without_a_name_of_its_own_is_that_of_its_list(rules):
     module = sys.modules["package.inner"]
     assert lines(snippet(module.unnamed[0])) == ["from package.inner import unnamed", "rule = unnamed[0]"]
+    assert lines(snippet(module.unnamed[1]["four"]))[-1] == "rule = unnamed[1]['four']"
     assert lines(snippet(module.by_name["five"]))[-1] == "rule = by_name['five']"
 
 

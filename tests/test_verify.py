@@ -272,6 +272,14 @@ class TestMaxSeconds:
         report = verify(rule, max_seconds=1e-6, raise_exception=False)
         assert report.inconclusive
         assert "max_seconds=1e-06" in report.reason
+        assert "max_seconds=1e-06" in report.call
+
+    def test_limit_is_told_as_it_was_given(self):
+        rule = self.rule(lambda dy, x: dy * (1 - np.tanh(x) ** 2))
+        report = verify(rule, max_seconds=0.25, raise_exception=False)
+        told = [note for note in report.notes if "max_seconds" in note]
+        assert told
+        assert all("max_seconds=0.25" in note for note in told)
 
     def test_failure_is_shrunk_as_long_as_there_is_time(self):
         report = verify(self.rule(lambda dy, x: dy), max_seconds=0.5, raise_exception=False)

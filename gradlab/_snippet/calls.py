@@ -155,11 +155,14 @@ def point_snippet(rule: Rule, inputs: Any, *, rtol: float | None, seed: int, exp
     return writer.snippet(f"gradlab.gradcheck({', '.join([*arguments, *options])})")
 
 
-def verify_call(rule: Rule, *, max_examples: int, rtol: float | None, seed: int) -> str:
+def verify_call(
+    rule: Rule, *, max_examples: int, rtol: float | None = None, max_seconds: float | None = None, seed: int
+) -> str:
     """Write a call of `gradlab.verify`."""
     writer = Writer()
     name = _rule(writer, rule)
-    options = [f"max_examples={max_examples}", *writer.options({"rtol": rtol}), f"rng={seed}"]
+    given = writer.options({"rtol": rtol, "max_seconds": max_seconds})
+    options = [f"max_examples={max_examples}", *given, f"rng={seed}"]
     return writer.snippet(f"gradlab.verify({', '.join([name, *options])})").call
 
 

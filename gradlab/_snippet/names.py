@@ -16,7 +16,8 @@ from typing import Any
 from gradlab._modules import is_installed, is_own, of_gradlab, of_projects
 
 MAIN = "__main__"
-SEARCHED = 1000  # items of a list that are looked at
+CONTAINERS = (list, tuple, dict)
+SEARCHED, DEPTH = 1000, 3  # items of a list that are looked at, and lists within lists
 # Where objects are to be had that came as they are from another process, where no import gives them.
 _sent: dict[int, tuple[weakref.ref[Any], Origin]] = {}
 
@@ -143,11 +144,18 @@ def _is_at(value: Any, module: str, path: str) -> bool:
 
 def _in_containers(value: Any, attributes: dict[str, Any]) -> Iterator[str]:
     for name, held in attributes.items():
-        if type(held) in (list, tuple, dict) and len(held) <= SEARCHED and name.isidentifier():
-            items = held.items() if type(held) is dict else enumerate(held)
-            yield from (
-                f"{name}[{key!r}]" for key, item in items if item is value and isinstance(key, int | str)
-            )
+        if name.isidentifier():
+            yield from _within(value, held, name, DEPTH)
+
+
+def _within(value: Any, held: Any, path: str, depth: int) -> Iterator[str]:
+    """Yield what an object is called in a container, or in one that this holds."""
+    if not depth or type(held) not in CONTAINERS or len(held) > SEARCHED:
+        return
+    for key, item in held.items() if type(held) is dict else enumerate(held):
+        if isinstance(key, int | str) and (item is value or type(item) in CONTAINERS):
+            at = f"{path}[{key!r}]"
+            yield from [at] if item is value else _within(value, item, at, depth - 1)
 
 
 def _reached(name: str, path: str) -> Origin | None:

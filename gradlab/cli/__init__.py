@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     inconclusive. 130: interrupted.
     """
     output.open()
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        arguments.command.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code: int = arguments.run(arguments)
     except UsageError as error:
@@ -57,4 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in COMMANDS:
         add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(command=command)  # which says how it is used
     return parser

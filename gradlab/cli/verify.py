@@ -48,7 +48,7 @@ a TARGET is one of
   path/to/file.py:name      one attribute of a file
 
 exit codes
-  0    every rule passes
+  0    every rule passes, or fails as known_failure= says
   1    something is wrong, or a rule with known_failure= passes
   2    error: a target cannot be found or imported, a rule cannot be checked
        (it crashes, hangs, exhausts memory, or is asked wrongly), or there is

@@ -211,6 +211,8 @@ class Arguments:
                     f"wrt names {name}, which is {what}; expected a floating-point array or a float"
                 )
             chosen |= floating
+        if not chosen:
+            raise UsageError(f"wrt is {describe(wrt)}; expected at least one name or position; {known}")
         return tuple(sorted(chosen))
 
     def differentiated(self, name: Any, *, option: str) -> set[int]:
@@ -251,8 +253,14 @@ class Arguments:
             signature.bind(*positional, **keyword)
         except TypeError as error:
             given = ", ".join([*self.tree.keys, *self.kwargs])
+            numbers = self._form == "positional" and all(map(np.isscalar, self.values))
+            hint = (
+                "; each number of a list or tuple is an input: expected np.array([…]) for one of them all"
+                if numbers and len(self.values) > 1
+                else ""
+            )
             raise UsageError(
-                f"forward{signature} cannot be called with {given or 'no inputs'}: {error}"
+                f"forward{signature} cannot be called with {given or 'no inputs'}: {error}{hint}"
             ) from None
 
     def _check_inputs(self) -> None:
@@ -263,7 +271,7 @@ class Arguments:
             given = ", ".join(f"{n} is {describe(v)}" for n, v in zip(self.names, self.values, strict=True))
             raise UsageError(
                 f"nothing to differentiate: {given or 'no input was given'}; expected at least one "
-                "floating-point NumPy array or float"
+                "floating-point NumPy array or float, such as 2.0 instead of 2"
             )
         self.fixed = not_finite({i: self.value(i) for i in self.wrt})
         for i, mask in self.fixed.items():

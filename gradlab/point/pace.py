@@ -67,7 +67,8 @@ class Pace:
         most, seconds = self._resources.max_calls, self._resources.max_seconds
         left = math.inf if most is None else most - made
         if seconds is not None:
-            remaining = self._started + seconds - time.monotonic()
+            until = self._resources.until
+            remaining = (self._started + seconds if until is None else until) - time.monotonic()
             left = min(left, max(0, remaining // self.point_seconds) if self.point_seconds else left)
         return left
 

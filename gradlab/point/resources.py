@@ -28,6 +28,8 @@ class Resources:
         How often forward may be called.
     max_seconds : float, optional
         How long the check may take.
+    until : float, optional
+        When they are over, by `time.monotonic`, where other checks have had their part of them.
     timeout : float, optional
         How long one call of a function may take.
     workers : int, callable or Executor, optional
@@ -45,6 +47,7 @@ class Resources:
 
     max_calls: int | None = None
     max_seconds: float | None = None
+    until: float | None = None
     timeout: float | None = None
     workers: Any = None
     vectorized: bool | np.bool_ = False

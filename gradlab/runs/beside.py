@@ -41,7 +41,11 @@ def refuse_others_modules(name: str, path: Path, folder: Path, typed: object) ->
     UsageError
         When a target of another folder imports another file under a name that this one imports.
     """
-    others = {other: home for other, home in _homes.items() if other in sys.modules and home[1] != folder}
+    others = {
+        other: home
+        for other, home in _homes.items()
+        if other != name and other in sys.modules and home[1] != folder
+    }
     mine = imported_from(path, folder) if others else {}
     for other, own_folder in others.values():
         theirs = imported_from(other, own_folder)

@@ -90,7 +90,13 @@ def with_pictures(result: Result) -> Result:
 
 def call_of(rule: Rule, options: Options) -> str:
     """Return the call that checks a rule again, as text to be pasted."""
-    return verify_call(rule, max_examples=options.max_examples, rtol=options.rtol, seed=options.seed)
+    return verify_call(
+        rule,
+        max_examples=options.max_examples,
+        rtol=options.rtol,
+        max_seconds=options.max_seconds,
+        seed=options.seed,
+    )
 
 
 def _told(rule: Rule, error: BaseException, call: str) -> RuleError:

@@ -235,7 +235,8 @@ class Run:
         return self.passed
 
     def __repr__(self) -> str:
-        return f"<Run {self.summary()}>"
+        beside = f"; {counted(len(self.problems), 'problem')}" if self.problems else ""
+        return f"<Run {self.summary()}{beside}>"
 
     def __str__(self) -> str:
         from gradlab.reporters.overview import overview

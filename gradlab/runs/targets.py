@@ -87,6 +87,8 @@ def find_rules(target: str) -> list[Rule]:
     if name is not None:
         return _named(module, place, name)
     own = _own_rules(module)
+    if not own and getattr(module, "__file__", None) is None and Path(place).is_dir():
+        raise UsageError(_unknown(place))
     if not own:
         raise UsageError(
             f"{place} has no rules of its own; expected a gradlab.Rule, or a list of them, in the module"
@@ -115,7 +117,7 @@ def _builtin(name: str) -> Rule:
 
 def _import(place: str) -> ModuleType:
     if not all(part.isidentifier() for part in place.split(".")):
-        raise UsageError(f"there is no rule or module {place!r}; expected {FORMS}")
+        raise UsageError(_unknown(place))
     sys.path.sort(key=_let_in.__contains__)  # a module is not to be that beside a file
     try:
         module = _imported(place, place)
@@ -139,6 +141,17 @@ def _imported(name: str, typed: str | Path) -> ModuleType:
 
 
 def _unknown(place: str) -> str:
+    path = Path(place)
+    if place and path.is_dir():
+        return f"{place} is a folder; expected a file in it, such as {path / 'rules.py'}"
+    if path.is_file():
+        return f"{place} is no file of Python; expected {FORMS}"
+    if place.endswith(":"):
+        return f"there is no rule or module {place!r}; expected {place.rstrip(':')}:name, with one colon"
+    if not all(part.isidentifier() for part in place.split(".")):
+        return f"there is no rule or module {place!r}; expected {FORMS}"
+    if place in builtin_rules():
+        return f"{place!r} is a built-in rule, and no module; expected {place} alone"
     if "." in place:
         return f"there is no module {place!r}; a rule in a module is named as package.module:name"
     known = builtin_rules()
@@ -155,11 +168,16 @@ def _broken(place: str | Path, error: BaseException) -> UsageError:
     message = " ".join(text_of(error).split())
     frames = list(traceback.extract_tb(error.__traceback__))
     if isinstance(error, UsageError):  # the line that asked gradlab wrongly, not the one that refused
-        frames = [frame for frame in frames if not Path(frame.filename).is_relative_to(FOLDER)] or frames
+        frames = [frame for frame in frames if _is_of_user(frame.filename)] or frames
     where = ""
     if frames and not isinstance(error, SyntaxError):  # whose message says where
         where = f" ({frames[-1].filename}, line {frames[-1].lineno})"
     return UsageError(f"{place} cannot be imported: {type(error).__name__}: {message}{where}")
+
+
+def _is_of_user(file: str) -> bool:
+    """Whether a line is neither one of gradlab nor one that a dataclass made, which is in no file."""
+    return not (file.startswith("<") or Path(file).is_relative_to(FOLDER))
 
 
 def _load(path: Path) -> ModuleType:

@@ -102,6 +102,11 @@ def test_wrong_call_gives_exit_2_and_one_sentence(arguments, message, file, caps
         (["train", "--checks", "0"], "'0' was given; expected a whole number, at least 1"),
         (["verify", "--seed", "-1"], "'-1' was given; expected a whole number, at least 0"),
         (["train", "--vocabulary", "many"], "'many' was given; expected a whole number, at least 2"),
+        (
+            ["verify", "linear", "--maximum", "3"],
+            "gradlab verify: error: unrecognized arguments: --maximum 3",
+        ),
+        (["verify", "--colour", "always"], "usage: gradlab verify [-h]"),
         ([], "COMMAND"),
         (["unknown"], "invalid choice: 'unknown'"),
     ],

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def test_reports_are_those_of_the_command_line_in_the_order_of_the_rules(write):
     assert done.reports[1].call.splitlines()[0].startswith("from shop import cube")
     assert (done.exit_code, bool(done), done.problems) == (1, False, ())
     assert repr(done) == "<Run 4 rules: 2 pass, 1 fail, 1 inconclusive>"
+    assert repr(replace(done, problems=("there is no file a.py",))).endswith("1 inconclusive; 1 problem>")
     assert "4 rules: 2 pass, 1 fail, 1 inconclusive in " in str(done)
 
 

@@ -236,6 +236,11 @@ def test_target_without_rules_leaves_the_others(write):
         ("shop/rules", "there is no rule or module 'shop/rules'; expected a built-in rule"),
         ("", "there is no rule or module ''"),
         (":name", "there is no rule or module ''"),
+        ("linear:backward", "'linear' is a built-in rule, and no module; expected linear alone"),
+        ("deep", "deep is a folder; expected a file in it, such as deep/rules.py"),
+        ("./deep", "./deep is a folder; expected a file in it, such as deep/rules.py"),
+        ("shop.py::cube", "expected shop.py:name, with one colon"),
+        ("pyproject.toml", "pyproject.toml is no file of Python; expected a built-in rule, package.module"),
         ("missing.py", "there is no file missing.py"),
         ("missing.py:name", "there is no file missing.py"),
         ("shop:nothing", "shop has no 'nothing'; the rules in it are square, cube, blind"),
@@ -256,6 +261,7 @@ def test_what_cannot_be_found_is_said_in_one_sentence(target, message, write):
     write("shop.py")
     write("mixed.py", f"{SEVERAL}\nHALF = [last, 3]\n")
     write("raises.py", "\n1 / 0\n")
+    write("pyproject.toml", "")
     write("deep/raises.py", "\n1 / 0\n")
     write("pack/__init__.py", "")
     write("pack/raises.py", "\n1 / 0\n")
@@ -301,6 +307,12 @@ def test_rule_that_asks_gradlab_wrongly_is_blamed_at_its_own_line(write):
     with pytest.raises(
         UsageError, match=r"shop cannot be imported: UsageError: labels .*shop\.py, line 3\)$"
     ):
+        find_rules("shop")
+
+
+def test_rule_that_cannot_be_made_is_blamed_at_its_own_line(write):
+    write("shop.py", "from gradlab import Rule\n\nRule('r', 3, None, '(n)')\n")
+    with pytest.raises(UsageError, match=r"rule 'r': forward is 3.*shop\.py, line 3\)$"):
         find_rules("shop")
 
 
