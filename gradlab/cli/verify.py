@@ -23,16 +23,15 @@ if TYPE_CHECKING:
     from gradlab.reporters.style import Style
 
 PAGE = "index.html"  # in the folder of --html
-KEYS = textwrap.fill(", ".join(KINDS), 76)
+KEYS = textwrap.indent(textwrap.fill(", ".join(KINDS), 74, break_on_hyphens=False), "  ")
 DESCRIPTION = f"""\
 Check rules at points drawn by Hypothesis, against central differences and
 against the explicit Jacobian.
 
 Without targets, those of [tool.gradlab] in the nearest pyproject.toml are
 checked; where there is no such table, the built-in rules, and a line says
-so. The keys of that table are
-{KEYS};
-options win.
+so. Options win over that table, whose keys are
+{KEYS}
 
 Rules are imported and run in processes of their own, so that one that
 crashes, hangs or exits is an error, and all others are checked.

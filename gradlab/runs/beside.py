@@ -49,12 +49,12 @@ def refuse_others_modules(name: str, path: Path, folder: Path, typed: object) ->
     mine = imported_from(path, folder) if others else {}
     for other, own_folder in others.values():
         theirs = imported_from(other, own_folder)
-        for module in mine.keys() & theirs.keys():
+        for module in sorted(mine.keys() & theirs.keys()):
             if mine[module] != theirs[module]:
                 raise UsageError(
                     f"{typed} imports {module}, which is {mine[module]}, but under that name {other} has "
-                    f"{theirs[module]}, and a process has one module of a name; expected one of the two "
-                    "files in a run, or modules of different names, as in packages of different names"
+                    f"{theirs[module]}, and a process has one module of a name; expected the two files in "
+                    "separate runs, or modules of different names"
                 )
     _homes[name] = path, folder
 
