@@ -44,7 +44,7 @@ def cannot_be_called_wrong(rows: Rows, chosen: Indices) -> Mask:
     spared[nothing] = _stays_close_by(table, chosen[nothing], rows.value[chosen[nothing]])
     spared |= _would_not_move(rows, chosen)
     problem = rows.claims.problem
-    if spared.any() and not _are_high_stairs(table) and _on_a_binary_grid(problem, _seen_from_afar(problem)):
+    if spared.any() and _are_rounded_in_binary(problem, table):
         spared[:] = False
     spared |= _rises_by_low_stairs(rows, chosen)
     if not scatters_more_than_rounding(table):
@@ -132,6 +132,19 @@ def _on_a_binary_grid(problem: Problem, seen: Array) -> bool:
     grid, size = binary_grid(seen)[0], np.abs(seen).max(axis=0)
     binary = (grid > VISIBLY * problem.eps * size) & (grid <= COARSEST * size)
     return bool(binary[size > 0].all())
+
+
+def _are_rounded_in_binary(problem: Problem, table: Table) -> bool:
+    """Whether outputs scatter by no more than leaps of rounding are high, on a binary grid.
+
+    Or by a few times that, of what is summed; if they look like floating-point numbers then, and not like
+    those of a converter.
+    """
+    if _are_high_stairs(table, CERTAINLY):
+        return False
+    seen = _seen_from_afar(problem)
+    look_alike = _of_a_narrow_dtype if _are_high_stairs(table) else _on_a_binary_grid
+    return look_alike(problem, seen)
 
 
 def _of_a_narrow_dtype(problem: Problem, seen: Array) -> bool:

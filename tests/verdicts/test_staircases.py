@@ -196,6 +196,27 @@ def test_converter_to_few_bits_does_not_pass_straight_through(bits):
         assert twice.failed
 
 
+@pytest.mark.parametrize("size", [2, 5, 20])
+def test_sums_in_float32_are_no_converter(size):
+    """Several roundings together scatter by more than one of them is: a few are still taken for leaps."""
+    c = np.linspace(-1, 1.3, size).astype(np.float32)
+    undecided = 0
+    for seed in range(20):
+        right, zero = (
+            gradcheck(
+                lambda x: float(np.sum(c * x.astype(np.float32))),
+                lambda dl, x, by=by: by * dl * c.astype(float),
+                np.random.default_rng(seed).standard_normal(size),
+                raise_exception=False,
+            )
+            for by in (1, 0)
+        )
+        assert not right.failed
+        assert not zero.passed
+        undecided += right.inconclusive + zero.inconclusive
+    assert undecided <= 4
+
+
 @pytest.mark.parametrize("slope", [0.0, 1.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_not_told_is_said_to_be_steep_from_farther_away_alone(slope, seed):
