@@ -83,7 +83,8 @@ def pytest_unconfigure(config): impls.CHOSEN = "slow"
             "functools.partial(getattr(impls, impls.CHOSEN))",
         ],
     )
-    def test_rule_that_is_chosen_in_another_way_is_not_taken_for_it(self, suite, backward):
+    def test_rule_that_is_chosen_in_another_way_is_not_taken_for_it(self, suite, backward, monkeypatch):
+        monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # that of a worker that runs this test
         tests = f"import functools\n{TESTS}".replace("getattr(impls, impls.CHOSEN)", backward)
         run = suite("import os\nimpls.CHOSEN = os.environ.get('PYTEST_XDIST_WORKER', 'fast')", tests)
         result = run()
