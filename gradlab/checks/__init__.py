@@ -36,7 +36,7 @@ of the functions that are marked. Left out are helpers that do nothing here. A *
                                                                 more
                   agrees_to_rtol      * criteria                |c − v| ≤ tolerance, rtol of their size (and
                                                                 atol), with a bar of at most 5 rtol
-                                                                (widest_bar)
+                                                                of it (widest_bar)
                   settle              * criteria                right: it agrees; the largest influence is
                                                                 taken from it (learn)
                 look_for_kinks          judge_kinks             sees none: half of the jump between both
@@ -54,7 +54,7 @@ of the functions that are marked. Left out are helpers that do nothing here. A *
     beside others, or so large, that truncation is more than rtol
 
 Of a row that is wrong, where forward is smooth, ``judge`` goes on. After the first `_decide` no row is open:
-what follows there is skipped, and ``open_high_stairs`` opens none.
+what follows in `refine` is skipped, and ``open_high_stairs`` opens none.
 
 ::
 
@@ -65,19 +65,22 @@ what follows there is skipped, and ``open_high_stairs`` opens none.
                                                         move add less rounding at shorter steps; that may be
                                                         enough
         measure_noise               criteria            Problem.noise: what forward's values are off by
-        settle_on_stairs            stairs              none of its outputs is a staircase on purpose
+        settle_on_stairs            stairs              not all of its outputs are staircases on purpose
         _decide                   * judge
           descend                 * ladders             the ladder, of two more steps here (numerics.ladder)
-            _sort_out             * ladders             a suspect: it differs by far more than its error bar
+            _sort_out             * ladders             a suspect: it differs by far more than its error
+                                                        bar, 1e9 times at each step, 100 times at the end
               Criteria.differs    * criteria            |c − v| > b + rtol · size + atol · scale + roundings
           try_suspects            * suspects
             find_stairs             stairs              sees none
             _look_closer            suspects            a look from close by (kinks.slopes_at) says the same
-            _confirm              * suspects            so does the second ladder (_second_ladder): wrong
+            _confirm              * suspects
+              _second_ladder      * suspects            a second ladder says so, too; how far it is from the
+                                                        first joins the error bar, if they contradict
               allow_for_rounding    suspects            what backward scatters by at 16 points beside this one
                                                         does not explain it
               _are_supported        suspects            no: nothing from closer by agrees with the claim
-              cannot_be_called_wrong scattering         no: forward does not scatter
+              cannot_be_called_wrong scattering         no: forward neither rests nor scatters close by
               find_imprecise        precision           nothing, in float64
       _on_own_scale                 judge               the same on the scale |x|, where that is smaller: what
                                                         is known better counts

@@ -105,10 +105,11 @@ class Criteria:
         """
         agrees = self.agrees_to_rtol(rows)
         self.settle(rows, which, agrees, doubtful)
-        bar = rows.error_bar if rows.table.noise_is_measured else UNMEASURED * rows.error_bar
-        if rows.directions.joint:
-            agrees |= self._accept_within_rounding(rows, which, agrees, bar)
-        rows.error_bar = np.where(agrees & which[:, np.newaxis], np.fmax(bar, rows.gap), rows.error_bar)
+        noise = rows.error_bar if rows.table.noise_is_measured else UNMEASURED * rows.error_bar
+        if rows.directions.joint:  # none, where every entry moves by itself
+            agrees |= self._accept_within_rounding(rows, which, agrees, noise)
+        widened = agrees & which[:, np.newaxis]
+        rows.error_bar = np.where(widened, np.fmax(noise, rows.gap), rows.error_bar)
 
     def agrees_to_rtol(self, sides: Sides) -> Mask:
         """Return where both sides agree to ``rtol``, with an error bar that hides little more."""
@@ -151,15 +152,36 @@ class Criteria:
         rows of which neither side shows anything, only what is too small to matter is told.
         """
         agreed = which[:, np.newaxis] & agrees
-        self.learn(rows, agreed, rows.movement)  # by which it is known what is too small
-        parts_settled = agrees
-        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # most often, all agree
+        self.learn(rows, agreed, rows.movement)  # first: it sets what is too small
+        enough = agrees
+        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # seldom
             small = self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis]
-            parts_settled = agrees | small
-        settled = which & parts_settled.all(axis=1)
+            enough = agrees | small
+        settled = which & enough.all(axis=1)
         # That nothing agrees with nothing shows nothing: it is too small, not right.
         rows.right |= settled & (agreed & ((rows.terms != 0) | (rows.value != 0))).any(axis=1)
         rows.small |= settled & ~rows.right & ~rows.strict
+
+    def is_small(self, sides: Sides, *, factor: float = 1.0) -> Mask:
+        """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
+        return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
+
+    def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
+        """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
+        most = np.abs(sides.claim) + np.abs(sides.value) + factor * sides.error_bar
+        return np.asarray(most <= self.negligible)
+
+    def differs(self, sides: Sides) -> Mask:
+        """Return where both sides differ by more than the error bar and the tolerance can explain.
+
+        Where ``|c - v| > b + rtol · size + atol · scale + r``: ``r`` is what the claim may be rounded by, 16
+        roundings of what is right in the same part; or 256 of the largest influence, where forward shows
+        nothing, ``|v| <= b``. (`floor_of_parts`, `floor_of_nothing`: beside an ordinary row, next to none.)
+        """
+        nothing = np.abs(sides.value) <= sides.error_bar
+        rounding = np.where(nothing, self.floor_of_nothing(sides), self.floor_of_parts(sides))
+        allowed = sides.error_bar + rounding + self.tolerance(sides)
+        return np.asarray(~(sides.gap <= allowed) & np.isfinite(sides.error_bar))  # NaN differs
 
     def learn(self, sides: Sides, agrees: Mask, movement: Array) -> None:
         """Take the largest influence from where both sides agree.
@@ -200,18 +222,6 @@ class Criteria:
         wide = (rows.error_bar > COARSE * rows.size) & ~self.cannot_matter(rows)
         rows.right &= ~wide.any(axis=1) | rows.kinked
         rows.small &= self.cannot_matter(rows).all(axis=1)
-
-    def differs(self, sides: Sides) -> Mask:
-        """Return where both sides differ by more than the error bar and the tolerance can explain.
-
-        Where ``|c - v| > b + rtol · size + atol · scale + r``: ``r`` is what the claim may be rounded by, 16
-        roundings of what is right in the same part; or 256 of the largest influence, where forward shows
-        nothing, ``|v| <= b``. (`floor_of_parts`, `floor_of_nothing`: beside an ordinary row, next to none.)
-        """
-        nothing = np.abs(sides.value) <= sides.error_bar
-        rounding = np.where(nothing, self.floor_of_nothing(sides), self.floor_of_parts(sides))
-        allowed = sides.error_bar + rounding + self.tolerance(sides)
-        return np.asarray(~(sides.gap <= allowed) & np.isfinite(sides.error_bar))
 
     @property
     def negligible(self) -> float:
@@ -261,15 +271,6 @@ class Criteria:
         """
         nothing = np.abs(sides.value) <= sides.error_bar
         return np.asarray(sides.error_bar + np.where(nothing, self.floor_of_nothing(sides), 0.0))
-
-    def cannot_matter(self, sides: Sides, *, factor: float = 1.0) -> Mask:
-        """Return where what is left to hide is too small to matter, with error bars ``factor`` times."""
-        most = np.abs(sides.claim) + np.abs(sides.value) + factor * sides.error_bar
-        return np.asarray(most <= self.negligible)
-
-    def is_small(self, sides: Sides, *, factor: float = 1.0) -> Mask:
-        """Return what is too small to matter, with error bars ``factor`` times, and may be right."""
-        return np.asarray(self.cannot_matter(sides, factor=factor) & ~self.differs(sides))
 
     def deciding_rtol(self, sides: Sides, which: Indices | Mask) -> float:
         """Return the smallest ``rtol`` at which none of some that are open would be.

@@ -21,6 +21,7 @@ from gradlab.checks.scattering import open_high_stairs
 from gradlab.checks.stairs import settle_on_stairs
 from gradlab.checks.suspects import allow_for_rounding, try_suspects
 from gradlab.checks.widths import BLUNT, DISCERNING, TRUNCATION
+from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.table import (
     LONG_STEPS,
@@ -95,18 +96,20 @@ def refine(criteria: Criteria, rows: Rows) -> None:
 
 
 def _decide(criteria: Criteria, rows: Rows, walk: Walk, steps: list[float]) -> None:
-    """Walk what is open along some steps, and try suspects.
-
-    Once more, down the first ladder, what was found to be on a stair: the table knows now how high that is.
-    """
-    before = rows.table.heights_of_stairs
+    """Walk what is open along some steps, and try suspects."""
+    heights = rows.table.heights_of_stairs
     walk(criteria, rows, steps)
     try_suspects(criteria, rows, steps)
-    raised = (rows.table.heights_of_stairs != before).any(axis=1)
-    if raised.any():
-        coarse = coarse_steps(rows.table.eps)
-        descend(criteria, rows, coarse, raised)
-        try_suspects(criteria, rows, coarse)
+    raised = (rows.table.heights_of_stairs != heights).any(axis=1)
+    if raised.any():  # not where forward is smooth
+        _decide_on_stairs(criteria, rows, raised)
+
+
+def _decide_on_stairs(criteria: Criteria, rows: Rows, which: Mask) -> None:
+    """Go down the first ladder once more: the table knows now how high the stairs of these rows are."""
+    coarse = coarse_steps(rows.table.eps)
+    descend(criteria, rows, coarse, which)
+    try_suspects(criteria, rows, coarse)
 
 
 def _leave_in_doubt(criteria: Criteria, rows: Rows) -> None:

@@ -46,12 +46,15 @@ def _sort_out(
     among, grows = rows.mask(ladder.rows), np.zeros(rows.claim.shape, dtype=bool)
     grows[ladder.rows] = ladder.grows
     differs, apart = criteria.differs(rows), np.nan_to_num(short.apart(rows.value), nan=0.0)
-    agrees = ~differs & (criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size)
-    agrees &= apart <= rows.error_bar + criteria.tolerance(rows)
-    criteria.settle(rows, among & rows.open, agrees, _contradicted(criteria, rows, short) | grows)
-    shows = differs & (rows.error_bar <= shown * rows.gap) & ~grows
-    shows &= apart <= rows.error_bar + SHOWN * rows.gap
-    rows.suspect |= among & rows.open & shows.any(axis=1)
+
+    narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
+    backed = apart <= rows.error_bar + criteria.tolerance(rows)  # by shorter differences
+    doubtful = _contradicted(criteria, rows, short) | grows
+    criteria.settle(rows, among & rows.open, ~differs & narrow & backed, doubtful)
+
+    narrow = rows.error_bar <= shown * rows.gap
+    backed = apart <= rows.error_bar + SHOWN * rows.gap
+    rows.suspect |= among & rows.open & (differs & narrow & backed & ~grows).any(axis=1)
 
 
 def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, short: ShortDifferences) -> None:

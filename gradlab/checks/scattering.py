@@ -69,21 +69,26 @@ def _rises_by_low_stairs(rows: Rows, chosen: Indices) -> Mask:
     """Return which claims have the slope of all stairs together, where that of one alone is none.
 
     If stairs are so low that something larger may have been rounded to float32, and subtracted again: a
-    converter to 12 bits, or to more, looks the same.
+    converter to 12 bits, or to more, looks the same. Over a step that leads over two of the highest of these,
+    or a shorter one, both sides rise by about as much; of higher stairs, they stay or leap farther.
     """
     table, claim = rows.table, rows.claim[chosen]
-    longest = coarse_steps(table.eps)[0]
+    longest, rises = coarse_steps(table.eps)[0], np.zeros(chosen.size, dtype=bool)
     if longest not in table.steps:
-        return np.zeros(chosen.size, dtype=bool)
-    height = np.full(table.parts, np.inf)  # of one stair: it is the least that any row moves by
-    for step in table.steps:
-        moved = table.secant(step) * step
-        height = np.fmin(height, np.where(moved > 0, moved, np.inf).min(axis=0))
-    flat = (claim != 0) & (rows.value[chosen] == 0)
+        return rises
     largest = COARSEST_STEP * np.abs(table.output).max(initial=0.0)
     low = table.peak(np.fmax(largest, height_of_rounding(table.output, table.eps)))
     together = np.abs(table.central(longest)[chosen] - claim) <= COARSE * np.abs(claim)
-    return np.asarray((flat & together & (height <= low)).any(axis=1))
+    flat = together & (claim != 0) & (rows.value[chosen] == 0)
+    for k in np.flatnonzero(flat.any(axis=1)).tolist():
+        two_stairs = float((2 * low[flat[k]] / np.abs(claim[k, flat[k]])).max())
+        if two_stairs < longest:
+            table.take(chosen[k : k + 1], two_stairs)
+        for step, sides in table.steps.items():
+            slopes = np.stack([sides.up[chosen[k]], -sides.down[chosen[k]]]) / step
+            alike = (np.abs(slopes - claim[k]) <= np.abs(claim[k]) / 2).all(axis=0)
+            rises[k] |= step <= min(two_stairs, longest) and bool((alike & flat[k]).any())
+    return rises
 
 
 def _rounding_beside_one(table: Table) -> Array:

@@ -103,20 +103,19 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     if not chosen.size:
         return
     confirmed = _second_ladder(criteria, rows, chosen, [OTHER * h for h in steps])
-    of_forward = rows.error_bar[chosen]
+    bar_of_forward = rows.error_bar[chosen]
     allow_for_rounding(criteria, rows, chosen)
-    rows.suspect[chosen] = False
     certain = (criteria.differs(rows) & (rows.error_bar <= DISCERNING * rows.gap))[chosen].any(axis=1)
+    rows.suspect[chosen] = False
     spared = _are_supported(criteria, rows, chosen) | cannot_be_called_wrong(rows, chosen)
     rows.wrong[chosen] = certain & confirmed & ~spared
-    if (
-        criteria.kinks_were_found
-    ):  # of many entries at a kink, what leaps up may be what leaps down, by chance
+    if criteria.kinks_were_found:
+        # Of many entries at a kink, what leaps up may be what leaps down, by chance.
         for row in chosen[(rows.wrong & ~rows.single)[chosen]].tolist():
             judge_coupled(criteria, rows, row)
-    criteria.settle(rows, rows.open, criteria.agrees(rows))
+    criteria.settle(rows, rows.open, criteria.agrees(rows))  # a suspect that is not wrong may be right
     wrong = rows.wrong[chosen]
-    find_imprecise(criteria, rows, chosen[wrong], of_forward[wrong])
+    find_imprecise(criteria, rows, chosen[wrong], bar_of_forward[wrong])
 
 
 def _second_ladder(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> Mask:

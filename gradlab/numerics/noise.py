@@ -29,9 +29,9 @@ the sides, the halving and the grid are ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -107,25 +107,57 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
     >>> output_noise([f], f(0.0), 2.2e-16).stepped
     array([ True])
     """
-    floor, stepped = rounding_of_values(output, eps), np.zeros(output.shape, dtype=bool)
-    spacing = SPACING
-    least = float(CERTAINLY * eps**ROUNDED * np.abs(output).max(initial=0.0))
-    noise, grid, reach = floor.copy(), np.full_like(output, np.inf), np.abs(output)
-    few = np.ones(output.shape, dtype=bool)
-
-    @cache
-    def seen_afar() -> list[Array]:
-        places = (*AFAR, *BETWEEN) if lines else ()
-        return [value for t in places if (value := lines[0](t)) is not None]
-
-    def afar(part: slice) -> list[Array]:
-        return [value[part] for value in seen_afar()]
-
+    seen = _Seen(lines, output, eps)
     for at in lines:
         sides = _sides(at)
         if sides is None:
             break
+        scattered, loud = seen.look(sides, leaps=leaps)
+        if leaps and loud.any():
+            scattered = seen.without_what_is_steep(at, scattered, loud)
+        seen.noise = np.fmax(seen.noise, np.where(seen.stepped, 0.0, scattered))
+    noise = np.fmax(seen.noise, _coarser_grid(seen))
+    if output.size >= MANY:
+        noise = np.fmax(noise, _least_of_many(noise, seen))
+    return Noise(noise, seen.stepped, seen.spacing)
+
+
+class _Seen:
+    """What was seen of the values of ``m`` outputs along lines through the point.
+
+    Parameters
+    ----------
+    lines, output, eps
+        As of `output_noise`.
+
+    Attributes
+    ----------
+    noise, stepped, spacing
+        As of `Noise`, so far.
+    grid, reach : Array
+        Shape ``(m,)``: of which power of two close values are multiples, infinite where of none; and how
+        large they are.
+    few : array of bool, shape (m,)
+        Of which outputs there are but a few different ones.
+    """
+
+    def __init__(self, lines: Sequence[At], output: Array, eps: float) -> None:
+        self.lines, self.output, self.eps = lines, output, eps
+        self.noise, self.spacing = rounding_of_values(output, eps), SPACING
+        self.stepped, self.few = np.zeros(output.shape, dtype=bool), np.ones(output.shape, dtype=bool)
+        self.grid, self.reach = np.full_like(output, np.inf), np.abs(output)
+
+    @cached_property
+    def afar(self) -> list[Array]:
+        """More values, from farther away; NaN, at the edge of a domain, shows nothing."""
+        places = (*AFAR, *BETWEEN) if self.lines else ()
+        return [value for t in places if (value := self.lines[0](t)) is not None]
+
+    def look(self, sides: list[list[Array]], *, leaps: bool) -> tuple[Array, Mask]:
+        """Return what outputs scatter by along a line, and where by so much that it may be something else."""
+        output, eps = self.output, self.eps
         scattered, usual, moves = (np.zeros_like(output) for _ in range(3))
+        least = float(CERTAINLY * eps**ROUNDED * np.abs(output).max(initial=0.0))
         for start in range(0, output.size, BLOCK):
             part = slice(start, start + BLOCK)
             values = [np.stack([output[part], *(v[part] for v in side)]) for side in sides]
@@ -133,75 +165,72 @@ def output_noise(lines: Sequence[At], output: Array, eps: float, *, leaps: bool 
             largest = np.fmax.reduce([np.fmax.reduce(np.abs(side)) for side in values])
             moves[part] = _usual([np.abs(side[1:] - side[0]) for side in values])
             usual[part] = _usual([np.abs(side[1:]) for side in values])
-            reach[part] = np.fmax(reach[part], largest)
+            self.reach[part] = np.fmax(self.reach[part], largest)
             shown, distinct = binary_grid(np.concatenate(values))
-            grid[part] = np.fmin(grid[part], np.where(shown > 0, shown, np.inf))
-            few[part] &= distinct < DISTINCT
+            self.grid[part] = np.fmin(self.grid[part], np.where(shown > 0, shown, np.inf))
+            self.few[part] &= distinct < DISTINCT
             if leaps:
                 close = [side[1:] for side in values]
-                stepped[part] |= on_decimal_stairs(close, partial(afar, part), output[part], eps, least)
+                self.stepped[part] |= on_decimal_stairs(
+                    close, partial(self._afar, part), output[part], eps, least
+                )
         # Of the values along the line, for an output may be zero at the point alone; and of the inputs there.
         loud = scattered > LOUD * (rounding_of_values(usual, eps) + eps * moves / SPACING)
-        loud &= scattered > EXPLAINED * np.where(np.isfinite(grid), grid, 0.0)
-        if leaps and loud.any() and (width := smooth_within(at, output, np.where(loud, scattered, np.inf))):
-            if width > FINEST:
-                spacing = min(spacing, max(SMOOTH * width, FINEST / IRREGULAR))
-            # What is smooth within less than the finest step scatters there, too, and that is no noise.
-            rest = _scatter_at(at, output, spacing) if width > FINEST else 0.0
-            scattered = np.where(loud, rest, scattered)
-        scattered[stepped] = 0.0
-        noise = np.fmax(noise, scattered)
-    grid = np.where(np.isfinite(grid), grid, 0.0)
-    # NaN, at the edge of a domain, shows nothing.
-    noise = np.fmax(noise, _coarser_grid(seen_afar, output, eps, grid, reach, few))
-    if output.size < MANY:
-        return Noise(noise, stepped, spacing)
+        return scattered, loud & (scattered > EXPLAINED * np.where(np.isfinite(self.grid), self.grid, 0.0))
+
+    def without_what_is_steep(self, at: At, scattered: Array, loud: Mask) -> Array:
+        """Return what outputs scatter by without what is smooth from closer by: that is differenced there."""
+        width = smooth_within(at, self.output, np.where(loud, scattered, np.inf))
+        if not width:
+            return scattered
+        # What is smooth within less than the finest step scatters there, too, and that is no noise.
+        rest: Array | float = 0.0
+        if width > FINEST:
+            self.spacing = min(self.spacing, max(SMOOTH * width, FINEST / IRREGULAR))
+            rest = _scatter_at(at, self.output, self.spacing)
+        return np.where(loud, rest, scattered)
+
+    def _afar(self, part: slice) -> list[Array]:
+        return [value[part] for value in self.afar]
+
+
+def _least_of_many(noise: Array, seen: _Seen) -> Array:
+    """Return the least noise of each of many outputs, which are computed alike."""
+    reach = seen.reach
     known = np.isfinite(reach) & (reach > 0)
     told = known & (noise <= COARSEST * reach)  # of outputs that are nothing but noise, others are no kind
     typical = float(np.median(noise[told] / reach[told])) if told.any() else 0.0
-    least_of_many = np.where(known & ~stepped, UNLIKE * typical * reach, 0.0)
-    return Noise(np.fmax(noise, least_of_many), stepped, spacing)
+    return np.where(known & ~seen.stepped, UNLIKE * typical * reach, 0.0)
 
 
-def _coarser_grid(
-    afar: Callable[[], list[Array]], output: Array, eps: float, grid: Array, reach: Array, few: Mask
-) -> Array:
+def _coarser_grid(seen: _Seen) -> Array:
     """Return what the outputs were rounded to, shape ``(m,)``, where that is more than their own dtype does.
 
-    Parameters
-    ----------
-    afar : callable
-        Returns more values: they are taken where close ones are ``few``, or their grid is unclear.
-    output, eps
-        As above.
-    grid, reach : Array
-        Shape ``(m,)``: of which power of two close values are multiples, and how large they are.
-    few : array of bool
-        Of which outputs there are but a few different ones.
+    More values are taken where close ones are few, or their grid is unclear.
     """
+    output, eps, few, reach = seen.output, seen.eps, seen.few.copy(), seen.reach
+    grid = np.where(np.isfinite(seen.grid), seen.grid, 0.0)
     unclear, spread, floating = few | (grid > COARSEST * reach), np.zeros_like(few), np.zeros_like(output)
-    if unclear.any():
-        values = afar()
-        if values:
-            seen = np.stack([output, *values])
-            also, _ = binary_grid(seen)
-            also *= np.where(few, common_multiple(seen - output, also), 1)
-            size = np.where(np.isinf(seen), np.nan, np.abs(seen))
-            # What is so large that its own digits end above a grid is a multiple of it whatever it is.
-            distinct = count_distinct(np.where(np.spacing(size) < also, seen, output))
-            # A floating-point number has finer digits the smaller it is, unlike what was rounded to whole
-            # numbers on purpose.
-            least = np.fmin.reduce(np.where(size > 0, size, np.inf))
-            largest = np.fmax.reduce(size)
-            nearest = np.where(output != 0, ENDING * least, 0.0)  # others tell nothing of a zero
-            reach = np.where(few, nearest, np.fmax(reach, largest))
-            # Of values of very different magnitudes, the smallest may have next to no digits.
-            spread = few & (also <= np.sqrt(eps) * np.fmax(largest, 1.0))
-            spread &= also > OWN * np.spacing(largest)  # else these are the digits of so large a number
-            grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
-            floating = np.where(few, np.abs(output) * lowest_part(seen), 0.0)
-            few &= distinct < DISTINCT
-            few |= ~are_floating(seen) & (also > COARSEST_STEP * np.abs(output))  # on purpose
+    if unclear.any() and seen.afar:
+        values = np.stack([output, *seen.afar])
+        also, _ = binary_grid(values)
+        also *= np.where(few, common_multiple(values - output, also), 1)
+        size = np.where(np.isinf(values), np.nan, np.abs(values))
+        # What is so large that its own digits end above a grid is a multiple of it whatever it is.
+        distinct = count_distinct(np.where(np.spacing(size) < also, values, output))
+        # A floating-point number has finer digits the smaller it is, unlike what was rounded to whole
+        # numbers on purpose.
+        least = np.fmin.reduce(np.where(size > 0, size, np.inf))
+        largest = np.fmax.reduce(size)
+        nearest = np.where(output != 0, ENDING * least, 0.0)  # others tell nothing of a zero
+        reach = np.where(few, nearest, np.fmax(reach, largest))
+        # Of values of very different magnitudes, the smallest may have next to no digits.
+        spread = few & (also <= np.sqrt(eps) * np.fmax(largest, 1.0))
+        spread &= also > OWN * np.spacing(largest)  # else these are the digits of so large a number
+        grid = np.where(few, also, np.fmin(grid, np.where(also > 0, also, np.inf)))
+        floating = np.where(few, np.abs(output) * lowest_part(values), 0.0)
+        few &= distinct < DISTINCT
+        few |= ~are_floating(values) & (also > COARSEST_STEP * np.abs(output))  # on purpose
     told = ~few & ((grid <= COARSEST * reach) | spread) & (grid > 2 * np.spacing(np.abs(output)))
     return np.where(told, np.fmax(grid, floating), 0.0)
 
