@@ -14,9 +14,10 @@ from gradlab._options import FRACTION, TEXT
 from gradlab._question import seed_of
 from gradlab._snippet import derivative_snippet
 from gradlab.checks.claimed_jacobian import ClaimedJacobian
-from gradlab.checks.columns import Comparison, compare_columns
+from gradlab.checks.columns import compare_columns
 from gradlab.checks.criteria import default_rtol
 from gradlab.checks.entries import WrongEntries, wrong_entries
+from gradlab.checks.pairs import Comparison
 from gradlab.checks.sparsity import read_pattern
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array

@@ -128,6 +128,8 @@ else by what the wrong entries have in common (``descriptions ── partial``).
 differences; ``jacobian`` is a second witness. ``steps`` is for layers.
 
 A Jacobian, as SciPy takes it, answers for every output by itself: ``claimed_jacobian`` reads it,
-``sparsity`` says which unknowns move together, ``columns`` judges it by the same ``criteria`` (``watched``
-keeps what it looks at), ``entries`` finds out which are wrong. ``sparse_jacobian`` builds one.
+``sparsity`` says which unknowns move together, ``columns`` judges its ``pairs`` of a direction and an output
+by the same ``criteria`` (``watched`` keeps what it looks at), and what looks wrong by the same ``judge``, for
+which ``jacobian_claims`` says what is claimed; ``entries`` finds out which are wrong. ``sparse_jacobian``
+builds one.
 """

@@ -20,7 +20,7 @@ from gradlab.checks.directions import ByInput, Directions
 from gradlab.checks.kinks import CLOSE
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.noise import SAFETY, scatter
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 from gradlab.point.drawn import drawn_like
 from gradlab.point.lines import noise_direction
 from gradlab.point.problem import Problem

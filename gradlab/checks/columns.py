@@ -11,16 +11,16 @@ at once; only what does not is kept, and calculated with in blocks, so that memo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import ByInput, Directions
-from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.jacobian_claims import JacobianClaims, Product, vector
 from gradlab.checks.judge import FAR_STEP, judge
+from gradlab.checks.pairs import Comparison, Pairs, alone, moves_one_each, narrowed
 from gradlab.checks.rows import Sides
 from gradlab.checks.suspects import OTHER, TRIED
 from gradlab.checks.vanishing import INSISTED, look_harder, nothing_was_seen
@@ -29,87 +29,10 @@ from gradlab.checks.widths import COARSE, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.rounding import rounding_of_values
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 from gradlab.point.problem import Problem
 
 _NONE = np.empty(0, dtype=np.intp)
-
-
-@dataclass(eq=False)
-class Pairs(Sides):
-    """Some ``p`` pairs of a direction and an output, of ``r`` directions that are evaluated together.
-
-    Attributes
-    ----------
-    rows : Indices
-        Shape ``(r,)``: which of all directions these are.
-    watched : Watched
-        What the outputs do along them.
-    row, column : Indices
-        Shape ``(p,)``: of each pair, the direction and the output, as ``watched`` counts them.
-    """
-
-    rows: Indices
-    watched: Watched
-    row: Indices
-    column: Indices
-
-    @property
-    def output(self) -> Indices:
-        """The output of each pair."""
-        return np.asarray(self.watched.outputs[self.column])
-
-    def narrowed(self, which: Mask) -> Pairs:
-        """Return some of the pairs, which watch no more than they need."""
-        rows, row = np.unique(self.row[which], return_inverse=True)
-        columns, column = np.unique(self.column[which], return_inverse=True)
-        watched = self.watched.narrowed(rows, columns)
-        claim, value, bar = self.claim[which], self.value[which], self.error_bar[which]
-        return Pairs(claim, value, bar, self.rows[rows], watched, row, column)
-
-    def differentiate(self, noise: Array, criteria: Criteria) -> Array:
-        """Take derivatives, as closely as ``criteria`` ask for; return by how much slopes differ at kinks."""
-        claims = np.full((self.rows.size, self.watched.outputs.size), np.nan)  # where there is no pair
-        claims[self.row, self.column] = self.claim
-
-        def known(part: slice, value: Array, bar: Array) -> Mask:
-            sides = Sides(claims[:, part], value, bar)
-            return np.isnan(sides.claim) | criteria.agrees_to_rtol(sides) | criteria.is_small(sides)
-
-        found = self.watched.differentiated(noise, rtol=ACCURACY, enough=known)
-        self.value, self.error_bar, half_jump = (array[self.row, self.column] for array in found)
-        return half_jump
-
-
-@dataclass(eq=False)
-class Comparison:
-    """What a Jacobian claims along some directions, beside what forward shows of its ``m`` outputs.
-
-    Attributes
-    ----------
-    directions : Directions
-        The displacements of the input.
-    noise : Array
-        Shape ``(m,)``: what the outputs may be off by, measured where it had to be.
-    wrong : list of Pairs
-        Where both sides certainly differ.
-    open : int
-        At how many pairs nothing can be told.
-    needed : float
-        The smallest ``rtol`` at which none of these would be open.
-    small : int
-        At how many what cannot be told is too small to matter; zeros that are right are none of them.
-    kinked : bool
-        Whether a kink was found, where any slope between both sides is right.
-    """
-
-    directions: Directions
-    noise: Array
-    wrong: list[Pairs] = field(default_factory=list)
-    open: int = 0
-    needed: float = 0.0
-    small: int = 0
-    kinked: bool = False
 
 
 def compare_columns(problem: Problem, product: Product, directions: Directions, *, rtol: float) -> Comparison:
@@ -205,7 +128,7 @@ class _Judge:
 
     def doubtful(self, given: Sequence[Pairs]) -> list[Pairs]:
         """Return the pairs that are not settled."""
-        return _narrowed(given, lambda pairs: ~self._settled(pairs))
+        return narrowed(given, lambda pairs: ~self._settled(pairs))
 
     def depending(self, given: Sequence[Pairs]) -> list[Pairs]:
         """Return the pairs whose output a very long step moves, or which claim that something does."""
@@ -215,7 +138,7 @@ class _Judge:
             still = [side[pairs.row, pairs.column] == 0 for side in sides]
             return np.asarray(~(still[0] & still[1] & (pairs.claim == 0)))
 
-        return _narrowed(given, moves)
+        return narrowed(given, moves)
 
     def unsettled(self, pairs: Pairs) -> Mask:
         """Return which pairs are not right even as well as forward can be differentiated.
@@ -252,7 +175,7 @@ class _Judge:
         Of single unknowns as the judge says who looks at each output, those first that differ most, relative
         to their size. If all of these are wrong, so are the others; else those are told neither.
         """
-        if not _moves_one_each(suspects.watched.directions):
+        if not moves_one_each(suspects.watched.directions):
             return self._looked_at_again(suspects)
         right, wrong = np.zeros((2, suspects.claim.size), dtype=bool)
         worst = np.argsort(-suspects.gap / suspects.size, kind="stable")[:TRIED]
@@ -260,7 +183,7 @@ class _Judge:
             mine = np.sort(worst[suspects.column[worst] == k])
             upstream = np.zeros((1, self.problem.output.size))
             upstream[0, suspects.watched.outputs[k]] = 1.0
-            along = _alone(suspects.watched.directions.some(suspects.row[mine]))
+            along = alone(suspects.watched.directions.some(suspects.row[mine]))
             rows = judge(self.criteria, along, JacobianClaims(self.problem, self.product, upstream))
             right[mine], wrong[mine] = rows.right, rows.wrong
         wrong |= wrong[worst].all()
@@ -288,7 +211,7 @@ class _Judge:
         directions = self.found.directions.some(np.arange(self.found.directions.count)[:INSISTED])
         claims = JacobianClaims(self.problem, self.product, self.problem.grad_output[np.newaxis])
         criteria, all_ = Criteria(self.problem, rtol=self.criteria.rtol, atol=0.0), slice(0, directions.count)
-        rows = judge(criteria, _alone(directions) if _moves_one_each(directions) else directions, claims)
+        rows = judge(criteria, alone(directions) if moves_one_each(directions) else directions, claims)
         if nothing_was_seen(rows, all_):
             look_harder(criteria, rows, all_)
         doubtful = int((rows.open | rows.wrong).sum())  # in which output, is not known
@@ -308,29 +231,3 @@ class _Judge:
         small = ~agrees & self.criteria.is_small(sides, factor=room)
         self.found.small += int((small & (sides.size > 0)).sum())
         return agrees | small
-
-
-def _moves_one_each(directions: Directions) -> bool:
-    """Whether each of some joint directions in one input moves one unknown alone."""
-    return all(np.count_nonzero(vector(d)) == 1 for d in directions.joint)
-
-
-def _alone(directions: Directions) -> Directions:
-    """Return such directions as those of single entries."""
-    along = [vector(d) for d in directions.joint]
-    entries = np.array([int(np.flatnonzero(d)[0]) for d in along])
-    length = np.array([d[k] for d, k in zip(along, entries.tolist(), strict=True)])
-    (position,) = directions.joint[0]
-    return Directions(np.full(entries.size, position), entries, length)
-
-
-def _narrowed(given: Sequence[Pairs], which: Callable[[Pairs], Mask]) -> list[Pairs]:
-    """Return some of the pairs, without those directions of which none is left."""
-    found = []
-    for pairs in given:
-        kept = which(pairs)
-        if kept.all() and kept.size:
-            found.append(pairs)
-        elif kept.any():
-            found.append(pairs.narrowed(kept))
-    return found

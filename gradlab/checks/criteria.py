@@ -25,7 +25,7 @@ from gradlab.checks.directions import ByInput
 from gradlab.checks.rows import Rows, Sides
 from gradlab.checks.widths import BLUNT, CERTAIN, COARSE, SHARP, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 from gradlab.point.problem import Problem
 
 ROUNDINGS = 16  # of what is right in the same part, or of 1 for an rtol: how far a claim may be off

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.checks.columns import Comparison, Pairs
 from gradlab.checks.directions import Directions
 from gradlab.checks.jacobian import ACCURACY
 from gradlab.checks.jacobian_claims import Product, vector
+from gradlab.checks.pairs import Comparison, Pairs
 from gradlab.checks.watched import Watched
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.point.problem import Problem

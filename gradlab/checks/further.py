@@ -14,7 +14,7 @@ from gradlab.checks.stairs import find_stairs
 from gradlab.checks.widths import COARSE, DISCERNING
 from gradlab.numerics import Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LONG_STEPS
+from gradlab.numerics.step_sizes import LONG_STEPS
 
 
 def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> None:

@@ -20,7 +20,8 @@ from gradlab.checks.directions import Directions
 from gradlab.checks.rows import Rows
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.ladder import differentiate
-from gradlab.numerics.table import WHOLE, usual_step
+from gradlab.numerics.step_sizes import usual_step
+from gradlab.numerics.table import WHOLE
 from gradlab.point.problem import Problem
 from gradlab.point.values import describe, text_of
 from gradlab.report import Finding

@@ -23,14 +23,8 @@ from gradlab.checks.suspects import allow_for_rounding, try_suspects
 from gradlab.checks.widths import BLUNT, DISCERNING, TRUNCATION
 from gradlab.numerics import Mask
 from gradlab.numerics.extrapolation import RATIO
-from gradlab.numerics.table import (
-    LONG_STEPS,
-    Table,
-    coarse_steps,
-    fine_steps,
-    usual_step,
-    without_leading_term,
-)
+from gradlab.numerics.step_sizes import LONG_STEPS, coarse_steps, fine_steps, usual_step
+from gradlab.numerics.table import Table, without_leading_term
 
 FAR_STEP = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 

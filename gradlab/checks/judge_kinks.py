@@ -15,7 +15,7 @@ from gradlab.checks.leaps import rests_on_a_stair
 from gradlab.checks.rows import Rows
 from gradlab.checks.widths import COARSE, UNMEASURED
 from gradlab.numerics import Array, Mask
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 
 WELL_KNOWN = 0.01  # of a jump: what rounding may be where slopes are taken
 SHORTEST = 4  # square roots of a rounding: of a step around a kink, where there is no other noise

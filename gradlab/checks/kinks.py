@@ -23,7 +23,8 @@ import numpy.typing as npt
 from gradlab.checks.directions import ByInput
 from gradlab.numerics import Array
 from gradlab.numerics.scales import random_direction
-from gradlab.numerics.table import SMALLEST_STEP, WHOLE, Table
+from gradlab.numerics.step_sizes import SMALLEST_STEP
+from gradlab.numerics.table import WHOLE, Table
 from gradlab.point.problem import Problem
 
 CLOSE = 2.0**-8  # of the usual step

@@ -12,7 +12,8 @@ import numpy as np
 
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.rounding import height_of_rounding
-from gradlab.numerics.table import LONG_STEPS, WHOLE, Changes, Table
+from gradlab.numerics.step_sizes import LONG_STEPS
+from gradlab.numerics.table import WHOLE, Changes, Table
 
 FAR_STEPS = tuple(8.0 * 4.0**k for k in range(1, 10))  # beyond the long ones, as far as what is seen at all
 HALVINGS = 12  # of a step, to see whether forward leaves a line by a leap

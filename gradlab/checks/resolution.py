@@ -16,7 +16,7 @@ from gradlab.checks.stratum import StratumDirection
 from gradlab.checks.widths import CERTAIN, DISCERNING, LADDER
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.scales import blocks
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 
 # Error bars more, where shorter steps tell: a second ladder may end in wider ones. Of 171 defects at offsets
 # of 1e4 and more, 37 were undecided at 4 bars altogether, 6 at 16, and 3 at 64, of next to no force.

@@ -9,7 +9,8 @@ import numpy as np
 from gradlab.checks.claimed import Claimed
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import Table, usual_step
+from gradlab.numerics.step_sizes import usual_step
+from gradlab.numerics.table import Table
 from gradlab.point.problem import Problem
 
 KEPT = 100_000  # entries of a Jacobian up to which it is kept

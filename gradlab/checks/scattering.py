@@ -18,7 +18,8 @@ from gradlab.numerics.grids import are_floating, binary_grid
 from gradlab.numerics.noise import COARSEST, COARSEST_STEP
 from gradlab.numerics.places import AFAR
 from gradlab.numerics.rounding import CERTAINLY, height_of_rounding, rounding_beside_one
-from gradlab.numerics.table import SMALLEST_STEP, Table, coarse_steps
+from gradlab.numerics.step_sizes import SMALLEST_STEP, coarse_steps
+from gradlab.numerics.table import Table
 from gradlab.point.lines import noise_direction
 from gradlab.point.problem import Problem
 

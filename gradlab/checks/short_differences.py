@@ -16,7 +16,7 @@ from gradlab.checks.kinks import FARTHER
 from gradlab.checks.rows import Rows
 from gradlab.checks.widths import DISCERNING
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import SMALLEST_STEP, usual_step
+from gradlab.numerics.step_sizes import SMALLEST_STEP, usual_step
 
 
 @dataclass(frozen=True)

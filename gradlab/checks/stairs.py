@@ -20,7 +20,7 @@ from gradlab.checks.leaps import explains, leap_beside
 from gradlab.checks.rows import Rows
 from gradlab.checks.widths import COARSE
 from gradlab.numerics import Array, Indices, Mask
-from gradlab.numerics.table import LONG_STEPS, SMALLEST_STEP, usual_step
+from gradlab.numerics.step_sizes import LONG_STEPS, SMALLEST_STEP, usual_step
 
 LOOKED = 16  # parts of a row, where outputs are judged by themselves
 

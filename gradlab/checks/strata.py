@@ -23,7 +23,8 @@ from gradlab.checks.widths import UNMEASURED
 from gradlab.numerics import Array, Mask
 from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.scales import norm, random_direction, sum_and_norm
-from gradlab.numerics.table import WHOLE, usual_step
+from gradlab.numerics.step_sizes import usual_step
+from gradlab.numerics.table import WHOLE
 from gradlab.point.problem import Problem
 
 STRATUM = 1e3  # entries of one stratum differ by at most this factor

@@ -21,7 +21,7 @@ from gradlab.checks.stairs import find_stairs
 from gradlab.checks.widths import DISCERNING
 from gradlab.numerics import Indices, Mask
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import LARGEST_STEP, usual_step
+from gradlab.numerics.step_sizes import LARGEST_STEP, usual_step
 
 OTHER = 5 / 8  # of the steps, for the second ladder, which shares none with the first
 AWAY = 100  # times farther than rounding lets one see: a kink, among noise

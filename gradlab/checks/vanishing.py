@@ -17,7 +17,8 @@ from gradlab.checks.scattering import scatters_more_than_rounding
 from gradlab.checks.widths import BLUNT, UNMEASURED
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.rounding import rounding_of_values
-from gradlab.numerics.table import LONG_STEPS, WHOLE, Table, coarse_steps, usual_step
+from gradlab.numerics.step_sizes import LONG_STEPS, coarse_steps, usual_step
+from gradlab.numerics.table import WHOLE, Table
 
 PLACES = 16  # over half of a long step: rounding goes one way at all of them once in 30,000 times
 LEFT = 1 / 64  # of a movement, over half the step: sixth powers have that

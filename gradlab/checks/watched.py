@@ -10,7 +10,8 @@ from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.extrapolation import RATIO
 from gradlab.numerics.ladder import differentiate
-from gradlab.numerics.table import Table, usual_step, without_leading_term
+from gradlab.numerics.step_sizes import usual_step
+from gradlab.numerics.table import Table, without_leading_term
 from gradlab.point.problem import Problem
 
 BLOCK = 4096  # numbers of a table at a time: a ladder holds some eighty arrays of that size

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from gradlab.numerics import Array, Indices
 from gradlab.numerics.extrapolation import RATIO, Extrapolation, OneSided
-from gradlab.numerics.table import Table, coarse_steps, fine_steps, usual_step
+from gradlab.numerics.step_sizes import coarse_steps, fine_steps, usual_step
+from gradlab.numerics.table import Table
 
 STEEPER = 1.25  # towards an infinite slope, secants grow by 1.4 a step at |x|^¾, by 2 at √x
 STEADY = 0.9  # of what they grew by at the step before: at |x|^1.1 that is 0.87, at x log |x| all of it

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 
 from gradlab.numerics import Array
-from gradlab.numerics.table import LARGEST_STEP, Table, usual_step
+from gradlab.numerics.step_sizes import LARGEST_STEP, usual_step
+from gradlab.numerics.table import Table
 
 HALVINGS = 8  # of a known step, to find the one at which a difference is known best
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gradlab.numerics.ladder import Ladder
-from gradlab.numerics.table import coarse_steps, fine_steps, usual_step
+from gradlab.numerics.step_sizes import coarse_steps, fine_steps, usual_step
 from gradlab.pictures.data import Comparison, Kink, Steps
 from gradlab.pictures.known import Point, table_of
 from gradlab.pictures.probes import Grid

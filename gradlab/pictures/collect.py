@@ -18,7 +18,7 @@ from gradlab.checks.reference import reference_problem
 from gradlab.checks.tangent_claims import TangentClaims
 from gradlab.numerics import Array
 from gradlab.numerics.ladder import differentiate
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 from gradlab.pictures.along import kink_at, steps_along
 from gradlab.pictures.data import Comparison, Pictures
 from gradlab.pictures.jacobians import jacobian_pairs

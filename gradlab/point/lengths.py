@@ -18,7 +18,8 @@ import numpy as np
 from gradlab.numerics import Array
 from gradlab.numerics.rounding import rounding_of_values
 from gradlab.numerics.scales import gaps, moved_by, random_direction, scales
-from gradlab.numerics.table import WHOLE, usual_step
+from gradlab.numerics.step_sizes import usual_step
+from gradlab.numerics.table import WHOLE
 from gradlab.point.evaluation import Evaluation
 
 # Of how far forward moves: half a millionth of what it moves by is what a central difference is off by then.

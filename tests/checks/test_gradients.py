@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlab import Verdict, gradcheck
-from gradlab.numerics.table import usual_step
+from gradlab.numerics.step_sizes import usual_step
 
 
 def normal(size, seed=0):

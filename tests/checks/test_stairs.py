@@ -6,7 +6,8 @@ from judging import judged, states
 
 from gradlab import gradcheck
 from gradlab.checks.leaps import leap_beside
-from gradlab.numerics.table import Table, coarse_steps, fine_steps
+from gradlab.numerics.step_sizes import coarse_steps, fine_steps
+from gradlab.numerics.table import Table
 
 
 def first(forward, backward, x, **options):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gradlab.numerics.ladder import Ladder, differentiate
-from gradlab.numerics.table import Table, coarse_steps, fine_steps, usual_step
+from gradlab.numerics.step_sizes import coarse_steps, fine_steps, usual_step
+from gradlab.numerics.table import Table
 
 EPS = float(np.finfo(np.float64).eps)
 
