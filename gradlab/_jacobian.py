@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
 
 from gradlab._in_hypothesis import aside
 from gradlab._options import FRACTION, TEXT
@@ -89,19 +91,58 @@ class Asked:
 
     def value(self, x: Array) -> Array:
         """Return what the function gives, as a vector."""
-        returned = self.fun(x, *self.args, **self.kwargs)
-        value = np.asarray(returned[0] if self.derivative is True else returned)
-        if value.dtype.kind != "f":
-            value = value.astype(np.float64)
+        given = self._returned(x, 0)
+        called = "func" if self.scalar else "grad" if self.symmetric else "fun"
+        value = real_array(given, called)
         if self.scalar and value.size != 1:
-            raise UsageError(f"func returns {describe(value)}; expected a number: check_jac takes more")
+            raise UsageError(f"{called} returns {describe(given)}; expected a number: check_jac takes more")
+        if self.symmetric and value.size != x.size:
+            raise UsageError(f"{called} returns {describe(given)}; expected a gradient of shape ({x.size},)")
         return value.ravel()
 
     def claim(self, x: Array) -> Any:
-        """Return what its derivative is claimed to be."""
+        """Return what its derivative is claimed to be: a real array, a sparse one or an operator."""
         if self.derivative is True:
-            return self.fun(x, *self.args, **self.kwargs)[1]
-        return self.derivative(x, *self.args, **self.kwargs)
+            given = self._returned(x, 1)
+        else:
+            given = self.derivative(x, *self.args, **self.kwargs)
+        if not hasattr(given, "matvec") and not issparse(given):
+            return real_array(given, self.what)
+        if given.dtype is not None and given.dtype.kind == "c":
+            raise UsageError(
+                f"{self.what} returns {describe(given)} of dtype {given.dtype}; expected real numbers"
+            )
+        return given
+
+    def _returned(self, x: Array, item: int) -> Any:
+        """Return what the function gives; of a function that returns both, one of them."""
+        returned = self.fun(x, *self.args, **self.kwargs)
+        if self.derivative is not True:
+            return returned
+        try:
+            return returned[item]
+        except (TypeError, LookupError):
+            raise UsageError(
+                f"the function returns {describe(returned)}; expected a value and its derivative, for "
+                f"{self.what} is True"
+            ) from None
+
+
+def real_array(given: Any, called: str) -> npt.NDArray[Any]:
+    """Return what a function gives as an array of real numbers, in its own precision.
+
+    Raises
+    ------
+    UsageError
+        When it is none.
+    """
+    try:
+        array = np.asarray(given)
+        if given is not None and array.dtype.kind not in "cSUMm":
+            return array if array.dtype.kind == "f" else array.astype(np.float64)
+    except (TypeError, ValueError):  # a ragged list, or what is no number
+        pass
+    raise UsageError(f"{called} returns {describe(given)}; expected an array of real numbers")
 
 
 def check_derivative(asked: Asked, *, raise_exception: bool) -> Report:

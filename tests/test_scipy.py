@@ -254,6 +254,7 @@ def test_steps_of_scipy_are_ignored_with_a_note_and_equal_calls_give_equal_repor
     reports = [check_grad(rosen, rosen_der, X, epsilon=1e-6, direction="random", rng=3) for _ in range(2)]
     assert reports[0] == reports[1]
     assert [note.split()[0] for note in reports[0].notes] == ["epsilon", "direction"]
+    assert check_grad(rosen, rosen_der, X, seed=3).seed == reports[0].seed == 3
 
 
 def test_function_is_not_called_outside_the_bounds_and_x0_is_moved_inside():
@@ -279,11 +280,40 @@ def test_own_exceptions_pass_through():
         (lambda: check_grad(fun, jac, X), r"func returns a float64 array of shape \(3,\); expected a number"),
         (lambda: check_grad(rosen, rosen_der, X, bounds=(0, 1)), "expected a pair .* for each of 4 unknowns"),
         (lambda: check_jac(fun, jac, X, bounds=([0, 0], [1, 1])), "expected numbers for each of 4 unknowns"),
-        (lambda: check_jac(fun, lambda x: "J", X), "jac returns the str 'J'; expected an array of numbers"),
+        (lambda: check_jac(fun, lambda x: "J", X), "jac returns the str 'J'; expected an array of real"),
         (lambda: check_hessp(rosen_der, None, X), "hessp is None; expected a function"),
         (lambda: check(np.sum, rosen, X, jac=rosen_der), "expected minimize, least_squares or root"),
         (lambda: check(minimize, rosen, X, jac="2-point"), "minimize is given no derivative"),
         (lambda: check_grad(lambda x: np.nan, rosen_der, X), "the function is not finite at x0"),
+        (
+            lambda: check_jac(lambda x: x + 1j * x**3, lambda x: np.eye(4), X),
+            r"fun returns a complex128 array of shape \(4,\); expected an array of real numbers",
+        ),
+        (lambda: check_jac(np.copy, lambda x: np.eye(4) + 1j, X), "jac returns a complex128 array"),
+        (lambda: check_jac(np.copy, lambda x: csr_array(np.eye(4) + 1j), X), "csr_array of dtype complex128"),
+        (lambda: check_jac(np.copy, lambda x: [[1], [2, 3]], X), "jac returns a list of length 2; expected"),
+        (lambda: check_grad(lambda x: None, rosen_der, X), "func returns None; expected an array of real"),
+        (lambda: check_grad(rosen, True, X), "expected a value and its derivative, for grad is True"),
+        (
+            lambda: check_hess(rosen, rosen_hess, X),
+            r"grad returns the float64 .*; expected a gradient of shape \(4,\)",
+        ),
+        (
+            lambda: check_hess(lambda x: (rosen(x), rosen_der(x)), rosen_hess, X),
+            r"grad returns a tuple \(float64, ndarray\); expected an array of real numbers",
+        ),
+        (lambda: check_hessp(np.copy, lambda x, p: x @ p, X), r"hessp returns .* expected .* shape \(4,\)"),
+        (lambda: check_hessp(np.copy, lambda x, p: p + 1j, X), "hessp returns a complex128 array"),
+        (
+            lambda: check_grad(rosen, rosen_der, X, rng=1, seed=2),
+            "rng is the int 1, and seed, its older name, the int 2; expected one",
+        ),
+        (
+            lambda: check(minimize, rosen, X, jac=rosen_der, hes=rosen_hess),
+            "minimize does not take this call: got an unexpected keyword argument 'hes'; expected fun, x0, ",
+        ),
+        (lambda: check(root, fun, X, jac=jac, bounds=(0, 1)), "unexpected keyword argument 'bounds'"),
+        (lambda: check(minimize, rosen, jac=rosen_der), "missing a required argument: 'x0'"),
         (
             lambda: check_grad(rosen, rosen_der, X + 1j),
             r"x0 is a complex128 array of shape \(4,\); expected real",
@@ -304,7 +334,7 @@ def test_own_exceptions_pass_through():
             "x0 is a list of length 2; expected real numbers",
         ),
         (
-            lambda: check(minimize, rosen, X.reshape(2, 2), jac=rosen_der),
+            lambda: check(minimize, rosen, X[np.newaxis], jac=rosen_der),
             "expected real numbers along one axis",
         ),
     ],
@@ -362,6 +392,80 @@ def test_call_of_a_solver_is_checked_as_it_stands(solver, function, options, inp
     report = check(solver, function, X, **options)
     assert report
     assert [result.name for result in report.inputs] == inputs
+
+
+def scaled(x, a):
+    return a * chain(x)
+
+
+def scaled_jac(x, a):
+    return a * chain_jac(x).toarray()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        (least_squares, fun, X, jac),
+        (minimize, lambda x, a, b: a * rosen(x) + b, X, (2.0, 1.0), "BFGS", lambda x, a, b: a * rosen_der(x)),
+        (root, scaled, X, 2.0, "hybr", scaled_jac),
+    ],
+)
+def test_arguments_by_position_are_those_of_the_solver(call):
+    assert check(*call)
+
+
+def test_list_is_one_argument_but_to_least_squares():
+    of_list = check(root, lambda x, a: scaled(x, *a), X, [2.0], jac=lambda x, a: scaled_jac(x, *a))
+    assert of_list
+    assert check(least_squares, scaled, X, scaled_jac, args=[2.0])
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("transposes", [True, False])
+def test_columns_of_a_function_that_returns_both_are_those_of_its_derivatives(transposes, factor):
+    """SciPy solves with the transpose of what comes with the value: other numbers than those are wrong."""
+
+    def both(x):
+        derivative = factor * chain_jac(x).toarray()
+        return chain(x), derivative.T if transposes else derivative
+
+    report = check(root, both, X, jac=True, options={"col_deriv": 1}, raise_exception=False)
+    assert report.passed is (transposes and factor == 1)
+
+
+def both_of_rosen(x):
+    return rosen(x), rosen_der(x)
+
+
+def double_hess_prod(x, p):
+    return 2 * rosen_hess_prod(x, p)
+
+
+@pytest.mark.parametrize(
+    ("ask", "call"),
+    [
+        (
+            lambda: check(minimize, both_of_rosen, X, jac=True, hessp=double_hess_prod, rng=0),
+            "gradlab.scipy.check(minimize, both_of_rosen, x0, jac=True, hessp=double_hess_prod, rng=0)",
+        ),
+        (
+            lambda: check(root, chain, X, jac=chain_jac_dense, options={"col_deriv": 1}, rng=0),
+            "gradlab.scipy.check(root, chain, x0, jac=chain_jac_dense, options={'col_deriv': 1}, rng=0)",
+        ),
+    ],
+)
+def test_call_that_repeats_a_check_is_that_of_the_solver(ask, call):
+    with pytest.raises(GradientError) as caught:
+        ask()
+    report = caught.value.report
+    assert report.call.splitlines()[-1] == call
+    with pytest.raises(GradientError) as again:
+        exec(report.snippet, {})
+    assert again.value.report.reason == report.reason
+
+
+def chain_jac_dense(x):
+    return chain_jac(x).toarray()
 
 
 def test_point_of_root_is_taken_along_one_axis_as_root_takes_it():

@@ -122,7 +122,8 @@ def derivative_snippet(
         if name.startswith("*"):
             arguments += [writer.option(name[1:], item) for item in value]
         elif value is not None:
-            arguments.append(f"{name}={writer.option(name, value)}")
+            given = writer.name(name, value) if inspect.isroutine(value) else writer.option(name, value)
+            arguments.append(f"{name}={given}")
     return writer.snippet(f"{called}({', '.join(arguments)})")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from gradlab._jacobian import Asked, check_derivative
+from gradlab._jacobian import Asked, check_derivative, real_array
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.values import describe
@@ -30,6 +30,7 @@ def check_grad(
     direction: str | None = None,
     rtol: float | None = None,
     rng: int | np.random.Generator | None = None,
+    seed: int | np.random.Generator | None = None,
     name: str | None = None,
     raise_exception: bool = True,
 ) -> Report:
@@ -51,6 +52,8 @@ def check_grad(
         Ignored with a note: steps are measured, and every entry is checked.
     rtol, rng, name, raise_exception
         As in `gradlab.gradcheck`.
+    seed : int or Generator, optional
+        The older name of ``rng``, as SciPy's function takes it.
 
     Returns
     -------
@@ -71,6 +74,8 @@ def check_grad(
     <Report rosen: pass at 1 point>
     """
     __tracebackhide__ = True
+    if seed is not None and rng is not None:
+        raise UsageError(f"rng is {describe(rng)}, and seed, its older name, {describe(seed)}; expected one")
     x = read_point(x0)
     ignored = [key for key, value in (("epsilon", epsilon), ("direction", direction)) if value is not None]
     asked = Asked(
@@ -83,7 +88,7 @@ def check_grad(
         args,
         scalar=True,
         rtol=rtol,
-        rng=rng,
+        rng=seed if rng is None else rng,
         name=name,
         notes=[f"{key} is ignored: steps and directions are chosen by what func shows" for key in ignored],
         options={"*args": args, "bounds": bounds},
@@ -275,7 +280,11 @@ def check_hessp(
 
     def operator(x: Array, *arguments: Any) -> LinearOperator:
         def product(p: Array) -> Any:
-            return hessp(x.copy(), np.array(p, dtype=np.float64).ravel(), *arguments)
+            returned = hessp(x.copy(), np.array(p, dtype=np.float64).ravel(), *arguments)
+            value = real_array(returned, "hessp")
+            if value.size != n:
+                raise UsageError(f"hessp returns {describe(returned)}; expected an array of shape ({n},)")
+            return value
 
         return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=np.float64)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import scipy.optimize
 from scipy.optimize import Bounds
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
+from gradlab._snippet import derivative_snippet
 from gradlab.errors import GradientError, UsageError, is_deliberate
 from gradlab.numerics import Array
 from gradlab.point.values import describe
@@ -26,20 +28,11 @@ __tracebackhide__ = is_deliberate
 
 def check(
     solver: Callable[..., Any],
-    fun: Callable[..., Any],
-    x0: npt.ArrayLike,
-    *,
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
-    jac: Any = None,
-    hess: Any = None,
-    hessp: Any = None,
-    bounds: Any = None,
-    constraints: Any = (),
+    *given: Any,
     rtol: float | None = None,
     rng: int | np.random.Generator | None = None,
     raise_exception: bool = True,
-    **ignored: Any,
+    **options: Any,
 ) -> Report:
     """Check all derivatives of a call of a solver, before it is made.
 
@@ -47,13 +40,12 @@ def check(
     ----------
     solver : callable
         `scipy.optimize.minimize`, `least_squares` or `root`.
-    fun, x0, args, kwargs, jac, hess, hessp, bounds, constraints
-        As the solver takes them; what is no function, such as ``"2-point"``, is left to it. The ``hess`` of a
-        constraint is checked for one combination of its components.
+    *given, **options
+        What it is called with: ``fun``, ``x0``, ``args``, ``jac``, …, by position or by name. What is no
+        function, such as ``jac="2-point"``, is left to it. The ``hess`` of a constraint is checked for one
+        combination of its components.
     rtol, rng, raise_exception
         As in `gradlab.gradcheck`.
-    **ignored
-        What else the solver takes.
 
     Returns
     -------
@@ -63,7 +55,8 @@ def check(
     Raises
     ------
     GradientError, UsageError
-        As `check_grad`; the latter also where there is no derivative to check.
+        As `check_grad`; the latter also where the solver does not take such a call, and where there is no
+        derivative to check.
 
     Examples
     --------
@@ -75,52 +68,80 @@ def check(
     called = getattr(solver, "__name__", "")
     if called not in ("minimize", "least_squares", "root"):
         raise UsageError(f"solver is {describe(solver)}; expected minimize, least_squares or root")
-    x = read_point(x0, flattened=called == "root")  # as that does, whatever axes it has
+    call = _bound(called, given, options)
+    fun, jac = call["fun"], call.get("jac")
+    x = read_point(call["x0"], flattened=called == "root")  # as that does, whatever axes it has
     common: dict[str, Any] = {"rtol": rtol, "rng": rng, "raise_exception": False}
-    given = args if isinstance(args, tuple | list) else (args,)
+    args = call.get("args", ())
     notes: list[str] = []
+    if not isinstance(args, tuple):  # of another sequence, `least_squares` alone takes each item
+        args = tuple(args) if called == "least_squares" and np.iterable(args) else (args,)
     if called == "minimize":
-        reports = _objective(fun, jac, hess, hessp, x, given, bounds, common, notes)
+        bounds = call.get("bounds")
+        reports, notes = _objective(call, x, args, common)
+        constraints = call.get("constraints", ())
         listed = constraints if isinstance(constraints, tuple | list) else [constraints]
         for k, constraint in enumerate(listed):
             reports += _constraint(constraint, f"constraints[{k}]", x, bounds, common)
     elif callable(jac) or jac is True:
-        box = {"bounds": bounds} if bounds is not None else {}
-        box["jac_sparsity"] = ignored.get("jac_sparsity")
-        if (ignored.get("options") or {}).get("col_deriv") and callable(jac):
-            jac = _transposed(jac)
-        reports = [check_jac(fun, jac, x, given, kwargs, **box, **common)]
+        checked = {"fun": fun, "jac": jac, "x0": x, "args": args}
+        checked |= {
+            key: call[key] for key in ("kwargs", "bounds", "jac_sparsity") if call.get(key) is not None
+        }
+        if (call.get("options") or {}).get("col_deriv"):
+            checked |= {"fun": _transposed(fun, 1)} if jac is True else {"jac": _transposed(jac)}
+        reports = [check_jac(**checked, **common)]
     else:
         reports = []
     if not reports:
         raise UsageError(
             f"{called} is given no derivative; expected jac=, hess=, hessp= or those of constraints"
         )
-    return _together(reports, notes, getattr(fun, "__name__", "fun"), raise_exception)
+    report = _together(reports, notes, getattr(fun, "__name__", "fun"))
+    if report.passed:
+        return report
+    further = {key: value for key, value in call.items() if key not in ("fun", "x0")}
+    shown = derivative_snippet(
+        "gradlab.scipy.check", solver, fun, call["x0"], role="fun", **further, rtol=rtol, rng=report.seed
+    )
+    report = replace(report, example=shown.example, call=shown.call)
+    if raise_exception:
+        raise GradientError(report)
+    return report
+
+
+def _bound(called: str, given: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call of a solver by their names.
+
+    Raises
+    ------
+    UsageError
+        When it does not take them.
+    """
+    signature = inspect.signature(getattr(scipy.optimize, called))
+    try:
+        return signature.bind(*given, **options).arguments
+    except TypeError as error:
+        names = ", ".join(signature.parameters)
+        raise UsageError(f"{called} does not take this call: {error}; expected {names}") from None
 
 
 def _objective(
-    fun: Callable[..., Any],
-    jac: Any,
-    hess: Any,
-    hessp: Any,
-    x: Array,
-    args: Sequence[Any],
-    bounds: Any,
-    common: Mapping[str, Any],
-    notes: list[str],
-) -> list[Report]:
-    """Check the gradient of what is minimized, and its Hessian in the forms that are given."""
-    reports = []
+    call: Mapping[str, Any], x: Array, args: Sequence[Any], common: Mapping[str, Any]
+) -> tuple[list[Report], list[str]]:
+    """Check the gradient of what is minimized, and its Hessian in the forms that are given; with notes."""
+    fun, jac, bounds = call["fun"], call.get("jac"), call.get("bounds")
+    reports, notes = [], []
     if callable(jac) or jac is True:
         reports.append(check_grad(fun, jac, x, *args, bounds=bounds, **common))
     gradient = _second(fun) if jac is True else jac
-    for what, second, check_second in (("hess", hess, check_hess), ("hessp", hessp, check_hessp)):
+    for what, check_second in (("hess", check_hess), ("hessp", check_hessp)):
+        second = call.get(what)
         if callable(second) and callable(gradient):
             reports.append(check_second(gradient, second, x, args, bounds=bounds, **common))
         elif callable(second):
             notes.append(f"{what} is not checked: it is compared with differences of jac, which is none")
-    return reports
+    return reports, notes
 
 
 def _constraint(constraint: Any, name: str, x: Array, bounds: Any, common: Mapping[str, Any]) -> list[Report]:
@@ -152,8 +173,17 @@ def _combination(jac: Callable[..., Any], v: Array) -> Callable[..., Any]:
     return gradient
 
 
-def _transposed(jac: Callable[..., Any]) -> Callable[..., Any]:
-    return functools.wraps(jac)(lambda *a, **k: np.asarray(jac(*a, **k)).T)
+def _transposed(function: Callable[..., Any], item: int | None = None) -> Callable[..., Any]:
+    """Return a function whose matrix, that item of what it returns, is the transpose."""
+
+    @functools.wraps(function)
+    def transposed(*args: Any, **kwargs: Any) -> Any:
+        returned = function(*args, **kwargs)
+        if item is None:
+            return np.asarray(returned).T
+        return [np.asarray(part).T if k == item else part for k, part in enumerate(returned)]
+
+    return transposed
 
 
 def _of(constraint: Any, key: str) -> Any:
@@ -164,12 +194,12 @@ def _second(fun: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *a, **k: fun(*a, **k)[1]
 
 
-def _together(reports: Sequence[Report], notes: Sequence[str], name: str, raise_exception: bool) -> Report:
+def _together(reports: Sequence[Report], notes: Sequence[str], name: str) -> Report:
     """Return one report of several."""
     verdicts = [report.verdict for report in reports]
     verdict = next((v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE) if v in verdicts), Verdict.PASS)
     first = next((report for report in reports if report.verdict is verdict), reports[0])
-    report = replace(
+    return replace(
         first,
         name=name,
         inputs=tuple(result for report in reports for result in report.inputs),
@@ -179,9 +209,6 @@ def _together(reports: Sequence[Report], notes: Sequence[str], name: str, raise_
         backward_calls=sum(report.backward_calls for report in reports),
         seconds=sum(report.seconds for report in reports),
     )
-    if raise_exception and not report.passed:
-        raise GradientError(report)
-    return report
 
 
 def _named(report: Report, constraint: str) -> Report:
