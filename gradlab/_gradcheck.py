@@ -61,8 +61,9 @@ def gradcheck(
     inputs : tuple, list, dict or array
         The point. Floating-point and complex arrays and numbers are differentiated; else it is a constant,
         passed through untouched, whose gradient may be left out, ``None`` or zeros. With a dict the
-        functions are called by keyword, and gradients may come in a dict too. An input may itself be a
-        tuple, list, dict, named tuple or dataclass of arrays, to any depth; so is its gradient then.
+        functions are called by keyword, and gradients may come in a dict too; in a tuple, they have the order
+        of the arguments of ``forward``. An input may itself be a tuple, list, dict, named tuple or dataclass
+        of arrays, to any depth; so is its gradient then.
     jvp : callable, optional
         Forward mode: ``jvp(tangents, *inputs, **kwargs) -> tangents of the output``; with ``cached=True``,
         ``jvp(tangents, cache)``, for the cache that serves ``Jᵀu`` serves ``J v``. ``tangents`` has one for

@@ -22,7 +22,8 @@ from gradlab.point.problem import Problem
 from gradlab.point.raised import RuleRaised
 from gradlab.point.resources import Resources
 from gradlab.point.returned import read_gradients
-from gradlab.point.values import describe
+from gradlab.point.trees import map_leaves
+from gradlab.point.values import describe, is_floating
 from gradlab.report import Report
 
 __tracebackhide__ = is_deliberate
@@ -66,9 +67,9 @@ def gradgradcheck(
         As in `gradlab.gradcheck`.
     double_backward : callable
         ``double_backward(grad_gradients, grad_output, *inputs, **kwargs)`` returns the gradients of
-        ``(grad_output, *inputs)``, also with ``cached=True``. ``grad_gradients`` has one for every input, in
-        the form of the gradients: ``None`` for a constant, zeros for an input that ``wrt`` leaves out, a bare
-        array when there is one input.
+        ``(grad_output, *inputs)``, also with ``cached=True``; ``None`` stands for zeros, as in PyTorch.
+        ``grad_gradients`` has one for every input, in the form of the gradients: ``None`` for a constant,
+        zeros for an input that ``wrt`` leaves out, a bare array when there is one input.
     grad_output : array or tuple of arrays, optional
         The upstream gradient at which the gradients are differentiated; random by default.
     rtol, atol, probes, rng, max_calls, name, raise_exception
@@ -206,14 +207,28 @@ def _gradients(
 def _their_backward(problem: Problem, double_backward: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``double_backward``, given what is upstream of the gradients in the gradients' own form."""
     arguments = problem.arguments
+    names = (UPSTREAM, *arguments.tree.keys)
 
     def backward(grad_gradients: Any, *input: Any, **keyword: Any) -> Any:
         given = grad_gradients if len(problem.wrt) > 1 else (grad_gradients,)
         by_position: dict[int, Any] = {i: np.zeros_like(arguments.values[i]) for i in arguments.floating}
         by_position.update(zip(problem.wrt, given, strict=True))
-        return double_backward(arguments.in_callers_form(by_position, bare=True), *input, **keyword)
+        returned = double_backward(arguments.in_callers_form(by_position, bare=True), *input, **keyword)
+        named = dict(zip(names, input, strict=True)) if input else {name: keyword[name] for name in names}
+        if isinstance(returned, Mapping):
+            return {name: _zeros_for(gradient, named.get(name)) for name, gradient in returned.items()}
+        if isinstance(returned, tuple | list) and len(returned) == len(names):
+            return tuple(map(_zeros_for, returned, named.values()))
+        return returned
 
     return backward
+
+
+def _zeros_for(gradient: Any, x: Any) -> Any:
+    """Return the gradient of an input; where it is ``None``, zeros in the form of the input."""
+    if gradient is not None:
+        return gradient
+    return map_leaves(lambda leaf: np.zeros_like(leaf) if is_floating(leaf) else None, x)
 
 
 def _names(problem: Problem) -> list[str]:

@@ -44,6 +44,32 @@ def test_dict_inputs_are_passed_by_keyword_and_gradients_may_come_in_a_dict():
     assert [result.name for result in report.inputs] == ["x", "w"]
 
 
+def product(a, b):
+    return a * a * b
+
+
+def product_backward(g, a, b):
+    return 2 * a * b * g, a * a * g
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_tuple_of_gradients_has_the_order_of_the_signature_whatever_that_of_the_dict(names):
+    inputs = {name: {"a": X, "b": X + 1}[name] for name in names}
+    assert gradcheck(product, product_backward, inputs)
+    swapped = gradcheck(
+        product, lambda *g, **i: product_backward(*g, **i)[::-1], inputs, raise_exception=False
+    )
+    assert [cause.code for cause in swapped.causes] == ["swapped-inputs"]
+
+
+def test_tuple_of_gradients_has_the_order_of_the_dict_where_forward_names_no_inputs():
+    assert gradcheck(
+        lambda **i: i["a"] ** 2 * i["b"],
+        lambda g, a, b: product_backward(g, a, b)[::-1],
+        {"b": X, "a": X + 1},
+    )
+
+
 def test_one_array_is_one_input():
     assert gradcheck(np.sin, lambda dy, x: dy * np.cos(x), X)
 
@@ -183,6 +209,8 @@ class TestBadInput:
             ((np.array(["a"]),), "x is a <U1 array of shape .1,."),
             ((np.array([np.inf, np.nan]),), r"x\[0\] is inf, and no entry is finite; expected finite inputs"),
             ({1: X}, "keys are not all strings"),
+            (np.ma.array(X, mask=X > 1), "input x is a masked array, .*; expected a plain array"),
+            (({"w": np.ma.array(X)},), r"input x\['w'\] is a masked array"),
         ],
     )
     def test_inputs(self, inputs, message):

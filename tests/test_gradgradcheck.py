@@ -89,6 +89,23 @@ def test_constants_get_none_and_need_no_gradient():
     assert check(second, picked, first, inputs=(X, np.array([0, 2, 0]))).passed
 
 
+def doubled(dy, x):
+    return 2 * dy
+
+
+@pytest.mark.parametrize("inputs", [X, {"x": X}])
+def test_none_stands_for_zeros(inputs):
+    def second(ddx, grad_output, x):
+        return 2 * (ddx["x"] if isinstance(ddx, dict) else ddx), None
+
+    assert check(second, lambda x: 2 * x, doubled, inputs=inputs).passed
+
+
+def test_none_in_the_place_of_what_is_not_zero_fails():
+    report = check(lambda ddx, dy, x: (2 * x * ddx, None), np.square, lambda dy, x: 2 * x * dy, inputs=X)
+    assert report.reason.startswith("gradient of x is wrong at 12 of 12 entries")
+
+
 def test_input_that_wrt_leaves_out_has_zeros_upstream():
     def second(grad_gradients, dy, x, w):
         assert not grad_gradients[1].any()

@@ -286,6 +286,11 @@ class Arguments:
 
 def _check_kind(name: str, value: Any) -> None:
     """Refuse a leaf that is neither differentiated nor certain to be a constant."""
+    if isinstance(value, np.ma.MaskedArray) and is_floating(value):
+        raise UsageError(
+            f"input {name} is a masked array, whose masked entries have no value; expected a plain array: "
+            f"convert it with {name}.filled(0.0), and multiply by the mask in forward"
+        )
     if isinstance(value, np.ndarray):
         if not value.dtype.hasobject:
             return
@@ -318,12 +323,24 @@ def arrange(forward: Callable[..., Any], inputs: Any) -> tuple[str, tuple[str, .
     if isinstance(inputs, Mapping):
         if not all(isinstance(name, str) for name in inputs):
             raise UsageError("inputs is a dict whose keys are not all strings; expected names of arguments")
-        return "keyword", tuple(inputs), list(inputs.values())
+        names = _in_order(forward, inputs)
+        return "keyword", names, [inputs[name] for name in names]
     if isinstance(inputs, np.ndarray) or is_floating(inputs) or is_foreign(inputs) or is_record(inputs):
         return "single", names_of(forward, 1), [inputs]
     raise UsageError(
         f"inputs is {describe(inputs)}; expected a tuple or list of inputs, a dict of them, or one array"
     )
+
+
+def _in_order(forward: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of inputs that are passed by keyword, in the order in which gradients may come.
+
+    That is the order of the signature, as gradients have it whose author thinks of no dict; where it does not
+    name them all, that of the dict.
+    """
+    signature = signature_of(forward)
+    known = [] if signature is None else [name for name in signature.parameters if name in inputs]
+    return tuple(known if len(known) == len(inputs) else inputs)
 
 
 def names_of(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
