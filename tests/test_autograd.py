@@ -201,6 +201,13 @@ def test_plain_tuple_is_refused_with_what_to_use():
     [
         (lambda: check_grads(anp.sin, modes=("reverse",)), "modes is"),
         (lambda: check_grads(anp.sin, order=0), "order is"),
+        (lambda: check_grads(lambda x: None)(X), "f returns None; expected a number, an array, or a tuple"),
+        (lambda: check_vjp(lambda x: None, X), "f returns None; expected a number"),
+        (lambda: check_grads(lambda x, s: x, (0, 1))(X, "abc"), "argument s is the str 'abc'; expected"),
+        (
+            lambda: gradlab.autograd.check_jvp(lambda p: p["w"], {"w": X, "s": "abc"}),
+            "argument p is the str 'abc'; expected",
+        ),
         (lambda: check_grads(anp.sin, argnum=1)(X), "argnum is"),
         (
             lambda: check_grads(anp.sin, argnum=())(X),

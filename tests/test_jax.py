@@ -148,6 +148,15 @@ def test_function_without_forward_mode_is_checked_without_and_says_so():
         check_grads(inner, (X,), modes=["fwd"])
 
 
+def test_forward_mode_that_a_custom_vjp_is_asked_for_is_said_to_be_missing():
+    cube = custom(square, lambda r, g: (2 * r[0] * g,))
+    for modes in (["fwd", "rev"], ("fwd", "rev"), ["lin", "rev"]):
+        (note,) = check_grads(cube, (X,), modes=modes).notes
+        assert note.startswith("square has no forward mode, and none was checked")
+    for modes in (None, ["rev"]):
+        assert not check_grads(cube, (X,), 2, modes).notes
+
+
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
 def test_planted_defect_is_caught_and_named(planted):
     with pytest.raises(GradientError) as caught:
@@ -271,6 +280,10 @@ def test_exception_of_the_function_passes_through():
     [
         (lambda: check_grads(jnp.sin, X), "args is"),
         (lambda: check_grads(jnp.sin, (3,)), "nothing to differentiate|no input"),
+        (lambda: check_grads(jnp.argmax, (X,)), "argmax returns no floating-point or complex array"),
+        (lambda: check_grads(lambda x: None, (X,), order=2), "<lambda> returns no floating-point"),
+        (lambda: check_vjp(lambda x: None, lambda x: (None, lambda g: (g,)), (X,)), "returns no floating"),
+        (lambda: check_jvp(lambda x: None, lambda x, dx: (None, None), (X,)), "returns no floating"),
         (lambda: check_vjp(jnp.sin, None, (X,)), "f_vjp is None"),
         (lambda: check_vjp(jnp.sin, lambda x: (jnp.sin(x), lambda g: [g, g]), (X,)), "f_vjp pulls back to"),
     ],

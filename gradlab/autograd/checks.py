@@ -95,7 +95,7 @@ def check_grads(
             return f(*given, **kwargs)
 
         names = names_of(_plain(f), len(args))
-        point = {names[k]: floating(args[k]) for k in positions}
+        point = {names[k]: floating(args[k], f"argument {names[k]} is") for k in positions}
         title = title_of(f, name)
         snippet = partial(
             call_snippet,
@@ -214,7 +214,7 @@ def _check_unary(
     (argument,), seed = names_of(_plain(f), 1), seed_of(rng)
     title = title_of(f, name)
     asked = Asked((mode,), np.random.default_rng(seed), [])
-    in_turn = derivatives(asked, f, {argument: floating(x)}, 1, title)
+    in_turn = derivatives(asked, f, {argument: floating(x, f"argument {argument} is")}, 1, title)
     snippet = partial(call_snippet, f"autograd.{called}", f, _plain(f), (x,), rtol=rtol, name=name)
     return check_in_turn(in_turn, snippet, seed=seed, rtol=rtol, notes=(), raise_exception=raise_exception)
 

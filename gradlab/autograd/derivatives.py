@@ -16,7 +16,7 @@ from gradlab._derivative import FORWARD, REVERSE, Derivative, Pull, products
 from gradlab._framework import new_name, random_like, with_tangents
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.trees import Leaves, flatten, map_leaves, unflatten
-from gradlab.point.values import describe, is_floating
+from gradlab.point.values import as_array, describe, is_floating
 
 __tracebackhide__ = is_deliberate
 
@@ -141,7 +141,7 @@ def _leaves(y: Any) -> tuple[Any, Callable[[Any], Any]]:
     if isinstance(y, np.ndarray) and y.dtype.kind in "fc":
         return y, lambda array: array  # by far the most frequent
     leaves: Leaves = []
-    tree = flatten("y", floating(y), leaves)
+    tree = flatten("y", floating(y, "f returns"), leaves)
     places = [k for k, (_, leaf) in enumerate(leaves) if is_floating(leaf)]
     several = not isinstance(tree, int)
 
@@ -153,10 +153,21 @@ def _leaves(y: Any) -> tuple[Any, Callable[[Any], Any]]:
     return arrays if several else arrays[0], rebuilt
 
 
-def floating(value: Any) -> Any:
-    """Return a value with floats in the place of integers: to autograd, these are differentiable too."""
+def floating(value: Any, what: str) -> Any:
+    """Return a value with floats in the place of integers: to autograd, these are differentiable too.
+
+    Raises
+    ------
+    UsageError
+        When it holds what is no number; ``what`` begins the message.
+    """
     if isinstance(value, dict):
-        return {key: floating(item) for key, item in value.items()}
+        return {key: floating(item, what) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)(map(floating, value))
-    return value if np.asarray(value).dtype.kind in "fc" else np.asarray(value, dtype=np.float64)
+        return type(value)(floating(item, what) for item in value)
+    kind = as_array(value).dtype.kind
+    if kind not in "biufc":
+        raise UsageError(
+            f"{what} {describe(value)}; expected a number, an array, or a tuple, list or dict of them"
+        )
+    return value if kind in "fc" else np.asarray(value, dtype=np.float64)

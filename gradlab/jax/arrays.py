@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import names_of
+from gradlab.point.options import title_of
 from gradlab.point.values import describe
 
 __tracebackhide__ = is_deliberate
@@ -35,7 +36,16 @@ def flat(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Function, Arrays]:
     }
     if not inputs:
         raise UsageError("args hold nothing to differentiate; expected a floating-point or complex array")
-    return lambda *arrays: inexact(f(*rebuilt(args, iter(arrays)))), inputs
+
+    def function(*arrays: Any) -> list[Any]:
+        outputs = inexact(f(*rebuilt(args, iter(arrays))))
+        if not outputs:
+            raise UsageError(
+                f"{title_of(f)} returns no floating-point or complex array; expected one at least"
+            )
+        return outputs
+
+    return function, inputs
 
 
 def rebuilt(args: Sequence[Any], arrays: Iterator[Any]) -> Any:

@@ -37,7 +37,7 @@ def check_grads(
     f: Callable[..., Any],
     args: Sequence[Any],
     order: int = 1,
-    modes: Sequence[str] = BOTH,
+    modes: Sequence[str] | None = None,
     atol: Any = None,
     rtol: Any = None,
     eps: Any = None,
@@ -59,11 +59,12 @@ def check_grads(
         With 2, the derivatives themselves are differentiated too, in each mode: the vector-Jacobian product
         as a function of the arguments and of the upstream gradient, the Jacobian-vector product as one of the
         arguments and of the tangents; and so on.
-    modes : sequence of str, default ("fwd", "rev")
+    modes : sequence of str, optional
         ``"rev"`` is compared with differences, or with ``reference``; ``"fwd"``, and ``"lin"`` for
         `jax.linearize`, with that: ⟨u, J v⟩ = ⟨Jᵀu, v⟩. They are compared with differences where they do not
-        agree, or are alone. A `jax.custom_vjp` has no forward mode; of a function that calls one, this is
-        noted.
+        agree, or are alone. By default ``("fwd", "rev")``; of a `jax.custom_vjp`, which has no forward mode,
+        ``("rev",)``. Where forward mode is asked for beside reverse mode, also of a function that calls a
+        `jax.custom_vjp`, and there is none, a note says so.
     atol, rtol, eps : optional
         Ignored with a note: error bars and steps are measured.
     reference : callable or bool, default True
@@ -97,9 +98,8 @@ def check_grads(
     ((0,), (1,))
     """
     __tracebackhide__ = True
-    chosen = given = read_modes(modes, order, MODES)
-    if isinstance(f, jax.custom_vjp) and REVERSE in given:
-        chosen = (REVERSE,)  # it has no other
+    default = (REVERSE,) if isinstance(f, jax.custom_vjp) else BOTH  # that has no other
+    chosen = read_modes(default if modes is None else modes, order, MODES)
     function, inputs = flat(f, args)
     seed, title = seed_of(rng), title_of(f, name)
     notes = ignored(IGNORED, atol=atol, rtol=rtol, eps=eps)
@@ -127,7 +127,7 @@ def check_grads(
         [plain(arg) for arg in args],
         form=f"({{subject}}, ({{inputs}}{comma}), {{options}}{without})",
         order=order,
-        modes=None if given == BOTH else given,
+        modes=None if modes is None else chosen,
         reference=reference if callable(reference) else None,
         name=name,
     )
