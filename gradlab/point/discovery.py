@@ -23,7 +23,7 @@ from gradlab.point.layer import Layer, ones_like
 from gradlab.point.parameters import gradient_names, leaves, twin_names
 from gradlab.point.paths import NOTHING, Step, attributes_of, further, parts_of, steps_of, taken
 from gradlab.point.state import ATOMS
-from gradlab.point.values import describe, is_floating, is_foreign, private, same
+from gradlab.point.values import describe, is_floating, is_foreign, private, same, text_of
 
 __tracebackhide__ = is_deliberate
 
@@ -52,10 +52,14 @@ def find_parameters(
     if hasattr(layer.layer, "params"):
         return "params", []
     own: tuple[Any, ...] = private(tuple(inputs))  # the layer may still hold those given, from a step before
-    seen = _Seen(list(_held_in(layer.layer, layer.names)))
-    if calls >= 2 and seen.held:
-        with contextlib.suppress(Exception):  # the check itself says what is wrong
+    held = list(_held_in(layer.layer, layer.names))
+    whole = [one for one in held if _is_of_integers(one.value)]
+    seen = _Seen([one for one in held if one not in whole], whole)
+    if calls >= 2 and held:
+        try:
             layer.step(private(own), kwargs, partial(seen.take_a_step, layer))
+        except Exception as error:  # the check itself says what is wrong, if it comes to that
+            seen.raised = error
     probe = _Probe(layer, own, kwargs, seen.output, calls)
     named, notes = _told_apart(seen, probe)
     return tuple(one.path for one in seen.held if one in named), notes
@@ -75,14 +79,24 @@ def _told_apart(seen: _Seen, probe: _Probe) -> tuple[list[_Held], list[str]]:
     others = probe.used([one for one in rest if one not in own])
     suspects = tuple(one.path for one in others if not one.of_class)
     if not named and not tied and suspects:
+        if seen.raised is not None:
+            raise UsageError(
+                f"{'backward' if seen.after_forward else 'forward'} raised {type(seen.raised).__name__}: "
+                f"{text_of(seen.raised)}; no gradient of {', '.join(suspects)} was found"
+            ) from seen.raised
         raise UsageError(
             f"{describe(probe.layer.layer)} has no attribute 'params', and of {', '.join(suspects)} no "
-            f"gradient was found after backward; say what the parameters are: params={suspects}, or "
-            "params=() if none is"
+            f"gradient was found after backward; say what the parameters are: params={suspects}, and by "
+            "grads=(…) where backward stores their gradients, or params=() if none is"
         )
     # A number may stand beside another that is only named as if it were its gradient: t and dt.
     others += [one for one in rest if one in own and one not in named and not one.is_of_arrays()]
     notes = [f"{one.path} has no gradient and was taken as a constant: is it no parameter?" for one in others]
+    notes += [
+        f"{one.path} has a gradient, but holds integers, and was taken as a constant: make it floating-point"
+        for one in seen.whole
+        if one in seen.written
+    ]
     if tied:
         paths = " and ".join(one.path for one in tied)
         notes.append(f"{paths} are one array with a gradient each, of which no sum is known: not checked")
@@ -141,7 +155,7 @@ def _held_in(layer: Any, inputs: Sequence[str]) -> Iterator[_Held]:
                 continue
             inner = further(path, step)
             has_gradient = steps_of(inner) is not None and _beside(owner, step) and _numbers(value)
-            if _is_array(value) or has_gradient:
+            if _is_array(value) or _is_of_integers(value) or has_gradient:
                 yield _Held(inner, owner, step, value, not step.is_item and step.key not in own)
             elif id(value) not in seen and not isinstance(value, ATOMS) and not is_foreign(value):
                 seen.add(id(value))
@@ -158,13 +172,20 @@ class _Seen:
         What has the same values after forward as before, and what of that forward has not replaced either.
     written : dict
         The gradients that backward has stored, by what they are of.
-    stepped : bool
-        Whether the step came to its end.
+    whole : list
+        Arrays of integers.
+    stepped, after_forward : bool
+        Whether the step came to its end, and whether its forward did.
+    raised : Exception or None
+        What the step raised.
     """
 
     held: list[_Held]
+    whole: list[_Held]
     output: Any = None
     stepped: bool = False
+    after_forward: bool = False
+    raised: Exception | None = None
     written: dict[_Held, list[Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -173,16 +194,17 @@ class _Seen:
 
     def take_a_step(self, layer: Layer, output: Any) -> None:
         """Look at what forward has left, call backward, look at what that has left."""
+        self.after_forward = True
         now = {one: one.now() for one in self.held}
         unchanged = {one for one in self.held if _same(self._before[one], now[one])}
         kept = {one for one in unchanged if not _is_replaced(_numbers(one.value), now[one])}
-        stored = {one: one.stored() for one in self.held}
+        stored = {one: one.stored() for one in (*self.held, *self.whole)}
         before = {one: _copies(numbers) for one, numbers in stored.items()}
         kept_output = private(output)
         layer.gradients(ones_like(output))
-        for one in self.held:
+        for one, old in stored.items():
             gradient = one.stored()
-            is_new = any(a is not b for a, b in zip(stored[one], gradient, strict=False))
+            is_new = any(a is not b for a, b in zip(old, gradient, strict=False))
             if gradient and (is_new or not _same(before[one], gradient)):
                 self.written[one] = _copies(gradient)
         self.unchanged, self.kept, self.output, self.stepped = unchanged, kept, kept_output, True
@@ -290,6 +312,10 @@ def _is_replaced(before: Sequence[Any], now: Sequence[Any]) -> bool:
 
 def _shares(one: _Held, arrays: Sequence[Array]) -> bool:
     return any(np.may_share_memory(mine, array) for mine in one.arrays() for array in arrays)
+
+
+def _is_of_integers(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
 
 
 def _is_array(value: Any) -> bool:

@@ -25,6 +25,7 @@ import numpy as np
 
 from gradlab.errors import UsageError, is_deliberate
 from gradlab.point.arguments import called_with, names_of
+from gradlab.point.calls import signature_of
 from gradlab.point.parameters import (
     Places,
     attribute_of,
@@ -90,6 +91,7 @@ class Layer:
     ) -> None:
         self.layer, self.count, self.seed, self.forward_calls = layer, count, seed, 0
         self._forward, self._backward = (_method(layer, name) for name in (forward, backward))
+        _check_takes_upstream(backward, self._backward)
         self._reset = _method(layer, reset) if isinstance(reset, str) else reset and partial(reset, layer)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise UsageError(f"seed is {describe(seed)}; expected None or a non-negative integer")
@@ -288,6 +290,19 @@ def _method(layer: Any, name: Any) -> Callable[..., Any]:
             f"{describe(layer)} has no method {name!r}; its methods are {', '.join(known) or 'none'}"
         )
     return method
+
+
+def _check_takes_upstream(name: str, backward: Callable[..., Any]) -> None:
+    """Refuse a backward that cannot be called with an upstream gradient, such as that of many a loss."""
+    signature = signature_of(backward)
+    try:
+        if signature is not None:
+            signature.bind(None)
+    except TypeError as error:
+        raise UsageError(
+            f"{name}{signature} cannot be called with grad_output, the gradient of what forward returns: "
+            f"{error}; a loss may take it as dout=1, and multiply by it"
+        ) from None
 
 
 def ones_like(output: Any) -> Any:

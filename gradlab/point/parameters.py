@@ -21,6 +21,12 @@ from gradlab.point.values import describe, is_floating, same
 __tracebackhide__ = is_deliberate
 
 DATA, GRAD = ("data", "value"), "grad"  # what an object that holds one parameter calls its two arrays
+# What people call the gradient of something, the most usual first.
+FORMS = (
+    *("d{}", "dLd{}", "d_{}", "grad_{}", "{}_grad", "grad{}", "{}grad", "dL_d{}", "delta_{}", "{}_gradient"),
+    *("nabla_{}", "dJd{}", "dJ_d{}"),
+)
+SINGULAR = {"weights": "weight", "biases": "bias"}  # dweight, of weights
 BESIDE = {**dict.fromkeys(DATA, (GRAD,)), "params": ("grads",)}
 
 
@@ -31,8 +37,9 @@ def gradient_names(name: str) -> list[str]:
     ['dW', 'dLdW', 'd_W', 'grad_W', 'W_grad', 'gradW']
     """
     under, bare = ("_" if name.startswith("_") else ""), name.removeprefix("_")
-    forms = ("d{}", "dLd{}", "d_{}", "grad_{}", "{}_grad", "grad{}", "{}grad", "dL_d{}", "delta_{}")
-    return [prefix + form.format(bare) for prefix in dict.fromkeys((under, "")) for form in forms]
+    bases = [bare, *([SINGULAR[bare]] if bare in SINGULAR else [])]
+    prefixes = dict.fromkeys((under, ""))
+    return [prefix + form.format(base) for prefix in prefixes for base in bases for form in FORMS]
 
 
 def twin_names(name: str) -> list[str]:

@@ -447,6 +447,84 @@ def test_parameters_that_nobody_names_are_asked_for():
     check_layer(Plain(), X, params=())
 
 
+class Stores:
+    """An affine layer that stores its gradients under names of one's own."""
+
+    def __init__(self, w, names=("W", "dW"), factor=1.0):
+        self.name, self.gradient, self.factor = *names, factor
+        setattr(self, self.name, w)
+
+    def forward(self, x):
+        self.x = x
+        return x @ getattr(self, self.name)
+
+    def backward(self, dy):
+        setattr(self, self.gradient, self.factor * self.x.T @ dy)
+        return dy @ getattr(self, self.name).T
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("W", "nabla_W"),
+        ("W", "W_gradient"),
+        ("W", "dJdW"),
+        ("W", "dJ_dW"),
+        ("weights", "dweight"),
+        ("biases", "grad_bias"),
+    ],
+)
+def test_usual_names_of_gradients_are_found(names):
+    report = check_layer(Stores(W, names), X)
+    assert [result.name for result in report.inputs] == ["x", names[0]]
+    assert kinds(report_of(Stores(W, names, factor=2.0))) == {(names[0], "wrong-gradient")}
+
+
+def test_integers_with_a_gradient_are_said_to_be_taken_for_a_constant():
+    (note,) = check_layer(Stores(np.arange(12).reshape(3, 4)), X).notes
+    assert note.startswith("W has a gradient, but holds integers, and was taken as a constant")
+
+
+def test_table_of_integers_without_a_gradient_is_no_matter():
+    class Picks(Stores):
+        def __init__(self):
+            super().__init__(W)
+            self.order = np.array([1, 0])
+
+        def forward(self, x):
+            return super().forward(x[self.order])
+
+        def backward(self, dy):
+            return super().backward(dy)[self.order]
+
+    assert check_layer(Picks(), X[:2]).notes == ()
+
+
+def test_loss_whose_backward_takes_nothing_is_refused():
+    class Loss:
+        def forward(self, y):
+            self.y = y
+            return (y**2).sum()
+
+        def backward(self):
+            return 2 * self.y
+
+    for ask in (lambda: check_layer(Loss(), X), lambda: Rule.from_layer(Loss(), (X,))):
+        with pytest.raises(UsageError, match=r"backward\(\) cannot be called with grad_output"):
+            ask()
+
+
+@pytest.mark.parametrize("which", ["forward", "backward"])
+def test_what_a_step_raises_is_said_where_no_gradient_was_found(which):
+    def broken(*arguments):
+        raise KeyError("mask")
+
+    layer = Stores(W)
+    setattr(layer, which, broken)
+    with pytest.raises(UsageError, match=f"{which} raised KeyError: 'mask'; no gradient of W was found"):
+        check_layer(layer, X)
+
+
 class Stack:
     """Layers in a list, one behind the other."""
 
