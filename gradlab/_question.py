@@ -211,6 +211,7 @@ def answered(
     snippet: Callable[[], Snippet],
     *,
     raise_exception: bool,
+    error: type[GradientError] = GradientError,
 ) -> Report:
     """Return a report that passes; give any other the call that makes it again, and raise it if asked to."""
     __tracebackhide__ = True
@@ -222,7 +223,7 @@ def answered(
     if raise_exception and isinstance(raised, KeyboardInterrupt):
         raise Interrupted(report)
     if raise_exception:
-        raise GradientError(report) from raised
+        raise error(report) from raised
     return report
 
 

@@ -5,6 +5,7 @@
     Exception
     ├── AssertionError
     │   └── GradientError     the answer: the rule is wrong, or could not be shown to be right
+    │       ├── TorchGradientError   of `gradlab.torch`; a torch.autograd.gradcheck.GradcheckError too
     │       └── Interrupted   Ctrl-C came before the answer; a KeyboardInterrupt too
     └── ValueError
         └── UsageError        the question is malformed: nothing could be checked

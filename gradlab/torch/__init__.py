@@ -11,7 +11,7 @@ torch.autograd                                         gradlab.torch
 their own names) or an operator of `torch.library`. The numerical side works in float64, where ``func`` does;
 the derivative is asked in the precision given, and on the device. Neither a step nor a tolerance is guessed.
 Each returns a `Report`, which is true where the derivative is right, and raises `GradientError` where it is
-not; what a function raises itself passes through.
+not, which is PyTorch's ``GradcheckError`` too; what a function raises itself passes through.
 """
 
 from __future__ import annotations

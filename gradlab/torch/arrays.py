@@ -83,14 +83,33 @@ def not_a_leaf(leaf: torch.Tensor) -> torch.Tensor:
 
 
 def floating_in(returned: Any) -> Iterator[torch.Tensor]:
-    """Yield the floating tensors in an output, dense."""
+    """Yield the floating tensors in an output."""
     leaves: Leaves = [("output", returned)]
     if not isinstance(returned, torch.Tensor):  # by far the most frequent
         leaves.clear()
         flatten("output", returned, leaves)
-    for _, leaf in leaves:
+    for name, leaf in leaves:
         if is_floating(leaf):
-            yield leaf if leaf.layout is torch.strided else leaf.to_dense()
+            require_dense(leaf, name, "return its .to_dense()")
+            yield leaf
+
+
+def require_dense(tensor: torch.Tensor, name: str, advice: str) -> None:
+    """Refuse a tensor that is no array of numbers.
+
+    Raises
+    ------
+    UsageError
+        When it is sparse, nested or without values; ``advice`` says what to do with a sparse one.
+    """
+    if tensor.is_meta:
+        raise UsageError(
+            f"{name} is a tensor of the device meta, which has no values; expected another device"
+        )
+    if tensor.is_nested:
+        raise UsageError(f"{name} is a nested tensor; expected a dense one, or a list of dense ones")
+    if tensor.layout is not torch.strided:
+        raise UsageError(f"{name} is a tensor of layout {tensor.layout}; expected torch.strided: {advice}")
 
 
 def is_floating(value: Any) -> bool:

@@ -13,6 +13,7 @@ from gradlab._framework import ignored
 from gradlab._question import answered, seed_of
 from gradlab.errors import is_deliberate
 from gradlab.report import Report
+from gradlab.torch.errors import TorchGradientError
 from gradlab.torch.functions import point_of
 from gradlab.torch.modes import check_modes
 from gradlab.torch.second_order import gradient_of, noise_floor_of
@@ -113,7 +114,7 @@ def gradcheck(
     Raises
     ------
     GradientError
-        Unless the derivatives are right.
+        Unless the derivatives are right; it is a `torch.autograd.gradcheck.GradcheckError` too.
     UsageError
         When the question is malformed.
 
@@ -180,7 +181,7 @@ def gradcheck(
         name=name,
         rng=report.seed,
     )
-    return answered(report, None, snippet, raise_exception=raise_exception)
+    return answered(report, None, snippet, raise_exception=raise_exception, error=TorchGradientError)
 
 
 def gradgradcheck(
@@ -291,7 +292,7 @@ def gradgradcheck(
         name=name,
         rng=report.seed,
     )
-    return answered(report, None, snippet, raise_exception=raise_exception)
+    return answered(report, None, snippet, raise_exception=raise_exception, error=TorchGradientError)
 
 
 def _chosen(**wanted: bool) -> list[str]:

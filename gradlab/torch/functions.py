@@ -15,7 +15,7 @@ from gradlab.point.arguments import names_of
 from gradlab.point.options import title_of
 from gradlab.point.trees import Leaves, flatten, unflatten
 from gradlab.point.values import describe
-from gradlab.torch.arrays import floating_in, is_floating, not_a_leaf, own_copy
+from gradlab.torch.arrays import floating_in, is_floating, not_a_leaf, own_copy, require_dense
 from gradlab.torch.derivatives import Point
 
 __tracebackhide__ = is_deliberate
@@ -161,11 +161,8 @@ def _differentiated(leaves: Leaves, which: range, *, parameters: bool = False) -
     """Return which leaves are differentiated: those that require it; where none does, all floating ones."""
     floating = [k for k in which if is_floating(leaves[k][1])]
     required = [k for k in floating if leaves[k][1].requires_grad]
-    for k in required:
-        if leaves[k][1].layout is not torch.strided:
-            name, layout = leaves[k][0], leaves[k][1].layout
-            raise UsageError(
-                f"input {name} is a tensor of layout {layout}; expected torch.strided: give its values, and "
-                "make it in func"
-            )
-    return required if required or parameters else floating
+    chosen = required if required or parameters else floating
+    for k in chosen:
+        name, tensor = leaves[k]
+        require_dense(tensor, f"input {name}", "give its values, and make it in func")
+    return chosen

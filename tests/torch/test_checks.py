@@ -1,6 +1,7 @@
 """`gradlab.torch`: right derivatives pass, planted defects are caught and named, the calls are torch's."""
 
 import doctest
+import pickle
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ pytest.importorskip("torch")
 
 import torch
 from torch.autograd import Function
+from torch.autograd.gradcheck import GradcheckError
 
 import gradlab.torch.checks
 from gradlab.mutants.torch import PLANTED
@@ -24,6 +26,7 @@ torch.set_num_threads(1)  # on a busy machine, threads wait for each other
 
 X = torch.tensor([0.5, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
 W = torch.tensor([[0.3, -0.7], [1.1, 0.4], [-0.2, 0.9]], dtype=torch.float64)
+JAGGED = torch.nested.nested_tensor([torch.ones(3), torch.ones(1)], layout=torch.jagged)
 Z = torch.tensor([0.5 + 1j, -1.2 - 0.3j], dtype=torch.complex128)
 
 
@@ -424,11 +427,41 @@ def test_snippet_is_the_call():
 
 
 @pytest.mark.parametrize(
+    ("check", "wrong"), [(gradcheck, planted.LinearCube), (gradgradcheck, planted.OffTwiceCube)]
+)
+def test_failure_is_an_error_of_torch_too(check, wrong):
+    with pytest.raises(GradcheckError) as caught:
+        check(wrong, X)
+    assert isinstance(caught.value, RuntimeError)
+    assert isinstance(caught.value, GradientError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.report == caught.value.report
+
+
+def test_sparse_constant_beside_what_requires_a_gradient_is_taken():
+    assert gradcheck(
+        torch.sparse.mm, (torch.eye(3, dtype=X.dtype).to_sparse(), torch.ones(3, 2).double().requires_grad_())
+    )
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: gradcheck(None, X), "func is None"),
         (lambda: gradcheck(torch.relu, torch.tensor([1, 2])), "nothing to differentiate"),
         (lambda: gradcheck(torch.sin, torch.eye(2).to_sparse().requires_grad_()), "layout torch.sparse_coo"),
+        (lambda: gradcheck(lambda s: s.to_dense(), torch.eye(2).to_sparse()), "input s is .* torch.sparse_coo"),
+        (
+            lambda: gradcheck(lambda x: x.to_sparse(), X),
+            "output is a tensor of layout .*: return its .to_dense",
+        ),
+        (
+            lambda: gradcheck(torch.sin, torch.ones(2, device="meta")),
+            "input .* of the device meta, which has",
+        ),
+        (lambda: gradcheck(lambda x: x.to("meta"), X), "output is a tensor of the device meta"),
+        (lambda: gradcheck(torch.nn.Linear(2, 2, device="meta"), torch.ones(2)), "input weight is .* meta"),
+        (lambda: gradcheck(torch.sin, JAGGED), "is a nested tensor"),
         (lambda: gradcheck(lambda x: x > 0, X), "no floating-point tensor"),
         (lambda: gradcheck(torch.sin, X, check_backward_ad=False), "neither reverse nor forward mode"),
         (lambda: gradcheck(torch.sin, X, rtol=2), "rtol is"),
