@@ -53,7 +53,8 @@ def check_grad(
     rtol, rng, name, raise_exception
         As in `gradlab.gradcheck`.
     seed : int or Generator, optional
-        The older name of ``rng``, as SciPy's function takes it.
+        The older name of ``rng``, which SciPy's function takes too; it goes before that, which the fixture
+        ``gradcheck`` gives.
 
     Returns
     -------
@@ -74,8 +75,6 @@ def check_grad(
     <Report rosen: pass at 1 point>
     """
     __tracebackhide__ = True
-    if seed is not None and rng is not None:
-        raise UsageError(f"rng is {describe(rng)}, and seed, its older name, {describe(seed)}; expected one")
     x = read_point(x0)
     ignored = [key for key, value in (("epsilon", epsilon), ("direction", direction)) if value is not None]
     asked = Asked(
@@ -88,7 +87,7 @@ def check_grad(
         args,
         scalar=True,
         rtol=rtol,
-        rng=seed if rng is None else rng,
+        rng=rng if seed is None else seed,
         name=name,
         notes=[f"{key} is ignored: steps and directions are chosen by what func shows" for key in ignored],
         options={"*args": args, "bounds": bounds},
