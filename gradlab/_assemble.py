@@ -120,7 +120,9 @@ def _verdict_on_input(name: str, own: Sequence[Probes], found: Found, blind: Abs
     localized = any(f.check != "transpose" for f in findings)
     # What is wrong with no input by itself leaves all of them undecided.
     if any(f.input in (name, None) for f in findings if f.check != "transpose" or not localized):
-        return Verdict.FAIL if any(f.input == name for f in findings) else Verdict.INCONCLUSIVE
+        # One that is written to may have the right gradient; the check does not go on to say so.
+        wrong = any(f.input == name and f.kind != "mutates-input" for f in findings)
+        return Verdict.FAIL if wrong else Verdict.INCONCLUSIVE
     # Backward and jvp must each have probed it.
     told = len(own) >= max(1, len(found.compared)) and blind.isdisjoint(own)
     return Verdict.PASS if told else Verdict.INCONCLUSIVE

@@ -450,7 +450,10 @@ def test_sparse_constant_beside_what_requires_a_gradient_is_taken():
         (lambda: gradcheck(None, X), "func is None"),
         (lambda: gradcheck(torch.relu, torch.tensor([1, 2])), "nothing to differentiate"),
         (lambda: gradcheck(torch.sin, torch.eye(2).to_sparse().requires_grad_()), "layout torch.sparse_coo"),
-        (lambda: gradcheck(lambda s: s.to_dense(), torch.eye(2).to_sparse()), "input s is .* torch.sparse_coo"),
+        (
+            lambda: gradcheck(lambda s: s.to_dense(), torch.eye(2).to_sparse()),
+            "input s is .* torch.sparse_coo",
+        ),
         (
             lambda: gradcheck(lambda x: x.to_sparse(), X),
             "output is a tensor of layout .*: return its .to_dense",
