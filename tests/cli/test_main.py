@@ -177,10 +177,15 @@ def test_interrupt_ends_with_what_was_done_so_far(name, tmp_path):
     junit = tmp_path / "out.xml"
     command = [sys.executable, "-m", "gradlab", "verify", str(path), "linear", "--max-examples", "1000000"]
     command += ["--junit", str(junit)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.default_int_handler)  # nohup, say, has its children ignore SIGHUP
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(number, before)
     while not begun.exists() and process.poll() is None:
         time.sleep(0.05)
-    process.send_signal(getattr(signal, name))
+    process.send_signal(number)
     try:
         out, err = process.communicate(timeout=60)
     finally:
