@@ -138,14 +138,15 @@ def verify(
         until=math.inf if max_seconds is None else time.monotonic() + max_seconds,
     )
 
+    def _until(end: float) -> Question:
+        return replace(question, resources=replace(limited, until=end))
+
     def check(inputs: Any) -> bool:
         left, point = tally.seconds_left, content_of(inputs)
         if point in tally.known or (tally.drawn and left <= 0):
             return False
         tally.drawn += 1
-        in_time = replace(
-            question, resources=replace(limited, until=max(tally.until, time.monotonic() + LEAST))
-        )
+        in_time = question if max_seconds is None else _until(max(tally.until, time.monotonic() + LEAST))
         report, raised = _check(in_time, inputs, seed=seed)
         if _outside_the_domain(inputs, report):
             tally.leave_out(report, point)

@@ -5,6 +5,8 @@ Down to the shortest that floating point allows; and what rounding alone leaves 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradlab.checks.criteria import Criteria
@@ -17,7 +19,7 @@ from gradlab.numerics.ladder import Ladder
 from gradlab.numerics.step_sizes import LONG_STEPS
 
 
-def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
+def descend_further(criteria: Criteria, rows: Rows, steps: Sequence[float]) -> None:
     """Take the rows that are still open down a ladder of the shortest steps, to the end of resolution."""
     table, chosen = rows.table, np.flatnonzero(rows.open)
     if not chosen.size:
@@ -46,7 +48,7 @@ def descend_further(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
     rows.suspect |= open_ & rows.open & differs.any(axis=1)
 
 
-def ascend(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
+def ascend(criteria: Criteria, rows: Rows, steps: Sequence[float]) -> None:
     """Take rows that rounding leaves open up to longer steps: beside 1e16, 1 is seen over a step of 8.
 
     These may find a row right, and no more: what is bounded, as a sine is, hardly rises over several times

@@ -6,7 +6,7 @@ each is settled; what looks wrong is looked at closely, and confirmed by a secon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from gradlab.numerics.table import Table, without_leading_term
 
 FAR_STEP = 2.0**20  # times the scale: where an input that has any influence on an output moves it
 
-Walk = Callable[[Criteria, Rows, list[float]], None]  # takes what is open along some steps
+Walk = Callable[[Criteria, Rows, Sequence[float]], None]  # takes what is open along some steps
 
 
 def judge(
@@ -89,7 +89,7 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     open_high_stairs(rows)
 
 
-def _decide(criteria: Criteria, rows: Rows, walk: Walk, steps: list[float]) -> None:
+def _decide(criteria: Criteria, rows: Rows, walk: Walk, steps: Sequence[float]) -> None:
     """Walk what is open along some steps, and try suspects."""
     heights = rows.table.heights_of_stairs
     walk(criteria, rows, steps)

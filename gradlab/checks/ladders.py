@@ -6,6 +6,8 @@ scale down to the usual one are enough. What they leave open is taken further, i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradlab.checks.criteria import Criteria
@@ -16,7 +18,7 @@ from gradlab.numerics import Array, Mask
 from gradlab.numerics.ladder import Ladder
 
 
-def descend(criteria: Criteria, rows: Rows, steps: list[float], which: Mask | None = None) -> None:
+def descend(criteria: Criteria, rows: Rows, steps: Sequence[float], which: Mask | None = None) -> None:
     """Take open rows, all or some, down a ladder to the usual step, until each is settled, or suspect."""
     among = rows.open if which is None else rows.open & which
     chosen = np.flatnonzero(among)

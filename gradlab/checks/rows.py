@@ -199,7 +199,8 @@ class Rows(Sides):
         """
         if self.scale is not None:
             return self.scale
-        return self.nearby if np.count_nonzero(self.nearby) else self.afar
+        nearby, afar = self.table.steepness()
+        return nearby if np.count_nonzero(nearby) else afar
 
     @property
     def known_of_parts(self) -> Array:

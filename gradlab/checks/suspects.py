@@ -8,6 +8,8 @@ what lies outside of the slopes of both sides is wrong at once, and for staircas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gradlab.checks.criteria import Criteria
@@ -28,7 +30,7 @@ AWAY = 100  # times farther than rounding lets one see: a kink, among noise
 TRIED = 64  # suspects at a time: if all of them are wrong, so are the others
 
 
-def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
+def try_suspects(criteria: Criteria, rows: Rows, steps: Sequence[float]) -> None:
     """Look closer at suspects, and confirm them by a second ladder, those that differ most first.
 
     Where all of many are wrong, the rest is not looked at one by one.
@@ -39,7 +41,7 @@ def try_suspects(criteria: Criteria, rows: Rows, steps: list[float]) -> None:
         Of the point.
     rows : Rows
         All of them; none is a suspect afterwards.
-    steps : list of float
+    steps : sequence of float
         Of the ladder that made them suspects: the second one takes others.
     """
     while rows.suspect.any():
@@ -98,7 +100,7 @@ def _same_on_one_side(rows: Rows, row: int, step: float) -> bool:
     return not (np.abs(slope - rows.value[row]) > allowed).any()  # of what has no value nothing is told
 
 
-def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> None:
+def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: Sequence[float]) -> None:
     """Call suspects wrong that a second ladder contradicts, too, by more than the claim is rounded."""
     if not chosen.size:
         return
@@ -118,7 +120,7 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]
     find_imprecise(criteria, rows, chosen[wrong], bar_of_forward[wrong])
 
 
-def _second_ladder(criteria: Criteria, rows: Rows, chosen: Indices, steps: list[float]) -> Mask:
+def _second_ladder(criteria: Criteria, rows: Rows, chosen: Indices, steps: Sequence[float]) -> Mask:
     """Take suspects down a ladder along other steps, and return for which it says what the first one says.
 
     In all parts in which they differ: within both error bars and a part of the difference; and known to such

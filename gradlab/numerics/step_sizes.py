@@ -29,7 +29,8 @@ def usual_step(eps: float) -> float:
     return float(2.0 ** (2 * round((ideal - 1) / 2) + 1))  # odd powers of two, so that ladders contain it
 
 
-def coarse_steps(eps: float) -> list[float]:
+@functools.cache
+def coarse_steps(eps: float) -> tuple[float, ...]:
     """Return the steps of a ladder down to the usual one, which is the last.
 
     >>> [float(np.log2(h)) for h in coarse_steps(2.0**-52)]
@@ -38,7 +39,7 @@ def coarse_steps(eps: float) -> list[float]:
     steps = [usual_step(eps)]
     while steps[0] / RATIO < LARGEST_STEP:
         steps.insert(0, steps[0] / RATIO)
-    return steps
+    return tuple(steps)
 
 
 def fine_steps(eps: float) -> list[float]:

@@ -244,8 +244,9 @@ class Table:
         """
         if self._steepness is None:
             nearby, afar = np.zeros((2, self.count, self.parts))
-            for step in filter(self.steps.__contains__, reversed(coarse_steps(self.eps))):
-                nearby = np.where(np.isnan(self.secant(step)), nearby, self.movement(step))
+            for k, step in enumerate(filter(self.steps.__contains__, reversed(coarse_steps(self.eps)))):
+                moved = self.movement(step)
+                nearby = np.where(np.isnan(self.secant(step)), nearby, moved) if k else moved
             for step in filter(self.steps.__contains__, LONG_STEPS):
                 moved = self.movement(step)
                 afar = moved if np.count_nonzero(moved) else afar
