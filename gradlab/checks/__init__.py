@@ -71,6 +71,7 @@ what follows in `refine` is skipped, and ``open_high_stairs`` opens none.
             _sort_out             * ladders             a suspect: it differs by far more than its error
                                                         bar, 1e9 times at each step, 100 times at the end
               Criteria.differs    * criteria            |c − v| > b + rtol · size + atol · scale + roundings
+            _settle_at_the_end      ladders             nothing is left: ours is a suspect
           try_suspects            * suspects
             find_stairs             stairs              sees none
             _look_closer            suspects            a look from close by (kinks.slopes_at) says the same
@@ -82,6 +83,7 @@ what follows in `refine` is skipped, and ``open_high_stairs`` opens none.
               _are_supported        suspects            no: nothing from closer by agrees with the claim
               cannot_be_called_wrong scattering         no: forward neither rests nor scatters close by
               find_imprecise        precision           nothing, in float64
+        open_high_stairs            scattering          opens none
       _on_own_scale                 judge               the same on the scale |x|, where that is smaller: what
                                                         is known better counts
     probe                           probing             goes on: tell_resolution, as above

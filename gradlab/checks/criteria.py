@@ -101,7 +101,7 @@ class Criteria:
         """Settle rows that agree to ``rtol``, with an error bar that hides little more.
 
         Their error bars are widened: truncation is what both sides still differ by; noise that was not
-        measured may exceed rounding.
+        measured may exceed rounding. What is ``doubtful`` is as in `settle`.
         """
         agrees = self.agrees_to_rtol(rows)
         self.settle(rows, which, agrees, doubtful)
@@ -148,13 +148,13 @@ class Criteria:
     def settle(self, rows: Rows, which: Mask, agrees: Mask, doubtful: Mask | bool = False) -> None:
         """Settle rows that agree in some part of the upstream gradient, and in the others cannot matter.
 
-        What is ``doubtful``, because something else contradicts it, does not count as too small to matter. Of
-        rows of which neither side shows anything, only what is too small to matter is told.
+        What is ``doubtful``, because something else contradicts it, does not count as too small to matter. A
+        row of which claim and value are both exactly zero becomes small, never right.
         """
         agreed = which[:, np.newaxis] & agrees
         self.learn(rows, agreed, rows.movement)  # first: it sets what is too small
         enough = agrees
-        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # seldom
+        if np.count_nonzero(agreed) < np.count_nonzero(which) * rows.table.parts:  # some do not: seldom
             small = self.is_small(rows) & ~np.asarray(doubtful) & ~rows.unresolved[:, np.newaxis]
             enough = agrees | small
         settled = which & enough.all(axis=1)

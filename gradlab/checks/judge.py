@@ -76,8 +76,8 @@ def refine(criteria: Criteria, rows: Rows) -> None:
     if not rows.open.any():
         return
     _take_a_long_step(criteria, rows)
-    if not (rows.open & ~rows.idle).any():  # idle: nothing is claimed, and nothing moves
-        return
+    if not (rows.open & ~rows.idle).any():
+        return  # idle: nothing is claimed, and nothing moves; `vanishing` settles that
     coarse = coarse_steps(rows.table.eps)
     criteria.measure_noise(rows)
     settle_on_stairs(criteria, rows)
@@ -94,6 +94,7 @@ def _decide(criteria: Criteria, rows: Rows, walk: Walk, steps: Sequence[float]) 
     heights = rows.table.heights_of_stairs
     walk(criteria, rows, steps)
     try_suspects(criteria, rows, steps)
+    # Where a stair was found, the rounding in the table grew.
     raised = (rows.table.heights_of_stairs != heights).any(axis=1)
     if raised.any():  # not where forward is smooth
         _decide_on_stairs(criteria, rows, raised)

@@ -41,22 +41,23 @@ def _sort_out(
 ) -> None:
     """Settle what agrees with a ladder, and suspect what differs by far more than its error bar.
 
-    Either where the first difference, and any from closer by, says what the ladder says: it is ``apart`` from
-    them, beyond their own rounding, by as little. Where the ladder grows, towards no limit, as beside √x, it
-    tells neither.
+    Either only if the first difference, and any from closer by, is ``apart`` from the ladder, beyond its own
+    rounding, by no more than the bar and the tolerance, of a suspect a hundredth of the gap. Where the ladder
+    grows, towards no limit, as beside √x, nothing is too small, and nothing a suspect.
     """
     among, grows = rows.mask(ladder.rows), np.zeros(rows.claim.shape, dtype=bool)
     grows[ladder.rows] = ladder.grows
-    differs, apart = criteria.differs(rows), np.nan_to_num(short.apart(rows.value), nan=0.0)
+    apart = np.nan_to_num(short.apart(rows.value), nan=0.0)  # none that was taken contradicts nothing
+    differs = criteria.differs(rows)
 
-    narrow = criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size
-    backed = apart <= rows.error_bar + criteria.tolerance(rows)  # by shorter differences
+    agrees = ~differs & (criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size)
+    agrees &= apart <= rows.error_bar + criteria.tolerance(rows)
     doubtful = _contradicted(criteria, rows, short) | grows
-    criteria.settle(rows, among & rows.open, ~differs & narrow & backed, doubtful)
+    criteria.settle(rows, among & rows.open, agrees, doubtful)
 
-    narrow = rows.error_bar <= shown * rows.gap
-    backed = apart <= rows.error_bar + SHOWN * rows.gap
-    rows.suspect |= among & rows.open & (differs & narrow & backed & ~grows).any(axis=1)
+    shows = differs & ~grows & (rows.error_bar <= shown * rows.gap)
+    shows &= apart <= rows.error_bar + SHOWN * rows.gap
+    rows.suspect |= among & rows.open & shows.any(axis=1)
 
 
 def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, short: ShortDifferences) -> None:
@@ -65,6 +66,7 @@ def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, short: Short
     The bar is no less than how far shorter differences are from the ladder, beyond their rounding. Where they
     contradict the claim, it is right within a narrow bar alone: else shorter steps decide.
     """
+    # Without any that was taken, a ladder by itself settles nothing here.
     apart, left = np.nan_to_num(short.apart(rows.value), nan=np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, apart)[left]
     wide = rows.error_bar > np.where(rows.single, BLUNT, 0.0)[:, np.newaxis] * rows.size

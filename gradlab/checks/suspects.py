@@ -115,7 +115,8 @@ def _confirm(criteria: Criteria, rows: Rows, chosen: Indices, steps: Sequence[fl
         # Of many entries at a kink, what leaps up may be what leaps down, by chance.
         for row in chosen[(rows.wrong & ~rows.single)[chosen]].tolist():
             judge_coupled(criteria, rows, row)
-    criteria.settle(rows, rows.open, criteria.agrees(rows))  # a suspect that is not wrong may be right
+    # A suspect that is not wrong may be right; so may others, as the largest influence may have grown.
+    criteria.settle(rows, rows.open, criteria.agrees(rows))
     wrong = rows.wrong[chosen]
     find_imprecise(criteria, rows, chosen[wrong], bar_of_forward[wrong])
 
@@ -124,7 +125,8 @@ def _second_ladder(criteria: Criteria, rows: Rows, chosen: Indices, steps: Seque
     """Take suspects down a ladder along other steps, and return for which it says what the first one says.
 
     In all parts in which they differ: within both error bars and a part of the difference; and known to such
-    a part itself, or exhausted. What both see differently is seen on other scales: shorter steps tell.
+    a part itself, or exhausted. Where they contradict each other, forward varies over lengths like their
+    steps: the row is open again, and goes down shorter ones.
     Ladders that nearly agree are off by their distance, which is added to error bars.
     """
     ladder, value, bar = Ladder(rows.table, chosen), rows.value[chosen], rows.error_bar[chosen]
