@@ -1,6 +1,6 @@
 """What backward claims, and what jvp claims, seen alike: numbers along directions, and how far these are off.
 
-`Claims` are those of backward, `TangentClaims` those of jvp.
+`Claims` are those of backward, `TangentClaims` those of jvp, `JacobianClaims` those of a matrix.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from gradlab.numerics import Array, Mask
 from gradlab.point.problem import Problem
 
 
-class Claimed(Protocol):
-    """What a derivative claims along directions: compared, row by row, with a table of differences."""
+class ClaimedAlong(Protocol):
+    """What a derivative claims along directions, as the judge takes it, beside a table of differences."""
 
     @property
     def problem(self) -> Problem:
@@ -24,15 +24,22 @@ class Claimed(Protocol):
     def upstreams(self) -> Array | None:
         """Shape ``(s, m)``: what the outputs are contracted with; ``None`` for each output by itself."""
 
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """The inputs of which something is claimed."""
-
     def along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what is claimed along each direction, and how large the terms of that are: ``(r, s)``."""
 
     def errors_along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what the claim along each direction scatters by, ``(r, s)``, and that without its leaps."""
+
+    def in_float64_along(self, directions: Directions) -> Array:
+        """Return what is claimed in float64: ``(r, s)``; NaN where that cannot be asked."""
+
+
+class Claimed(ClaimedAlong, Protocol):
+    """The same, of what is asked for all of its answers, and in large inputs for strata of entries."""
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The inputs of which something is claimed."""
 
     def rounding_of_answer(
         self, k: int, answer: Mapping[int, Array], argument: Array, vanishing: Set[int | None]
@@ -41,9 +48,6 @@ class Claimed(Protocol):
 
         Of inputs that are ``vanishing``, nothing but rounding was seen.
         """
-
-    def in_float64_along(self, directions: Directions) -> Array:
-        """Return what is claimed in float64: ``(r, s)``; NaN where that cannot be asked."""
 
     def without(self, outputs: Mask) -> Claimed | None:
         """Return the claims without some outputs; ``None`` where there are none."""

@@ -127,7 +127,6 @@ class Criteria:
 
     def widest_bar(self, sides: Sides, size: Array) -> Array:
         """Return the error bar up to which an agreement to ``rtol`` settles a row."""
-        # Along many entries, rtol of all of them is more than a narrower error bar would tell of one.
         enough = np.where(sides.single, SHARP * self.rtol, max(SHARP * self.rtol, BLUNT))
         return np.asarray(enough[..., np.newaxis] * size)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradlab.checks.directions import ByInput, Directions
-from gradlab.numerics import Array, Mask
+from gradlab.numerics import Array
 from gradlab.point.problem import Problem
 
 Product = Callable[[Array], Array]  # J d, of vectors
@@ -38,11 +38,6 @@ class JacobianClaims:
     product: Product
     upstreams: Array
 
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """The one input."""
-        return tuple(self.problem.wrt)
-
     def along(self, directions: Directions) -> tuple[Array, Array]:
         """Return what is claimed along each direction, and how large the terms of that are: ``(r, s)``."""
         along = (directions.by_input(self.problem, row) for row in range(directions.count))
@@ -55,28 +50,6 @@ class JacobianClaims:
         none = np.zeros((directions.count, len(self.upstreams)))
         return none, none
 
-    def rounding_of_answer(
-        self, k: int, answer: Mapping[int, Array], argument: Array, vanishing: Set[int | None]
-    ) -> Array:
-        """Return none."""
-        return np.zeros_like(answer[k])
-
     def in_float64_along(self, directions: Directions) -> Array:
         """Return NaN: there is but this matrix."""
         return np.full((directions.count, len(self.upstreams)), np.nan)
-
-    def without(self, outputs: Mask) -> JacobianClaims:
-        """Return the claims without some outputs."""
-        return JacobianClaims(self.problem, self.product, np.where(outputs, 0.0, self.upstreams))
-
-    def magnitudes(self, i: int) -> list[Array]:
-        """Return ones: along given directions, entries are not sorted."""
-        return [np.ones(self.problem.value(i).shape)]
-
-    def largest(self, direction: ByInput, claim: Array) -> Array:
-        """Return the claim: which entry contributes most is not told."""
-        return np.abs(claim)
-
-    def about(self, i: int, mask: Mask) -> str:
-        """Say how many entries a stratum holds."""
-        return f"{int(mask.sum())} entries"

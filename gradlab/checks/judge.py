@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gradlab.checks.claimed import Claimed
+from gradlab.checks.claimed import ClaimedAlong
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.further import ascend, descend_further
@@ -34,7 +34,7 @@ Walk = Callable[[Criteria, Rows, Sequence[float]], None]  # takes what is open a
 def judge(
     criteria: Criteria,
     directions: Directions,
-    claims: Claimed,
+    claims: ClaimedAlong,
     *,
     on_own_scale: bool = True,
     known: Table | None = None,
@@ -47,7 +47,7 @@ def judge(
         Of the point.
     directions : Directions
         Along which.
-    claims : Claimed
+    claims : ClaimedAlong
         What backward returned, or what jvp returns along directions.
     on_own_scale : bool
         Whether what is open or wrong is judged once more on the scale of its own magnitude, if that is less.

@@ -47,7 +47,7 @@ def _sort_out(
     """
     among, grows = rows.mask(ladder.rows), np.zeros(rows.claim.shape, dtype=bool)
     grows[ladder.rows] = ladder.grows
-    apart = np.nan_to_num(short.apart(rows.value), nan=0.0)  # none that was taken contradicts nothing
+    apart = np.nan_to_num(short.apart(rows.value), nan=0.0)  # where none was taken, nothing contradicts
     differs = criteria.differs(rows)
 
     agrees = ~differs & (criteria.uncertainty(rows) <= LADDER * criteria.rtol * rows.size)
@@ -66,7 +66,7 @@ def _settle_at_the_end(criteria: Criteria, rows: Rows, among: Mask, short: Short
     The bar is no less than how far shorter differences are from the ladder, beyond their rounding. Where they
     contradict the claim, it is right within a narrow bar alone: else shorter steps decide.
     """
-    # Without any that was taken, a ladder by itself settles nothing here.
+    # Where none was taken, a ladder by itself settles nothing here.
     apart, left = np.nan_to_num(short.apart(rows.value), nan=np.inf), among & rows.open
     rows.error_bar[left] = np.fmax(rows.error_bar, apart)[left]
     wide = rows.error_bar > np.where(rows.single, BLUNT, 0.0)[:, np.newaxis] * rows.size

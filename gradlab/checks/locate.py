@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.directions import Directions
 from gradlab.checks.judge import judge
@@ -68,13 +69,15 @@ class Region:
     derivatives: Array | None = None
 
 
-def locate(criteria: Criteria, probes: Probes) -> Region | None:
+def locate(criteria: Criteria, claims: Claimed, probes: Probes) -> Region | None:
     """Return the wrong entries of one input, or ``None`` where they could not be told apart.
 
     Parameters
     ----------
     criteria : Criteria
         Of the point.
+    claims : Claimed
+        What was compared.
     probes : Probes
         Of one input, some of them wrong.
     """
@@ -95,7 +98,7 @@ def locate(criteria: Criteria, probes: Probes) -> Region | None:
     row = probes.widest_wrong
     if row is None:
         return None
-    search = _Search(criteria, probes.rows, row, position, _wrong_outputs(criteria, probes))
+    search = _Search(criteria, claims, probes.rows, row, position, _wrong_outputs(criteria, probes))
     return search.single_entry() or search.run()
 
 
@@ -109,8 +112,16 @@ def _in_words(problem: Problem, position: int, mask: Mask, values: Array | None 
 class _Search:
     """Restricts one direction to parts of its entries, and asks whether both sides still agree."""
 
-    def __init__(self, criteria: Criteria, rows: Rows, row: int, position: int, outputs: Mask | None) -> None:
-        self.criteria, self.claims, self.position = criteria, rows.claims, position
+    def __init__(
+        self,
+        criteria: Criteria,
+        claims: Claimed,
+        rows: Rows,
+        row: int,
+        position: int,
+        outputs: Mask | None,
+    ) -> None:
+        self.criteria, self.claims, self.position = criteria, claims, position
         self.problem, self.outputs = criteria.problem, outputs
         self.x: Array = self.problem.value(position)
         self.direction: Array = rows.directions.joint[row - rows.directions.singles][position]

@@ -213,7 +213,7 @@ def _explain(
     for one in compared:
         regions = {}
         for p in one.probes:
-            region = locate(one.criteria, p) if p.wrong.any() else None
+            region = locate(one.criteria, one.claims, p) if p.wrong.any() else None
             if region is not None and p.position is not None:
                 regions[p.position] = region
         located.append(replace(one, regions=regions))

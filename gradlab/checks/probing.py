@@ -64,7 +64,7 @@ def probe(
     noticed = Noticed.of(criteria, rows)
     by_input = [Probes(i, rows, plan.of_inputs[i], count_movable(problem, i)) for i in claims.positions]
     for one in by_input:
-        tell_resolution(criteria, one, noticed)
+        tell_resolution(criteria, claims, one, noticed)
     if plan.directions.joint:
         by_input, more = _strata_apart(criteria, claims, by_input)
         notes += more
@@ -173,7 +173,7 @@ def _told_apart(
         gradient = sum(part[one.position] for part in claims.gradients)
     rows = judge(criteria, Directions.of(criteria.problem, {}, apart(along, at_kink, gradient)), claims)
     again = Probes(one.position, rows, slice(0, rows.directions.count), one.size)
-    tell_resolution(criteria, again)
+    tell_resolution(criteria, claims, again)
     return one if again.unprobed else again
 
 
@@ -205,7 +205,7 @@ def _sorted_anew(criteria: Criteria, claims: Claimed, one: Probes) -> Probes:
     along = [*along_strata(claims, i, alone.rtol, rng, twice=False, reach=reach)]
     rows = judge(alone, Directions.of(problem, {}, along), claims, on_own_scale=False)
     again = Probes(i, rows, slice(0, rows.directions.count), one.size)
-    tell_resolution(alone, again)
+    tell_resolution(alone, claims, again)
     better = again.wrong.any() or not again.undecided
     return again if better and not again.unprobed else one
 

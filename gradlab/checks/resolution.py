@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from gradlab.checks.claimed import Claimed
 from gradlab.checks.claims import Claims
 from gradlab.checks.criteria import Criteria
 from gradlab.checks.probes import Probes
@@ -69,7 +70,9 @@ class Noticed:
         return cls(change, relative, small, missed & ~small & hides.all(axis=1))
 
 
-def tell_resolution(criteria: Criteria, probes: Probes, noticed: Noticed | None = None) -> None:
+def tell_resolution(
+    criteria: Criteria, claims: Claimed, probes: Probes, noticed: Noticed | None = None
+) -> None:
     """Find out the resolution of an input, how many entries are too small, and whether its probes are blunt.
 
     What was ``noticed`` along their rows is the same for all inputs that share them.
@@ -79,7 +82,7 @@ def tell_resolution(criteria: Criteria, probes: Probes, noticed: Noticed | None 
     if probes.by_entry:
         probes.blunt = bool(np.count_nonzero(noticed.blunt[probes.which]))
     else:
-        probes.blunt = not _would_be_noticed(criteria, probes, noticed)
+        probes.blunt = not _would_be_noticed(criteria, claims, probes, noticed)
 
 
 def _noticed_by(criteria: Criteria, rows: Rows) -> tuple[Array, Array]:
@@ -183,7 +186,7 @@ def _resolution_along_projections(
     return (float(finite.max()) if finite.size else None), int(small.sum())
 
 
-def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> bool:
+def _would_be_noticed(criteria: Criteria, claims: Claimed, probes: Probes, noticed: Noticed) -> bool:
     """Whether a change of some entry by all that it is would have been noticed, in each stratum that matters.
 
     What could hide in the others has to be too small to matter. Of entries at a kink, any slope between those
@@ -200,7 +203,7 @@ def _would_be_noticed(criteria: Criteria, probes: Probes, noticed: Noticed) -> b
             if stratum in seen:
                 continue
             change = noticed.change[k] / part
-            if (change <= rows.claims.largest(alone, rows.claim[k])).any():
+            if (change <= claims.largest(alone, rows.claim[k])).any():
                 seen.add(stratum)
             elif (change > limit).all() and not at_kink:
                 hidden.add(stratum)

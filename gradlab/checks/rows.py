@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradlab.checks.claimed import Claimed
+from gradlab.checks.claimed import ClaimedAlong
 from gradlab.checks.directions import Directions
 from gradlab.numerics import Array, Indices, Mask
 from gradlab.numerics.step_sizes import usual_step
@@ -104,7 +104,7 @@ class Rows(Sides):
     ----------
     directions : Directions
         The rows.
-    claims : Claimed
+    claims : ClaimedAlong
         What backward returned, or what jvp returns along directions.
     claim, terms : Array
         Shape ``(r, s)``: what it says along each direction, and how large the terms of that are.
@@ -139,7 +139,7 @@ class Rows(Sides):
     """
 
     directions: Directions
-    claims: Claimed
+    claims: ClaimedAlong
     terms: Array
     table: Table
     scale: Array | None = None
@@ -247,7 +247,7 @@ class Rows(Sides):
 
 
 def first_differences(
-    problem: Problem, directions: Directions, claims: Claimed, known: Table | None = None
+    problem: Problem, directions: Directions, claims: ClaimedAlong, known: Table | None = None
 ) -> Rows:
     """Take one difference along each direction; its error bar knows of rounding, not yet of truncation.
 

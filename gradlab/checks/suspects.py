@@ -125,9 +125,9 @@ def _second_ladder(criteria: Criteria, rows: Rows, chosen: Indices, steps: Seque
     """Take suspects down a ladder along other steps, and return for which it says what the first one says.
 
     In all parts in which they differ: within both error bars and a part of the difference; and known to such
-    a part itself, or exhausted. Where they contradict each other, forward varies over lengths like their
-    steps: the row is open again, and goes down shorter ones.
-    Ladders that nearly agree are off by their distance, which is added to error bars.
+    a part itself, or exhausted. Ladders that nearly agree are off by their distance, which is added to error
+    bars. Where they contradict each other, forward varies over lengths like their steps: the row is open
+    again, and goes down shorter ones.
     """
     ladder, value, bar = Ladder(rows.table, chosen), rows.value[chosen], rows.error_bar[chosen]
     part = DISCERNING * rows.gap[chosen]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import textwrap
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradlab._files import write_whole
 from gradlab.cli._check import check
 from gradlab.cli._files import check_folder, check_writable, is_standard_output
-from gradlab.cli._terminal import complain, say
+from gradlab.cli._reports import PAGE, print_report, write_reports
+from gradlab.cli._terminal import complain
 from gradlab.errors import UsageError
 from gradlab.runs import OK, USAGE, Run
 from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configuration
@@ -22,7 +20,6 @@ from gradlab.runs.config import COLORS, FORMATS, KINDS, Settings, read_configura
 if TYPE_CHECKING:
     from gradlab.reporters.style import Style
 
-PAGE = "index.html"  # in the folder of --html
 KEYS = textwrap.indent(textwrap.fill(", ".join(KINDS), 74, break_on_hyphens=False), "  ")
 DESCRIPTION = f"""\
 Check rules at points drawn by Hypothesis, against central differences and
@@ -161,14 +158,14 @@ def run(arguments: argparse.Namespace) -> int:
     except UsageError as error:
         if not arguments.list:  # or files would say what they said of the last run
             written = {**settings.as_written(), "k": arguments.k}
-            _write(Run((), (str(error),), written, 0.0, 0), settings, arguments, output)
+            write_reports(Run((), (str(error),), written, 0.0, 0), settings, arguments, output)
         raise
     if arguments.list:
         code = USAGE if done.problems or not done.selected else OK
     else:
         code = done.exit_code
-        _report(done, settings, style, document=document, marks=output is None)
-        if not _write(done, settings, arguments, output):
+        print_report(done, settings, style, document=document, marks=output is None)
+        if not write_reports(done, settings, arguments, output):
             code = code or USAGE
     for problem in done.problems:
         complain(problem)
@@ -231,74 +228,3 @@ def _style(settings: Settings, *, streams: bool) -> Style:
     from gradlab.reporters.style import PLAIN, style_of
 
     return style_of(sys.stdout, color=settings.color) if streams else PLAIN
-
-
-def _report(done: Run, settings: Settings, style: Style, *, document: bool, marks: bool) -> None:
-    """Print the document, or what stands below the table."""
-    from gradlab.reporters import github, json
-    from gradlab.reporters.overview import details
-
-    if document:
-        say(json.render(done).rstrip())
-        return
-    if done.outcomes or done.interrupted:
-        say(f"\n{details(done, style=style, durations=settings.durations)}")
-    if settings.format == "github" and marks and (annotations := github.annotate(done)):
-        say(f"\n{annotations}")
-
-
-def _write(done: Run, settings: Settings, arguments: argparse.Namespace, output: Path | None) -> bool:
-    """Write the files that were asked for, each whatever becomes of the others; say what cannot be."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY") if settings.format == "github" else None
-    writers: list[tuple[Callable[..., None], Any]] = [
-        (_write_document, output),
-        (_write_junit, arguments.junit),
-        (_write_page, arguments.html),
-        (_write_summary, summary),
-    ]
-    all_written = True
-    for write, path in writers:
-        try:
-            if path:
-                write(path, done, settings)
-        except OSError as error:
-            complain(f"the report cannot be written: {error}")
-            all_written = False
-    return all_written
-
-
-def _write_document(path: Path, done: Run, settings: Settings) -> None:
-    write_whole(path, _document(done, settings))
-
-
-def _write_junit(path: Path, done: Run, _: Settings) -> None:
-    from gradlab.reporters.junit import render_junit
-
-    write_whole(path, render_junit(done))
-
-
-def _write_page(folder: Path, done: Run, _: Settings) -> None:
-    from gradlab.reporters.page import page_of_run
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / PAGE, page_of_run(done))
-
-
-def _write_summary(path: str, done: Run, _: Settings) -> None:
-    from gradlab.reporters import github
-
-    with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as page:
-        page.write(github.page(done))
-
-
-def _document(done: Run, settings: Settings) -> str:
-    from gradlab.reporters import github, json
-    from gradlab.reporters.overview import overview
-
-    match settings.format:
-        case "json":
-            return json.render(done)
-        case "github":
-            marks = github.annotate(done)
-            return f"{marks}\n" if marks else ""
-    return f"{overview(done, durations=settings.durations)}\n"

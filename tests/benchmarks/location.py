@@ -34,9 +34,9 @@ def located(forward, backward, *inputs):
     """Return the report, and how many calls of forward each search took."""
     counts = []
 
-    def counted(criteria, probes):
+    def counted(criteria, claims, probes):
         before = criteria.problem.forward_calls
-        region = locate(criteria, probes)
+        region = locate(criteria, claims, probes)
         counts.append(criteria.problem.forward_calls - before)
         return region
 

@@ -190,9 +190,9 @@ def test_both_inputs_that_are_wrong_are_located_each_by_itself():
 def test_entry_is_named_within_the_calls_of_the_contract(k, monkeypatch):
     counts = []
 
-    def counted(criteria, probes):
+    def counted(criteria, claims, probes):
         before = criteria.problem.forward_calls
-        region = locate(criteria, probes)
+        region = locate(criteria, claims, probes)
         counts.append(criteria.problem.forward_calls - before)
         return region
 

@@ -99,9 +99,9 @@ def test_one_wrong_entry_of_joined_strata_is_caught_and_named(k, monkeypatch):
     assert report.forward_calls == 7
     assert report.inputs[0].resolution < 5e-3
 
-    def counted(criteria, probes):
+    def counted(criteria, claims, probes):
         before = criteria.problem.forward_calls
-        region = locate(criteria, probes)
+        region = locate(criteria, claims, probes)
         calls.append(criteria.problem.forward_calls - before)
         return region
 

@@ -152,14 +152,13 @@ class Slots:
         return dy @ self.W.T
 
 
-class Network:
-    """Layers share their arrays with the dict of the whole."""
+class Stack:
+    """Layers in a list, one behind the other."""
 
-    def __init__(self, W, b, factor=1.0):
-        self.params = {"W1": W, "b1": b}
-        self.layers = [Attributes(W, b, factor)]
+    def __init__(self, *layers):
+        self.layers = list(layers)
 
-    def predict(self, x):
+    def forward(self, x):
         for layer in self.layers:
             x = layer.forward(x)
         return x
@@ -167,6 +166,20 @@ class Network:
     def backward(self, dy):
         for layer in self.layers[::-1]:
             dy = layer.backward(dy)
+        return dy
+
+
+class Network(Stack):
+    """Layers share their arrays with the dict of the whole."""
+
+    def __init__(self, W, b, factor=1.0):
+        super().__init__(Attributes(W, b, factor))
+        self.params = {"W1": W, "b1": b}
+
+    predict = Stack.forward
+
+    def backward(self, dy):
+        dy = super().backward(dy)
         self.grads = {"W1": self.layers[0].dLdW, "b1": self.layers[0].dLdb}
         return dy
 

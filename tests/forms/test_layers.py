@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from layer_styles import STYLES, AllReturned, Attributes, B, Dicts, Lists, Pairs, W, X, made
+from layer_styles import STYLES, AllReturned, Attributes, B, Dicts, Lists, Pairs, Stack, W, X, made
 
 from gradlab import GradientError, Rule, UsageError, check_layer, gradcheck, verify
 from gradlab.mutants.layers import LAYERS, Factors, Highway, Tied
@@ -530,23 +530,6 @@ def test_what_a_step_raises_is_said_where_no_gradient_was_found(which):
     setattr(layer, which, broken)
     with pytest.raises(UsageError, match=f"{which} raised KeyError: 'mask'; no gradient of W was found"):
         check_layer(layer, X)
-
-
-class Stack:
-    """Layers in a list, one behind the other."""
-
-    def __init__(self, *layers):
-        self.layers = list(layers)
-
-    def forward(self, x):
-        for layer in self.layers:
-            x = layer.forward(x)
-        return x
-
-    def backward(self, dy):
-        for layer in self.layers[::-1]:
-            dy = layer.backward(dy)
-        return dy
 
 
 class Named(Stack):
